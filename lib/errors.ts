@@ -1,0 +1,74 @@
+/** Error classes and exit codes: what a user may be told, and with which number looop ends. */
+
+/** Every exit code of looop, in one place; `looop help` prints this table. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  declined: 3,
+  withdrawn: 4,
+  bug: 70,
+  timeout: 124,
+  refused: 126,
+} as const;
+
+/** What an exit code means, for the manual. */
+export const EXIT_MEANING: readonly (readonly [number, string])[] = [
+  [EXIT.ok, "done; what the verb promised is on disk"],
+  [EXIT.failed, "refused or failed; one line on stderr says what, on what, and what to do"],
+  [EXIT.usage, "wrong usage: unknown verb or option, bad id, missing argument; nothing was touched"],
+  [EXIT.declined, "`_ ask`: the question was declined, the reason is on stdout"],
+  [EXIT.withdrawn, "`_ ask`: the question was withdrawn, its worker was killed"],
+  [EXIT.timeout, "`_ ask --timeout`, `_ run --timeout`: the time was over"],
+  [EXIT.refused, "`_ run`: the gate refused an irreversible command"],
+  [EXIT.bug, "a bug of looop; the line says where its stack was kept"],
+];
+
+/** How an error is described beyond its message. */
+export interface ErrorDetails {
+  /** What to do next: a command where there is one. */
+  next?: string;
+  cause?: unknown;
+  /** A stable word for machines, e.g. `not_found`. */
+  kind?: string;
+  /** Exit code; 1 unless said. */
+  code?: number;
+}
+
+/** A failure that is the user's or the machine's, not looop's: shown as one line, never as a stack. */
+export class UserError extends Error {
+  override name = "UserError";
+  readonly next: string | undefined;
+  readonly kind: string;
+  readonly code: number;
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.next = details.next;
+    this.kind = details.kind ?? "failed";
+    this.code = details.code ?? EXIT.failed;
+  }
+}
+
+/** Wrong usage: exit 2, and nothing was touched. */
+export class UsageError extends UserError {
+  override name = "UsageError";
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { kind: "usage", code: EXIT.usage, ...details });
+  }
+}
+
+/** Makes text safe for one line of a message: no control characters, bounded length. */
+export function oneLine(text: string, maxChars = 300): string {
+  // deno-lint-ignore no-control-regex -- control characters are what must go
+  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
+  return flat.length > maxChars ? `${flat.slice(0, maxChars - 1)}…` : flat;
+}
+
+/** The one line a user reads: `looop <verb>: what failed on what; what to do`. */
+export function formatError(verb: string, error: UserError): string {
+  const name = verb === "" ? "looop" : `looop ${verb}`;
+  const next = error.next === undefined ? "" : `; ${oneLine(error.next, 600)}`;
+  return `${name}: ${oneLine(error.message, 600)}${next}`;
+}

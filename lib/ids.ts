@@ -1,0 +1,56 @@
+/** Names that users and agents give: goals, sensors, workers, claims, asks. Checked at the door, once. */
+import { oneLine, UsageError } from "./errors.ts";
+
+/** 1–64 of letters, digits, `.`, `_`, `-`; first a letter or digit. So no `..`, no `/`, no leading `-`. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** An ask id is a worker id, `-`, and a number. */
+const ASK_ID = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})-([1-9][0-9]{0,8})$/;
+
+/** Worker ids that looop keeps for itself. */
+const RESERVED_WORKERS: readonly string[] = ["pulse"];
+
+export type IdKind = "goal" | "sensor" | "worker" | "claim" | "observer" | "runner";
+
+/** Whether a file's stem is a valid id (used when listing what is on disk). */
+export function isId(text: string): boolean {
+  return ID.test(text);
+}
+
+/**
+ * Returns the id unchanged, or refuses it.
+ *
+ * @throws {UsageError} when the id could be a path, an option or nothing.
+ */
+export function checkId(kind: IdKind, text: string): string {
+  if (!ID.test(text)) {
+    throw new UsageError(`Bad ${kind} id "${oneLine(text, 70)}"`, {
+      next: "use 1-64 letters, digits, '.', '_' or '-', beginning with a letter or digit",
+    });
+  }
+  if (kind === "worker" && RESERVED_WORKERS.includes(text)) {
+    throw new UsageError(`"${text}" is reserved for looop itself`, { next: "give the worker another id" });
+  }
+  return text;
+}
+
+/** An ask's id taken apart. The number is what follows the last `-`, so `w-1-2` is ask 2 of `w-1`. */
+export interface AskId {
+  worker: string;
+  number: number;
+}
+
+/** Takes an ask id apart, or returns undefined when it is none. */
+export function parseAskId(text: string): AskId | undefined {
+  const match = ASK_ID.exec(text);
+  return match === null ? undefined : { worker: match[1] ?? "", number: Number(match[2]) };
+}
+
+/** @throws {UsageError} when the text cannot be the id of an ask. */
+export function checkAskId(text: string): string {
+  if (parseAskId(text) === undefined) {
+    throw new UsageError(`Bad ask id "${oneLine(text, 90)}"`, {
+      next: "ask ids look like `worker-1`; list the pending ones with `looop _ state`",
+    });
+  }
+  return text;
+}

@@ -1,0 +1,147 @@
+/** Every path of a profile, from three environment variables. Pure. */
+import { UserError } from "./errors.ts";
+
+/** The files and folders of one data dir. All absolute. */
+export interface Profile {
+  /** The data dir itself. */
+  readonly dir: string;
+  /** `config.json`, or what `LOOOP_CONFIG` names. */
+  readonly config: string;
+  readonly playbook: string;
+  readonly playbookHistory: string;
+  readonly goals: string;
+  readonly goalsArchive: string;
+  readonly sensors: string;
+  readonly sensorsArchive: string;
+  readonly snapshots: string;
+  readonly world: string;
+  readonly pulse: string;
+  readonly lockDir: string;
+  readonly lock: string;
+  readonly lockPid: string;
+  readonly wanted: string;
+  readonly revivals: string;
+  readonly cursors: string;
+  readonly wal: string;
+  readonly goalActivity: string;
+  readonly format: string;
+  readonly journal: string;
+  readonly journalHistory: string;
+  readonly events: string;
+  readonly eventsHistory: string;
+  readonly cost: string;
+  readonly claims: string;
+  readonly asks: string;
+  readonly asksArchive: string;
+  readonly answers: string;
+  readonly reports: string;
+  readonly prompts: string;
+  readonly sessions: string;
+  readonly undo: string;
+  readonly gitignore: string;
+  /** Touched to tell the pulse that something changed. */
+  readonly poke: string;
+  /** Holds the launcher script where looop is not one executable. */
+  readonly bin: string;
+}
+
+/** The part of the environment that decides where things are. */
+export interface PathEnv {
+  LOOOP_DATA_DIR?: string | undefined;
+  LOOOP_CONFIG?: string | undefined;
+  XDG_STATE_HOME?: string | undefined;
+  HOME?: string | undefined;
+}
+
+/**
+ * The data dir: `LOOOP_DATA_DIR`, else `$XDG_STATE_HOME/looop`, else `~/.local/state/looop`.
+ *
+ * Relative values are made absolute against `cwd` at once, since workers change directory. A relative
+ * `XDG_STATE_HOME` is ignored, as the XDG base directory specification says.
+ *
+ * @throws {UserError} when neither variable nor `HOME` is set.
+ */
+export function profileFrom(env: PathEnv, cwd: string): Profile {
+  const dir = dataDir(env, cwd);
+  const config = env.LOOOP_CONFIG ? absolute(env.LOOOP_CONFIG, cwd) : `${dir}/config.json`;
+  return profileAt(dir, config);
+}
+
+/** The profile whose data dir is `dir` (absolute). */
+export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
+  return {
+    dir,
+    config,
+    playbook: `${dir}/PLAYBOOK.md`,
+    playbookHistory: `${dir}/playbook.d`,
+    goals: `${dir}/goals`,
+    goalsArchive: `${dir}/goals/archive`,
+    sensors: `${dir}/sensors`,
+    sensorsArchive: `${dir}/sensors/archive`,
+    snapshots: `${dir}/snapshots`,
+    world: `${dir}/.world.json`,
+    pulse: `${dir}/.pulse.json`,
+    lockDir: `${dir}/.lock`,
+    lock: `${dir}/.lock/lock`,
+    lockPid: `${dir}/.lock/pid`,
+    wanted: `${dir}/.lock/wanted.json`,
+    revivals: `${dir}/.lock/revivals.json`,
+    cursors: `${dir}/.cursors`,
+    wal: `${dir}/.wal`,
+    goalActivity: `${dir}/.goal-activity.json`,
+    format: `${dir}/.format`,
+    journal: `${dir}/journal.md`,
+    journalHistory: `${dir}/journal.d`,
+    events: `${dir}/events.jsonl`,
+    eventsHistory: `${dir}/events.d`,
+    cost: `${dir}/cost.jsonl`,
+    claims: `${dir}/claims`,
+    asks: `${dir}/asks`,
+    asksArchive: `${dir}/asks/archive`,
+    answers: `${dir}/answers`,
+    reports: `${dir}/reports`,
+    prompts: `${dir}/prompts`,
+    sessions: `${dir}/sessions`,
+    undo: `${dir}/.undo`,
+    gitignore: `${dir}/.gitignore`,
+    poke: `${dir}/.poke`,
+    bin: `${dir}/.bin`,
+  };
+}
+
+function dataDir(env: PathEnv, cwd: string): string {
+  if (env.LOOOP_DATA_DIR) return absolute(env.LOOOP_DATA_DIR, cwd);
+  if (env.XDG_STATE_HOME?.startsWith("/")) return `${trimSlash(env.XDG_STATE_HOME)}/looop`;
+  if (env.HOME) return `${trimSlash(absolute(env.HOME, cwd))}/.local/state/looop`;
+  throw new UserError("Cannot tell where the data dir is: HOME is not set", {
+    next: "set LOOOP_DATA_DIR to a directory",
+    kind: "environment",
+  });
+}
+
+/** Resolves `path` against `cwd`, `.` and `..` included. */
+export function absolute(path: string, cwd: string): string {
+  const whole = path.startsWith("/") ? path : `${cwd}/${path}`;
+  const parts: string[] = [];
+  for (const part of whole.split("/")) {
+    if (part === "" || part === ".") continue;
+    if (part === "..") parts.pop();
+    else parts.push(part);
+  }
+  return `/${parts.join("/")}`;
+}
+
+function trimSlash(path: string): string {
+  return path.length > 1 ? path.replace(/\/+$/, "") : path;
+}
+
+/** The last part of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The folder a path is in. */
+export function dirName(path: string): string {
+  const at = path.lastIndexOf("/");
+  return at <= 0 ? "/" : path.slice(0, at);
+}
