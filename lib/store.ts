@@ -1,0 +1,568 @@
+/**
+ * The file-state layer: the only module that writes state files.
+ *
+ * One mechanism each: replace whole, create once, append one line, move, lock, watch or poll.
+ * Everything is synchronous but locks and watches, since the synchronous calls are the fast ones.
+ */
+import { UserError } from "./errors.ts";
+import { baseName, dirName } from "./paths.ts";
+
+/** How much a write must survive. */
+export interface WriteOptions {
+  /** fsync the text and the directory before returning (default). Off for files that can be derived again. */
+  durable?: boolean;
+  /** Permission bits; 0600 unless said. */
+  mode?: number;
+}
+
+const FILE_MODE = 0o600;
+const DIR_MODE = 0o700;
+
+/** A file's text, or undefined when there is none. Only regular files and symlinks to them are read. */
+export function readText(path: string): string | undefined {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw fault("read", path, error);
+  }
+}
+
+/** Outcome of reading JSON: a value, or why it cannot be used. */
+export type Parsed<T> = { value: T } | { bad: string };
+
+/** Parses `text` and checks its shape; a file that does not fit is reported, never thrown. */
+export function parseJson<T>(text: string, check: (value: unknown) => T | string): Parsed<T> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { bad: `not JSON: ${(error as Error).message}` };
+  }
+  const checked = check(value);
+  return typeof checked === "string" ? { bad: checked } : { value: checked };
+}
+
+/** A JSON file's value, why it is bad, or undefined when there is no file. Never throws for bad content. */
+export function readJson<T>(path: string, check: (value: unknown) => T | string): Parsed<T> | undefined {
+  let text: string | undefined;
+  try {
+    text = readText(path);
+  } catch (error) {
+    return { bad: (error as Error).message };
+  }
+  return text === undefined ? undefined : parseJson(text, check);
+}
+
+/**
+ * Replaces a file in one step: a reader sees the old text or the new and never a part.
+ *
+ * Writes a sibling and renames it, as a maildir delivers (https://cr.yp.to/proto/maildir.html). A symlink
+ * planted at `path` is replaced, not followed.
+ *
+ * @throws {UserError} naming the path; the old file is whole and no temporary file is left.
+ */
+export function replaceFile(path: string, text: string | Uint8Array, options: WriteOptions = {}): void {
+  const temp = tempName(path);
+  try {
+    writeTemp(temp, text, options);
+    Deno.renameSync(temp, path);
+    if (options.durable !== false) syncDir(dirName(path));
+  } catch (error) {
+    removeQuietly(temp);
+    throw fault("write", path, error);
+  }
+}
+
+/**
+ * Creates a file whole, or returns false because the name is taken. Of any number of racers one wins.
+ *
+ * The text is complete before the name appears: temporary file, fsync, then link(2), which never replaces.
+ */
+export function createOnce(path: string, text: string, options: WriteOptions = {}): boolean {
+  const temp = tempName(path);
+  try {
+    writeTemp(temp, text, options);
+    Deno.linkSync(temp, path);
+    if (options.durable !== false) syncDir(dirName(path));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw fault("create", path, error);
+  } finally {
+    removeQuietly(temp);
+  }
+}
+
+/**
+ * Appends one whole line with one write(2) to a file opened with O_APPEND, so that lines of several
+ * processes never mix (DENO: a `writeSync` of up to 64 KiB was whole in every trial).
+ *
+ * A torn last line, as a power cut leaves it, is ended first, so that this line stands alone.
+ */
+export function appendLine(path: string, line: string, options: WriteOptions = {}): void {
+  try {
+    refuseSymlink(path);
+    const file = Deno.openSync(path, {
+      append: true,
+      read: true,
+      create: true,
+      mode: options.mode ?? FILE_MODE,
+    });
+    try {
+      const mend = endsTorn(file) ? "\n" : "";
+      writeAll(file, new TextEncoder().encode(`${mend}${line}\n`));
+      if (options.durable !== false) file.syncDataSync();
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    throw fault("append to", path, error);
+  }
+}
+
+/** Moves a file or folder; false when `from` is gone (somebody else moved it). Replaces a file at `to`. */
+export function moveFile(from: string, to: string): boolean {
+  try {
+    Deno.renameSync(from, to);
+    syncDir(dirName(to));
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound && !exists(from)) return false;
+    throw fault("move", from, error);
+  }
+}
+
+/** Moves `from` to the first free of `to`, `to~2`, `to~3`, … and returns that name; nothing is replaced. */
+export function moveKeepingBoth(from: string, to: string, suffix = ""): string {
+  for (let n = 1;; n++) {
+    const target = n === 1 ? `${to}${suffix}` : `${to}~${n}${suffix}`;
+    try {
+      Deno.linkSync(from, target);
+      Deno.removeSync(from);
+      syncDir(dirName(target));
+      return target;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw fault("move", from, error);
+    }
+  }
+}
+
+/** Removes a file; false when there was none. */
+export function removeFile(path: string): boolean {
+  try {
+    Deno.removeSync(path);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw fault("remove", path, error);
+  }
+}
+
+/** Removes a folder and all in it; nothing happens when there is none. */
+export function removeTree(path: string): void {
+  try {
+    Deno.removeSync(path, { recursive: true });
+  } catch (error) {
+    if (!isAbsent(error)) throw fault("remove", path, error);
+  }
+}
+
+/** Makes a folder (0700) and its parents. */
+export function makeDir(path: string): void {
+  try {
+    Deno.mkdirSync(path, { recursive: true, mode: DIR_MODE });
+  } catch (error) {
+    throw fault("make", path, error);
+  }
+}
+
+/** Names of the regular files in a folder that end in `suffix` and do not begin with a dot, sorted. */
+export function listFiles(dir: string, suffix = ""): string[] {
+  return listEntries(dir).filter((entry) =>
+    entry.isFile && !entry.name.startsWith(".") && entry.name.endsWith(suffix)
+  ).map((entry) => entry.name).sort();
+}
+
+/** Names of the folders in a folder that do not begin with a dot, sorted. */
+export function listDirs(dir: string): string[] {
+  return listEntries(dir).filter((entry) => entry.isDirectory && !entry.name.startsWith("."))
+    .map((entry) => entry.name).sort();
+}
+
+/** Everything in a folder, unsorted; nothing when there is no such folder. */
+export function listEntries(dir: string): Deno.DirEntry[] {
+  try {
+    return [...Deno.readDirSync(dir)];
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    throw fault("list", dir, error);
+  }
+}
+
+/** What stat(2) says, or undefined when there is nothing. */
+export function statOf(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw fault("read", path, error);
+  }
+}
+
+/** Whether there is anything at `path`, a dangling symlink included. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw fault("read", path, error);
+  }
+}
+
+/** The last `maxBytes` of a file as text, from the first whole line on; "" when there is no file. */
+export function readTail(path: string, maxBytes: number): string {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true });
+  } catch (error) {
+    if (isAbsent(error)) return "";
+    throw fault("read", path, error);
+  }
+  try {
+    const size = file.statSync().size;
+    const start = Math.max(0, size - maxBytes);
+    file.seekSync(start, Deno.SeekMode.Start);
+    const bytes = readUpTo(file, size - start);
+    const firstLine = start === 0 ? 0 : bytes.indexOf(10) + 1;
+    return new TextDecoder().decode(bytes.subarray(firstLine));
+  } catch (error) {
+    throw fault("read", path, error);
+  } finally {
+    file.close();
+  }
+}
+
+/** How long a short lock may be waited for before that is an error. */
+const LOCK_TIMEOUT_MS = 10_000;
+
+/**
+ * Runs `work` while this process alone holds the short lock file at `path` (flock, freed by any end).
+ *
+ * `work` must be synchronous and brief: decide and write, never wait.
+ */
+export async function withLock<T>(path: string, work: () => T): Promise<T> {
+  const lock = await acquireLock(path, LOCK_TIMEOUT_MS);
+  if (lock === undefined) {
+    throw new UserError(`Cannot lock "${path}": held by another process for over 10 s`, {
+      next: "see who holds it with `lsof` or `fuser`, then try again",
+      kind: "locked",
+    });
+  }
+  try {
+    return work();
+  } finally {
+    lock.close();
+  }
+}
+
+/**
+ * Takes an exclusive flock, or returns undefined after `timeoutMs`.
+ *
+ * Deno before 2.5 has no try-lock: there a lost race leaves a queued request behind, which is closed the
+ * moment it is granted. A caller that got undefined and wants to end must use `Deno.exit`.
+ */
+export async function acquireLock(path: string, timeoutMs: number): Promise<Deno.FsFile | undefined> {
+  let file: Deno.FsFile;
+  try {
+    file = Deno.openSync(path, { read: true, write: true, create: true, mode: FILE_MODE });
+  } catch (error) {
+    throw fault("lock", path, error);
+  }
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const granted = file.lock(true).then(() => true);
+  const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
+  const won = await Promise.race([granted, late]);
+  clearTimeout(timer);
+  if (won) return file;
+  granted.then(() => file.close()).catch(() => {});
+  return undefined;
+}
+
+/** Names of files that looop derives itself and that wake nobody who watches the data dir. */
+const QUIET = [".pulse.json", ".format", "journal.md", "events.jsonl", "cost.jsonl", ".goal-activity.json"];
+
+/** What to watch and how. */
+export interface WatchOptions {
+  /** Folders, each watched flat. */
+  dirs: readonly string[];
+  /** Longest time between two looks when watches work or not, ms. */
+  pollMs: number;
+  /** File names (without temporary siblings) whose changes do not count. */
+  ignore?: readonly string[];
+}
+
+/**
+ * Tells when something may have changed below some folders: by inotify or FSEvents where that can be had,
+ * else by polling. Any event means "read again"; kinds and paths are hints and not trusted further.
+ *
+ * Open it, then read, then call `next`: what changed in between is not lost.
+ */
+export class Watch {
+  readonly #options: WatchOptions;
+  readonly #quiet: ReadonlySet<string>;
+  #watcher: Deno.FsWatcher | undefined;
+  #pending = false;
+  #wake: (() => void) | undefined;
+  #stamps: string;
+  #closed = false;
+
+  constructor(options: WatchOptions) {
+    this.#options = options;
+    this.#quiet = new Set([...QUIET, ...(options.ignore ?? [])]);
+    this.#arm();
+    this.#stamps = this.#stampOf();
+  }
+
+  /** Whether the kernel tells us of changes; if not, `next` relies on polling alone. */
+  get armed(): boolean {
+    return this.#watcher !== undefined;
+  }
+
+  /**
+   * Waits for a change, at most `maxMs` (and at most the poll period), or until `wake` is called.
+   * Returns true when a change was seen, false when only time has passed.
+   */
+  async next(maxMs = this.#options.pollMs): Promise<boolean> {
+    if (!this.#take()) {
+      const ms = Math.max(1, Math.min(maxMs, this.#options.pollMs));
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, ms);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+      if (!this.#take()) return this.#look();
+    }
+    return true;
+  }
+
+  /** Ends a running `next` from within the process. */
+  poke(): void {
+    this.#pending = true;
+    this.#wake?.();
+  }
+
+  /** Stops watching; a running `next` ends. */
+  close(): void {
+    this.#closed = true;
+    this.#disarm();
+    this.#wake?.();
+  }
+
+  #take(): boolean {
+    const was = this.#pending;
+    this.#pending = false;
+    return was;
+  }
+
+  #arm(): void {
+    if (Deno.env.get("LOOOP_NO_WATCH") === "1") return;
+    const dirs = this.#options.dirs.filter((dir) => exists(dir));
+    if (dirs.length === 0) return;
+    try {
+      this.#watcher = Deno.watchFs(dirs, { recursive: false });
+    } catch {
+      // No instances left ("Too many open files", without a code) or not supported here: polling serves.
+      return;
+    }
+    this.#listen(this.#watcher);
+  }
+
+  #disarm(): void {
+    const watcher = this.#watcher;
+    this.#watcher = undefined;
+    try {
+      watcher?.close();
+    } catch {
+      // Already closed by its own end.
+    }
+  }
+
+  async #listen(watcher: Deno.FsWatcher): Promise<void> {
+    try {
+      for await (const event of watcher) {
+        if (this.#watcher !== watcher) return;
+        if (event.paths.every((path) => this.#isQuiet(path))) continue;
+        this.#pending = true;
+        this.#wake?.();
+      }
+    } catch {
+      // The watcher broke: the next look arms a new one or polls.
+      if (this.#watcher === watcher) this.#watcher = undefined;
+    }
+  }
+
+  #isQuiet(path: string): boolean {
+    const name = baseName(path);
+    const stem = name.startsWith(TEMP_PREFIX)
+      ? name.slice(TEMP_PREFIX.length, name.lastIndexOf(".tmp-"))
+      : name;
+    return this.#quiet.has(stem);
+  }
+
+  /** The slow look: has a folder been replaced, or (without a watcher) has anything in it changed? */
+  #look(): boolean {
+    if (this.#closed) return false;
+    const stamps = this.#stampOf();
+    if (stamps === this.#stamps) return false;
+    const replaced = identityOf(stamps) !== identityOf(this.#stamps);
+    this.#stamps = stamps;
+    if (this.#watcher === undefined || replaced) {
+      this.#disarm();
+      this.#arm();
+    }
+    return true;
+  }
+
+  /** A folder's mtime moves with each create and rename in it; plain files written in place are added. */
+  #stampOf(): string {
+    return this.#options.dirs.map((dir) => {
+      const info = quietStat(dir);
+      const poke = quietStat(`${dir}/.poke`);
+      const playbook = quietStat(`${dir}/PLAYBOOK.md`);
+      return `${info?.ino ?? 0}/${info?.mtime?.getTime() ?? 0}/${poke?.mtime?.getTime() ?? 0}/${
+        playbook?.mtime?.getTime() ?? 0
+      }`;
+    }).join(" ");
+  }
+}
+
+function identityOf(stamps: string): string {
+  return stamps.split(" ").map((stamp) => stamp.slice(0, stamp.indexOf("/"))).join(" ");
+}
+
+function quietStat(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+const TEMP_PREFIX = ".";
+
+/** `.NAME.tmp-PID-RANDOM` beside the file: hidden from listings, swept when older than a day. */
+function tempName(path: string): string {
+  const random = crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36) ?? "0";
+  return `${dirName(path)}/${TEMP_PREFIX}${baseName(path)}.tmp-${Deno.pid}-${random}`;
+}
+
+/** Whether a name is one of our temporary files. */
+export function isTempName(name: string): boolean {
+  return name.startsWith(TEMP_PREFIX) && /\.tmp-\d+-[a-z0-9]+$/.test(name);
+}
+
+function writeTemp(temp: string, text: string | Uint8Array, options: WriteOptions): void {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  const mode = options.mode ?? FILE_MODE;
+  const file = Deno.openSync(temp, { write: true, createNew: true, mode });
+  try {
+    writeAll(file, bytes);
+    if (options.durable !== false) file.syncSync();
+  } finally {
+    file.close();
+  }
+  if ((mode & 0o111) !== 0) Deno.chmodSync(temp, mode);
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
+}
+
+function readUpTo(file: Deno.FsFile, count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  let done = 0;
+  while (done < count) {
+    const n = file.readSync(bytes.subarray(done));
+    if (n === null) break;
+    done += n;
+  }
+  return bytes.subarray(0, done);
+}
+
+function endsTorn(file: Deno.FsFile): boolean {
+  const size = file.statSync().size;
+  if (size === 0) return false;
+  file.seekSync(size - 1, Deno.SeekMode.Start);
+  return readUpTo(file, 1)[0] !== 10;
+}
+
+function syncDir(path: string): void {
+  const dir = Deno.openSync(path, { read: true });
+  try {
+    dir.syncSync();
+  } finally {
+    dir.close();
+  }
+}
+
+function refuseSymlink(path: string): void {
+  try {
+    if (!Deno.lstatSync(path).isSymlink) return;
+  } catch {
+    return;
+  }
+  throw new UserError(`Cannot append to "${path}": it is a symbolic link`, {
+    next: "remove the link; looop keeps its files inside the data dir",
+    kind: "symlink",
+  });
+}
+
+function removeQuietly(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch {
+    // Never created, or renamed into place: nothing to clean.
+  }
+}
+
+/** Whether an error says that the file or one of its folders is not there. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || (error as { code?: string })?.code === "ENOENT";
+}
+
+/** What to do about an operating system error, by its code or class. */
+function advice(error: unknown): string {
+  const code = (error as { code?: string })?.code ?? "";
+  const text = String((error as Error)?.message ?? error);
+  if (code === "ENOSPC" || /no space left/i.test(text)) return "free some disk space, then try again";
+  if (code === "EDQUOT") return "your disk quota is used up: free some space, then try again";
+  if (code === "EROFS" || /read-only file system/i.test(text)) {
+    return "the file system is read-only: remount it or set LOOOP_DATA_DIR";
+  }
+  if (code === "EMFILE" || /too many open files/i.test(text)) return "raise `ulimit -n`, then try again";
+  if (code === "EIO") return "the disk reports an error: check it, your data was left as it was";
+  if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") {
+    return "make it yours and writable (`ls -ld` shows who owns it), or set LOOOP_DATA_DIR";
+  }
+  if (error instanceof Deno.errors.NotADirectory || code === "ENOTDIR") {
+    return "a file stands where a folder should be: move it away or set LOOOP_DATA_DIR";
+  }
+  return "check the path and its permissions";
+}
+
+/** Wraps an operating system error into one line that names the path. */
+export function fault(action: string, path: string, error: unknown): UserError {
+  if (error instanceof UserError) return error;
+  // Deno appends ": <operation> '<path>'"; the path is already named.
+  const reason = String((error as Error)?.message ?? error).replace(/:\s+\w+ '.*$/s, "");
+  return new UserError(`Cannot ${action} "${path}": ${reason}`, {
+    next: advice(error),
+    kind: "io",
+    cause: error,
+  });
+}
