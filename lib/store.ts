@@ -315,14 +315,14 @@ export class Watch {
   #watcher: Deno.FsWatcher | undefined;
   #pending = false;
   #wake: (() => void) | undefined;
-  #stamps: string;
+  #inodes: string;
   #closed = false;
 
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#quiet = new Set([...QUIET, ...(options.ignore ?? [])]);
     this.#arm();
-    this.#stamps = this.#stampOf();
+    this.#inodes = this.#inodesOf();
   }
 
   /** Whether the kernel tells us of changes; if not, `next` relies on polling alone. */
@@ -331,23 +331,26 @@ export class Watch {
   }
 
   /**
-   * Waits for a change, at most `maxMs` (and at most the poll period), or until `wake` is called.
-   * Returns true when a change was seen, false when only time has passed.
+   * Waits for a change, at most `maxMs` (and at most the poll period), or until `poke` is called.
+   * Returns whether a change was told; the caller reads again either way, since events can be dropped.
    */
   async next(maxMs = this.#options.pollMs): Promise<boolean> {
-    if (!this.#take()) {
-      const ms = Math.max(1, Math.min(maxMs, this.#options.pollMs));
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-      this.#wake = undefined;
-      if (!this.#take()) return this.#look();
-    }
-    return true;
+    if (!this.#pending) await this.#sleep(Math.max(1, Math.min(maxMs, this.#options.pollMs)));
+    const told = this.#pending;
+    this.#pending = false;
+    if (!told) this.#rearm();
+    return told;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = undefined;
   }
 
   /** Ends a running `next` from within the process. */
@@ -361,12 +364,6 @@ export class Watch {
     this.#closed = true;
     this.#disarm();
     this.#wake?.();
-  }
-
-  #take(): boolean {
-    const was = this.#pending;
-    this.#pending = false;
-    return was;
   }
 
   #arm(): void {
@@ -414,35 +411,19 @@ export class Watch {
     return this.#quiet.has(stem);
   }
 
-  /** The slow look: has a folder been replaced, or (without a watcher) has anything in it changed? */
-  #look(): boolean {
-    if (this.#closed) return false;
-    const stamps = this.#stampOf();
-    if (stamps === this.#stamps) return false;
-    const replaced = identityOf(stamps) !== identityOf(this.#stamps);
-    this.#stamps = stamps;
-    if (this.#watcher === undefined || replaced) {
-      this.#disarm();
-      this.#arm();
-    }
-    return true;
+  /** The slow look: a folder that was replaced, or could not be watched before, is watched anew. */
+  #rearm(): void {
+    if (this.#closed) return;
+    const inodes = this.#inodesOf();
+    if (inodes === this.#inodes && this.#watcher !== undefined) return;
+    this.#inodes = inodes;
+    this.#disarm();
+    this.#arm();
   }
 
-  /** A folder's mtime moves with each create and rename in it; plain files written in place are added. */
-  #stampOf(): string {
-    return this.#options.dirs.map((dir) => {
-      const info = quietStat(dir);
-      const poke = quietStat(`${dir}/.poke`);
-      const playbook = quietStat(`${dir}/PLAYBOOK.md`);
-      return `${info?.ino ?? 0}/${info?.mtime?.getTime() ?? 0}/${poke?.mtime?.getTime() ?? 0}/${
-        playbook?.mtime?.getTime() ?? 0
-      }`;
-    }).join(" ");
+  #inodesOf(): string {
+    return this.#options.dirs.map((dir) => quietStat(dir)?.ino ?? 0).join(" ");
   }
-}
-
-function identityOf(stamps: string): string {
-  return stamps.split(" ").map((stamp) => stamp.slice(0, stamp.indexOf("/"))).join(" ");
 }
 
 function quietStat(path: string): Deno.FileInfo | undefined {

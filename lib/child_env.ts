@@ -1,0 +1,66 @@
+/** The environment of what looop starts: its own names set, the marks of a calling agent scrubbed. Pure. */
+
+/** Variables by which an agent CLI marks the shells it starts; a worker below an agent must not see them. */
+const AGENT_MARKS = new Set([
+  "AI_AGENT",
+  "AGENT",
+  "CLAUDECODE",
+  "CLAUDE_EFFORT",
+  "CLAUDE_PID",
+  "GIT_EDITOR",
+  "OPENCODE",
+  "PI_CODING_AGENT",
+  "PI_SESSION_ID",
+  "PI_SESSION_FILE",
+  "PI_PROVIDER",
+  "PI_MODEL",
+  "PI_REASONING_LEVEL",
+]);
+/** Settings a user makes on purpose among the marks' prefixes: they stay. */
+const USER_SETTINGS = new Set([
+  "CODEX_HOME",
+  "CLAUDE_CODE_SANDBOXED",
+  "CLAUDE_CODE_USE_BEDROCK",
+  "CLAUDE_CODE_USE_VERTEX",
+  "CLAUDE_CODE_OAUTH_TOKEN",
+  "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
+  "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
+  "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
+  "OPENCODE_CONFIG",
+  "OPENCODE_CONFIG_DIR",
+  "OPENCODE_CONFIG_CONTENT",
+]);
+/** looop's own names of one session or sensor run: never inherited by the next. */
+const OWN_MARKS = new Set(["LOOOP_SESSION_ID", "LOOOP_SESSION_GEN", "LOOOP_SENSOR_RUN", "LOOOP_PULSE"]);
+
+/** Whether a variable is an agent's mark rather than a user's setting. */
+export function isAgentMark(name: string, value: string): boolean {
+  if (USER_SETTINGS.has(name)) return false;
+  if (name === "GIT_EDITOR") return value === "true";
+  return AGENT_MARKS.has(name) || /^(CLAUDE_CODE_|CODEX_|OPENCODE)/.test(name);
+}
+
+/** What looop itself gives its children. */
+export interface OwnVariables {
+  bin: string;
+  dataDir: string;
+  config: string;
+}
+
+/** A whole environment (to be used with `clearEnv`) for a child of looop. */
+export function childEnv(
+  parent: Readonly<Record<string, string>>,
+  own: OwnVariables,
+  more: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  const kept = Object.entries(parent).filter(([name, value]) =>
+    !isAgentMark(name, value) && !OWN_MARKS.has(name)
+  );
+  return {
+    ...Object.fromEntries(kept),
+    LOOOP_BIN: own.bin,
+    LOOOP_DATA_DIR: own.dataDir,
+    LOOOP_CONFIG: own.config,
+    ...more,
+  };
+}

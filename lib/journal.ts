@@ -1,0 +1,103 @@
+/** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
+import type { Profile } from "./paths.ts";
+import {
+  appendLine,
+  exists,
+  listFiles,
+  makeDir,
+  moveKeepingBoth,
+  readTail,
+  readText,
+  statOf,
+} from "./store.ts";
+
+/** A log is rotated when it is larger than this, or when a month has ended. */
+export const ROTATE_BYTES = 5 * 1024 * 1024;
+const MAX_ENTRY_CHARS = 2000;
+const TAIL_BLOCK = 16 * 1024;
+
+/** `- YYYY-MM-DD HH:MM <text>` in local time, newlines flattened so that no text can forge an entry. */
+export function formatEntry(text: string, at: Date): string {
+  // deno-lint-ignore no-control-regex -- control characters are what must go
+  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim();
+  const short = flat.length > MAX_ENTRY_CHARS ? `${flat.slice(0, MAX_ENTRY_CHARS - 1)}…` : flat;
+  return `- ${localMinute(at)} ${short}`;
+}
+
+function localMinute(at: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${
+    two(at.getMinutes())
+  }`;
+}
+
+/** Appends one move. Durable. */
+export function appendJournal(profile: Profile, text: string, at: Date): void {
+  rotate(profile.journal, profile.journalHistory, ".md", at);
+  appendLine(profile.journal, formatEntry(text, at));
+}
+
+/** The last `count` journal lines, oldest first, across a rotation. */
+export function journalTail(profile: Profile, count: number): string[] {
+  let lines = tailLines(profile.journal, count);
+  for (const name of listFiles(profile.journalHistory, ".md").reverse()) {
+    if (lines.length >= count) break;
+    lines = [...tailLines(`${profile.journalHistory}/${name}`, count - lines.length), ...lines];
+  }
+  return lines;
+}
+
+function tailLines(path: string, count: number): string[] {
+  for (let block = TAIL_BLOCK;; block *= 4) {
+    const text = readTail(path, block);
+    const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.length >= count || (statOf(path)?.size ?? 0) <= block) return lines.slice(-count);
+  }
+}
+
+/** One lifecycle event as a line: constant name, variable fields. */
+export function appendEvent(
+  profile: Profile,
+  event: string,
+  fields: Record<string, unknown>,
+  at: Date,
+): void {
+  rotate(profile.events, profile.eventsHistory, ".jsonl", at);
+  const line = JSON.stringify({ ts: `${at.toISOString().slice(0, 19)}Z`, event, ...fields });
+  appendLine(profile.events, line, { durable: false });
+}
+
+/**
+ * Moves a log aside, named by the month of its last line, when it is too large or of an earlier month.
+ * A writer that has the old file open still writes into it under its new name: nothing is lost.
+ */
+function rotate(path: string, history: string, suffix: string, at: Date): void {
+  const info = statOf(path);
+  if (info === undefined || info.mtime === null) return;
+  const month = monthOf(info.mtime);
+  if (info.size < ROTATE_BYTES && month === monthOf(at)) return;
+  if (info.size === 0 || info.mtime > at) return;
+  makeDir(history);
+  if (exists(path)) moveKeepingBoth(path, `${history}/${month}`, suffix);
+}
+
+function monthOf(date: Date): string {
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
+}
+
+/** Notes that a goal or worker was acted on just now (`.goal-activity.json`, read by the sys-goals reading). */
+export function parseActivity(text: string | undefined): Record<string, number> {
+  try {
+    const value = JSON.parse(text ?? "{}") as Record<string, unknown>;
+    return Object.fromEntries(
+      Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+    );
+  } catch {
+    return {};
+  }
+}
+
+/** The activity map of the profile: id → unix seconds of the last move. */
+export function readActivity(profile: Profile): Record<string, number> {
+  return parseActivity(readText(profile.goalActivity));
+}

@@ -1,0 +1,286 @@
+/**
+ * Processes: who they are, whether they live, and how a whole tree of them ends.
+ *
+ * A binary built without network and FFI permission may not read /proc itself (DENO: "Requires all access"),
+ * so facts come from small `sh` children; `Deno.kill` with SIGURG, which programs ignore by default, is the
+ * cheap first probe.
+ */
+import { UserError } from "./errors.ts";
+
+/** A process that cannot be mistaken for another: a pid alone is given out again. */
+export interface Identity {
+  pid: number;
+  /** Start time in the kernel's own unit (Linux: clock ticks since boot; macOS: `lstart` text). */
+  start: string;
+  /** The boot it belongs to; a pid of an earlier boot is dead. */
+  boot: string;
+}
+
+/** What is known of one process. */
+export interface ProcessFact {
+  pid: number;
+  ppid: number;
+  pgid: number;
+  sid: number;
+  /** State letter; Z is a zombie, which is dead and only not yet reaped. */
+  state: string;
+  start: string;
+}
+
+/** A moment's view of the machine's processes. */
+export interface ProcessTable {
+  boot: string;
+  processes: Map<number, ProcessFact>;
+}
+
+const MACOS = Deno.build.os === "darwin";
+
+const ONE_LINUX = `read -r b </proc/sys/kernel/random/boot_id; echo "$b"
+for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
+const ALL_LINUX = `cat /proc/sys/kernel/random/boot_id; cat /proc/[0-9]*/stat 2>/dev/null; :`;
+// macOS has no /proc: `ps` gives the same facts, start times in whole seconds, and `sysctl` the boot.
+const ONE_MACOS = `sysctl -n kern.bootsessionuuid; for p in "$@"; do
+ps -o pid=,ppid=,pgid=,sess=,stat=,lstart= -p "$p"; done 2>/dev/null`;
+const ALL_MACOS = `sysctl -n kern.bootsessionuuid; ps -axo pid=,ppid=,pgid=,sess=,stat=,lstart=`;
+
+/** Runs a small shell script and returns its standard output. */
+async function sh(script: string, args: readonly string[]): Promise<string> {
+  try {
+    const command = new Deno.Command("/bin/sh", {
+      args: ["-c", script, "sh", ...args],
+      stdin: "null",
+      stderr: "null",
+      env: { LC_ALL: "C" },
+    });
+    return new TextDecoder().decode((await command.output()).stdout);
+  } catch (error) {
+    throw new UserError(`Cannot ask the system about processes: ${(error as Error).message}`, {
+      next: "check that /bin/sh can be run",
+      kind: "processes",
+      cause: error,
+    });
+  }
+}
+
+/** Facts of the given processes; those that are gone are absent. */
+export async function readProcesses(pids: readonly number[]): Promise<ProcessTable> {
+  const text = await sh(MACOS ? ONE_MACOS : ONE_LINUX, pids.map(String));
+  return parseProcessTable(text, MACOS);
+}
+
+/** Facts of all processes. */
+export async function readAllProcesses(): Promise<ProcessTable> {
+  return parseProcessTable(await sh(MACOS ? ALL_MACOS : ALL_LINUX, []), MACOS);
+}
+
+// A program's name may hold spaces, parentheses and newlines, so the match runs to the last ") X n n n".
+const STAT = /^(\d+) \([\s\S]{0,80}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)((?: -?\d+){15}) (\d+)[ \n]/gm;
+const PS = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(.+?)\s*$/gm;
+
+/** Parses the boot id line and the process lines of Linux's `stat` files or macOS's `ps`. Pure. */
+export function parseProcessTable(text: string, macos: boolean): ProcessTable {
+  const firstLine = text.indexOf("\n");
+  const boot = text.slice(0, firstLine).trim();
+  const rest = text.slice(firstLine + 1);
+  const processes = new Map<number, ProcessFact>();
+  for (const match of rest.matchAll(macos ? PS : STAT)) {
+    const fact = macos ? fromPs(match) : fromStat(match);
+    processes.set(fact.pid, fact);
+  }
+  return { boot, processes };
+}
+
+function fromStat(match: RegExpExecArray): ProcessFact {
+  return {
+    pid: Number(match[1]),
+    state: match[2] ?? "?",
+    ppid: Number(match[3]),
+    pgid: Number(match[4]),
+    sid: Number(match[5]),
+    start: match[7] ?? "",
+  };
+}
+
+function fromPs(match: RegExpExecArray): ProcessFact {
+  return {
+    pid: Number(match[1]),
+    ppid: Number(match[2]),
+    pgid: Number(match[3]),
+    // macOS prints the session as an address; 0 never equals a pid, so sessions are found by their marks.
+    sid: 0,
+    state: (match[5] ?? "?").slice(0, 1),
+    start: match[6] ?? "",
+  };
+}
+
+/** This process's own identity. */
+export async function ownIdentity(): Promise<Identity> {
+  return await identityOf(Deno.pid) ?? { pid: Deno.pid, start: "", boot: "" };
+}
+
+/** The identity of a process that is alive now, or undefined. */
+export async function identityOf(pid: number): Promise<Identity | undefined> {
+  const table = await readProcesses([pid]);
+  const fact = table.processes.get(pid);
+  return fact === undefined ? undefined : { pid, start: fact.start, boot: table.boot };
+}
+
+/** Whether `identity` is alive in `table`: same boot, same pid, same start time, no zombie. Pure. */
+export function isAliveIn(table: ProcessTable, identity: Identity): boolean {
+  const fact = table.processes.get(identity.pid);
+  return fact !== undefined && fact.state !== "Z" && fact.start === identity.start &&
+    table.boot === identity.boot;
+}
+
+/** Whether a process exists at all, zombies included; false is certain, true is not. Costs microseconds. */
+export function mayExist(pid: number): boolean {
+  try {
+    Deno.kill(pid, "SIGURG");
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
+/** Which of these identities are alive. One `sh` for all, none when no pid exists. */
+export async function aliveOf(identities: readonly Identity[]): Promise<Set<Identity>> {
+  const candidates = identities.filter((identity) => identity.pid > 0 && mayExist(identity.pid));
+  if (candidates.length === 0) return new Set();
+  const table = await readProcesses(candidates.map((identity) => identity.pid));
+  return new Set(candidates.filter((identity) => isAliveIn(table, identity)));
+}
+
+/** Sends a signal to one process or, with a negative number, to a group; false when there is none. */
+export function signal(pid: number, name: Deno.Signal): boolean {
+  try {
+    Deno.kill(pid, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Processes that carry every one of these `NAME=VALUE` marks in their environment. */
+export async function readMarked(marks: readonly string[]): Promise<Set<number>> {
+  if (marks.length === 0) return new Set();
+  const text = await sh(MACOS ? MARKED_MACOS : MARKED_LINUX, marks);
+  return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
+}
+
+// grep -z takes each NAME=VALUE as a line; -x the whole of it; -F no patterns. Later marks filter the files
+// that the first one found, so that the usual case is one pass over /proc.
+const MARKED_LINUX = `m=$1; shift
+for f in $(grep -lzxF -e "$m" /proc/[0-9]*/environ 2>/dev/null); do
+  ok=1; for n in "$@"; do grep -qzxF -e "$n" "$f" 2>/dev/null || ok=; done
+  [ -n "$ok" ] && { f=\${f#/proc/}; echo "\${f%%/*}"; }
+done; :`;
+// \`ps -E\` shows the environment of own processes after the command, words apart by blanks.
+const MARKED_MACOS = `ps -axEo pid=,command= | while read -r pid rest; do
+  ok=1; for n in "$@"; do case " $rest " in *" $n "*) ;; *) ok=;; esac; done
+  [ -n "$ok" ] && echo "$pid"
+done; :`;
+
+/** Like {@link readMarked}, for processes that carry any one of the marks. */
+export async function readMarkedAny(marks: readonly string[]): Promise<Set<number>> {
+  if (marks.length === 0) return new Set();
+  if (MACOS) {
+    const sets = await Promise.all(marks.map((mark) => readMarked([mark])));
+    return new Set(sets.flatMap((set) => [...set]));
+  }
+  const text = await sh(
+    `for m in "$@"; do set -- "$@" -e "$m"; shift; done
+grep -lzxF "$@" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done; :`,
+    marks,
+  );
+  return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
+}
+
+/** What belongs to a tree that is to end. */
+export interface TreeSpec {
+  /** Processes whose descendants, groups and sessions belong to the tree, themselves included. */
+  roots: readonly Identity[];
+  /** `NAME=VALUE` marks that all members inherit; all must be there. None: the roots alone tell. */
+  marks: readonly string[];
+  /** Processes that must live on: the supervisor that writes the status down. */
+  spare?: readonly number[];
+  /** Time between TERM and KILL, ms. */
+  graceMs: number;
+}
+
+/** TERM to KILL: long enough to flush a log, short enough for `looop down`. */
+export const STOP_GRACE_MS = 5_000;
+const KILL_PASSES = 5;
+
+/**
+ * The members of a tree: roots, their descendants, all in their groups and sessions, all that are marked.
+ * Zombies, this process and the spared are left out. Pure.
+ */
+export function findTree(
+  table: ProcessTable,
+  spec: Pick<TreeSpec, "roots" | "spare">,
+  marked: ReadonlySet<number>,
+  noted: readonly ProcessFact[] = [],
+): ProcessFact[] {
+  const roots = spec.roots.filter((root) => isKnown(table, root)).map((root) => root.pid);
+  const stillNoted = noted.filter((fact) => table.processes.get(fact.pid)?.start === fact.start);
+  const members = new Set<number>([...roots, ...marked, ...stillNoted.map((fact) => fact.pid)]);
+  const groups = new Set(roots);
+  for (let grew = true; grew;) {
+    grew = false;
+    for (const fact of table.processes.values()) {
+      if (members.has(fact.pid)) continue;
+      if (!members.has(fact.ppid) && !groups.has(fact.pgid) && !groups.has(fact.sid)) continue;
+      members.add(fact.pid);
+      grew = true;
+    }
+  }
+  const spare = new Set([Deno.pid, ...(spec.spare ?? [])]);
+  return [...members].map((pid) => table.processes.get(pid)).filter((fact): fact is ProcessFact =>
+    fact !== undefined && fact.state !== "Z" && !spare.has(fact.pid) && fact.pid > 1
+  );
+}
+
+function isKnown(table: ProcessTable, root: Identity): boolean {
+  return table.boot === root.boot && table.processes.get(root.pid)?.start === root.start;
+}
+
+/**
+ * Ends a whole tree: TERM, grace, then KILL in up to five passes; returns who is still there (nobody, as a
+ * rule). A member is signalled only while its start time is the one that was noted, so that a pid given
+ * out again is never hit.
+ */
+export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
+  let members = await scanTree(spec, []);
+  for (const fact of members) signal(fact.pid, "SIGTERM");
+  const deadline = performance.now() + spec.graceMs;
+  let noted = members;
+  for (let pause = 10; members.length > 0 && performance.now() < deadline; pause = Math.min(pause * 2, 160)) {
+    await delay(Math.min(pause, Math.max(1, deadline - performance.now())));
+    if (members.every((fact) => mayExist(fact.pid)) && pause < 80) continue;
+    members = await scanTree(spec, noted);
+    noted = merge(noted, members);
+  }
+  for (let pass = 0; pass < KILL_PASSES; pass++) {
+    members = await scanTree(spec, noted);
+    if (members.length === 0) return [];
+    noted = merge(noted, members);
+    for (const fact of members) signal(fact.pid, "SIGKILL");
+    await delay(10 * 2 ** pass);
+  }
+  return await scanTree(spec, noted);
+}
+
+async function scanTree(spec: TreeSpec, noted: readonly ProcessFact[]): Promise<ProcessFact[]> {
+  const [table, marked] = await Promise.all([readAllProcesses(), readMarked(spec.marks)]);
+  return findTree(table, spec, marked, noted);
+}
+
+function merge(noted: readonly ProcessFact[], more: readonly ProcessFact[]): ProcessFact[] {
+  const known = new Set(noted.map((fact) => `${fact.pid}/${fact.start}`));
+  return [...noted, ...more.filter((fact) => !known.has(`${fact.pid}/${fact.start}`))];
+}
+
+/** Waits some milliseconds. */
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

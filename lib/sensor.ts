@@ -1,0 +1,148 @@
+/** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+import { killTree, readMarkedAny, signal } from "./process.ts";
+import type { SensorOutcome } from "./reading.ts";
+
+/** What one run needs. */
+export interface SensorRun {
+  path: string;
+  cwd: string;
+  env: Record<string, string>;
+  /** Value of `LOOOP_SENSOR_RUN` for this run alone. */
+  mark: string;
+  timeoutMs: number;
+  maxBytes: number;
+}
+
+/** TERM to KILL for a sensor. */
+const SENSOR_GRACE_MS = 2_000;
+/** How long output is still read after the sensor's own end, for a child that holds the pipe. */
+const DRAIN_MS = 100;
+const STDERR_MAX = 64 * 1024;
+
+/** Runs the sensor to its end; never throws for what the script does. */
+export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<SensorOutcome> {
+  const started = performance.now();
+  // sh gives "not executable" and "no interpreter" their usual codes, 126 and 127, on every version.
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", 'exec "$0"', run.path],
+    cwd: run.cwd,
+    env: { ...run.env, LOOOP_SENSOR_RUN: run.mark },
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const ending = new Ending(child.pid);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    ending.begin();
+  }, run.timeoutMs);
+  const onAbort = () => ending.begin();
+  abort?.addEventListener("abort", onAbort);
+  const out = new Capture(child.stdout, run.maxBytes, () => ending.begin());
+  const err = new Capture(child.stderr, STDERR_MAX, () => {});
+  const status = await child.status;
+  clearTimeout(timer);
+  await drained([out, err]);
+  abort?.removeEventListener("abort", onAbort);
+  ending.finish();
+  return {
+    stdout: out.bytes(),
+    stderr: err.bytes(),
+    exitCode: status.code,
+    timedOut,
+    tooLarge: out.overflowed,
+    ms: Math.round(performance.now() - started),
+  };
+}
+
+/** TERM to the group, KILL after the grace, and a last KILL once the leader is reaped. */
+class Ending {
+  readonly #pid: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  begin(): void {
+    if (this.#timer !== undefined) return;
+    signal(-this.#pid, "SIGTERM");
+    this.#timer = setTimeout(() => signal(-this.#pid, "SIGKILL"), SENSOR_GRACE_MS);
+  }
+
+  /** The group id is still reserved while a member lives, so this hits no stranger. */
+  finish(): void {
+    clearTimeout(this.#timer);
+    signal(-this.#pid, "SIGKILL");
+  }
+}
+
+/** Reads a stream up to a cap; what comes after is not read. */
+class Capture {
+  readonly done: Promise<void>;
+  overflowed = false;
+  readonly #parts: Uint8Array[] = [];
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #size = 0;
+
+  constructor(stream: ReadableStream<Uint8Array>, cap: number, onOverflow: () => void) {
+    this.#reader = stream.getReader();
+    this.done = this.#read(cap, onOverflow);
+  }
+
+  bytes(): Uint8Array {
+    const whole = new Uint8Array(this.#size);
+    let at = 0;
+    for (const part of this.#parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+
+  cancel(): Promise<void> {
+    return this.#reader.cancel().catch(() => {});
+  }
+
+  async #read(cap: number, onOverflow: () => void): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return;
+      const room = cap - this.#size;
+      this.#parts.push(value.length > room ? value.subarray(0, room) : value);
+      this.#size += Math.min(room, value.length);
+      if (value.length > room) {
+        this.overflowed = true;
+        onOverflow();
+        await this.cancel();
+        return;
+      }
+    }
+  }
+}
+
+async function drained(captures: readonly Capture[]): Promise<void> {
+  const all = Promise.all(captures.map((capture) => capture.done));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([all, new Promise<void>((resolve) => timer = setTimeout(resolve, DRAIN_MS))]);
+  clearTimeout(timer);
+  await Promise.all(captures.map((capture) => capture.cancel()));
+  await all;
+}
+
+/**
+ * Ends what sensor runs have left behind, wherever it went: all that carry one of the marks. One scan
+ * serves any number of runs. Returns how many processes were found.
+ */
+export async function sweepSensors(marks: readonly string[], graceMs = SENSOR_GRACE_MS): Promise<number> {
+  const found = await readMarkedAny(marks.map((mark) => `LOOOP_SENSOR_RUN=${mark}`));
+  found.delete(Deno.pid);
+  if (found.size === 0) return 0;
+  await Promise.all(
+    marks.map((mark) => killTree({ roots: [], marks: [`LOOOP_SENSOR_RUN=${mark}`], graceMs })),
+  );
+  return found.size;
+}
