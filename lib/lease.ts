@@ -1,0 +1,153 @@
+/** Leases: who owns a task for a while. Decided under one short lock with fresh liveness, so one racer wins. */
+import { isRecord } from "./canonical.ts";
+import { UserError } from "./errors.ts";
+import type { Profile } from "./paths.ts";
+import { findSession, readFleet } from "./session.ts";
+import { createOnce, listFiles, makeDir, type Parsed, readJson, removeFile, withLock } from "./store.ts";
+
+/** `claims/<name>.json`; `session` and `name` are 0.16's. */
+export interface Lease {
+  v: 1;
+  session: string;
+  name: string;
+  /** Unix seconds. */
+  ts: number;
+  /** Generation of the holder's session; "" when it is no session of ours. */
+  gen: string;
+}
+
+function checkLease(value: unknown): Lease | string {
+  if (!isRecord(value)) return "not an object";
+  const { session, name, ts, gen } = value;
+  if (typeof session !== "string" || typeof name !== "string") return 'needs "session" and "name"';
+  return { v: 1, session, name, ts: Number(ts) || 0, gen: typeof gen === "string" ? gen : "" };
+}
+
+function leasePath(profile: Profile, name: string): string {
+  return `${profile.claims}/${name}.json`;
+}
+
+/** All leases, and the files among them that cannot be read. */
+export function listLeases(profile: Profile): { leases: Lease[]; bad: { path: string; reason: string }[] } {
+  const leases: Lease[] = [];
+  const bad: { path: string; reason: string }[] = [];
+  for (const file of listFiles(profile.claims, ".json")) {
+    const path = `${profile.claims}/${file}`;
+    const read = readJson(path, checkLease);
+    if (read === undefined) continue;
+    if ("bad" in read) bad.push({ path, reason: read.bad });
+    else leases.push({ ...read.value, name: file.slice(0, -".json".length) });
+  }
+  return { leases, bad };
+}
+
+/** Takes the lease `name` for a session; "held" when it has it already. @throws {UserError} held by another. */
+export async function acquireLease(
+  profile: Profile,
+  name: string,
+  session: string,
+  nowMs: number,
+): Promise<"acquired" | "held" | "taken_over"> {
+  makeDir(profile.claims);
+  const path = leasePath(profile, name);
+  const own = await findSession(profile, session, nowMs);
+  const lease: Lease = { v: 1, session, name, ts: Math.floor(nowMs / 1000), gen: own?.gen ?? "" };
+  for (;;) {
+    const before = readJson(path, checkLease);
+    const dead = before !== undefined && await isStale(profile, before, nowMs);
+    const done = await withLock(`${profile.claims}/.lock`, () => {
+      const current = readJson(path, checkLease);
+      if (current === undefined) {
+        return createOnce(path, JSON.stringify(lease) + "\n") ? "acquired" : undefined;
+      }
+      if (!("bad" in current) && current.value.session === session && current.value.gen === lease.gen) {
+        return "held";
+      }
+      // Liveness was asked before the lock; it holds only for the very lease that was read then.
+      if (!sameLease(before, current)) return undefined;
+      if (!dead) throw heldBy(name, current);
+      removeFile(path);
+      return createOnce(path, JSON.stringify(lease) + "\n") ? "taken_over" : undefined;
+    });
+    if (done !== undefined) return done;
+  }
+}
+
+function sameLease(a: Parsed<Lease> | undefined, b: Parsed<Lease>): boolean {
+  return a !== undefined && JSON.stringify(a) === JSON.stringify(b);
+}
+
+function heldBy(name: string, current: Parsed<Lease>): UserError {
+  if ("bad" in current) {
+    return new UserError(`Claim "${name}" cannot be read: ${current.bad}`, {
+      next: `mend or remove claims/${name}.json`,
+      kind: "bad_file",
+    });
+  }
+  return new UserError(`Claim "${name}" is held by "${current.value.session}"`, {
+    next: "do other work, or wait until it ends",
+    kind: "held",
+  });
+}
+
+/** A lease is stale when its holder's session has ended or is of another generation. Unknown is not stale. */
+async function isStale(profile: Profile, read: Parsed<Lease>, nowMs: number): Promise<boolean> {
+  if ("bad" in read) return false;
+  const { session, gen } = read.value;
+  const holder = await findSession(profile, session, nowMs);
+  // 0.16 and people claim under names without a session: nobody can be alive under such a name.
+  if (holder === undefined) return true;
+  return !holder.view.alive || (gen !== "" && gen !== holder.gen);
+}
+
+/** Gives a lease back. @throws {UserError} when another live session holds it. */
+export async function releaseLease(
+  profile: Profile,
+  name: string,
+  session: string,
+  nowMs: number,
+): Promise<boolean> {
+  const path = leasePath(profile, name);
+  const before = readJson(path, checkLease);
+  if (before === undefined) return false;
+  const mine = !("bad" in before) && before.value.session === session;
+  if (!mine && !await isStale(profile, before, nowMs)) throw heldBy(name, before);
+  return await withLock(`${profile.claims}/.lock`, () => {
+    const current = readJson(path, checkLease);
+    return current !== undefined && sameLease(before, current) && removeFile(path);
+  });
+}
+
+/** Frees all leases of one session's generation; returns their names. */
+export async function releaseLeasesOf(profile: Profile, session: string, gen: string): Promise<string[]> {
+  const isOurs = (lease: Lease) => lease.session === session && (lease.gen === gen || lease.gen === "");
+  const names = listLeases(profile).leases.filter(isOurs).map((lease) => lease.name);
+  if (names.length === 0) return [];
+  return await withLock(`${profile.claims}/.lock`, () =>
+    names.filter((name) => {
+      const current = readJson(leasePath(profile, name), checkLease);
+      return current !== undefined && !("bad" in current) && isOurs(current.value) &&
+        removeFile(leasePath(profile, name));
+    }));
+}
+
+/** Frees the leases of sessions that have ended; liveness is asked anew, and unknown frees nothing. */
+export async function reapLeases(profile: Profile, nowMs: number): Promise<Lease[]> {
+  const { leases } = listLeases(profile);
+  if (leases.length === 0) return [];
+  const fleet = await readFleet(profile, nowMs, [...new Set(leases.map((lease) => lease.session))]);
+  const byId = new Map(fleet.map((session) => [session.view.id, session]));
+  const stale = leases.filter((lease) => {
+    const holder = byId.get(lease.session);
+    return holder === undefined
+      ? lease.gen !== ""
+      : !holder.view.alive || (lease.gen !== "" && lease.gen !== holder.gen);
+  });
+  if (stale.length === 0) return [];
+  return await withLock(`${profile.claims}/.lock`, () =>
+    stale.filter((lease) => {
+      const current = readJson(leasePath(profile, lease.name), checkLease);
+      return current !== undefined && !("bad" in current) && current.value.session === lease.session &&
+        current.value.gen === lease.gen && removeFile(leasePath(profile, lease.name));
+    }));
+}

@@ -1,0 +1,252 @@
+/** Sessions: what is recorded of workers, what state that adds up to, and whether they live. */
+import { isRecord } from "./canonical.ts";
+import { isId } from "./ids.ts";
+import type { Profile } from "./paths.ts";
+import { aliveOf, type Identity } from "./process.ts";
+import { createOnce, listDirs, parseJson, readText, replaceFile, statOf } from "./store.ts";
+
+export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
+export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash";
+
+/** `sessions/<id>/meta.json`. Unix seconds; `cmd` and `babysit_pid` are 0.16's. */
+export interface SessionMeta {
+  v: 1;
+  id: string;
+  /** Generation: tells two uses of one id apart. */
+  gen: string;
+  cmd: string[];
+  babysit_pid: number;
+  started_at: number;
+  runner: string;
+  cwd: string;
+  /** Unix seconds after which the session is ended by the pulse. */
+  deadline?: number;
+}
+
+/** One worker as `_ state` shows it. */
+export interface WorkerView {
+  id: string;
+  state: SessionState;
+  alive: boolean;
+  exit_code: number | null;
+  ended_by?: EndedBy;
+  ready: boolean;
+  runner: string;
+  started: string;
+  ended?: string;
+  /** Seconds since its last output. */
+  idle_s: number;
+}
+
+/** A worker with what only looop itself needs. */
+export interface Session {
+  view: WorkerView;
+  gen: string;
+  dir: string;
+  /** The supervisor, when it has written itself down. */
+  supervisor?: Identity;
+  /** First process of the agent. */
+  program?: Identity;
+  deadline?: number;
+  startedAt: number;
+  endedAt?: number;
+  /** Whether an end was requested (`end` exists). */
+  ending: boolean;
+}
+
+/** A supervisor that has not written itself down after this long has failed. */
+const STARTING_MS = 10_000;
+
+/** The folder of a session. */
+export function sessionDir(profile: Profile, id: string): string {
+  return `${profile.sessions}/${id}`;
+}
+
+/** Session ids on disk: workers only, neither the pulse nor earlier runs (`id~n`). */
+export function listSessionIds(profile: Profile): string[] {
+  return listDirs(profile.sessions).filter((name) => isId(name) && name !== "pulse");
+}
+
+/** Everything recorded about one session, its liveness not yet known. */
+export interface SessionRecord {
+  id: string;
+  dir: string;
+  meta: SessionMeta;
+  status: { state: string; exit_code: number | null; last_change: number; ended_by?: string } | undefined;
+  supervisor: Identity | undefined;
+  program: Identity | undefined;
+  end: { state: string; by: string } | undefined;
+  ready: boolean;
+  lastOutput: number;
+}
+
+/** Reads one session's files, or undefined when there is no (readable) session. */
+export function readSession(profile: Profile, id: string): SessionRecord | undefined {
+  const dir = sessionDir(profile, id);
+  const meta = parseMeta(readText(`${dir}/meta.json`), id);
+  if (meta === undefined) return undefined;
+  const output = statOf(`${dir}/output.log`)?.mtime?.getTime();
+  return {
+    id,
+    dir,
+    meta,
+    status: parseStatus(readText(`${dir}/status.json`)),
+    supervisor: parseIdentity(readText(`${dir}/sup`)),
+    program: parseIdentity(readText(`${dir}/program`)),
+    end: parseEnd(readText(`${dir}/end`)),
+    ready: statOf(`${dir}/ready`) !== undefined,
+    lastOutput: output ?? meta.started_at * 1000,
+  };
+}
+
+function parseMeta(text: string | undefined, id: string): SessionMeta | undefined {
+  if (text === undefined) return undefined;
+  const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
+  if ("bad" in parsed) return undefined;
+  const value = parsed.value;
+  return {
+    v: 1,
+    id,
+    gen: typeof value["gen"] === "string" ? value["gen"] : "",
+    cmd: Array.isArray(value["cmd"]) ? value["cmd"].map(String) : [],
+    babysit_pid: Number(value["babysit_pid"] ?? 0),
+    started_at: Number(value["started_at"] ?? 0) || 0,
+    runner: typeof value["runner"] === "string" ? value["runner"] : "",
+    cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
+    ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
+  };
+}
+
+function parseStatus(text: string | undefined): SessionRecord["status"] {
+  if (text === undefined) return undefined;
+  const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
+  if ("bad" in parsed) return undefined;
+  const { state, exit_code, last_change, ended_by } = parsed.value;
+  return {
+    state: String(state),
+    exit_code: typeof exit_code === "number" ? exit_code : null,
+    last_change: Number(last_change) || 0,
+    ...(typeof ended_by === "string" ? { ended_by } : {}),
+  };
+}
+
+/** "pid start boot", as the supervisor writes it. macOS start times have their blanks as `_`. */
+export function parseIdentity(text: string | undefined): Identity | undefined {
+  const [pid, start, boot] = (text ?? "").trim().split(" ");
+  if (!pid || !start || !boot || !(Number(pid) > 0)) return undefined;
+  return { pid: Number(pid), start: start.replaceAll("_", " "), boot };
+}
+
+function parseEnd(text: string | undefined): SessionRecord["end"] {
+  const [state, by] = (text ?? "").trim().split(" ");
+  return state && by ? { state, by } : undefined;
+}
+
+/** Whether the record alone says that the session is over. */
+export function hasEnded(record: SessionRecord): boolean {
+  return record.status?.state === "exited" || record.status?.state === "killed";
+}
+
+/** The state a record and its supervisor's liveness add up to. Pure. */
+export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): Session {
+  const { meta, status } = record;
+  const ended = hasEnded(record);
+  const state = stateOf(record, supervisorAlive, nowMs);
+  const alive = state === "running" || state === "starting";
+  const endedBy = endedByOf(record, state);
+  const endedAt = ended ? status?.last_change : undefined;
+  const view: WorkerView = {
+    id: record.id,
+    state,
+    alive,
+    exit_code: state === "exited" ? status?.exit_code ?? null : null,
+    ...(endedBy === undefined ? {} : { ended_by: endedBy }),
+    ready: record.ready,
+    runner: meta.runner,
+    started: iso(meta.started_at * 1000),
+    ...(endedAt === undefined ? {} : { ended: iso(endedAt * 1000) }),
+    idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
+  };
+  return {
+    view,
+    gen: meta.gen,
+    dir: record.dir,
+    ...(record.supervisor === undefined ? {} : { supervisor: record.supervisor }),
+    ...(record.program === undefined ? {} : { program: record.program }),
+    ...(meta.deadline === undefined ? {} : { deadline: meta.deadline }),
+    startedAt: meta.started_at,
+    ...(endedAt === undefined ? {} : { endedAt }),
+    ending: record.end !== undefined,
+  };
+}
+
+function stateOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): SessionState {
+  const said = record.status?.state;
+  if (said === "exited" || said === "killed") return said;
+  if (record.supervisor === undefined) {
+    const age = nowMs - record.meta.started_at * 1000;
+    return age < STARTING_MS && age > -STARTING_MS ? "starting" : "lost";
+  }
+  if (!supervisorAlive) return "lost";
+  return said === "running" ? "running" : "starting";
+}
+
+function endedByOf(record: SessionRecord, state: SessionState): EndedBy | undefined {
+  if (state === "running" || state === "starting") return undefined;
+  const said = record.status?.ended_by ?? record.end?.by;
+  if (said !== undefined) return said as EndedBy;
+  return state === "lost" ? "crash" : undefined;
+}
+
+/** ISO-8601 UTC with seconds. */
+export function iso(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** All sessions, their liveness asked of the system in one go. Sorted by id. */
+export async function readFleet(
+  profile: Profile,
+  nowMs: number,
+  ids = listSessionIds(profile),
+): Promise<Session[]> {
+  const records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
+  const supervisors = records.filter((record) => !hasEnded(record)).map((record) => record.supervisor)
+    .filter((identity) => identity !== undefined);
+  const alive = await aliveOf(supervisors);
+  return records.map((record) =>
+    sessionOf(record, record.supervisor !== undefined && alive.has(record.supervisor), nowMs)
+  );
+}
+
+/** One session by id, or undefined. */
+export async function findSession(profile: Profile, id: string, nowMs: number): Promise<Session | undefined> {
+  return (await readFleet(profile, nowMs, [id]))[0];
+}
+
+/** Notes that a worker has called back; a no-op for ids without a session. */
+export function markReady(profile: Profile, id: string): void {
+  const dir = sessionDir(profile, id);
+  if (statOf(`${dir}/meta.json`) === undefined || statOf(`${dir}/ready`) !== undefined) return;
+  createOnce(`${dir}/ready`, "", { durable: false });
+}
+
+/**
+ * Writes down how a session is about to end, before any signal. The first to say it wins.
+ * `killed root` and the like for a kill, `exited self` for a worker that ends itself.
+ */
+export function recordEnd(session: Session, state: "exited" | "killed", by: EndedBy): boolean {
+  return createOnce(`${session.dir}/end`, `${state} ${by}\n`);
+}
+
+/** Writes the final status in place of a supervisor that could not. */
+export function writeFinalStatus(session: Session, nowMs: number): void {
+  const end = parseEnd(readText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
+  const status = {
+    state: end.state,
+    child_pid: session.program?.pid ?? 0,
+    exit_code: end.state === "killed" ? null : 0,
+    last_change: Math.floor(nowMs / 1000),
+    ended_by: end.by,
+  };
+  replaceFile(`${session.dir}/status.json`, `${JSON.stringify(status)}\n`);
+}
