@@ -33,6 +33,13 @@ class Line {
   seen: string | undefined = undefined;
   told: string | undefined = undefined;
 
+  /** Makes it a new row. */
+  clear(): void {
+    this.cells.length = 0;
+    this.wrapped = this.touched = this.rewritten = false;
+    this.seen = this.told = undefined;
+  }
+
   /** The row as it was printed, tabs and trailing spaces included. */
   text(): string {
     return this.cells.join("");
@@ -110,6 +117,8 @@ export class Screen {
   #newline = false;
   #tabs: boolean[] = [];
   #lastChar = "";
+  /** A line was ended by CR LF, as a terminal's driver does. */
+  #returns = false;
 
   #state = GROUND;
   #params: number[] = [];
@@ -170,7 +179,7 @@ export class Screen {
     for (let i = 0; i < text.length; i++) {
       const code = text.charCodeAt(i);
       if (code < 0x80) {
-        if (this.#state === GROUND && code >= 0x20 && code < 0x7f) this.#print(text[i]!, code);
+        if (this.#state === GROUND && code >= 0x20 && code < 0x7f) i = this.#printRun(text, i);
         else this.#byte(code, text[i]!);
       } else if (code < 0xd800 || code > 0xdfff) {
         this.#other(text[i]!, code);
@@ -410,6 +419,27 @@ export class Screen {
     if (this.repainting) line.rewritten = true;
   }
 
+  /** Prints ASCII from `text[i]` on, up to a control or the last column; returns the last index printed. */
+  #printRun(text: string, i: number): number {
+    const line = this.#line();
+    const { cells } = line;
+    if (this.#insert || this.#graphics[this.#shift] || this.#x < cells.length || this.#x >= this.cols - 1) {
+      this.#print(text[i]!, text.charCodeAt(i));
+      return i;
+    }
+    while (cells.length < this.#x) cells.push(" ");
+    const end = Math.min(text.length, i + this.cols - this.#x);
+    let at = i;
+    for (let code = text.charCodeAt(at); code >= 0x20 && code < 0x7f; code = text.charCodeAt(at)) {
+      cells.push(text[at]!);
+      if (++at === end) break;
+    }
+    this.#x = cells.length;
+    this.#lastChar = text[at - 1]!;
+    this.#touch(line);
+    return at - 1;
+  }
+
   #print(char: string, code: number): void {
     const drawn = this.#graphics[this.#shift] && code >= 0x5f ? LINE_DRAWING[code - 0x5f]! : char;
     this.#put(drawn, 1);
@@ -484,10 +514,19 @@ export class Screen {
   }
 
   #lineFeed(): void {
-    if (this.#newline) this.#x = 0;
-    this.#settleColumn();
-    this.#touch(this.#line());
+    const line = this.#line();
+    if (this.#x === 0 && line.cells.length > 0) this.#returns = true;
+    this.#x = this.#newline || this.#isTextFile() ? 0 : this.#column();
+    this.#touch(line);
     this.#index();
+  }
+
+  /**
+   * Whether a line feed alone ends a line: a terminal's driver has put a carriage return before it, but a log may
+   * be a plain file, where nothing else did. Programs that paint use the bare one to move straight down.
+   */
+  #isTextFile(): boolean {
+    return this.#watcher !== undefined && (!this.#returns || !this.repainting);
   }
 
   #index(): void {
@@ -562,11 +601,14 @@ export class Screen {
       : n === 1 && from === 0
       ? [lines.shift()!]
       : lines.splice(from, n);
-    const fresh = Array.from({ length: n }, () => new Line());
+    const fresh = leaving ? gone.map(() => new Line()) : gone;
     if (bottom === this.rows - 1) lines.push(...fresh);
     else lines.splice(bottom - n + 1, 0, ...fresh);
-    if (!leaving) this.#upwards();
-    else for (const line of gone) this.#leave(line, from);
+    if (leaving) { for (const line of gone) this.#leave(line, from); }
+    else {
+      for (const line of gone) line.clear();
+      this.#upwards();
+    }
   }
 
   #leave(line: Line, top: number): void {
@@ -581,8 +623,9 @@ export class Screen {
   #scrollDown(from: number, count: number): void {
     const { lines, bottom } = this.#buffer;
     const n = Math.min(count, bottom - from + 1);
-    lines.splice(bottom - n + 1, n);
-    lines.splice(from, 0, ...Array.from({ length: n }, () => new Line()));
+    const lost = lines.splice(bottom - n + 1, n);
+    for (const line of lost) line.clear();
+    lines.splice(from, 0, ...lost);
     this.#upwards();
   }
 
@@ -673,6 +716,9 @@ const MAX_LINE = 1 << 20;
 /** How many lines back a repainted line counts as told already. */
 const REMEMBERED = 500;
 
+/** How often a screen is cleared by hand, in one recording. */
+const CLEARS = 3;
+
 /** Why the screen is looked at: after a slice, before it is erased, after some quiet, at the end. */
 type Look = "slice" | "wipe" | "quiet" | "end";
 
@@ -690,6 +736,7 @@ export class LogRenderer {
   #partial = "";
   /** How far down the main screen the cursor has been at a look, scrolled lines included. */
   #frontier = 0;
+  #wipes = 0;
   #recent = new Recent();
 
   constructor({ cols = 160, rows = 50 }: { cols?: number; rows?: number } = {}) {
@@ -722,6 +769,12 @@ export class LogRenderer {
     return this.#drain();
   }
 
+  /** A cleared screen may be filled by plain output again; one cleared time and again is a program's frames. */
+  #wiped(): void {
+    this.#wipes++;
+    this.#frontier = this.#wipes > CLEARS ? this.#screen.scrolled + this.#screen.rows : 0;
+  }
+
   #drain(): string[] {
     const out = this.#out;
     this.#out = [];
@@ -749,7 +802,7 @@ export class LogRenderer {
   #look(why: Look): void {
     const { view, row, alternate, movedUp } = this.#screen;
     const depth = this.#screen.scrolled + row;
-    const resumed = !alternate && !movedUp && depth > this.#frontier;
+    const resumed = why !== "wipe" && !alternate && !movedUp && depth > this.#frontier;
     for (let y = 0; y < view.length; y++) {
       const line = view[y]!;
       if (!line.touched) continue;
@@ -763,7 +816,7 @@ export class LogRenderer {
         this.#rest(line, why, resumed);
       }
     }
-    if (why === "wipe") this.#frontier = 0;
+    if (why === "wipe") this.#wiped();
     else if (depth > this.#frontier && !alternate) this.#frontier = depth;
     if (!movedUp && !alternate) this.#screen.repainting = false;
     this.#screen.movedUp = false;
