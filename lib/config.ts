@@ -167,10 +167,3 @@ export function readConfig(path: string): ConfigResult {
   const name = path.slice(path.lastIndexOf("/") + 1);
   return source === undefined ? { config: defaultConfig(), warnings: [] } : parseConfig(source, name);
 }
-
-/** A number from the environment that overrides the config, or undefined when it is unset or no number. */
-export function numberFrom(text: string | undefined): number | undefined {
-  if (text === undefined || text.trim() === "") return undefined;
-  const value = Number(text);
-  return Number.isFinite(value) ? value : undefined;
-}

@@ -174,9 +174,7 @@ export async function postAsk(
 }
 
 function isSameQuestion(ask: Ask, question: Question): boolean {
-  return ask.worker === question.worker && ask.prompt === question.prompt &&
-    (ask.reference ?? "") === (question.reference ?? "") &&
-    (ask.options ?? []).join("\n") === (question.options ?? []).join("\n");
+  return ask.worker === question.worker && ask.prompt === question.prompt;
 }
 
 /** One more than the highest number ever given to this worker. Cost: a few looks, whatever the history. */

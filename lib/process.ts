@@ -195,6 +195,17 @@ grep -lzxF "$@" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _
   return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
 }
 
+/** Processes that have a variable of this name in their environment, whatever its value. */
+export async function readNamed(name: string): Promise<Set<number>> {
+  const text = await sh(
+    MACOS
+      ? `ps -axEo pid=,command= | while read -r pid rest; do case " $rest" in *" $1="*) echo "$pid";; esac; done; :`
+      : `grep -lz -e "^$1=" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done; :`,
+    [name],
+  );
+  return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
+}
+
 /** What belongs to a tree that is to end. */
 export interface TreeSpec {
   /** Processes whose descendants, groups and sessions belong to the tree, themselves included. */

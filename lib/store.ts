@@ -223,20 +223,25 @@ export function exists(path: string): boolean {
 
 /** The last `maxBytes` of a file as text, from the first whole line on; "" when there is no file. */
 export function readTail(path: string, maxBytes: number): string {
+  const bytes = readTailBytes(path, maxBytes);
+  const firstLine = (statOf(path)?.size ?? 0) <= maxBytes ? 0 : bytes.indexOf(10) + 1;
+  return new TextDecoder().decode(bytes.subarray(firstLine));
+}
+
+/** The last `maxBytes` of a file; empty when there is no file. */
+export function readTailBytes(path: string, maxBytes: number): Uint8Array {
   let file: Deno.FsFile;
   try {
     file = Deno.openSync(path, { read: true });
   } catch (error) {
-    if (isAbsent(error)) return "";
+    if (isAbsent(error)) return new Uint8Array();
     throw fault("read", path, error);
   }
   try {
     const size = file.statSync().size;
     const start = Math.max(0, size - maxBytes);
     file.seekSync(start, Deno.SeekMode.Start);
-    const bytes = readUpTo(file, size - start);
-    const firstLine = start === 0 ? 0 : bytes.indexOf(10) + 1;
-    return new TextDecoder().decode(bytes.subarray(firstLine));
+    return readUpTo(file, size - start);
   } catch (error) {
     throw fault("read", path, error);
   } finally {

@@ -47,7 +47,7 @@ identify >"$LOOOP_DIR/program.tmp" && mv -f "$LOOOP_DIR/program.tmp" "$LOOOP_DIR
 now=$(date +%s)
 printf "{\\"state\\":\\"running\\",\\"child_pid\\":%s,\\"exit_code\\":null,\\"last_change\\":%s}\\n" $$ "$now" >"$LOOOP_DIR/status.tmp"
 mv -f "$LOOOP_DIR/status.tmp" "$LOOOP_DIR/status.json"
-echo >>"$LOOOP_POKE"
+echo >"$LOOOP_POKE"
 cmd=$LOOOP_WORKER_CMD
 SHELL=$LOOOP_USER_SHELL LOOOP_SESSION_ID=$LOOOP_WORKER_ID LOOOP_SESSION_GEN=$LOOOP_WORKER_GEN
 export SHELL LOOOP_SESSION_ID LOOOP_SESSION_GEN
@@ -72,5 +72,5 @@ child=0
 printf '{"state":"%s","child_pid":%s,"exit_code":%s,"last_change":%s,"ended_by":"%s"}\\n' "$state" "$child" "$code" "$(date +%s)" "$by" >"$LOOOP_DIR/status.tmp"
 mv -f "$LOOOP_DIR/status.tmp" "$LOOOP_DIR/status.json"
 rm -f "$LOOOP_DIR/keys"
-echo >>"$LOOOP_POKE"
+echo >"$LOOOP_POKE"
 `;

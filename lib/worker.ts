@@ -268,7 +268,7 @@ export async function endSession(
   now: () => number,
 ): Promise<KillResult> {
   const already = !session.view.alive;
-  if (!already) recordEnd(session, state, by);
+  if (!already || session.view.state === "lost") recordEnd(session, state, by);
   const survivors = await killSessionTree(profile, session, now);
   await releaseLeasesOf(profile, session.view.id, session.gen);
   return { already, survivors };
@@ -283,18 +283,26 @@ export async function killSessionTree(
   session: Session,
   now: () => number,
 ): Promise<ProcessFact[]> {
-  const id = session.view.id;
   const supervisor = session.supervisor;
   const spare = supervisor === undefined ? [] : await supervisorPids(supervisor);
   const survivors = await killTree({
     roots: session.program === undefined ? [] : [session.program],
-    marks: [`LOOOP_SESSION_ID=${id}`, `LOOOP_DATA_DIR=${profile.dir}`],
+    marks: sessionMarks(profile, session),
     spare,
     graceMs: STOP_GRACE_MS,
   });
-  if (session.view.alive) await untilStatus(profile, session, now);
+  if (session.view.alive || session.view.state === "lost") await untilStatus(profile, session, now);
   for (const pid of spare) if (mayExist(pid)) signal(pid, "SIGKILL");
   return survivors;
+}
+
+/** What every process of one run of a session carries in its environment; the rarest first. */
+export function sessionMarks(profile: Profile, session: Session): string[] {
+  return [
+    `LOOOP_SESSION_GEN=${session.gen}`,
+    `LOOOP_SESSION_ID=${session.view.id}`,
+    `LOOOP_DATA_DIR=${profile.dir}`,
+  ];
 }
 
 async function supervisorPids(supervisor: Identity): Promise<number[]> {
@@ -307,7 +315,8 @@ async function supervisorPids(supervisor: Identity): Promise<number[]> {
 }
 
 async function untilStatus(profile: Profile, session: Session, now: () => number): Promise<void> {
-  const deadline = performance.now() + STATUS_TIMEOUT_MS;
+  const patience = session.view.state === "lost" ? 0 : STATUS_TIMEOUT_MS;
+  const deadline = performance.now() + patience;
   while (performance.now() < deadline) {
     const record = readSession(profile, session.view.id);
     if (record === undefined || record.meta.gen !== session.gen) return;

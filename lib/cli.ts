@@ -1,0 +1,69 @@
+/** The edge to the terminal: writing, reading stdin, and what a process ends with. Only this module prints. */
+
+const CHUNK = 4096;
+
+/** Raised when the reader of stdout is gone: it has what it wanted, and nothing more is to be done. */
+export class ReaderGone extends Error {
+  override name = "ReaderGone";
+}
+
+/**
+ * Writes all of a text to stdout or stderr.
+ *
+ * In chunks of PIPE_BUF, which a pipe takes whole or not at all, so that a descriptor that some other program
+ * has made non-blocking can be retried without losing or doubling a byte.
+ *
+ * @throws {ReaderGone} when the other end is closed.
+ */
+export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
+  const bytes = new TextEncoder().encode(text);
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += stream.writeSync(bytes.subarray(at, at + CHUNK));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw new ReaderGone();
+      if (error instanceof Deno.errors.BadResource) return;
+      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    }
+  }
+}
+
+/** All of stdin as text, at most `maxBytes`. */
+export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const n = await Deno.stdin.read(buffer);
+    if (n === null) break;
+    size += n;
+    if (size > maxBytes) break;
+    parts.push(buffer.slice(0, n));
+  }
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return new TextDecoder().decode(whole);
+}
+
+/** Whether output may be coloured: `LOOOP_COLOR`, else a terminal and no `NO_COLOR`. */
+export function wantsColour(env: Readonly<Record<string, string>>, isTerminal: boolean): boolean {
+  if (env["LOOOP_COLOR"] === "1") return true;
+  if (env["LOOOP_COLOR"] === "0" || env["NO_COLOR"] || env["TERM"] === "dumb") return false;
+  return isTerminal;
+}
+
+/** Columns of the user's terminal; 80 where there is none. */
+export function terminalWidth(env: Readonly<Record<string, string>>): number {
+  const columns = Number(env["COLUMNS"]);
+  if (Number.isInteger(columns) && columns > 0) return columns;
+  try {
+    return Deno.stdout.isTerminal() ? Math.max(20, Deno.consoleSize().columns) : 80;
+  } catch {
+    return 80;
+  }
+}

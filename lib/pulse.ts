@@ -1,0 +1,592 @@
+/**
+ * The pulse: one process per profile that senses at a fixed cadence and publishes one world.
+ *
+ * A beat reaps what is stale, runs the sensors that are due, and publishes all their readings together. A poke
+ * (any event below the data dir) re-reads looop's own state and publishes at once. Everything is recomputed
+ * from files, so a pulse that is killed at any moment and started again goes on where it was.
+ */
+import { type Config, defaultConfig, readConfig } from "./config.ts";
+import { numberFrom } from "./config_number.ts";
+import { childEnv } from "./child_env.ts";
+import { isId } from "./ids.ts";
+import { appendEvent, appendJournal } from "./journal.ts";
+import { reapLeases } from "./lease.ts";
+import { type BadFile, mendArchive, readMailbox } from "./mailbox.ts";
+import type { Profile } from "./paths.ts";
+import { formatLog, type LogLevel } from "./pulse_log.ts";
+import { type PulseRecord, writePulse } from "./pulse_status.ts";
+import { type Identity, readMarked } from "./process.ts";
+import { parseHeader, readingOf, type SensorHeader } from "./reading.ts";
+import { runSensor, sweepSensors } from "./sensor.ts";
+import { readFleet, type Session } from "./session.ts";
+import { readOwnState, readWorld } from "./state.ts";
+import {
+  listEntries,
+  listFiles,
+  readTailBytes,
+  readText,
+  removeFile,
+  replaceFile,
+  statOf,
+  Watch,
+} from "./store.ts";
+import { type Alert, nextReading, withOwnState, type World, type WorldReading } from "./world.ts";
+import { endSession, killSessionTree, sessionMarks } from "./worker.ts";
+
+/** What the pulse is given. */
+export interface PulseHost {
+  profile: Profile;
+  identity: Identity;
+  version: string;
+  /** One executable path that is looop, for sensors. */
+  bin: string;
+  exe: string;
+  env: Readonly<Record<string, string>>;
+  jsonLog: boolean;
+  log(line: string): void;
+  now(): number;
+  /** Fires when the pulse is to stop. */
+  stop: AbortSignal;
+}
+
+/** Upkeep that needs more than the spine: called once a beat with the fleet as it is. */
+export interface PulseUpkeep {
+  (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<void>;
+}
+
+const MIN_INTERVAL_S = 1;
+const DEFAULT_TIMEOUT_S = 60;
+const DEFAULT_MAX_BYTES = 8192;
+/** A sensor that has been running for longer does not hold its beat's publication: it joins a later one. */
+const LATE_AFTER_MS = 5_000;
+/** The first publication waits this long for the first beat, so that `up` is never slow. */
+const FIRST_PUBLISH_MS = 2_000;
+/** The slow look at everything, where watches work and where they do not. */
+const POLL_WATCHED_MS = 5_000;
+const POLL_BLIND_MS = 1_000;
+
+/** One sensor script on disk. */
+interface SensorFile {
+  name: string;
+  path: string;
+  header: SensorHeader;
+}
+
+export class Pulse {
+  readonly #host: PulseHost;
+  readonly #watch: Watch;
+  readonly #running = new Map<string, number>();
+  readonly #finished = new Map<string, WorldReading>();
+  readonly #swept = new Set<string>();
+  readonly #ended = new Map<string, Session>();
+  readonly #ending = new Set<string>();
+  readonly #abort = new AbortController();
+  #world: World;
+  #config: Config = defaultConfig();
+  #configBad: BadFile[] = [];
+  #warnings: string[] = [];
+  #beat: number;
+  #ready = false;
+  #sensing: Promise<void> | undefined;
+  #runs = 0;
+  #chores: Promise<void> = Promise.resolve();
+  readonly #upkeep: PulseUpkeep;
+
+  constructor(host: PulseHost, upkeep: PulseUpkeep) {
+    this.#host = host;
+    this.#upkeep = upkeep;
+    const { profile } = host;
+    this.#watch = new Watch({
+      dirs: [profile.dir, profile.goals, profile.sensors, profile.claims, profile.sessions],
+      pollMs: POLL_WATCHED_MS,
+      ignore: [".world.json"],
+    });
+    this.#world = readWorld(profile).world;
+    this.#beat = this.#world.beat;
+  }
+
+  /** Beats until told to stop. */
+  async run(): Promise<void> {
+    const { stop } = this.#host;
+    stop.addEventListener("abort", () => {
+      this.#abort.abort();
+      this.#watch.poke();
+    });
+    this.#say("ok", "pulse.start", `pulse started, a beat every ${this.#intervalS()} s`, {
+      interval: this.#intervalS(),
+      data_dir: this.#host.profile.dir,
+    });
+    const started = performance.now();
+    let nextBeat = started;
+    while (!stop.aborted) {
+      const now = performance.now();
+      if (now >= nextBeat && this.#sensing === undefined) {
+        nextBeat = nextOnGrid(nextBeat, now, this.#intervalS() * 1000);
+        this.#sensing = this.#doBeat().finally(() => {
+          this.#sensing = undefined;
+          this.#watch.poke();
+        });
+      }
+      if (!this.#ready && now - started >= FIRST_PUBLISH_MS) await this.#publish(false);
+      else if (this.#ready) await this.#reconcile();
+      await this.#watch.next(this.#pause(nextBeat, started));
+    }
+    await this.#sensing;
+    await this.#chores;
+    this.#watch.close();
+    this.#say("ok", "pulse.stop", "pulse stopped");
+  }
+
+  #pause(nextBeat: number, started: number): number {
+    const now = performance.now();
+    const poll = this.#watch.armed ? POLL_WATCHED_MS : POLL_BLIND_MS;
+    const first = this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started);
+    const beat = this.#sensing === undefined ? nextBeat - now : Infinity;
+    return Math.max(1, Math.min(poll, first, beat, this.#msToDeadline()));
+  }
+
+  #intervalS(): number {
+    const wanted = numberFrom(this.#host.env["LOOOP_INTERVAL"]) ?? this.#config.interval;
+    return wanted >= MIN_INTERVAL_S ? wanted : MIN_INTERVAL_S;
+  }
+
+  #say(level: LogLevel, event: string, msg: string, fields: Record<string, unknown> = {}): void {
+    this.#host.log(formatLog(this.#host.jsonLog, new Date(this.#host.now()), level, event, msg, fields));
+  }
+
+  // --- the beat -------------------------------------------------------------------------------------------
+
+  async #doBeat(): Promise<void> {
+    this.#beat++;
+    const started = performance.now();
+    try {
+      this.#readConfig();
+      this.#signOfLife();
+      await this.#reap();
+      const { ok, failed } = await this.#sense();
+      await this.#publish(true);
+      const secs = Math.round((performance.now() - started) / 100) / 10;
+      const total = ok + failed.length;
+      this.#say(failed.length > 0 ? "warn" : "info", "sense", summary(ok, failed, secs), {
+        ok,
+        total,
+        failed,
+        secs,
+      });
+    } catch (error) {
+      // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
+      this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
+      this.#ready ||= this.#world.published_at > 0;
+    }
+  }
+
+  /** Re-reads the config; a broken one is reported, and the last good one stays in force. */
+  #readConfig(): void {
+    const { profile, env } = this.#host;
+    const warnings: string[] = [];
+    try {
+      const read = readConfig(profile.config);
+      this.#config = read.config;
+      warnings.push(...read.warnings);
+      this.#configBad = [];
+    } catch (error) {
+      this.#configBad = [{ path: profile.config, reason: (error as Error).message }];
+      warnings.push((error as Error).message);
+    }
+    const wanted = numberFrom(env["LOOOP_INTERVAL"]) ?? this.#config.interval;
+    if (!(wanted >= MIN_INTERVAL_S)) {
+      warnings.push(`interval ${wanted} s is too short: beating every ${MIN_INTERVAL_S} s`);
+    }
+    for (const warning of warnings) {
+      if (!this.#warnings.includes(warning)) this.#say("warn", "config.warning", warning);
+    }
+    this.#warnings = warnings;
+  }
+
+  #signOfLife(): void {
+    const { identity, version, exe, profile } = this.#host;
+    const record: PulseRecord = {
+      v: 1,
+      ...identity,
+      version,
+      exe,
+      beat: this.#beat,
+      uptime_s: Deno.osUptime(),
+      interval_s: this.#intervalS(),
+      ready: this.#ready,
+      started_at: this.#startedAt,
+      warnings: this.#warnings,
+    };
+    writePulse(profile, record);
+  }
+
+  readonly #startedAt = Date.now();
+
+  /** Runs every sensor that is due; waits for those that are not late. */
+  async #sense(): Promise<{ ok: number; failed: string[] }> {
+    const due = listSensors(this.#host.profile).filter((sensor) =>
+      !this.#running.has(sensor.name) && this.#isDue(sensor)
+    );
+    const queue = [...due];
+    const marks: string[] = [];
+    const worker = async () => {
+      for (let sensor = queue.shift(); sensor !== undefined; sensor = queue.shift()) {
+        if (this.#abort.signal.aborted) return;
+        await this.#runUntilLate(sensor, marks);
+      }
+    };
+    const slots = Math.max(1, this.#config.sensor_concurrency - this.#running.size);
+    await Promise.all(Array.from({ length: Math.min(slots, queue.length) }, worker));
+    await sweepSensors(marks);
+    const names = due.map((sensor) => sensor.name).filter((name) => this.#finished.has(name));
+    const failed = names.filter((name) => this.#finished.get(name)?.error === true);
+    return { ok: names.length - failed.length, failed };
+  }
+
+  #isDue(sensor: SensorFile): boolean {
+    const interval = sensor.header.interval;
+    const before = this.#world.readings[`sensor-${sensor.name}`];
+    if (interval === undefined || before === undefined) return true;
+    const elapsed = this.#host.now() - before.sensed_at;
+    // Half a beat early is on time; a clock that was set back makes it due rather than never.
+    return elapsed < 0 || elapsed >= interval * 1000 - (this.#intervalS() * 1000) / 2;
+  }
+
+  /** Ends when the sensor has ended, or when it has become late and goes on alone. */
+  async #runUntilLate(sensor: SensorFile, marks: string[]): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let late = false;
+    const mark = `${this.#host.identity.pid}.${this.#host.identity.start}.${++this.#runs}`;
+    const run = this.#runOne(sensor, mark).then(async () => {
+      if (!late) {
+        marks.push(mark);
+        return;
+      }
+      await sweepSensors([mark]);
+      this.#watch.poke();
+    });
+    const lateness = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        late = true;
+        resolve();
+      }, LATE_AFTER_MS);
+    });
+    await Promise.race([run, lateness]);
+    clearTimeout(timer);
+    if (late) this.#chores = Promise.all([this.#chores, run]).then(() => {});
+  }
+
+  async #runOne(sensor: SensorFile, mark: string): Promise<void> {
+    const { profile, env, bin } = this.#host;
+    this.#running.set(sensor.name, performance.now());
+    const limits = sensorLimits(sensor.header, env);
+    const own = { bin, dataDir: profile.dir, config: profile.config };
+    try {
+      const outcome = await runSensor({
+        path: sensor.path,
+        cwd: profile.dir,
+        env: childEnv(env, own),
+        mark,
+        timeoutMs: limits.timeoutS * 1000,
+        maxBytes: limits.maxBytes,
+      }, this.#abort.signal);
+      if (this.#abort.signal.aborted) return;
+      const before = this.#world.readings[`sensor-${sensor.name}`];
+      const lastGood = before?.error ? before.last_good : before?.value;
+      const value = readingOf(outcome, limits.maxBytes, limits.timeoutS, lastGood);
+      this.#finished.set(sensor.name, await nextReading(before, value, this.#host.now(), outcome.ms));
+    } finally {
+      this.#running.delete(sensor.name);
+    }
+  }
+
+  // --- publishing -----------------------------------------------------------------------------------------
+
+  /**
+   * Publishes looop's own state and, with `whole`, the readings that have been finished: all of a beat
+   * together, never some of them while the others are still being sensed.
+   */
+  async #publish(whole: boolean): Promise<void> {
+    const { profile } = this.#host;
+    const sessions = await this.#fleet();
+    const names = new Set(listSensors(profile).map((sensor) => `sensor-${sensor.name}`));
+    const readings = Object.fromEntries(
+      Object.entries(this.#world.readings).filter(([name]) => names.has(name)),
+    );
+    if (whole) {
+      for (const [name, reading] of this.#finished) {
+        if (names.has(`sensor-${name}`)) readings[`sensor-${name}`] = reading;
+      }
+      this.#finished.clear();
+    }
+    const own = await readOwnState(profile, this.#host.now(), sessions);
+    const next = await withOwnState({
+      ...this.#world,
+      v: 1,
+      beat: this.#beat,
+      published_at: this.#host.now(),
+      readings,
+      alerts: await this.#alerts(sessions),
+      bad_files: [...own.bad, ...this.#configBad],
+      settings: { interval_s: this.#intervalS(), ask_redeliver_s: this.#config.ask_redeliver },
+      fleet: {
+        dir_mtime: this.#fleetStamp,
+        workers: sessions.map((session) => ({ ...session.view, gen: session.gen })),
+      },
+    }, own);
+    replaceFile(profile.world, `${JSON.stringify(next)}\n`, { durable: false });
+    const before = this.#world;
+    this.#world = next;
+    this.#writeSnapshots(before, next);
+    if (!this.#ready) {
+      this.#ready = true;
+      this.#signOfLife();
+    }
+  }
+
+  /** The readings as single files, for people and for old readers; only those that changed. */
+  #writeSnapshots(before: World, next: World): void {
+    const { profile } = this.#host;
+    for (const [name, reading] of Object.entries(next.readings)) {
+      const path = `${profile.snapshots}/${name}.json`;
+      if (
+        before.readings[name]?.hash === reading.hash && before.readings[name]?.sensed_at === reading.sensed_at
+      ) continue;
+      replaceFile(path, `${JSON.stringify(reading.value, null, 2)}\n`, { durable: false });
+    }
+    for (const file of listFiles(profile.snapshots, ".json")) {
+      if (!(file.slice(0, -".json".length) in next.readings)) removeFile(`${profile.snapshots}/${file}`);
+    }
+  }
+
+  /** The poke: has anything of looop's own changed? Then publish. */
+  async #reconcile(): Promise<void> {
+    try {
+      const sessions = await this.#fleet();
+      const own = await readOwnState(this.#host.profile, this.#host.now(), sessions);
+      const sensors = listSensors(this.#host.profile).map((sensor) => `sensor-${sensor.name}`);
+      const gone = Object.keys(this.#world.readings).some((name) =>
+        name.startsWith("sensor-") && !sensors.includes(name)
+      );
+      const finishedLate = this.#sensing === undefined && this.#finished.size > 0;
+      const next = await withOwnState(this.#world, own);
+      const alerts = await this.#alerts(sessions);
+      const differs = next.world_hash !== this.#world.world_hash || gone || finishedLate ||
+        JSON.stringify(alerts) !== JSON.stringify(this.#world.alerts) ||
+        JSON.stringify(own.bad) !==
+          JSON.stringify(this.#world.bad_files.filter((bad) => bad.path !== this.#host.profile.config)) ||
+        fleetKey(sessions) !== fleetKey(this.#world.fleet.workers.map((view) => ({ view, gen: view.gen })));
+      if (differs) await this.#publish(this.#sensing === undefined);
+      this.#tend(sessions);
+    } catch (error) {
+      this.#say("error", "publish.failed", (error as Error).message);
+    }
+  }
+
+  // --- sessions -------------------------------------------------------------------------------------------
+
+  #fleetStamp = 0;
+
+  /** The fleet; sessions known to have ended are not read again while `sessions/` is unchanged. */
+  async #fleet(): Promise<Session[]> {
+    const { profile } = this.#host;
+    const stamp = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
+    if (stamp !== this.#fleetStamp) this.#ended.clear();
+    this.#fleetStamp = stamp;
+    const ids = sessionIdsOf(profile);
+    const live = await readFleet(profile, this.#host.now(), ids.filter((id) => !this.#ended.has(id)));
+    for (const session of live) {
+      if (session.view.state === "exited" || session.view.state === "killed") {
+        this.#ended.set(session.view.id, session);
+      }
+    }
+    const byId = new Map(live.map((session) => [session.view.id, session]));
+    return ids.map((id) => byId.get(id) ?? this.#ended.get(id)).filter((session) => session !== undefined);
+  }
+
+  /** What sessions need done to them, off the publishing path: sweeping, ending, leases. */
+  #tend(sessions: readonly Session[]): void {
+    for (const session of sessions) {
+      const key = `${session.view.id}/${session.gen}`;
+      if (this.#swept.has(key) || this.#ending.has(key)) continue;
+      const over = session.view.state === "exited" || session.view.state === "killed";
+      const overdue = session.view.alive && session.deadline !== undefined &&
+        this.#host.now() / 1000 >= session.deadline;
+      if (!over && !overdue && !(session.ending && session.view.alive)) continue;
+      this.#ending.add(key);
+      const work = over ? this.#sweep(session) : this.#end(session, overdue);
+      this.#chores = Promise.all([
+        this.#chores,
+        work.catch((error) => this.#say("error", "session.failed", `${session.view.id}: ${error.message}`))
+          .then(() => {
+            this.#ending.delete(key);
+            if (over) this.#swept.add(key);
+            this.#watch.poke();
+          }),
+      ]).then(() => {});
+    }
+  }
+
+  /** A worker that has ended leaves no process and no lease behind. */
+  async #sweep(session: Session): Promise<void> {
+    const { profile } = this.#host;
+    const { id, state, exit_code, ended_by } = session.view;
+    if (session.endedAt !== undefined && session.endedAt * 1000 >= this.#startedAt - 60_000) {
+      appendEvent(profile, "worker_ended", { id, state, exit_code, ended_by }, new Date(this.#host.now()));
+    }
+    const left = await readMarked(sessionMarks(profile, session));
+    if (left.size > 0) await killSessionTree(profile, session, this.#host.now);
+    const freed = await reapLeases(profile, this.#host.now());
+    this.#sayFreed(freed);
+  }
+
+  async #end(session: Session, overdue: boolean): Promise<void> {
+    const { profile } = this.#host;
+    const { id } = session.view;
+    if (overdue && !session.ending) {
+      appendJournal(
+        profile,
+        `timeout: worker ${id} ran past its time and was ended`,
+        new Date(this.#host.now()),
+      );
+    }
+    // For a session whose end somebody has recorded, that record wins over what is passed here.
+    await endSession(profile, session, "killed", overdue ? "timeout" : "root", this.#host.now);
+  }
+
+  #msToDeadline(): number {
+    const deadlines = this.#world.fleet.workers.length === 0 ? [] : [...this.#deadlines];
+    const next = Math.min(Infinity, ...deadlines);
+    return next === Infinity ? Infinity : Math.max(50, next - this.#host.now());
+  }
+
+  #deadlines: number[] = [];
+
+  /** Workers that did not begin, and workers that have gone silent: told once each. */
+  async #alerts(sessions: readonly Session[]): Promise<Alert[]> {
+    const now = this.#host.now();
+    const { ready_timeout, silent_after } = this.#config;
+    const alerts: Alert[] = [];
+    this.#deadlines = [];
+    const asking = new Set(
+      sessions.some((session) => session.view.alive)
+        ? readMailbox(this.#host.profile).pending.map((ask) => ask.worker)
+        : [],
+    );
+    for (const session of sessions) {
+      const { view } = session;
+      if (!view.alive) continue;
+      if (session.deadline !== undefined) this.#deadlines.push(session.deadline * 1000);
+      const readyBy = (session.startedAt + ready_timeout) * 1000;
+      if (!view.ready && now >= readyBy) alerts.push(await this.#alert("not_ready", session, session.gen));
+      else if (!view.ready) this.#deadlines.push(readyBy);
+      if (asking.has(view.id)) continue;
+      const quietSince = now - view.idle_s * 1000;
+      if (view.idle_s >= silent_after) {
+        alerts.push(await this.#alert("silent", session, `${session.gen}/${await outputStamp(session)}`));
+      } else this.#deadlines.push(quietSince + silent_after * 1000 + 1000);
+    }
+    return alerts;
+  }
+
+  async #alert(kind: Alert["kind"], session: Session, occurrence: string): Promise<Alert> {
+    const key = `${kind}/${session.view.id}/${occurrence}`;
+    const known = this.#world.alerts.find((alert) => alert.key === key);
+    return known ?? { kind, id: session.view.id, key, screen: await screenOf(session) };
+  }
+
+  // --- reaping --------------------------------------------------------------------------------------------
+
+  async #reap(): Promise<void> {
+    const { profile } = this.#host;
+    this.#sayFreed(await reapLeases(profile, this.#host.now()));
+    await mendArchive(profile);
+    await this.#upkeep(this.#host, this.#config, await this.#fleet());
+  }
+
+  #sayFreed(leases: readonly { name: string; session: string }[]): void {
+    for (const { name, session } of leases) {
+      this.#say("info", "claim.reaped", `freed claim ${name} of ${session}, which has ended`, {
+        claim: name,
+        session,
+      });
+      appendEvent(
+        this.#host.profile,
+        "claim_reaped",
+        { claim: `${name}.json`, session },
+        new Date(this.#host.now()),
+      );
+    }
+  }
+}
+
+function summary(ok: number, failed: readonly string[], secs: number): string {
+  const some = failed.length === 0 ? "" : `, failed: ${failed.join(", ")}`;
+  return `sensed ${ok + failed.length} in ${secs} s${some}`;
+}
+
+/** The next beat on the fixed grid that is later than now: none is made up for, none is doubled. Pure. */
+export function nextOnGrid(planned: number, now: number, intervalMs: number): number {
+  const missed = Math.floor((now - planned) / intervalMs);
+  return planned + (Math.max(0, missed) + 1) * intervalMs;
+}
+
+function fleetKey(
+  sessions: readonly { view: { id: string; state: string; ready: boolean }; gen: string }[],
+): string {
+  return sessions.map(({ view, gen }) => `${view.id}/${gen}/${view.state}/${view.ready}`).join(" ");
+}
+
+function sessionIdsOf(profile: Profile): string[] {
+  return listEntries(profile.sessions).filter((entry) =>
+    entry.isDirectory && isId(entry.name) && entry.name !== "pulse"
+  )
+    .map((entry) => entry.name).sort();
+}
+
+/** The sensors of a profile by name; scripts may be symbolic links to a repository. */
+export function listSensors(profile: Profile): SensorFile[] {
+  return listEntries(profile.sensors)
+    .filter((entry) =>
+      (entry.isFile || entry.isSymlink) && entry.name.endsWith(".sh") && isId(entry.name.slice(0, -3))
+    )
+    .map((entry) => entry.name.slice(0, -3)).sort()
+    .map((name) => {
+      const path = `${profile.sensors}/${name}.sh`;
+      return { name, path, header: parseHeader(quietText(path)) };
+    });
+}
+
+function quietText(path: string): string {
+  try {
+    return readText(path) ?? "";
+  } catch {
+    // Unreadable: running it will say so in its reading.
+    return "";
+  }
+}
+
+/** Time and size limits of a sensor: header, then environment, then default; 0 in the environment is none. */
+export function sensorLimits(
+  header: SensorHeader,
+  env: Readonly<Record<string, string>>,
+): { timeoutS: number; maxBytes: number } {
+  const day = 86_400;
+  const fromEnv = numberFrom(env["LOOOP_SENSOR_TIMEOUT"]) ?? DEFAULT_TIMEOUT_S;
+  const maxBytes = numberFrom(env["LOOOP_SENSOR_MAX_BYTES"]) ?? DEFAULT_MAX_BYTES;
+  return {
+    timeoutS: header.timeout ?? (fromEnv > 0 ? fromEnv : day),
+    maxBytes: maxBytes > 0 ? maxBytes : 64 * 1024 * 1024,
+  };
+}
+
+function outputStamp(session: Session): number {
+  return statOf(`${session.dir}/output.log`)?.mtime?.getTime() ?? 0;
+}
+
+/** The last lines of a worker's screen, as text. */
+async function screenOf(session: Session): Promise<string[]> {
+  const { renderScreen } = await import("./terminal.ts");
+  const { TERMINAL } = await import("./supervisor.ts");
+  return renderScreen(readTailBytes(`${session.dir}/output.log`, 256 * 1024), { ...TERMINAL, lastLines: 20 });
+}

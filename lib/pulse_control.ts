@@ -1,0 +1,225 @@
+/** Starts, revives and stops the pulse, and ends everything a profile runs. */
+import { childEnv } from "./child_env.ts";
+import { UserError } from "./errors.ts";
+import { appendJournal } from "./journal.ts";
+import type { Profile } from "./paths.ts";
+import {
+  delay,
+  killTree,
+  type ProcessFact,
+  readAllProcesses,
+  readMarked,
+  readNamed,
+  signal,
+  STOP_GRACE_MS,
+} from "./process.ts";
+import { identityIn, isPulseAlive, isWanted, readPulse, setWanted, wantedLogFormat } from "./pulse_status.ts";
+import { executablePath, type SelfCommand } from "./self.ts";
+import { readFleet } from "./session.ts";
+import {
+  exists,
+  makeDir,
+  moveFile,
+  readJson,
+  readTail,
+  replaceFile,
+  statOf,
+  Watch,
+  withLock,
+} from "./store.ts";
+import { endSession } from "./worker.ts";
+
+/** What starting needs. */
+export interface ControlHost {
+  profile: Profile;
+  self: SelfCommand;
+  env: Readonly<Record<string, string>>;
+  now(): number;
+}
+
+/** How long `up` waits for the first publication, ms. */
+const READY_TIMEOUT_MS = 15_000;
+/** Exit code of a pulse that found another one at work. */
+export const PULSE_RUNNING_EXIT = 75;
+/** Its own log beyond this size is put aside at start. */
+const PULSE_LOG_MAX = 10 * 1024 * 1024;
+
+/** Where the pulse's session lives. */
+export function pulseDir(profile: Profile): string {
+  return `${profile.sessions}/pulse`;
+}
+
+/** Records that the pulse is wanted and makes sure that one runs. */
+export async function startPulse(host: ControlHost, json: boolean): Promise<"started" | "running"> {
+  setWanted(host.profile, true, host.now(), json ? "json" : "text");
+  return await ensurePulse(host);
+}
+
+/**
+ * Makes sure that a pulse runs and has published; of many callers at once one starts it.
+ *
+ * @throws {UserError} with the last lines of its log when it cannot start.
+ */
+export async function ensurePulse(host: ControlHost): Promise<"started" | "running"> {
+  const { profile } = host;
+  const before = readPulse(profile);
+  if (before?.ready && await isPulseAlive(before)) return "running";
+  const child = spawnPulse(host);
+  const deadline = performance.now() + READY_TIMEOUT_MS;
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100 });
+  child.ended.then(() => watch.poke());
+  try {
+    // .pulse.json is quiet to other watchers; the first publication of .world.json comes right before it.
+    for (let failed = false; !failed && performance.now() < deadline; await watch.next()) {
+      const record = readPulse(profile);
+      if (record?.ready && await isPulseAlive(record)) {
+        return record.pid === child.pid ? "started" : "running";
+      }
+      failed = child.code() !== undefined && child.code() !== PULSE_RUNNING_EXIT;
+    }
+  } finally {
+    watch.close();
+  }
+  throw new UserError(`Cannot start the pulse: ${lastLogLines(profile, child.logStart)}`, {
+    next: "mend that, then run `looop up` again; `looop doctor` checks the rest",
+    kind: "pulse_failed",
+  });
+}
+
+/** A pulse that was just spawned. */
+interface SpawnedPulse {
+  pid: number;
+  /** Where its lines begin in the log, bytes. */
+  logStart: number;
+  /** Its exit code, once it has ended. */
+  code(): number | undefined;
+  ended: Promise<void>;
+}
+
+/** Starts a detached pulse whose output goes to its log from the first byte. */
+function spawnPulse(host: ControlHost): SpawnedPulse {
+  const { profile, self, env } = host;
+  const dir = pulseDir(profile);
+  makeDir(dir);
+  const log = `${dir}/output.log`;
+  if ((statOf(log)?.size ?? 0) > PULSE_LOG_MAX) moveFile(log, `${dir}/output.1.log`);
+  const logStart = statOf(log)?.size ?? 0;
+  const own = { bin: executablePath(profile, self), dataDir: profile.dir, config: profile.config };
+  // sh closes what the caller had open and opens the log; exec keeps process, group and session the same.
+  const script = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1';
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", script, "looop-pulse", log, self.exe, ...self.args, "_", "pulse"],
+    cwd: profile.dir,
+    env: childEnv(env, own, { LOOOP_PULSE: "1", LOOOP_LOG_FORMAT: wantedLogFormat(profile) }),
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  child.unref();
+  let code: number | undefined;
+  const ended = child.status.then((status) => {
+    code = status.code;
+  });
+  return { pid: child.pid, logStart, code: () => code, ended };
+}
+
+function lastLogLines(profile: Profile, from: number): string {
+  const size = statOf(`${pulseDir(profile)}/output.log`)?.size ?? 0;
+  const text = readTail(`${pulseDir(profile)}/output.log`, Math.min(4096, Math.max(0, size - from)));
+  const lines = text.trim().split("\n").slice(-3).join(" | ");
+  return lines === "" ? "it did not become ready within 15 s" : lines;
+}
+
+/** At most this many revivals in this time; then a person is told. */
+export const REVIVAL_LIMIT = { count: 5, windowMs: 600_000 } as const;
+
+/** Which of the remembered revivals still count, the clock having possibly been set back. Pure. */
+export function recentRevivals(times: readonly number[], nowMs: number): number[] {
+  return times.filter((at) => Math.abs(nowMs - at) < REVIVAL_LIMIT.windowMs);
+}
+
+/**
+ * Starts a wanted pulse that has died; false when it died too often to try again now, or will not start.
+ * Journaled. Of several observers that notice at once one counts.
+ */
+export async function revivePulse(host: ControlHost): Promise<boolean> {
+  const { profile } = host;
+  if (await isPulseAlive(readPulse(profile))) return true;
+  const allowed = await withLock(`${profile.lockDir}/revive`, () => {
+    const read = readJson(
+      profile.revivals,
+      (value) => Array.isArray(value) ? value.map(Number) : "not a list",
+    );
+    const recent = recentRevivals(read !== undefined && "value" in read ? read.value : [], host.now());
+    if (recent.length >= REVIVAL_LIMIT.count) return false;
+    replaceFile(profile.revivals, `${JSON.stringify([...recent, host.now()])}\n`, { durable: false });
+    return true;
+  });
+  if (!allowed || !isWanted(profile)) return false;
+  try {
+    const outcome = await ensurePulse(host);
+    if (outcome === "started") appendJournal(profile, "pulse: was dead, started again", new Date(host.now()));
+    return true;
+  } catch (error) {
+    appendJournal(
+      profile,
+      `pulse: was dead and could not be started: ${(error as Error).message}`,
+      new Date(host.now()),
+    );
+    return false;
+  }
+}
+
+/** What `down` ended. */
+export interface DownResult {
+  workers: string[];
+  pulse: boolean;
+  survivors: ProcessFact[];
+}
+
+/** Ends the pulse, then all workers, whole trees; what is still there afterwards is named. */
+export async function stopAll(host: ControlHost): Promise<DownResult> {
+  const { profile } = host;
+  if (exists(profile.lockDir)) setWanted(profile, false, host.now(), wantedLogFormat(profile));
+  const pulse = await stopPulse(profile);
+  const fleet = await readFleet(profile, host.now());
+  const alive = fleet.filter((session) => session.view.alive || session.view.state === "lost");
+  const results = await Promise.all(
+    alive.map((session) => endSession(profile, session, "killed", "down", host.now)),
+  );
+  const survivors = [...results.flatMap((result) => result.survivors), ...await sweepProfile(profile)];
+  const workers = alive.filter((session) => session.view.alive).map((session) => session.view.id);
+  return { workers, pulse, survivors };
+}
+
+/** TERM lets the pulse end its sensors; then its whole tree goes. False when none ran. */
+export async function stopPulse(profile: Profile): Promise<boolean> {
+  const record = readPulse(profile);
+  if (record === undefined || !await isPulseAlive(record)) return false;
+  const identity = identityIn(record);
+  signal(identity.pid, "SIGTERM");
+  const deadline = performance.now() + STOP_GRACE_MS;
+  for (let pause = 5; performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
+    await delay(pause);
+    if (!await isPulseAlive(record)) return true;
+  }
+  await killTree({ roots: [identity], marks: [], graceMs: 0 });
+  return true;
+}
+
+/** Ends what still carries this profile's marks: sensor runs and workers of whatever generation. */
+async function sweepProfile(profile: Profile): Promise<ProcessFact[]> {
+  const data = `LOOOP_DATA_DIR=${profile.dir}`;
+  const carriers = await readMarked([data]);
+  carriers.delete(Deno.pid);
+  if (carriers.size === 0) return [];
+  const ours = new Set([...await readNamed("LOOOP_SESSION_ID"), ...await readNamed("LOOOP_SENSOR_RUN")]);
+  const left = [...carriers].filter((pid) => ours.has(pid));
+  if (left.length === 0) return [];
+  const table = await readAllProcesses();
+  const roots = left.map((pid) => table.processes.get(pid)).filter((fact) => fact !== undefined)
+    .map((fact) => ({ pid: fact.pid, start: fact.start, boot: table.boot }));
+  return await killTree({ roots, marks: [], graceMs: STOP_GRACE_MS });
+}

@@ -1,0 +1,160 @@
+/** Reads the profile as it is now, and shows it as `_ state` and `_ wait` print it. */
+import type { FitFiles } from "./fit.ts";
+import { isId } from "./ids.ts";
+import { journalTail, readActivity } from "./journal.ts";
+import { listLeases } from "./lease.ts";
+import { type Ask, type BadFile, readMailbox } from "./mailbox.ts";
+import { type Sight, tokenOf } from "./observer.ts";
+import type { Profile } from "./paths.ts";
+import { type PulseView, readPulse, viewPulse } from "./pulse_status.ts";
+import { iso, listSessionIds, readFleet, type Session, type WorkerView } from "./session.ts";
+import { listFiles, readJson, readText, statOf } from "./store.ts";
+import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
+
+/** The published world, or an empty one; and why a file that is there cannot be used. */
+export function readWorld(profile: Profile): { world: World; bad: BadFile[] } {
+  const read = readJson(profile.world, checkWorld);
+  if (read === undefined) return { world: emptyWorld(), bad: [] };
+  if ("bad" in read) return { world: emptyWorld(), bad: [{ path: profile.world, reason: read.bad }] };
+  return { world: read.value, bad: [] };
+}
+
+/** Goal id → text. */
+export function readGoals(profile: Profile): Record<string, string> {
+  const goals: Record<string, string> = {};
+  for (const file of listFiles(profile.goals, ".md")) {
+    const id = file.slice(0, -".md".length);
+    if (isId(id)) goals[id] = readText(`${profile.goals}/${file}`) ?? "";
+  }
+  return goals;
+}
+
+/** looop's own state as files say it now. */
+export async function readOwnState(
+  profile: Profile,
+  nowMs: number,
+  sessions?: readonly Session[],
+): Promise<OwnState & { bad: BadFile[] }> {
+  const { leases, bad } = listLeases(profile);
+  return {
+    playbook: readText(profile.playbook),
+    goals: readGoals(profile),
+    sessions: sessions ?? await readFleet(profile, nowMs),
+    claims: leases,
+    activity: readActivity(profile),
+    nowMs,
+    bad,
+  };
+}
+
+/**
+ * All workers. Those that the published world knows as ended are taken from there while `sessions/` has not
+ * changed, so that the cost follows what lives, not what is past.
+ */
+export async function readWorkers(profile: Profile, world: World, nowMs: number): Promise<WorkerView[]> {
+  const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
+  const trusted = world.fleet.dir_mtime === mtime && mtime !== 0;
+  const ended = trusted
+    ? world.fleet.workers.filter((worker) => !worker.alive && worker.state !== "lost")
+    : [];
+  const known = new Set(ended.map((worker) => worker.id));
+  const ids = listSessionIds(profile).filter((id) => !known.has(id));
+  const live = await readFleet(profile, nowMs, ids);
+  const past: WorkerView[] = ended.map(({ gen: _gen, ...view }) => view);
+  return [...past, ...live.map((session) => session.view)].sort((a, b) => a.id < b.id ? -1 : 1);
+}
+
+/** Everything that can be seen at one moment, for `_ state`, `_ wait` and `status`. */
+export interface Snapshot extends Sight {
+  profile: Profile;
+  pulse: PulseView;
+  bad: BadFile[];
+}
+
+/**
+ * Looks at the profile. While the pulse lives its published world is the truth; without one, looop's own
+ * part of it is recomputed here, so that nothing shown is older than the files.
+ */
+export async function look(profile: Profile, nowMs: number): Promise<Snapshot> {
+  const record = readPulse(profile);
+  const pulse = await viewPulse(profile, record, nowMs);
+  const { world: published, bad } = readWorld(profile);
+  const workers = await readWorkers(profile, published, nowMs);
+  const mailbox = readMailbox(profile);
+  let world = published;
+  if (!pulse.alive || published.published_at === 0) {
+    const own = await readOwnState(profile, nowMs);
+    world = await withOwnState(published, own);
+    bad.push(...own.bad);
+  }
+  const files = [...bad, ...world.bad_files, ...mailbox.bad];
+  return {
+    profile,
+    world,
+    asks: mailbox.pending,
+    answered: mailbox.answered,
+    workers,
+    pulse,
+    nowMs,
+    bad: files.filter((file, i) => files.findIndex((other) => other.path === file.path) === i),
+  };
+}
+
+/** One pending ask as it is shown. */
+export interface AskView extends Omit<Ask, "v" | "gen"> {
+  age_s: number;
+  /** Whether the asking worker still runs; null when the asker is no session of looop. */
+  worker_alive: boolean | null;
+}
+
+function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number): AskView {
+  const { v: _v, gen: _gen, ...rest } = ask;
+  const worker = workers.find((candidate) => candidate.id === ask.worker);
+  return {
+    ...rest,
+    age_s: Math.max(0, Math.floor(nowMs / 1000 - ask.ts)),
+    worker_alive: worker === undefined ? null : worker.alive,
+  };
+}
+
+/** The value that `_ state --json` prints. */
+export function stateOf(snapshot: Snapshot): Record<string, unknown> {
+  const { world, nowMs, profile } = snapshot;
+  const readings: Record<string, unknown> = {};
+  const snapshots: Record<string, unknown> = {};
+  for (const name of Object.keys(world.readings).sort()) {
+    const reading = world.readings[name];
+    if (reading === undefined) continue;
+    snapshots[name] = reading.value;
+    readings[name] = {
+      sensed_at: iso(reading.sensed_at),
+      age_s: Math.max(0, Math.floor((nowMs - reading.sensed_at) / 1000)),
+      ok: !reading.error,
+      ...(reading.ms === undefined ? {} : { ms: reading.ms }),
+    };
+  }
+  return {
+    world_hash: world.world_hash,
+    cursor: tokenOf(snapshot),
+    data_dir: profile.dir,
+    asks: snapshot.asks.map((ask) => askView(ask, snapshot.workers, nowMs)),
+    workers: snapshot.workers,
+    goals: Object.keys(world.goals),
+    pulse: snapshot.pulse,
+    flapping: world.flapping,
+    bad_files: snapshot.bad,
+    snapshots,
+    readings,
+    journal_tail: journalTail(profile, 20),
+  };
+}
+
+/** Where the parts that a reader's limit cuts away can be read whole. */
+export function fitFiles(profile: Profile): FitFiles {
+  return {
+    snapshot: (name) => `${profile.snapshots}/${name}.json`,
+    journal: profile.journal,
+    sessions: profile.sessions,
+    world: profile.world,
+  };
+}

@@ -1,0 +1,221 @@
+/**
+ * looop: a tiny control plane for agent-driven work.
+ *
+ * This module is the program's entry: the table of verbs, the dispatch, and the one catch that prints an
+ * error and chooses the exit code. It exports nothing.
+ *
+ * @module
+ */
+import { ReaderGone, readStdin, terminalWidth, wantsColour, writeAll } from "./lib/cli.ts";
+import { EXIT, formatError, oneLine, UsageError, UserError } from "./lib/errors.ts";
+import { nearest } from "./lib/nearest.ts";
+import { profileFrom } from "./lib/paths.ts";
+import { executablePath, selfCommand } from "./lib/self.ts";
+import { type Context, type Declaration, parseInput, type Verb } from "./lib/verb.ts";
+import { VERSION } from "./lib/version.ts";
+
+/** Every verb and where it is; each is loaded only when it is called. */
+const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+  "up": () => import("./verbs/up.ts").then((m) => m.default),
+  "down": () => import("./verbs/down.ts").then((m) => m.default),
+  "status": () => import("./verbs/status.ts").then((m) => m.default),
+  "version": () => import("./verbs/version.ts").then((m) => m.default),
+  "help": () => import("./verbs/help.ts").then((m) => m.default),
+  "_ state": () => import("./verbs/state.ts").then((m) => m.default),
+  "_ wait": () => import("./verbs/wait.ts").then((m) => m.default),
+  "_ answer": () => import("./verbs/answer.ts").then((m) => m.default),
+  "_ goal write": () => import("./verbs/goal.ts").then((m) => m.write),
+  "_ goal archive": () => import("./verbs/goal.ts").then((m) => m.archive),
+  "_ sensor write": () => import("./verbs/sensor.ts").then((m) => m.write),
+  "_ sensor run": () => import("./verbs/sensor.ts").then((m) => m.run),
+  "_ sensor remove": () => import("./verbs/sensor.ts").then((m) => m.remove),
+  "_ playbook write": () => import("./verbs/playbook.ts").then((m) => m.write),
+  "_ worker start": () => import("./verbs/worker.ts").then((m) => m.start),
+  "_ worker kill": () => import("./verbs/worker.ts").then((m) => m.kill),
+  "_ worker list": () => import("./verbs/worker.ts").then((m) => m.list),
+  "_ worker log": () => import("./verbs/worker.ts").then((m) => m.log),
+  "_ ready": () => import("./verbs/ready.ts").then((m) => m.default),
+  "_ ask": () => import("./verbs/ask.ts").then((m) => m.default),
+  "_ claim": () => import("./verbs/claim.ts").then((m) => m.claim),
+  "_ unclaim": () => import("./verbs/claim.ts").then((m) => m.unclaim),
+  "_ kill": () => import("./verbs/kill.ts").then((m) => m.default),
+  "_ pulse": () => import("./verbs/pulse.ts").then((m) => m.default),
+  "_ reap": () => import("./verbs/reap.ts").then((m) => m.default),
+};
+
+/** Other words for a verb. */
+const ALIASES: Readonly<Record<string, string>> = {
+  "--help": "help",
+  "-h": "help",
+  "--version": "version",
+  "-V": "version",
+};
+
+/** The verb of a command line and what follows it. @throws {UsageError} with the nearest match. */
+function findVerb(argv: readonly string[]): { path: string; rest: string[] } {
+  const first = argv[0];
+  if (first === undefined) return { path: "help", rest: [] };
+  for (const count of [3, 2, 1]) {
+    const path = argv.slice(0, count).join(" ");
+    if (argv.length >= count && path in VERBS) return { path, rest: argv.slice(count) };
+  }
+  const alias = ALIASES[first];
+  if (alias !== undefined) return { path: alias, rest: argv.slice(1) };
+  throw unknownVerb(argv);
+}
+
+function unknownVerb(argv: readonly string[]): UsageError {
+  const paths = Object.keys(VERBS).filter((path) => path !== "_ pulse" && path !== "_ reap");
+  const count = argv[0] === "_" ? (paths.some((path) => path.startsWith(`_ ${argv[1]} `)) ? 3 : 2) : 1;
+  const typed = argv.slice(0, count).join(" ");
+  const below = paths.filter((path) => path.startsWith(`${typed} `));
+  if (below.length > 0) {
+    const next = below.map((path) => path.slice(typed.length + 1)).join(", ");
+    return new UsageError(`"${oneLine(typed, 60)}" needs a verb`, { next: `one of ${next}` });
+  }
+  const match = nearest(typed, paths) ?? nearest(`_ ${typed}`, paths);
+  return new UsageError(`Unknown verb "${oneLine(typed, 60)}"`, {
+    next: match === undefined ? "`looop help` lists them" : `did you mean \`looop ${match}\`?`,
+  });
+}
+
+/** What the process is made of, handed to the verb instead of globals. */
+function contextOf(argv: readonly string[]): Context {
+  const env = Deno.env.toObject();
+  const self = selfCommand();
+  const now = () => Date.now();
+  let profile: ReturnType<typeof profileFrom> | undefined;
+  return {
+    get profile() {
+      return profile ??= profileFrom(env, Deno.cwd());
+    },
+    env,
+    self,
+    version: VERSION,
+    journalText: undefined,
+    json: argv.includes("--json"),
+    get colour() {
+      return wantsColour(env, Deno.stdout.isTerminal());
+    },
+    get width() {
+      return terminalWidth(env);
+    },
+    now,
+    out: (text) => writeAll(Deno.stdout, text),
+    note: (line) => writeAll(Deno.stderr, `${line}\n`),
+    stdin: () => readStdin(),
+    stdinIsTerminal: () => Deno.stdin.isTerminal(),
+    bin() {
+      return executablePath(this.profile, self);
+    },
+    declarations: async () => {
+      const verbs: Declaration[] = [];
+      for (const load of Object.values(VERBS)) verbs.push((await load()).declare);
+      return verbs;
+    },
+  };
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  let path = "";
+  let mutating = false;
+  const context = contextOf(argv);
+  try {
+    const found = findVerb(argv);
+    path = found.path;
+    const verb = await (VERBS[path] as () => Promise<Verb>)();
+    const input = parseInput(verb.declare, found.rest);
+    if (input.flag("help")) {
+      const { helpFor } = await import("./lib/manual.ts");
+      context.out(helpFor(verb.declare));
+      return EXIT.ok;
+    }
+    context.journalText = input.text("journal");
+    mutating = verb.declare.mutating === true;
+    const reply = await verb.run(context, input);
+    if (reply?.json !== undefined && context.json) context.out(`${JSON.stringify(reply.json, null, 2)}\n`);
+    else if (reply?.text !== undefined) {
+      context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
+    }
+    return reply?.code ?? EXIT.ok;
+  } catch (error) {
+    if (error instanceof ReaderGone) return EXIT.ok;
+    return await report(context, path, mutating, error);
+  }
+}
+
+/** Prints an error as one line (or as JSON) and returns the exit code. */
+async function report(
+  context: Context,
+  path: string,
+  mutating: boolean,
+  error: unknown,
+): Promise<number> {
+  const known = error instanceof UserError ? error : bug(error);
+  if (mutating && !(known instanceof UsageError)) await journalFailure(context, path, known);
+  const line = context.json
+    ? JSON.stringify({ error: { kind: known.kind, message: known.message, next: known.next ?? null } })
+    : formatError(path, known);
+  const stack = context.env["LOOOP_DEBUG"] === "1" ? `\n${stackOf(error)}` : "";
+  try {
+    context.note(line + stack);
+  } catch {
+    // Nobody reads stderr either.
+  }
+  return known.code;
+}
+
+async function journalFailure(context: Context, path: string, error: UserError): Promise<void> {
+  try {
+    const { appendJournal } = await import("./lib/journal.ts");
+    appendJournal(
+      context.profile,
+      `failed: ${path.replace(/^_ /, "")}: ${error.message}`,
+      new Date(context.now()),
+    );
+  } catch {
+    // The failure itself is what the user must hear of.
+  }
+}
+
+/** An error that nobody foresaw: its stack is kept in a file that the message names. */
+function bug(error: unknown): UserError {
+  const message = error instanceof Error ? error.message : String(error);
+  let kept = "set LOOOP_DEBUG=1 to see where";
+  try {
+    const file = Deno.makeTempFileSync({ prefix: "looop-bug-", suffix: ".txt" });
+    Deno.writeTextFileSync(file, `looop ${VERSION}\n${stackOf(error)}\n`);
+    kept = `please report it with ${file}`;
+  } catch {
+    // No room for the stack.
+  }
+  return new UserError(`This is a bug of looop: ${message}`, {
+    next: kept,
+    kind: "bug",
+    code: EXIT.bug,
+    cause: error,
+  });
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `\ncaused by: ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}
+
+if (import.meta.main) {
+  for (const kind of ["error", "unhandledrejection"] as const) {
+    addEventListener(kind, (event) => {
+      event.preventDefault();
+      const error = event instanceof ErrorEvent ? event.error : (event as PromiseRejectionEvent).reason;
+      if (error instanceof ReaderGone) Deno.exit(EXIT.ok);
+      const known = error instanceof UserError ? error : bug(error);
+      try {
+        writeAll(Deno.stderr, `${formatError("", known)}\n`);
+      } finally {
+        Deno.exit(known.code);
+      }
+    });
+  }
+  Deno.exit(await main(Deno.args));
+}

@@ -1,0 +1,46 @@
+/** `looop _ answer`: the root agent resolves one pending ask. */
+import { UsageError } from "../lib/errors.ts";
+import { checkAskId } from "../lib/ids.ts";
+import { answerAsk } from "../lib/mailbox.ts";
+import { recordMove } from "../lib/move.ts";
+import { bodyOf, defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ answer",
+    summary: "answer one pending question; the first answer wins",
+    audience: "root",
+    args: [
+      { name: "ask_id", summary: "as shown in asks[]", kind: "ask" },
+      { name: "text", summary: "the answer; from stdin when absent or -", optional: true, many: true },
+    ],
+    options: [
+      { name: "replace", summary: "change an answer that the worker has not read yet" },
+      { name: "free", summary: "say something that is none of the offered options" },
+      { name: "decline", value: "WHY", summary: "say no, with the reason" },
+    ],
+    mutating: true,
+    example: "looop _ answer w1-1 yes, ship it",
+  },
+  async run(context, input) {
+    const id = checkAskId(input.word(0));
+    const why = input.text("decline");
+    if (why !== undefined && input.words.length > 1) {
+      throw new UsageError("Both an answer and --decline", { next: "give one of them" });
+    }
+    const body = why ?? await bodyOf(context, input.words.slice(1), "answer");
+    // A pipe's last newline is the shell's, not the answer's.
+    const text = input.words.length > 1 || why !== undefined ? body : body.replace(/\r?\n$/, "");
+    const ask = await answerAsk(context.profile, {
+      id,
+      text,
+      outcome: why === undefined ? "answered" : "declined",
+      free: input.flag("free"),
+      replace: input.flag("replace"),
+    }, context.now());
+    const verb = why === undefined ? "answer" : "decline";
+    recordMove(context, `${verb} ${id}: ${text}`);
+    const waited = Math.max(0, Math.round(context.now() / 1000 - ask.ts));
+    return { text: `${why === undefined ? "answered" : "declined"} ${id} after ${waited} s` };
+  },
+});

@@ -1,0 +1,114 @@
+/** `looop _ ask`: a worker asks, waits, and prints the answer alone. */
+import { EXIT, UsageError, UserError } from "../lib/errors.ts";
+import { checkId } from "../lib/ids.ts";
+import { appendJournal } from "../lib/journal.ts";
+import { type Answer, archiveAsk, checkPrompt, findOutcome, postAsk, takeOutcome } from "../lib/mailbox.ts";
+import { openProfile } from "../lib/profile.ts";
+import { hasEnded, markReady, readSession } from "../lib/session.ts";
+import { Watch } from "../lib/store.ts";
+import { pollMs } from "../lib/timing.ts";
+import { type Context, defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ ask",
+    summary: "ask the human side one question, wait, print the answer alone",
+    audience: "worker",
+    args: [{
+      name: "id",
+      summary: "the asking worker; $LOOOP_SESSION_ID unless given",
+      optional: true,
+      kind: "worker",
+    }],
+    options: [
+      { name: "prompt", value: "TEXT", summary: "the question" },
+      { name: "ref", value: "PATH", summary: "a file or link to look at", kind: "file" },
+      { name: "options", value: "A,B", summary: "the answers to choose from, apart by commas" },
+      {
+        name: "timeout",
+        value: "S",
+        summary: "give up waiting after S seconds (exit 124); the question stays",
+      },
+    ],
+    example: 'answer=$(looop _ ask w1 --prompt "Merge?" --options yes,no)',
+    details:
+      "Exit 0: answered. 3: declined, the reason is on stdout. 4: withdrawn. 124: timed out, the question\n" +
+      "stays. Asking the same again takes up the same question: nothing is asked twice, no answer is lost.",
+  },
+  async run(context, input) {
+    const worker = input.words[0] ?? context.env["LOOOP_SESSION_ID"];
+    if (!worker) throw new UsageError("Who asks?", { next: "give the worker's id, or run this in a worker" });
+    checkId("worker", worker);
+    const prompt = checkPrompt(input.text("prompt") ?? "");
+    const timeoutS = input.seconds("timeout");
+    const options = input.text("options")?.split(",").map((option) => option.trim()).filter((option) =>
+      option !== ""
+    );
+    openProfile(context.profile);
+    const watch = new Watch({
+      dirs: [context.profile.answers, context.profile.asks],
+      pollMs: pollMs(context.env["LOOOP_ASK_POLL_MS"]),
+    });
+    const session = readSession(context.profile, worker);
+    const gen = session?.meta.gen ?? "";
+    const question = { worker, prompt, reference: input.text("ref"), options };
+    const { id, posted } = await postAsk(context.profile, question, gen, context.now());
+    markReady(context.profile, worker);
+    if (posted) appendJournal(context.profile, `ask ${id}: ${prompt}`, new Date(context.now()));
+    context.note(`looop _ ask: ${posted ? "asked" : "took up"} ${id}`);
+    const deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
+    const parent = Deno.ppid;
+    for (let warned = false;;) {
+      const outcome = findOutcome(context.profile, id);
+      if (outcome !== undefined && "value" in outcome) {
+        const code = await deliver(context, id);
+        if (code !== undefined) return { code };
+      } else if (outcome !== undefined && !warned) {
+        warned = true;
+        context.note(
+          `looop _ ask: answers/${id}.json cannot be read (${outcome.bad}); waiting until it is mended`,
+        );
+      }
+      if (performance.now() >= deadline) {
+        context.note(`looop _ ask: ${id} is not answered yet; ask the same again to go on waiting`);
+        return { code: EXIT.timeout };
+      }
+      if (session !== undefined) requireWorker(context, worker, gen, id);
+      // An orphan has nobody to answer to: whoever ran it was killed, and will ask again if it comes back.
+      if (Deno.ppid !== parent) return { code: EXIT.failed };
+      await watch.next(deadline - performance.now());
+    }
+  },
+});
+
+/** @throws {UserError} when the worker's session has ended: the question stays, but nobody waits any more. */
+function requireWorker(context: Context, worker: string, gen: string, id: string): void {
+  const session = readSession(context.profile, worker);
+  if (session !== undefined && session.meta.gen === gen && !hasEnded(session) && session.end === undefined) {
+    return;
+  }
+  throw new UserError(`Worker "${worker}" has ended while "${id}" was open`, {
+    next: "the question stays in the mailbox",
+    kind: "worker_ended",
+  });
+}
+
+/** Takes, prints and archives an outcome; undefined when it has become unreadable meanwhile. */
+async function deliver(context: Context, id: string): Promise<number | undefined> {
+  const outcome = await takeOutcome(context.profile, id);
+  if (outcome === undefined || "bad" in outcome) return undefined;
+  print(context, outcome.value);
+  await archiveAsk(context.profile, id, context.now());
+  return exitOf(outcome.value);
+}
+
+/** Byte for byte, plus the newline that `$(…)` takes away again. */
+function print(context: Context, answer: Answer): void {
+  if (answer.outcome === "withdrawn") context.note("looop _ ask: the question was withdrawn");
+  else context.out(answer.answer.endsWith("\n") ? answer.answer : `${answer.answer}\n`);
+}
+
+function exitOf(answer: Answer): number {
+  if (answer.outcome === "declined") return EXIT.declined;
+  return answer.outcome === "withdrawn" ? EXIT.withdrawn : EXIT.ok;
+}

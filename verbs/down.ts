@@ -1,0 +1,45 @@
+/** `looop down`: stop the pulse and all workers, whole trees. */
+import { EXIT, UserError } from "../lib/errors.ts";
+import { appendJournal } from "../lib/journal.ts";
+import { stopAll } from "../lib/pulse_control.ts";
+import { statOf } from "../lib/store.ts";
+import { defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "down",
+    summary: "stop the pulse and all workers, whole process trees",
+    audience: "people",
+    example: "looop down",
+    details: "Questions stay. Exit 1 names every process that could not be ended.",
+  },
+  async run(context) {
+    const { profile, env } = context;
+    if (statOf(profile.dir) === undefined) return { text: "looop: nothing to stop, there is no data dir" };
+    if (env["LOOOP_SESSION_ID"] && env["LOOOP_DATA_DIR"] === profile.dir) {
+      throw new UserError(`Cannot stop everything from inside worker "${env["LOOOP_SESSION_ID"]}"`, {
+        next: "run `looop down` in a terminal of your own",
+        kind: "inside_worker",
+      });
+    }
+    const { workers, pulse, survivors } = await stopAll(context);
+    const lines: string[] = [];
+    if (workers.length > 0) {
+      lines.push(
+        `looop: stopped ${workers.length} worker${workers.length === 1 ? "" : "s"} (${workers.join(", ")})`,
+      );
+    }
+    lines.push(pulse ? "looop: pulse stopped" : "looop: pulse was not running");
+    if (pulse || workers.length > 0) {
+      appendJournal(
+        profile,
+        `down: stopped ${[...workers, ...(pulse ? ["pulse"] : [])].join(", ")}`,
+        new Date(context.now()),
+      );
+    }
+    for (const { pid, state } of survivors) {
+      context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
+    }
+    return { text: lines.join("\n"), code: survivors.length > 0 ? EXIT.failed : EXIT.ok };
+  },
+});

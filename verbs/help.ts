@@ -1,0 +1,39 @@
+/** `looop help`: the manual, or one verb's page. */
+import { UsageError } from "../lib/errors.ts";
+import { helpFor, manual } from "../lib/manual.ts";
+import { nearest } from "../lib/nearest.ts";
+import { defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "help",
+    summary: "the whole manual, or one verb's page",
+    audience: "people",
+    args: [{
+      name: "verb",
+      summary: "as typed after looop, e.g. `_ ask`",
+      optional: true,
+      many: true,
+      kind: "verb",
+    }],
+    example: "looop help _ ask",
+  },
+  async run(context, input) {
+    const all = (await context.declarations()).filter((declare) => declare.audience !== "internal");
+    if (input.words.length === 0) {
+      return { text: manual(all, { dataDir: context.profile.dir, config: context.profile.config }) };
+    }
+    const path = input.words.join(" ");
+    const exact = all.filter((declare) => declare.path === path || declare.path === `_ ${path}`);
+    const below = all.filter((declare) =>
+      declare.path.startsWith(`${path} `) || declare.path.startsWith(`_ ${path} `)
+    );
+    const found = exact.length > 0 ? exact : below;
+    if (found.length > 0) return { text: found.map(helpFor).join("\n") };
+    const match = nearest(path, all.map((declare) => declare.path)) ??
+      nearest(`_ ${path}`, all.map((declare) => declare.path));
+    throw new UsageError(`There is no verb "${path}"`, {
+      next: match === undefined ? "`looop help` lists them" : `did you mean \`looop help ${match}\`?`,
+    });
+  },
+});

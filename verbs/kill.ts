@@ -1,0 +1,50 @@
+/** `looop _ kill`: a worker ends its own session. */
+import { childEnv } from "../lib/child_env.ts";
+import { UserError } from "../lib/errors.ts";
+import { checkId } from "../lib/ids.ts";
+import { recordMove } from "../lib/move.ts";
+import { findSession, recordEnd, type Session } from "../lib/session.ts";
+import { type Context, defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ kill",
+    summary: "end your own session: the very last thing a worker does",
+    audience: "worker",
+    args: [{ name: "id", summary: "the worker's own id", kind: "worker" }],
+    mutating: true,
+    example: "looop _ kill w1",
+    details: "The end is written down first; a process outside the worker's tree then ends the whole of it.",
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const session = await findSession(context.profile, id, context.now());
+    if (session === undefined) {
+      throw new UserError(`There is no worker "${id}"`, {
+        next: "list them with `looop _ worker list`",
+        kind: "not_found",
+      });
+    }
+    if (session.view.alive && recordEnd(session, "exited", "self")) {
+      recordMove(context, `kill ${id}: ended itself`);
+    }
+    if (session.view.alive) spawnReaper(context, session);
+    return { text: `killed session ${id}` };
+  },
+});
+
+/** Starts the process that does the killing; its environment is scrubbed, so it is no part of the tree. */
+function spawnReaper(context: Context, session: Session): void {
+  const { profile, self, env } = context;
+  const own = { bin: context.bin(), dataDir: profile.dir, config: profile.config };
+  new Deno.Command(self.exe, {
+    args: [...self.args, "_", "reap", session.view.id, session.gen],
+    cwd: profile.dir,
+    env: childEnv(env, own),
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn().unref();
+}

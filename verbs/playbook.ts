@@ -1,0 +1,32 @@
+/** `looop _ playbook write`: how to judge. */
+import { recordMove } from "../lib/move.ts";
+import { keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
+import { openProfile } from "../lib/profile.ts";
+import { readText } from "../lib/store.ts";
+import { bodyOf, defineVerb } from "../lib/verb.ts";
+
+export const write = defineVerb({
+  declare: {
+    path: "_ playbook write",
+    summary: "rewrite PLAYBOOK.md; the old text is kept in playbook.d/",
+    audience: "root",
+    args: [{ name: "body", summary: "Markdown; from stdin when absent or -", optional: true, many: true }],
+    mutating: true,
+    example: "looop _ playbook write <playbook.md",
+  },
+  async run(context, input) {
+    const body = withNewline(await bodyOf(context, input.words, "playbook"));
+    openProfile(context.profile);
+    const { playbook, undo } = context.profile;
+    const before = readText(playbook);
+    if (before !== undefined && before !== body) keepPlaybook(context.profile, before, context.now());
+    const changed = writePolicy(
+      playbook,
+      { dir: undo, path: undoPath(context.profile, "playbook", "text") },
+      body,
+    );
+    if (!changed) return { text: "write-playbook (unchanged)" };
+    recordMove(context, "write-playbook");
+    return { text: "write-playbook" };
+  },
+});

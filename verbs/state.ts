@@ -1,0 +1,31 @@
+/** `looop _ state`: the whole world at this moment. */
+import { fitState } from "../lib/fit.ts";
+import { fitFiles, look, stateOf } from "../lib/state.ts";
+import { openProfile } from "../lib/profile.ts";
+import { defineVerb } from "../lib/verb.ts";
+import { summaryOf } from "../lib/summary.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ state",
+    summary: "the whole world at this moment; never waits",
+    audience: "root",
+    options: [
+      { name: "json", summary: "for machines" },
+      {
+        name: "max-bytes",
+        value: "N",
+        summary: "elide what does not fit into N bytes; unlimited unless given",
+      },
+      { name: "full", summary: "elide nothing" },
+    ],
+    example: "looop _ state --json",
+  },
+  async run(context, input) {
+    const maxBytes = input.flag("full") ? 0 : input.count("max-bytes") ?? 0;
+    openProfile(context.profile);
+    const snapshot = await look(context.profile, context.now());
+    if (!context.json) return { text: summaryOf(snapshot) };
+    context.out(`${fitState(stateOf(snapshot), maxBytes, new Set(), fitFiles(context.profile))}\n`);
+  },
+});

@@ -1,0 +1,31 @@
+/** `looop up`: start the pulse. */
+import { readConfig } from "../lib/config.ts";
+import { openProfile } from "../lib/profile.ts";
+import { startPulse } from "../lib/pulse_control.ts";
+import { defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "up",
+    summary: "start the pulse and say what to tell your agent",
+    audience: "people",
+    options: [{ name: "json", summary: "the pulse logs NDJSON" }],
+    example: "looop up",
+    details: "Returns when the pulse has published its first world. Starting twice is harmless.",
+  },
+  async run(context, input) {
+    const { profile } = context;
+    openProfile(profile);
+    for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${warning}`);
+    const outcome = await startPulse(context, input.flag("json"));
+    const json = input.flag("json") ? " [json]" : "";
+    const first = outcome === "started" ? `looop: pulse started${json}` : "looop: pulse already running";
+    return {
+      text: `${first}
+data dir: ${profile.dir}
+Now start your agent (pi, claude, codex, …) in any folder and tell it:
+  Run \`looop help\`, then run the loop it describes as my root agent.`,
+      code: 0,
+    };
+  },
+});

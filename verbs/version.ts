@@ -1,0 +1,12 @@
+/** `looop version`. */
+import { defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "version",
+    summary: "print the version",
+    audience: "people",
+    example: "looop version",
+  },
+  run: (context) => Promise.resolve({ text: `looop ${context.version}` }),
+});

@@ -1,0 +1,150 @@
+/** `looop _ worker …`: the fleet. */
+import { EXIT, UsageError, UserError } from "../lib/errors.ts";
+import { checkId } from "../lib/ids.ts";
+import { noteActivity, recordMove } from "../lib/move.ts";
+import { absolute } from "../lib/paths.ts";
+import { openProfile } from "../lib/profile.ts";
+import { sessionDir, type WorkerView } from "../lib/session.ts";
+import { readWorkers, readWorld } from "../lib/state.ts";
+import { age } from "../lib/style.ts";
+import { readTailBytes, statOf } from "../lib/store.ts";
+import { LogRenderer } from "../lib/terminal.ts";
+import { bodyOf, defineVerb, type Input } from "../lib/verb.ts";
+import { killWorker, startWorker } from "../lib/worker.ts";
+
+export const start = defineVerb({
+  declare: {
+    path: "_ worker start",
+    summary: "start an agent in the background, in a terminal of its own",
+    audience: "root",
+    args: [
+      { name: "id", summary: "a new id; one of an ended worker may be used again", kind: "worker" },
+      { name: "prompt", summary: "the brief; from stdin when absent or -", optional: true, many: true },
+    ],
+    options: [
+      { name: "runner", value: "NAME", summary: "the agent, as named in config.json", kind: "runner" },
+      { name: "command", value: "TPL", summary: "a shell template instead; {{prompt_file}} is filled in" },
+      { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
+      { name: "env", value: "K=V", summary: "a variable for it", many: true },
+      { name: "timeout", value: "S", summary: "end it after S seconds" },
+    ],
+    mutating: true,
+    example: 'looop _ worker start fix-42 "Fix issue 42 in ~/src/app; done when the tests pass"',
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const env = parseEnv(input);
+    const cwd = input.text("cwd");
+    const timeoutS = input.seconds("timeout");
+    if (input.text("runner") !== undefined && input.text("command") !== undefined) {
+      throw new UsageError("Both --runner and --command", { next: "give one of them" });
+    }
+    const brief = await bodyOf(context, input.words.slice(1), "brief");
+    openProfile(context.profile);
+    const { runner } = await startWorker({
+      ...context,
+      profile: context.profile,
+      bin: context.bin(),
+      now: context.now,
+    }, {
+      id,
+      brief,
+      runner: input.text("runner"),
+      command: input.text("command"),
+      cwd: cwd === undefined ? undefined : absolute(cwd, Deno.cwd()),
+      env,
+      timeoutS,
+    });
+    noteActivity(context.profile, id, context.now());
+    recordMove(context, `start-worker ${id} (${runner})`);
+    return { text: `start-worker ${id} (${runner})` };
+  },
+});
+
+function parseEnv(input: Input): Record<string, string> {
+  return Object.fromEntries(
+    input.many("env").map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1 || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(pair.slice(0, at))) {
+        throw new UsageError(`--env is "${pair}"`, { next: "give NAME=VALUE" });
+      }
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+export const kill = defineVerb({
+  declare: {
+    path: "_ worker kill",
+    summary: "end a worker's whole process tree and withdraw its questions",
+    audience: "root",
+    args: [{ name: "id", summary: "worker", kind: "worker" }],
+    mutating: true,
+    example: "looop _ worker kill fix-42",
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const { already, survivors } = await killWorker(context.profile, id, "root", context.now);
+    if (survivors.length > 0) {
+      throw new UserError(`Worker "${id}" left processes: ${survivors.map((fact) => fact.pid).join(", ")}`, {
+        next: "they ignore SIGKILL (a stuck disk or network mount?); look at them with `ps`",
+        kind: "survivors",
+      });
+    }
+    if (already) return { text: `worker ${id} had ended already` };
+    recordMove(context, `kill-worker ${id}`);
+    return { text: `killed worker ${id}` };
+  },
+});
+
+export const list = defineVerb({
+  declare: {
+    path: "_ worker list",
+    summary: "the fleet",
+    audience: "root",
+    options: [{ name: "json", summary: "as JSON, as in workers[] of `_ state`" }],
+    example: "looop _ worker list",
+  },
+  async run(context) {
+    const workers = await readWorkers(context.profile, readWorld(context.profile).world, context.now());
+    const text = workers.length === 0
+      ? "no workers"
+      : workers.map((worker) => workerLine(worker, context.now())).join("\n");
+    return { text, json: workers };
+  },
+});
+
+function workerLine(worker: WorkerView, nowMs: number): string {
+  const since = age((nowMs - Date.parse(worker.ended ?? worker.started)) / 1000);
+  const code = worker.exit_code === null ? "" : ` ${worker.exit_code}`;
+  const by = worker.ended_by === undefined ? "" : ` by ${worker.ended_by}`;
+  const quiet = worker.alive
+    ? `, quiet for ${age(worker.idle_s)}${worker.ready ? "" : ", not ready yet"}`
+    : "";
+  return `${worker.id}  ${worker.state}${code}${by}  ${worker.runner}  ${since} ago${quiet}`;
+}
+
+export const log = defineVerb({
+  declare: {
+    path: "_ worker log",
+    summary: "the last lines of a worker's terminal, codes rendered away",
+    audience: "root",
+    args: [{ name: "id", summary: "worker", kind: "worker" }],
+    options: [{ name: "lines", short: "n", value: "N", summary: "how many; 40 unless given" }],
+    example: "looop _ worker log fix-42 -n 20",
+  },
+  run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const count = input.count("lines") ?? 40;
+    const path = `${sessionDir(context.profile, id)}/output.log`;
+    if (statOf(path) === undefined) {
+      throw new UserError(`There is no worker "${id}"`, {
+        next: "list them with `looop _ worker list`",
+        kind: "not_found",
+      });
+    }
+    const renderer = new LogRenderer();
+    const lines = [...renderer.push(readTailBytes(path, 4 * 1024 * 1024)), ...renderer.end()];
+    return Promise.resolve({ text: count === 0 ? "" : lines.slice(-count).join("\n"), code: EXIT.ok });
+  },
+});
