@@ -1,0 +1,234 @@
+/**
+ * Runs the real program against a fresh profile: `LOOOP_UNDER_TEST` names a binary, else `deno run main.ts`.
+ *
+ * Every profile has its own data dir and home and a cleared environment; when it is disposed of, everything
+ * it runs is ended, and a process that is left over fails the test.
+ */
+import { readAllProcesses, readMarked } from "../lib/process.ts";
+import { type Profile, profileAt } from "../lib/paths.ts";
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** The argv of the program under test. */
+export function looopCommand(): string[] {
+  const binary = Deno.env.get("LOOOP_UNDER_TEST");
+  if (binary) return [binary.startsWith("/") ? binary : `${ROOT}${binary}`];
+  return [Deno.execPath(), "run", "-A", "--quiet", "--no-prompt", `${ROOT}main.ts`];
+}
+
+/** Whole reply of one call. */
+export interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** How one call is made. */
+export interface CallOptions {
+  env?: Record<string, string>;
+  stdin?: string;
+  cwd?: string;
+}
+
+/** A call that still runs. */
+export interface Running extends Disposable {
+  pid: number;
+  result: Promise<Result>;
+  /** Resolves once stderr holds this text. */
+  said(text: string): Promise<void>;
+  kill(signal: Deno.Signal): void;
+}
+
+/** A throw-away profile. */
+export class TestProfile implements AsyncDisposable {
+  readonly base: string;
+  readonly profile: Profile;
+  readonly env: Record<string, string>;
+
+  constructor(base: string) {
+    this.base = base;
+    this.profile = profileAt(`${base}/data dir`);
+    this.env = {
+      PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
+      HOME: `${base}/home`,
+      LANG: "C.UTF-8",
+      LOOOP_DATA_DIR: this.profile.dir,
+      LOOOP_INTERVAL: "1",
+      ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR") ?? "" } : {}),
+      ...denoDirOf(),
+    };
+  }
+
+  /** Calls looop and waits for its end. */
+  run(...args: string[]): Promise<Result> {
+    return this.call(args);
+  }
+
+  /** Calls looop with options and waits for its end. */
+  async call(args: string[], options: CallOptions = {}): Promise<Result> {
+    const child = this.#spawn(args, options);
+    if (options.stdin !== undefined) {
+      const writer = child.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
+      await writer.close().catch(() => {});
+    }
+    const { code, stdout, stderr } = await child.output();
+    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+  }
+
+  /** Calls looop, which must exit 0, and returns its stdout without the last newline. */
+  async ok(...args: string[]): Promise<string> {
+    return await this.okCall(args);
+  }
+
+  /** Like {@link ok} with options. */
+  async okCall(args: string[], options: CallOptions = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.call(args, options);
+    if (code !== 0) throw new Error(`looop ${args.join(" ")} ended with ${code}: ${stderr}${stdout}`);
+    return stdout.replace(/\n$/, "");
+  }
+
+  /** Calls looop, which must exit 0 and print JSON. */
+  // deno-lint-ignore no-explicit-any -- tests look into it freely
+  async json(...args: string[]): Promise<any> {
+    return JSON.parse(await this.ok(...args));
+  }
+
+  /** Starts looop and goes on; dispose of it or await its result. */
+  start(args: string[], options: CallOptions = {}): Running {
+    const child = this.#spawn(args, options);
+    const said = new Said(child.stderr);
+    const stdout = new Response(child.stdout).text();
+    const result = Promise.all([child.status, stdout, said.all]).then(([status, out, err]) => ({
+      code: status.code,
+      stdout: out,
+      stderr: err,
+    }));
+    return {
+      pid: child.pid,
+      result,
+      said: (text) => said.until(text),
+      kill: (signal) => child.kill(signal),
+      [Symbol.dispose]() {
+        try {
+          child.kill("SIGKILL");
+        } catch {
+          // Ended by itself.
+        }
+      },
+    };
+  }
+
+  /** Path below the data dir. */
+  path(name: string): string {
+    return `${this.profile.dir}/${name}`;
+  }
+
+  /** Text of a file below the data dir. */
+  read(name: string): string {
+    return Deno.readTextFileSync(this.path(name));
+  }
+
+  /** Writes a sensor straight into the data dir, as a person with an editor would. */
+  sensor(name: string, script: string): void {
+    Deno.mkdirSync(this.profile.sensors, { recursive: true });
+    const path = this.path(`sensors/${name}.sh`);
+    Deno.writeTextFileSync(path, `#!/usr/bin/env bash\n${script}\n`);
+    Deno.chmodSync(path, 0o755);
+  }
+
+  /** Calls `_ wait` and returns what it printed. */
+  // deno-lint-ignore no-explicit-any -- tests look into it freely
+  wait(...args: string[]): Promise<any> {
+    return this.json("_", "wait", "--json", "--full", ...args);
+  }
+
+  /** Waits until a predicate holds, looking at files every 20 ms; fails after `seconds`. */
+  async until(what: string, holds: () => boolean | Promise<boolean>, seconds = 20): Promise<void> {
+    const deadline = performance.now() + seconds * 1000;
+    while (!await holds()) {
+      if (performance.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /** Pids of living processes that carry this profile's data dir in their environment. */
+  async processes(): Promise<number[]> {
+    const marked = await readMarked([`LOOOP_DATA_DIR=${this.profile.dir}`]);
+    const table = await readAllProcesses();
+    return [...marked].filter((pid) => (table.processes.get(pid)?.state ?? "Z") !== "Z");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.run("down");
+    const left = await this.processes();
+    for (const pid of left) {
+      try {
+        Deno.kill(pid, "SIGKILL");
+      } catch {
+        // Ended meanwhile.
+      }
+    }
+    await Deno.remove(this.base, { recursive: true });
+    if (left.length > 0) throw new Error(`processes were left behind: ${left.join(", ")}`);
+  }
+
+  #spawn(args: string[], options: CallOptions): Deno.ChildProcess {
+    const [exe, ...first] = looopCommand();
+    return new Deno.Command(exe ?? "", {
+      args: [...first, ...args],
+      env: { ...this.env, ...options.env },
+      clearEnv: true,
+      cwd: options.cwd ?? this.base,
+      stdin: options.stdin === undefined ? "null" : "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  }
+}
+
+/** A child's stderr as it grows. */
+class Said {
+  readonly all: Promise<string>;
+  #text = "";
+  #listeners: (() => void)[] = [];
+  #ended = false;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.all = this.#read(stream);
+  }
+
+  async until(text: string): Promise<void> {
+    while (!this.#text.includes(text)) {
+      if (this.#ended) throw new Error(`it never said "${text}", but: ${this.#text}`);
+      await new Promise<void>((resolve) => this.#listeners.push(resolve));
+    }
+  }
+
+  async #read(stream: ReadableStream<Uint8Array>): Promise<string> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.#text += decoder.decode(chunk, { stream: true });
+      for (const listener of this.#listeners.splice(0)) listener();
+    }
+    this.#ended = true;
+    for (const listener of this.#listeners.splice(0)) listener();
+    return this.#text;
+  }
+}
+
+/** A `deno run` child with another HOME still finds the cached modules. */
+function denoDirOf(): Record<string, string> {
+  if (Deno.env.get("DENO_DIR") !== undefined) return {};
+  const home = Deno.env.get("HOME") ?? "";
+  const cache = Deno.env.get("XDG_CACHE_HOME") ??
+    (Deno.build.os === "darwin" ? `${home}/Library/Caches` : `${home}/.cache`);
+  return { DENO_DIR: `${cache}/deno` };
+}
+
+/** A fresh, empty profile; nothing of it exists yet. */
+export async function testProfile(): Promise<TestProfile> {
+  const base = await Deno.makeTempDir({ prefix: "looop test " });
+  await Deno.mkdir(`${base}/home`);
+  return new TestProfile(await Deno.realPath(base));
+}
