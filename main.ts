@@ -2,7 +2,7 @@
  * looop: a tiny control plane for agent-driven work.
  *
  * This module is the program's entry: the table of verbs, the dispatch, and the one catch that prints an
- * error and chooses the exit code. It exports nothing.
+ * error and chooses the exit code.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { type Context, type Declaration, parseInput, type Verb } from "./lib/ver
 import { VERSION } from "./lib/version.ts";
 
 /** Every verb and where it is; each is loaded only when it is called. */
-const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+export const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "up": () => import("./verbs/up.ts").then((m) => m.default),
   "down": () => import("./verbs/down.ts").then((m) => m.default),
   "status": () => import("./verbs/status.ts").then((m) => m.default),

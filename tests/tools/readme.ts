@@ -1,0 +1,32 @@
+/** `deno task readme`: writes README's reference table from the verbs' declarations. */
+import { VERBS } from "../../main.ts";
+import { type Audience, usageOf } from "../../lib/verb.ts";
+
+const TITLES: readonly (readonly [Audience, string])[] = [
+  ["people", "For people"],
+  ["root", "For the root agent"],
+  ["worker", "For workers, about themselves"],
+];
+
+/** The reference as Markdown. */
+export async function readmeReference(): Promise<string> {
+  const declarations = await Promise.all(Object.values(VERBS).map(async (load) => (await load()).declare));
+  return TITLES.map(([audience, title]) => {
+    const rows = declarations.filter((declare) => declare.audience === audience)
+      .map((declare) => `${usageOf(declare)}\n    ${declare.summary}\n`);
+    return `### ${title}\n\n\`\`\`text\n${rows.join("")}\`\`\`\n`;
+  }).join("\n");
+}
+
+if (import.meta.main) {
+  const path = new URL("../../README.md", import.meta.url);
+  const text = await Deno.readTextFile(path);
+  const reference = await readmeReference();
+  await Deno.writeTextFile(
+    path,
+    text.replace(
+      /(<!-- verbs:begin -->\n)[\s\S]*?(<!-- verbs:end -->)/,
+      (_all, begin, end) => `${begin}\n${reference}\n${end}`,
+    ),
+  );
+}
