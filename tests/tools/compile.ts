@@ -1,8 +1,9 @@
 /**
  * `deno task compile [--target TRIPLE] [--output FILE]`: bundles, then compiles, the one self-contained binary.
  *
- * Bundled first, since that halves what npm packages cost at start-up; without V8's code cache, since that
- * lives under a fixed name in the shared temporary folder. Least authority: no network, no FFI, no prompts.
+ * Bundled first, one chunk per verb, so that each verb loads only what it uses: an unbundled program starts in
+ * 1.5 times and one whole bundle in 1.2 times the time. Without V8's code cache, since that lives under a fixed
+ * name in the shared temporary folder. Least authority: no network, no FFI, no prompts.
  *
  * Where Deno's own download site is out of reach, `DENO_STANDALONE` names the deno to compile with and
  * `DENORT_BIN` the runtime that it embeds.
@@ -15,13 +16,22 @@ const { values } = parseArgs({
 });
 const output = values.output ?? "dist/looop";
 const root = new URL("../../", import.meta.url).pathname;
-const bundle = `${root}dist/looop.js`;
+const bundle = `${root}dist/bundle`;
 
 /** V8 keeps memory small after garbage-heavy beats; costs nothing at start-up. */
 const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1";
 
-Deno.mkdirSync(`${root}dist`, { recursive: true });
-await run(Deno.execPath(), ["bundle", "--quiet", "--platform=deno", "--output", bundle, `${root}main.ts`]);
+await Deno.remove(bundle, { recursive: true }).catch(() => {});
+await run(Deno.execPath(), [
+  "bundle",
+  "--quiet",
+  "--platform=deno",
+  "--code-splitting",
+  "--minify",
+  "--outdir",
+  bundle,
+  `${root}main.ts`,
+]);
 await run(Deno.env.get("DENO_STANDALONE") ?? Deno.execPath(), [
   "compile",
   "--quiet",
@@ -39,7 +49,9 @@ await run(Deno.env.get("DENO_STANDALONE") ?? Deno.execPath(), [
   ...(values.target === undefined ? [] : ["--target", values.target]),
   "--output",
   output.startsWith("/") ? output : `${root}${output}`,
+  "--include",
   bundle,
+  `${bundle}/main.js`,
 ]);
 
 async function run(exe: string, args: string[]): Promise<void> {
