@@ -840,7 +840,7 @@ export class LogRenderer {
       line.seen = text;
       return;
     }
-    this.#repainted(line, final);
+    this.#repainted(line, final || line.told === undefined && why !== "slice");
   }
 
   /** Tells a repainted line if it is news: by its words while it lives, to the letter when it is final. */
