@@ -832,23 +832,22 @@ export class LogRenderer {
     }
   }
 
-  /** Looks at a repainted line: told when it kept its text since the last look, or when it is final. */
+  /** Looks at a repainted line: told when it kept its text since the last look, or when it goes or is final. */
   #rest(line: Line, why: Look, resumed: boolean): void {
     const text = line.shown();
     const final = resumed || why === "end";
-    if (text !== line.told && text !== line.seen && !final && why !== "quiet") {
-      line.seen = text;
-      return;
-    }
-    this.#repainted(line, final || line.told === undefined && why !== "slice");
+    const exactly = final || line.told === undefined && why !== "slice";
+    if (exactly || why === "quiet" || text === line.told || text === line.seen) {
+      this.#repainted(line, exactly);
+    } else line.seen = text;
   }
 
-  /** Tells a repainted line if it is news: by its words while it lives, to the letter when it is final. */
-  #repainted(line: Line, final: boolean): void {
+  /** Tells a repainted line if it is news: by its words while it lives, to the letter when it goes. */
+  #repainted(line: Line, exactly: boolean): void {
     const text = line.shown();
-    const news = text !== "" && text !== line.told && !this.#recent.has(text, final);
+    const news = text !== "" && text !== line.told && !this.#recent.has(text, exactly);
     if (news) this.#tell(text);
-    if (news || final || text === line.told) {
+    if (news || exactly || text === line.told) {
       line.told = text;
       line.touched = false;
     }
