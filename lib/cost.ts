@@ -1,7 +1,6 @@
 /** The ledger `cost.jsonl`: one row a call, their sums by day, kind, runner and worker, and how people see them. Pure. */
 import { UsageError } from "./errors.ts";
-import { bar, pad, styler, table, wrap } from "./style.ts";
-import { sanitizeLine } from "./terminal.ts";
+import { bar, pad, sanitizeLine, styler, table, wrap } from "./style.ts";
 
 /** One line of the ledger. */
 export interface CostRow {
@@ -28,6 +27,7 @@ export function formatRow(row: CostRow): string {
 
 /** The shape we write: time, words without escapes (so that they need no unescaping), amount, source. */
 const OWN_ROW =
+  // deno-lint-ignore no-control-regex -- a control character would need an escape
   /^\{"v":1,"ts":"([12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ)",("kind":"[^"\\\x00-\x1f]*","id":"[^"\\\x00-\x1f]*","runner":"[^"\\\x00-\x1f]*"),"cost_usd":(\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:,"source":"([^"\\\x00-\x1f]*)")?\}$/;
 
 /** Reads one line; `undefined` when it is torn, foreign, or its amount is not a sum of money. */
