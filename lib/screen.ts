@@ -5,59 +5,14 @@
  * The sequences follow ECMA-48 and DEC's VT220 as xterm describes them
  * (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html); where real terminals differ, what tmux and xterm.js do.
  */
+import { Line } from "./screen_line.ts";
 import { charWidth } from "./style.ts";
+import { VtParser } from "./vt_parser.ts";
 
 /** Lines kept after they left the top of the main screen. */
 const SCROLLBACK_LINES = 2000;
-/** UTF-16 units that one cell may hold: a letter and its marks; more marks than that are noise. */
-const CELL_UNITS = 32;
-/** Numbers that a control sequence may carry; the rest of a longer one is ignored. */
-const MAX_PARAMS = 16;
-const MAX_PARAM = 9999;
-
 /** DEC Special Graphics, from `_` to `~`. */
 const LINE_DRAWING = [..." ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"];
-
-/**
- * One row. A cell holds a character with its marks; "" is a further column of the cell before it (the second
- * half of a wide character, the reach of a tab). Cells behind the last written one are not there.
- */
-export class Line {
-  cells: string[] = [];
-  /** The text goes on in the next row, as it was too long. */
-  wrapped = false;
-  /** For who watches: changed since it was last looked at; written after the cursor went back up. */
-  touched = false;
-  rewritten = false;
-  /** For who watches: the text at the last look, and the text last told. */
-  seen: string | undefined = undefined;
-  told: string | undefined = undefined;
-
-  /** Makes it a new row. */
-  clear(): void {
-    this.cells.length = 0;
-    this.wrapped = this.touched = this.rewritten = false;
-    this.seen = this.told = undefined;
-  }
-
-  /** The row as it was printed, tabs and trailing spaces included. */
-  text(): string {
-    return this.cells.join("");
-  }
-
-  /** The row as it looks: tabs as spaces, nothing behind the last letter. */
-  shown(): string {
-    const text = this.text();
-    if (!text.includes("\t")) return text.trimEnd();
-    return this.cells.map((cell, i) => cell.startsWith("\t") || cell === "" && this.inTab(i) ? " " : cell)
-      .join("").replaceAll("\t", "").trimEnd();
-  }
-
-  private inTab(at: number): boolean {
-    while (at > 0 && this.cells[at] === "") at--;
-    return this.cells[at]!.startsWith("\t");
-  }
-}
 
 interface Cursor {
   x: number;
@@ -84,11 +39,8 @@ export interface Watcher {
   wipes(): void;
 }
 
-/** Where the parser is; SKIP: behind an intermediate byte; STRING: OSC, DCS, APC, PM, SOS up to BEL or ST. */
-const GROUND = 0, ESCAPE = 1, SKIP = 2, CHARSET_G0 = 3, CHARSET_G1 = 4, CSI = 5, STRING = 6;
-
 /** What one final byte does; `n` and `m` are its first two numbers, 0 when absent. */
-type Action = (screen: Screen, n: number, m: number) => void;
+type Action = (screen: Screen, params: readonly number[], n: number, m: number) => void;
 
 /** A terminal of fixed size. Colours, titles, replies and mouse modes are understood and ignored. */
 export class Screen {
@@ -120,12 +72,14 @@ export class Screen {
   /** A line was ended by CR LF, as a terminal's driver does. */
   #returns = false;
 
-  #state = GROUND;
-  #params: number[] = [];
-  #prefix = "";
-  #intermediate = "";
-  #highSurrogate = "";
-  #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #parser = new VtParser({
+    ascii: (text, i) => this.#printRun(text, i),
+    char: (char, code) => this.#put(char, charWidth(code)),
+    control: (code) => this.#control(code),
+    escape: (final) => Screen.#ESCAPES[final]?.(this, [], 0, 0),
+    charset: (set, name) => this.#graphics[set] = name === "0",
+    csi: (final, params, prefix, intermediate) => this.#dispatch(final, params, prefix, intermediate),
+  });
 
   constructor(cols: number, rows: number, watcher?: Watcher) {
     this.cols = Math.max(2, Math.floor(cols));
@@ -164,68 +118,12 @@ export class Screen {
 
   /** Shows the next bytes of the program; a character or sequence may be torn between calls. */
   write(chunk: Uint8Array | string): void {
-    this.#feed(typeof chunk === "string" ? chunk : this.#decoder.decode(chunk, { stream: true }));
+    this.#parser.write(chunk);
   }
 
   /** Shows what a torn last character left behind. */
   flush(): void {
-    this.#feed(this.#decoder.decode());
-    if (this.#highSurrogate !== "") this.#feed("\ufffd");
-  }
-
-  #feed(chunk: string): void {
-    const text = this.#highSurrogate + chunk;
-    this.#highSurrogate = "";
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i);
-      if (code < 0x80) {
-        if (this.#state === GROUND && code >= 0x20 && code < 0x7f) i = this.#printRun(text, i);
-        else this.#byte(code, text[i]!);
-      } else if (code < 0xd800 || code > 0xdfff) {
-        this.#other(text[i]!, code);
-      } else if (code < 0xdc00 && i + 1 === text.length) {
-        this.#highSurrogate = text[i]!;
-      } else {
-        const point = text.codePointAt(i)!;
-        if (point > 0xffff) this.#other(text.slice(i, ++i + 1), point);
-        else this.#other("\ufffd", 0xfffd);
-      }
-    }
-  }
-
-  /** A character beyond ASCII. C1 controls are ignored: in UTF-8 nobody means them, and DCS would eat the rest. */
-  #other(char: string, code: number): void {
-    if (this.#state === GROUND) {
-      if (code >= 0xa0 && !isBidiControl(code)) this.#put(char, charWidth(code));
-    } else if (this.#state !== STRING) this.#state = GROUND;
-  }
-
-  /** An ASCII byte that is a control or belongs to a sequence. */
-  #byte(code: number, char: string): void {
-    if (code === 0x18 || code === 0x1a) {
-      this.#state = GROUND;
-    } else if (code === 0x1b) {
-      this.#state = ESCAPE;
-      this.#intermediate = "";
-    } else if (this.#state === STRING) {
-      if (code === 0x07) this.#state = GROUND;
-    } else if (code < 0x20) {
-      this.#control(code);
-    } else if (code !== 0x7f) {
-      this.#sequence(code, char);
-    }
-  }
-
-  #sequence(code: number, char: string): void {
-    if (this.#state === CSI) return this.#csiByte(code, char);
-    if (this.#state === SKIP && code < 0x30) return;
-    const state = this.#state;
-    this.#state = GROUND;
-    if (state === CHARSET_G0) this.#graphics[0] = char === "0";
-    else if (state === CHARSET_G1) this.#graphics[1] = char === "0";
-    else if (state === ESCAPE && code < 0x30) {
-      this.#state = char === "(" ? CHARSET_G0 : char === ")" ? CHARSET_G1 : SKIP;
-    } else if (state === ESCAPE) Screen.#ESCAPES[char]?.(this, 0, 0);
+    this.#parser.flush();
   }
 
   #control(code: number): void {
@@ -237,44 +135,18 @@ export class Screen {
     else if (code === 0x0f) this.#shift = 0;
   }
 
-  #csiByte(code: number, char: string): void {
-    const last = this.#params.length - 1;
-    if (code >= 0x30 && code <= 0x39) {
-      this.#params[last] = Math.min(MAX_PARAM, this.#params[last]! * 10 + code - 0x30);
-    } else if (code === 0x3a || code === 0x3b) {
-      if (this.#params.length < MAX_PARAMS) this.#params.push(0);
-    } else if (code >= 0x3c && code <= 0x3f) {
-      this.#prefix = char;
-    } else if (code < 0x30) {
-      this.#intermediate = char;
-    } else {
-      this.#state = GROUND;
-      this.#dispatch(char);
-    }
-  }
-
-  #dispatch(final: string): void {
-    const [n = 0, m = 0] = this.#params;
-    if (this.#intermediate !== "") {
-      if (this.#intermediate === "!" && final === "p") this.#softReset();
-    } else if (this.#prefix === "?" && (final === "h" || final === "l")) {
-      for (const mode of this.#params) this.#privateMode(mode, final === "h");
-    } else if (this.#prefix === "" || this.#prefix === "?" && (final === "J" || final === "K")) {
-      Screen.#CONTROLS[final]?.(this, n, m);
+  #dispatch(final: string, params: readonly number[], prefix: string, intermediate: string): void {
+    const [n = 0, m = 0] = params;
+    if (intermediate !== "") {
+      if (intermediate === "!" && final === "p") this.#softReset();
+    } else if (prefix === "?" && (final === "h" || final === "l")) {
+      for (const mode of params) this.#privateMode(mode, final === "h");
+    } else if (prefix === "" || prefix === "?" && (final === "J" || final === "K")) {
+      Screen.#CONTROLS[final]?.(this, params, n, m);
     }
   }
 
   static readonly #ESCAPES: Record<string, Action> = {
-    "[": (s) => {
-      s.#state = CSI;
-      s.#params = [0];
-      s.#prefix = "";
-    },
-    "]": (s) => s.#state = STRING,
-    P: (s) => s.#state = STRING,
-    X: (s) => s.#state = STRING,
-    "^": (s) => s.#state = STRING,
-    _: (s) => s.#state = STRING,
     "7": (s) => s.#saveCursor(),
     "8": (s) => s.#restoreCursor(),
     D: (s) => {
@@ -291,44 +163,44 @@ export class Screen {
   };
 
   static readonly #CONTROLS: Record<string, Action> = {
-    A: (s, n) => s.#moveTo(s.#column(), s.#up(n)),
-    B: (s, n) => s.#moveTo(s.#column(), s.#down(n)),
-    e: (s, n) => s.#moveTo(s.#column(), s.#y + (n || 1)),
-    C: (s, n) => s.#moveTo(s.#column() + (n || 1), s.#y),
-    a: (s, n) => s.#moveTo(s.#column() + (n || 1), s.#y),
-    D: (s, n) => s.#moveTo(s.#column() - (n || 1), s.#y),
-    E: (s, n) => s.#moveTo(0, s.#down(n)),
-    F: (s, n) => s.#moveTo(0, s.#up(n)),
-    G: (s, n) => s.#moveTo(n - 1, s.#y),
-    "`": (s, n) => s.#moveTo(n - 1, s.#y),
-    H: (s, n, m) => s.#moveTo(m - 1, s.#addressed(n)),
-    f: (s, n, m) => s.#moveTo(m - 1, s.#addressed(n)),
-    d: (s, n) => s.#moveTo(s.#column(), s.#addressed(n)),
-    I: (s, n) => s.#x = s.#stop(n || 1, 1),
-    Z: (s, n) => s.#x = s.#stop(n || 1, -1),
-    J: (s, n) => s.#eraseDisplay(n),
-    K: (s, n) => s.#eraseInLine(n),
-    X: (s, n) => s.#erase(s.#line(), s.#settleColumn(), s.#x + (n || 1)),
-    "@": (s, n) => s.#insertCells(s.#settleColumn(), n || 1),
-    P: (s, n) => s.#deleteCells(s.#settleColumn(), n || 1),
-    L: (s, n) => s.#insideMargins() && s.#scrollDown(s.#y, n || 1),
-    M: (s, n) => s.#insideMargins() && s.#scrollUp(s.#y, n || 1, false),
-    S: (s, n) => s.#scrollUp(s.#buffer.top, n || 1, true),
-    T: (s, n) => s.#params.length === 1 && s.#scrollDown(s.#buffer.top, n || 1),
-    b: (s, n) => s.#repeat(n || 1),
-    r: (s, n, m) => s.#setMargins(n, m),
+    A: (s, _, n) => s.#moveTo(s.#column(), s.#up(n)),
+    B: (s, _, n) => s.#moveTo(s.#column(), s.#down(n)),
+    e: (s, _, n) => s.#moveTo(s.#column(), s.#y + (n || 1)),
+    C: (s, _, n) => s.#moveTo(s.#column() + (n || 1), s.#y),
+    a: (s, _, n) => s.#moveTo(s.#column() + (n || 1), s.#y),
+    D: (s, _, n) => s.#moveTo(s.#column() - (n || 1), s.#y),
+    E: (s, _, n) => s.#moveTo(0, s.#down(n)),
+    F: (s, _, n) => s.#moveTo(0, s.#up(n)),
+    G: (s, _, n) => s.#moveTo(n - 1, s.#y),
+    "`": (s, _, n) => s.#moveTo(n - 1, s.#y),
+    H: (s, _, n, m) => s.#moveTo(m - 1, s.#addressed(n)),
+    f: (s, _, n, m) => s.#moveTo(m - 1, s.#addressed(n)),
+    d: (s, _, n) => s.#moveTo(s.#column(), s.#addressed(n)),
+    I: (s, _, n) => s.#x = s.#stop(n || 1, 1),
+    Z: (s, _, n) => s.#x = s.#stop(n || 1, -1),
+    J: (s, _, n) => s.#eraseDisplay(n),
+    K: (s, _, n) => s.#eraseInLine(n),
+    X: (s, _, n) => s.#erase(s.#line(), s.#settleColumn(), s.#x + (n || 1)),
+    "@": (s, _, n) => s.#change((line) => line.insert(s.#settleColumn(), n || 1, s.cols)),
+    P: (s, _, n) => s.#change((line) => line.delete(s.#settleColumn(), n || 1)),
+    L: (s, _, n) => s.#insideMargins() && s.#scrollDown(s.#y, n || 1),
+    M: (s, _, n) => s.#insideMargins() && s.#scrollUp(s.#y, n || 1, false),
+    S: (s, _, n) => s.#scrollUp(s.#buffer.top, n || 1, true),
+    T: (s, params, n) => params.length === 1 && s.#scrollDown(s.#buffer.top, n || 1),
+    b: (s, _, n) => s.#repeat(n || 1),
+    r: (s, _, n, m) => s.#setMargins(n, m),
     s: (s) => s.#saveCursor(),
     u: (s) => s.#restoreCursor(),
-    g: (s, n) => {
+    g: (s, _, n) => {
       if (n === 0) s.#tabs[s.#column()] = false;
       if (n === 3) s.#tabs.fill(false);
     },
-    h: (s) => s.#setModes(true),
-    l: (s) => s.#setModes(false),
+    h: (s, params) => s.#setModes(params, true),
+    l: (s, params) => s.#setModes(params, false),
   };
 
-  #setModes(on: boolean): void {
-    for (const mode of this.#params) {
+  #setModes(params: readonly number[], on: boolean): void {
+    for (const mode of params) {
       if (mode === 4) this.#insert = on;
       if (mode === 20) this.#newline = on;
     }
@@ -446,7 +318,7 @@ export class Screen {
   }
 
   #put(char: string, width: number): void {
-    if (width === 0) return this.#mark(char);
+    if (width === 0) return this.#change((line) => line.mark(this.#x, char));
     if (this.#x + width > this.cols) {
       if (this.#autowrap) {
         this.#erase(this.#line(), this.#x, this.cols);
@@ -457,27 +329,10 @@ export class Screen {
       else this.#x = this.cols - 1;
     }
     const line = this.#line();
-    const cells = line.cells;
-    if (this.#insert) this.#insertCells(this.#x, width);
-    while (cells.length < this.#x) cells.push(" ");
-    if (this.#x < cells.length) {
-      splitCluster(cells, this.#x);
-      splitCluster(cells, this.#x + width);
-    }
-    cells[this.#x] = char;
-    if (width === 2) cells[this.#x + 1] = "";
+    if (this.#insert) line.insert(this.#x, width, this.cols);
+    line.put(this.#x, char, width);
     this.#x += width;
     this.#lastChar = char;
-    this.#touch(line);
-  }
-
-  /** Adds a combining mark to the character before the cursor. */
-  #mark(char: string): void {
-    const line = this.#line();
-    let at = Math.min(this.#x, line.cells.length) - 1;
-    while (at > 0 && line.cells[at] === "") at--;
-    if (at < 0 || line.cells[at]!.length + char.length > CELL_UNITS) return;
-    line.cells[at] += char;
     this.#touch(line);
   }
 
@@ -496,20 +351,10 @@ export class Screen {
     return Math.max(0, Math.min(x, this.cols - 1));
   }
 
-  /** Moves to the next stop; behind the text, the tab itself is kept, so that a log shows it as it was printed. */
   #tab(): void {
-    const { cells } = this.#line();
-    if (this.#x >= this.cols - 1) {
-      const last = cells[this.cols - 1];
-      if (last !== undefined && last.length < CELL_UNITS) cells[this.cols - 1] = `${last}\t`;
-      return;
-    }
-    const from = this.#x;
+    const from = this.#column();
     this.#x = this.#stop(1, 1);
-    if (from < cells.length) return;
-    while (cells.length < from) cells.push(" ");
-    cells.push("\t");
-    while (cells.length < this.#x) cells.push("");
+    this.#line().tab(from, this.#column());
     this.#touch(this.#line());
   }
 
@@ -648,50 +493,13 @@ export class Screen {
   }
 
   #erase(line: Line, from: number, to: number): void {
-    const { cells } = line;
-    if (from >= cells.length) return;
-    splitCluster(cells, from);
-    splitCluster(cells, to);
-    if (to >= cells.length) cells.length = from;
-    else cells.fill(" ", from, to);
+    if (!line.erase(from, to)) return;
     if (to >= this.cols) line.wrapped = false;
     this.#touch(line);
   }
 
-  #insertCells(at: number, count: number): void {
-    const line = this.#line();
-    const { cells } = line;
-    if (at >= cells.length) return;
-    const n = Math.min(count, this.cols - at);
-    splitCluster(cells, at);
-    splitCluster(cells, this.cols - n);
-    cells.splice(at, 0, ...Array<string>(n).fill(" "));
-    if (cells.length > this.cols) cells.length = this.cols;
-    this.#touch(line);
+  /** Changes the cursor's row, and notes it when there was something to change. */
+  #change(edit: (line: Line) => boolean): void {
+    if (edit(this.#line())) this.#touch(this.#line());
   }
-
-  #deleteCells(at: number, count: number): void {
-    const line = this.#line();
-    const { cells } = line;
-    if (at >= cells.length) return;
-    splitCluster(cells, at);
-    splitCluster(cells, at + count);
-    cells.splice(at, count);
-    this.#touch(line);
-  }
-}
-
-/** Blanks the character that lies across the border before column `at`, so that a half is never left over. */
-function splitCluster(cells: string[], at: number): void {
-  if (cells[at] !== "") return;
-  let from = at;
-  while (from > 0 && cells[from] === "") from--;
-  let to = at;
-  while (cells[to] === "") to++;
-  cells.fill(" ", from, to);
-}
-
-/** Embeddings, overrides and isolates: they make a line read as what it is not. */
-function isBidiControl(code: number): boolean {
-  return (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
 }

@@ -2,7 +2,8 @@
  * What a program showed on its terminal, as text: its last screen, or readable lines from a recorded log. Pure,
  * and of bounded memory whatever the input.
  */
-import { type Line, Screen } from "./screen.ts";
+import { Screen } from "./screen.ts";
+import type { Line } from "./screen_line.ts";
 
 export { Screen } from "./screen.ts";
 export { sanitize, sanitizeLine } from "./style.ts";

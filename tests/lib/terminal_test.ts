@@ -49,15 +49,29 @@ const anyBytes = fc.array(
   { maxLength: 40 },
 ).map((parts) => Uint8Array.from(parts.flatMap((part) => [...part])));
 
+async function fixture(name: string) {
+  return JSON.parse(await Deno.readTextFile(new URL(`../fixtures/terminal/${name}.json`, import.meta.url)));
+}
+
+// Recorded with script(1) inside a tmux pane while keys were sent; `shown` is what `tmux capture-pane -p` printed.
 for (const program of ["less", "git", "vim", "bash"]) {
   Deno.test(`given a recording of ${program}, when it is shown, then the screen is the one that tmux showed`, async () => {
-    const path = new URL(`../fixtures/terminal/${program}.json`, import.meta.url);
-    const { cols, rows, recorded, shown } = JSON.parse(await Deno.readTextFile(path));
+    const { cols, rows, recorded, shown } = await fixture(program);
     const screen = new Screen(cols, rows);
     screen.write(encoder.encode(recorded));
     deepStrictEqual(screen.lines(), [...shown, ...Array(rows - shown.length).fill("")]);
   });
 }
+
+Deno.test("given random sequences, when they are shown, then the screen is the one that another emulator showed", async () => {
+  const { cases } = await fixture("sequences");
+  strictEqual(cases.length, 120);
+  for (const { text, cols, shown } of cases) {
+    const screen = new Screen(cols, shown.length);
+    screen.write(text);
+    deepStrictEqual(screen.lines(), shown, JSON.stringify(text));
+  }
+});
 
 /** What is written, and the rows of a 20×4 screen afterwards. */
 const CASES: [name: string, text: string, rows: string[]][] = [
