@@ -257,6 +257,26 @@ Deno.test("given a full-screen program, when it repaints, then each line is told
   deepStrictEqual(log.end(), ["spinner - 98 s".replace("- 98", "\\ 99"), "input>"]);
 });
 
+Deno.test("given an agent that repaints its last lines for each frame, when it is rendered, then each step is told once", () => {
+  const log = new LogRenderer({ cols: 80, rows: 24 });
+  const steps = Array.from({ length: 60 }, (_, i) => `step ${i}: ran ${"abcdefghij"[i % 10]}`);
+  const frame = (i: number) => {
+    const footer = [
+      "",
+      `${"✻✶✳"[i % 3]} Thinking… (${i} s)`,
+      "╭────╮",
+      "│ >  │",
+      "╰────╯",
+      "  ? for shortcuts",
+    ];
+    const block = i % 10 === 0 ? [steps[i / 10]!, ...footer] : footer;
+    return `\x1b[2K${i === 0 ? "" : "\x1b[1A\x1b[2K".repeat(5)}\r${block.join("\r\n")}`;
+  };
+  const told = Array.from({ length: 600 }, (_, i) => log.push(frame(i))).flat();
+  deepStrictEqual(told.filter((line) => line.startsWith("step")), steps);
+  ok(told.length < steps.length + 10, `${told.length} lines`);
+});
+
 Deno.test("given output after a clear, when it is rendered, then what was before and after is told", () => {
   deepStrictEqual(logOf("one\r\ntwo\r\n\x1b[H\x1b[2J1\r\n2\r\n3\r\n"), ["one", "two", "1", "2", "3"]);
 });
