@@ -51,6 +51,8 @@ export class LogRenderer {
   #frontier = 0;
   #wipes = 0;
   #recent = new Recent();
+  /** The latest lines that scrolled away as they had been told. */
+  #left: string[] = [];
 
   constructor({ cols = 160, rows = 50 }: { cols?: number; rows?: number } = {}) {
     this.#screen = new Screen(cols, rows, {
@@ -102,14 +104,17 @@ export class LogRenderer {
   }
 
   #leaves(line: Line): void {
-    if (!line.touched) return;
-    if (isPlain(line)) {
-      if (!line.wrapped || this.#partial.length > MAX_LINE) this.#tell(line.text());
-      else this.#partial += line.text();
-    } else {
-      this.#repainted(line, !this.#screen.alternate);
-    }
-    line.touched = false;
+    if (line.touched) this.#lastLook(line);
+    if (line.told !== undefined) this.#left.push(line.told);
+    if (this.#left.length >= 2 * REMEMBERED) this.#left.splice(0, REMEMBERED);
+  }
+
+  #lastLook(line: Line): void {
+    if (!isPlain(line)) return this.#repainted(line, !this.#screen.alternate);
+    const text = line.text();
+    line.told = text.trimEnd();
+    if (!line.wrapped || this.#partial.length > MAX_LINE) this.#tell(text);
+    else this.#partial += text;
   }
 
   #look(why: Look): void {
@@ -158,12 +163,26 @@ export class LogRenderer {
   /** Tells a repainted line if it is news: by its words while it lives, to the letter when it goes. */
   #repainted(line: Line, exactly: boolean): void {
     const text = line.shown();
-    const news = text !== "" && text !== line.told && !this.#recent.has(text, exactly);
+    const same = text === line.told;
+    const news = text !== "" && !same && !this.#recent.has(text) && (exactly || !this.#isUpdate(line, text));
     if (news) this.#tell(text);
-    if (news || exactly || text === line.told) {
+    if (news || exactly || same) {
       line.told = text;
       line.touched = false;
     }
+  }
+
+  /**
+   * Whether a text says in the same words what was told before and is gone now: the next state of a bar, a clock,
+   * a spinner. A text like one that still stands, or that scrolled away as it was, is a line of its own.
+   */
+  #isUpdate(line: Line, text: string): boolean {
+    const words = wordsOf(text);
+    if (line.told !== undefined && wordsOf(line.told) === words) return true;
+    const before = this.#recent.inWords(words);
+    if (before === undefined) return false;
+    const stands = (other: Line) => other !== line && other.told === before && other.shown() === before;
+    return !this.#screen.view.some(stands) && !this.#left.includes(before);
   }
 }
 
@@ -183,33 +202,51 @@ const MAX_REPAINTED = 2000;
 
 /** The lines told lately, and their words. */
 class Recent {
-  #known = new Set<string>();
-  /** Told but not yet put into the set: plain output never asks. */
+  #texts = new Set<string>();
+  /** The latest text of the same words. */
+  #byWords = new Map<string, string>();
+  /** Told but not yet sorted in: plain output never asks. */
   #waiting: string[] = [];
 
   add(text: string): void {
     if (text.length > MAX_REPAINTED) return;
-    this.#waiting.push(text);
+    this.#waiting.push(text.trimEnd());
     if (this.#waiting.length >= 2 * REMEMBERED) this.#waiting.splice(0, REMEMBERED);
   }
 
-  /** Whether the text, or one of the same words, was told. */
-  has(text: string, exactly: boolean): boolean {
-    for (const told of this.#waiting.splice(0)) {
-      for (const key of [told.trimEnd(), wordsOf(told)]) {
-        this.#known.delete(key);
-        this.#known.add(key);
-      }
+  /** Whether this very text was told. */
+  has(text: string): boolean {
+    this.#sortIn();
+    return this.#texts.has(text);
+  }
+
+  /** The latest text told that has these words. */
+  inWords(words: string): string | undefined {
+    this.#sortIn();
+    return this.#byWords.get(words);
+  }
+
+  #sortIn(): void {
+    for (const text of this.#waiting.splice(0)) {
+      this.#texts.delete(text);
+      this.#texts.add(text);
+      const words = wordsOf(text);
+      this.#byWords.delete(words);
+      this.#byWords.set(words, text);
     }
-    for (const key of this.#known) {
-      if (this.#known.size <= 2 * REMEMBERED) break;
-      this.#known.delete(key);
-    }
-    return this.#known.has(exactly ? text : wordsOf(text));
+    dropOldest(this.#texts);
+    dropOldest(this.#byWords);
   }
 }
 
-/** A text's letters alone, marked so that it is never taken for a text. */
+function dropOldest(known: Set<string> | Map<string, string>): void {
+  for (const key of known.keys()) {
+    if (known.size <= REMEMBERED) break;
+    known.delete(key);
+  }
+}
+
+/** A text's letters alone. */
 function wordsOf(text: string): string {
-  return `\0${text.replace(/[^\p{L}]+/gu, " ").trim()}`;
+  return text.replace(/[^\p{L}]+/gu, " ").trim();
 }
