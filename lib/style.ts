@@ -1,4 +1,4 @@
-/** Text for people: colours, widths as a terminal counts them, wrapping, tables, ages and bars. Pure. */
+/** Text for people: safe to print, colours, widths as a terminal counts them, wrapping, tables, ages, bars. Pure. */
 
 /** Paints text, or leaves it alone when there is no colour. Colour never carries meaning alone. */
 export interface Styler {
@@ -112,6 +112,26 @@ function wrapParagraph(paragraph: string, room: number): string[] {
   }
   if (line !== "" || lines.length === 0) lines.push(line);
   return lines;
+}
+
+/** CSI sequences, ended strings (OSC, DCS, APC, PM, SOS), and other escapes. */
+const ESCAPES =
+  // deno-lint-ignore no-control-regex -- control characters are what must go
+  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g;
+// deno-lint-ignore no-control-regex -- control characters are what must go
+const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * Makes any text safe to print on a terminal: escape sequences, C0 and C1 controls but line feed and tab, and
+ * bidirectional overrides go; a carriage return is a line break; a lone surrogate becomes U+FFFD.
+ */
+export function sanitize(text: string): string {
+  return text.replace(ESCAPES, "").replace(/\r\n?/g, "\n").replace(CONTROLS, "").toWellFormed();
+}
+
+/** The same on one line: line breaks and tabs become spaces. */
+export function sanitizeLine(text: string): string {
+  return sanitize(text).replace(/[\n\t\u2028\u2029]+/g, " ").trim();
 }
 
 /** How one column of a table is laid out. */

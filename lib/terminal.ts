@@ -1,699 +1,12 @@
 /**
- * What a program showed on its terminal, as text: a small VT emulator, readable lines from a recorded log,
- * and text made safe to print. Pure, and of bounded memory whatever the input.
- *
- * The sequences follow ECMA-48 and DEC's VT220 as xterm describes them
- * (https://invisible-island.net/xterm/ctlseqs/ctlseqs.html); where real terminals differ, what tmux and xterm.js do.
+ * What a program showed on its terminal, as text: its last screen, or readable lines from a recorded log. Pure,
+ * and of bounded memory whatever the input.
  */
-import { charWidth } from "./style.ts";
-
-/** Lines kept after they left the top of the main screen. */
-const SCROLLBACK_LINES = 2000;
-/** UTF-16 units that one cell may hold: a letter and its marks; more marks than that are noise. */
-const CELL_UNITS = 32;
-/** Numbers that a control sequence may carry; the rest of a longer one is ignored. */
-const MAX_PARAMS = 16;
-const MAX_PARAM = 9999;
-
-/** DEC Special Graphics, from `_` to `~`. */
-const LINE_DRAWING = [..." ◆▒␉␌␍␊°±␤␋┘┐┌└┼⎺⎻─⎼⎽├┤┴┬│≤≥π≠£·"];
-
-/**
- * One row. A cell holds a character with its marks; "" is a further column of the cell before it (the second
- * half of a wide character, the reach of a tab). Cells behind the last written one are not there.
- */
-class Line {
-  cells: string[] = [];
-  /** The text goes on in the next row, as it was too long. */
-  wrapped = false;
-  /** For {@linkcode LogRenderer}: changed since it was last looked at; written after the cursor went back up. */
-  touched = false;
-  rewritten = false;
-  /** For {@linkcode LogRenderer}: the text at the last look, and the text last told. */
-  seen: string | undefined = undefined;
-  told: string | undefined = undefined;
-
-  /** Makes it a new row. */
-  clear(): void {
-    this.cells.length = 0;
-    this.wrapped = this.touched = this.rewritten = false;
-    this.seen = this.told = undefined;
-  }
-
-  /** The row as it was printed, tabs and trailing spaces included. */
-  text(): string {
-    return this.cells.join("");
-  }
-
-  /** The row as it looks: tabs as spaces, nothing behind the last letter. */
-  shown(): string {
-    const text = this.text();
-    if (!text.includes("\t")) return text.trimEnd();
-    return this.cells.map((cell, i) => cell.startsWith("\t") || cell === "" && this.inTab(i) ? " " : cell)
-      .join("").replaceAll("\t", "").trimEnd();
-  }
-
-  private inTab(at: number): boolean {
-    while (at > 0 && this.cells[at] === "") at--;
-    return this.cells[at]!.startsWith("\t");
-  }
-}
-
-interface Cursor {
-  x: number;
-  y: number;
-  origin: boolean;
-  graphics: boolean[];
-  shift: number;
-}
-
-/** The main or the alternate screen. */
-interface Buffer {
-  lines: Line[];
-  /** First and last row of the scroll region. */
-  top: number;
-  bottom: number;
-  saved: Cursor | undefined;
-}
-
-/** What {@linkcode LogRenderer} is told while a screen changes. */
-interface Watcher {
-  /** A line left its scroll region at the top. */
-  leaves(line: Line): void;
-  /** The whole screen is about to be erased or switched. */
-  wipes(): void;
-}
-
-/** Where the parser is; SKIP: behind an intermediate byte; STRING: OSC, DCS, APC, PM, SOS up to BEL or ST. */
-const GROUND = 0, ESCAPE = 1, SKIP = 2, CHARSET_G0 = 3, CHARSET_G1 = 4, CSI = 5, STRING = 6;
-
-/** What one final byte does; `n` and `m` are its first two numbers, 0 when absent. */
-type Action = (screen: Screen, n: number, m: number) => void;
-
-/** A terminal of fixed size. Colours, titles, replies and mouse modes are understood and ignored. */
-export class Screen {
-  readonly cols: number;
-  readonly rows: number;
-  /** Lines that left the main screen at its top since the start. */
-  scrolled = 0;
-  /** Set when the cursor goes back up; cleared by whoever watches. */
-  movedUp = false;
-  /** Marks what is written from here on as rewritten; set when the cursor goes back up. */
-  repainting = false;
-
-  #main: Buffer;
-  #alt: Buffer | undefined;
-  #buffer: Buffer;
-  #scrollback: Line[] = [];
-  #watcher: Watcher | undefined;
-  /** Column of the cursor; `cols` when the last column was just written and the next character wraps. */
-  #x = 0;
-  #y = 0;
-  #graphics = [false, false];
-  #shift = 0;
-  #autowrap = true;
-  #insert = false;
-  #origin = false;
-  #newline = false;
-  #tabs: boolean[] = [];
-  #lastChar = "";
-  /** A line was ended by CR LF, as a terminal's driver does. */
-  #returns = false;
-
-  #state = GROUND;
-  #params: number[] = [];
-  #prefix = "";
-  #intermediate = "";
-  #highSurrogate = "";
-  #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
-  constructor(cols: number, rows: number, watcher?: Watcher) {
-    this.cols = Math.max(2, Math.floor(cols));
-    this.rows = Math.max(1, Math.floor(rows));
-    this.#watcher = watcher;
-    this.#main = this.#newBuffer();
-    this.#buffer = this.#main;
-    this.#resetTabs();
-  }
-
-  /** Row of the cursor. */
-  get row(): number {
-    return this.#y;
-  }
-
-  /** Whether the alternate screen shows. */
-  get alternate(): boolean {
-    return this.#alt !== undefined;
-  }
-
-  /** The rows that show now; not to be changed. */
-  get view(): readonly Line[] {
-    return this.#buffer.lines;
-  }
-
-  /** The rows as text, without trailing spaces; as many as the screen has rows. */
-  lines(): string[] {
-    return this.#buffer.lines.map((line) => line.shown());
-  }
-
-  /** The latest lines that left the top of the main screen, oldest first; at most 2000 are kept. */
-  scrollback(maxLines: number): string[] {
-    const count = Math.min(Math.max(0, Math.floor(maxLines)), SCROLLBACK_LINES, this.#scrollback.length);
-    return this.#scrollback.slice(this.#scrollback.length - count).map((line) => line.shown());
-  }
-
-  /** Shows the next bytes of the program; a character or sequence may be torn between calls. */
-  write(chunk: Uint8Array | string): void {
-    this.#feed(typeof chunk === "string" ? chunk : this.#decoder.decode(chunk, { stream: true }));
-  }
-
-  /** Shows what a torn last character left behind. */
-  flush(): void {
-    this.#feed(this.#decoder.decode());
-    if (this.#highSurrogate !== "") this.#feed("\ufffd");
-  }
-
-  #feed(chunk: string): void {
-    const text = this.#highSurrogate + chunk;
-    this.#highSurrogate = "";
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i);
-      if (code < 0x80) {
-        if (this.#state === GROUND && code >= 0x20 && code < 0x7f) i = this.#printRun(text, i);
-        else this.#byte(code, text[i]!);
-      } else if (code < 0xd800 || code > 0xdfff) {
-        this.#other(text[i]!, code);
-      } else if (code < 0xdc00 && i + 1 === text.length) {
-        this.#highSurrogate = text[i]!;
-      } else {
-        const point = text.codePointAt(i)!;
-        if (point > 0xffff) this.#other(text.slice(i, ++i + 1), point);
-        else this.#other("\ufffd", 0xfffd);
-      }
-    }
-  }
-
-  /** A character beyond ASCII. C1 controls are ignored: in UTF-8 nobody means them, and DCS would eat the rest. */
-  #other(char: string, code: number): void {
-    if (this.#state === GROUND) {
-      if (code >= 0xa0 && !isBidiControl(code)) this.#put(char, charWidth(code));
-    } else if (this.#state !== STRING) this.#state = GROUND;
-  }
-
-  /** An ASCII byte that is a control or belongs to a sequence. */
-  #byte(code: number, char: string): void {
-    if (code === 0x18 || code === 0x1a) {
-      this.#state = GROUND;
-    } else if (code === 0x1b) {
-      this.#state = ESCAPE;
-      this.#intermediate = "";
-    } else if (this.#state === STRING) {
-      if (code === 0x07) this.#state = GROUND;
-    } else if (code < 0x20) {
-      this.#control(code);
-    } else if (code !== 0x7f) {
-      this.#sequence(code, char);
-    }
-  }
-
-  #sequence(code: number, char: string): void {
-    if (this.#state === CSI) return this.#csiByte(code, char);
-    if (this.#state === SKIP && code < 0x30) return;
-    const state = this.#state;
-    this.#state = GROUND;
-    if (state === CHARSET_G0) this.#graphics[0] = char === "0";
-    else if (state === CHARSET_G1) this.#graphics[1] = char === "0";
-    else if (state === ESCAPE && code < 0x30) {
-      this.#state = char === "(" ? CHARSET_G0 : char === ")" ? CHARSET_G1 : SKIP;
-    } else if (state === ESCAPE) Screen.#ESCAPES[char]?.(this, 0, 0);
-  }
-
-  #control(code: number): void {
-    if (code === 0x08) this.#x = Math.max(0, Math.min(this.#x, this.cols - 1) - 1);
-    else if (code === 0x09) this.#tab();
-    else if (code === 0x0a || code === 0x0b || code === 0x0c) this.#lineFeed();
-    else if (code === 0x0d) this.#x = 0;
-    else if (code === 0x0e) this.#shift = 1;
-    else if (code === 0x0f) this.#shift = 0;
-  }
-
-  #csiByte(code: number, char: string): void {
-    const last = this.#params.length - 1;
-    if (code >= 0x30 && code <= 0x39) {
-      this.#params[last] = Math.min(MAX_PARAM, this.#params[last]! * 10 + code - 0x30);
-    } else if (code === 0x3a || code === 0x3b) {
-      if (this.#params.length < MAX_PARAMS) this.#params.push(0);
-    } else if (code >= 0x3c && code <= 0x3f) {
-      this.#prefix = char;
-    } else if (code < 0x30) {
-      this.#intermediate = char;
-    } else {
-      this.#state = GROUND;
-      this.#dispatch(char);
-    }
-  }
-
-  #dispatch(final: string): void {
-    const [n = 0, m = 0] = this.#params;
-    if (this.#intermediate !== "") {
-      if (this.#intermediate === "!" && final === "p") this.#softReset();
-    } else if (this.#prefix === "?" && (final === "h" || final === "l")) {
-      for (const mode of this.#params) this.#privateMode(mode, final === "h");
-    } else if (this.#prefix === "" || this.#prefix === "?" && (final === "J" || final === "K")) {
-      Screen.#CONTROLS[final]?.(this, n, m);
-    }
-  }
-
-  static readonly #ESCAPES: Record<string, Action> = {
-    "[": (s) => {
-      s.#state = CSI;
-      s.#params = [0];
-      s.#prefix = "";
-    },
-    "]": (s) => s.#state = STRING,
-    P: (s) => s.#state = STRING,
-    X: (s) => s.#state = STRING,
-    "^": (s) => s.#state = STRING,
-    _: (s) => s.#state = STRING,
-    "7": (s) => s.#saveCursor(),
-    "8": (s) => s.#restoreCursor(),
-    D: (s) => {
-      s.#settleColumn();
-      s.#index();
-    },
-    E: (s) => {
-      s.#x = 0;
-      s.#index();
-    },
-    M: (s) => s.#reverseIndex(),
-    H: (s) => s.#tabs[s.#column()] = true,
-    c: (s) => s.#reset(),
-  };
-
-  static readonly #CONTROLS: Record<string, Action> = {
-    A: (s, n) => s.#moveTo(s.#column(), s.#up(n)),
-    B: (s, n) => s.#moveTo(s.#column(), s.#down(n)),
-    e: (s, n) => s.#moveTo(s.#column(), s.#y + (n || 1)),
-    C: (s, n) => s.#moveTo(s.#column() + (n || 1), s.#y),
-    a: (s, n) => s.#moveTo(s.#column() + (n || 1), s.#y),
-    D: (s, n) => s.#moveTo(s.#column() - (n || 1), s.#y),
-    E: (s, n) => s.#moveTo(0, s.#down(n)),
-    F: (s, n) => s.#moveTo(0, s.#up(n)),
-    G: (s, n) => s.#moveTo(n - 1, s.#y),
-    "`": (s, n) => s.#moveTo(n - 1, s.#y),
-    H: (s, n, m) => s.#moveTo(m - 1, s.#addressed(n)),
-    f: (s, n, m) => s.#moveTo(m - 1, s.#addressed(n)),
-    d: (s, n) => s.#moveTo(s.#column(), s.#addressed(n)),
-    I: (s, n) => s.#x = s.#stop(n || 1, 1),
-    Z: (s, n) => s.#x = s.#stop(n || 1, -1),
-    J: (s, n) => s.#eraseDisplay(n),
-    K: (s, n) => s.#eraseInLine(n),
-    X: (s, n) => s.#erase(s.#line(), s.#settleColumn(), s.#x + (n || 1)),
-    "@": (s, n) => s.#insertCells(s.#settleColumn(), n || 1),
-    P: (s, n) => s.#deleteCells(s.#settleColumn(), n || 1),
-    L: (s, n) => s.#insideMargins() && s.#scrollDown(s.#y, n || 1),
-    M: (s, n) => s.#insideMargins() && s.#scrollUp(s.#y, n || 1, false),
-    S: (s, n) => s.#scrollUp(s.#buffer.top, n || 1, true),
-    T: (s, n) => s.#params.length === 1 && s.#scrollDown(s.#buffer.top, n || 1),
-    b: (s, n) => s.#repeat(n || 1),
-    r: (s, n, m) => s.#setMargins(n, m),
-    s: (s) => s.#saveCursor(),
-    u: (s) => s.#restoreCursor(),
-    g: (s, n) => {
-      if (n === 0) s.#tabs[s.#column()] = false;
-      if (n === 3) s.#tabs.fill(false);
-    },
-    h: (s) => s.#setModes(true),
-    l: (s) => s.#setModes(false),
-  };
-
-  #setModes(on: boolean): void {
-    for (const mode of this.#params) {
-      if (mode === 4) this.#insert = on;
-      if (mode === 20) this.#newline = on;
-    }
-  }
-
-  #privateMode(mode: number, on: boolean): void {
-    switch (mode) {
-      case 6:
-        this.#origin = on;
-        return this.#moveTo(0, this.#addressed(1));
-      case 7:
-        this.#autowrap = on;
-        return;
-      case 47:
-      case 1047:
-        return this.#switchScreen(on);
-      case 1048:
-        return on ? this.#saveCursor() : this.#restoreCursor();
-      case 1049:
-        if (on) this.#saveCursor();
-        this.#switchScreen(on);
-        if (!on) this.#restoreCursor();
-    }
-  }
-
-  #switchScreen(toAlternate: boolean): void {
-    if (toAlternate === this.alternate) return;
-    this.#watcher?.wipes();
-    this.#alt = toAlternate ? this.#newBuffer() : undefined;
-    this.#buffer = this.#alt ?? this.#main;
-    this.repainting = toAlternate;
-  }
-
-  #newBuffer(): Buffer {
-    const lines = Array.from({ length: this.rows }, () => new Line());
-    return { lines, top: 0, bottom: this.rows - 1, saved: undefined };
-  }
-
-  #reset(): void {
-    this.#watcher?.wipes();
-    this.#alt = undefined;
-    this.#main = this.#newBuffer();
-    this.#buffer = this.#main;
-    this.#x = this.#y = 0;
-    this.#newline = false;
-    this.#lastChar = "";
-    this.#resetTabs();
-    this.#softReset();
-  }
-
-  #softReset(): void {
-    this.#autowrap = true;
-    this.#insert = this.#origin = false;
-    this.#graphics = [false, false];
-    this.#shift = 0;
-    this.#buffer.saved = undefined;
-    this.#buffer.top = 0;
-    this.#buffer.bottom = this.rows - 1;
-  }
-
-  #resetTabs(): void {
-    this.#tabs = Array.from({ length: this.cols }, (_, x) => x % 8 === 0);
-  }
-
-  /** Column of the cursor, a pending wrap undone. */
-  #column(): number {
-    return Math.min(this.#x, this.cols - 1);
-  }
-
-  /** Undoes a pending wrap. */
-  #settleColumn(): number {
-    return this.#x = this.#column();
-  }
-
-  /** Whether IL and DL work on this row; they also return the cursor to the first column. */
-  #insideMargins(): boolean {
-    const inside = this.#y >= this.#buffer.top && this.#y <= this.#buffer.bottom;
-    if (inside) this.#x = 0;
-    return inside;
-  }
-
-  #line(): Line {
-    return this.#buffer.lines[this.#y]!;
-  }
-
-  #touch(line: Line): void {
-    line.touched = true;
-    if (this.repainting) line.rewritten = true;
-  }
-
-  /** Prints ASCII from `text[i]` on, up to a control or the last column; returns the last index printed. */
-  #printRun(text: string, i: number): number {
-    const line = this.#line();
-    const { cells } = line;
-    if (this.#insert || this.#graphics[this.#shift] || this.#x < cells.length || this.#x >= this.cols - 1) {
-      this.#print(text[i]!, text.charCodeAt(i));
-      return i;
-    }
-    while (cells.length < this.#x) cells.push(" ");
-    const end = Math.min(text.length, i + this.cols - this.#x);
-    let at = i;
-    for (let code = text.charCodeAt(at); code >= 0x20 && code < 0x7f; code = text.charCodeAt(at)) {
-      cells.push(text[at]!);
-      if (++at === end) break;
-    }
-    this.#x = cells.length;
-    this.#lastChar = text[at - 1]!;
-    this.#touch(line);
-    return at - 1;
-  }
-
-  #print(char: string, code: number): void {
-    const drawn = this.#graphics[this.#shift] && code >= 0x5f ? LINE_DRAWING[code - 0x5f]! : char;
-    this.#put(drawn, 1);
-  }
-
-  #put(char: string, width: number): void {
-    if (width === 0) return this.#mark(char);
-    if (this.#x + width > this.cols) {
-      if (this.#autowrap) {
-        this.#erase(this.#line(), this.#x, this.cols);
-        this.#line().wrapped = true;
-        this.#x = 0;
-        this.#index();
-      } else if (width > 1) return;
-      else this.#x = this.cols - 1;
-    }
-    const line = this.#line();
-    const cells = line.cells;
-    if (this.#insert) this.#insertCells(this.#x, width);
-    while (cells.length < this.#x) cells.push(" ");
-    if (this.#x < cells.length) {
-      splitCluster(cells, this.#x);
-      splitCluster(cells, this.#x + width);
-    }
-    cells[this.#x] = char;
-    if (width === 2) cells[this.#x + 1] = "";
-    this.#x += width;
-    this.#lastChar = char;
-    this.#touch(line);
-  }
-
-  /** Adds a combining mark to the character before the cursor. */
-  #mark(char: string): void {
-    const line = this.#line();
-    let at = Math.min(this.#x, line.cells.length) - 1;
-    while (at > 0 && line.cells[at] === "") at--;
-    if (at < 0 || line.cells[at]!.length + char.length > CELL_UNITS) return;
-    line.cells[at] += char;
-    this.#touch(line);
-  }
-
-  /** Writes the last character again; never into the next row. */
-  #repeat(count: number): void {
-    if (this.#lastChar === "") return;
-    const width = charWidth(this.#lastChar.codePointAt(0)!);
-    for (let i = Math.min(count, this.cols - this.#x); i > 0; i--) this.#put(this.#lastChar, width);
-  }
-
-  /** The `count`-th tab stop to the right (step 1) or to the left (step -1), or the edge; a pending wrap stays. */
-  #stop(count: number, step: 1 | -1): number {
-    if (this.#x === this.cols) return this.#x;
-    let x = this.#x;
-    do x += step; while (x > 0 && x < this.cols - 1 && (!this.#tabs[x] || --count > 0));
-    return Math.max(0, Math.min(x, this.cols - 1));
-  }
-
-  /** Moves to the next stop; behind the text, the tab itself is kept, so that a log shows it as it was printed. */
-  #tab(): void {
-    const { cells } = this.#line();
-    if (this.#x >= this.cols - 1) {
-      const last = cells[this.cols - 1];
-      if (last !== undefined && last.length < CELL_UNITS) cells[this.cols - 1] = `${last}\t`;
-      return;
-    }
-    const from = this.#x;
-    this.#x = this.#stop(1, 1);
-    if (from < cells.length) return;
-    while (cells.length < from) cells.push(" ");
-    cells.push("\t");
-    while (cells.length < this.#x) cells.push("");
-    this.#touch(this.#line());
-  }
-
-  #lineFeed(): void {
-    const line = this.#line();
-    if (this.#x === 0 && line.cells.length > 0) this.#returns = true;
-    this.#x = this.#newline || this.#isTextFile() ? 0 : this.#column();
-    this.#touch(line);
-    this.#index();
-  }
-
-  /**
-   * Whether a line feed alone ends a line: a terminal's driver has put a carriage return before it, but a log may
-   * be a plain file, where nothing else did. Programs that paint use the bare one to move straight down.
-   */
-  #isTextFile(): boolean {
-    return this.#watcher !== undefined && (!this.#returns || !this.repainting);
-  }
-
-  #index(): void {
-    const { top, bottom } = this.#buffer;
-    if (this.#y === bottom) this.#scrollUp(top, 1, true);
-    else if (this.#y < this.rows - 1) this.#y++;
-  }
-
-  #reverseIndex(): void {
-    this.#settleColumn();
-    this.#upwards();
-    if (this.#y === this.#buffer.top) this.#scrollDown(this.#y, 1);
-    else if (this.#y > 0) this.#y--;
-  }
-
-  #upwards(): void {
-    this.movedUp = this.repainting = true;
-  }
-
-  #moveTo(x: number, y: number): void {
-    if (y < this.#y) this.#upwards();
-    this.#x = Math.max(0, Math.min(x, this.cols - 1));
-    this.#y = Math.max(0, Math.min(y, this.rows - 1));
-  }
-
-  /** The row `n` (from 1; 0 is 1 too) that a sequence means; under origin mode counted and held inside the margins. */
-  #addressed(n: number): number {
-    const { top, bottom } = this.#buffer;
-    const y = Math.max(1, n) - 1;
-    return this.#origin ? Math.min(top + y, bottom) : y;
-  }
-
-  /** `n` rows up or down, not through the margin. */
-  #up(n: number): number {
-    const { top } = this.#buffer;
-    return Math.max(this.#y >= top ? top : 0, this.#y - (n || 1));
-  }
-
-  #down(n: number): number {
-    const { bottom } = this.#buffer;
-    return Math.min(this.#y <= bottom ? bottom : this.rows - 1, this.#y + (n || 1));
-  }
-
-  #setMargins(first: number, second: number): void {
-    const top = Math.max(1, first) - 1;
-    const bottom = Math.min(second === 0 ? this.rows : second, this.rows) - 1;
-    if (bottom <= top) return;
-    this.#buffer.top = top;
-    this.#buffer.bottom = bottom;
-    this.#moveTo(0, this.#addressed(1));
-  }
-
-  #saveCursor(): void {
-    const graphics = [...this.#graphics];
-    this.#buffer.saved = { x: this.#x, y: this.#y, origin: this.#origin, graphics, shift: this.#shift };
-  }
-
-  #restoreCursor(): void {
-    const { x = 0, y = 0, origin = false, graphics = [false, false], shift = 0 } = this.#buffer.saved ?? {};
-    this.#origin = origin;
-    this.#graphics = [...graphics];
-    this.#shift = shift;
-    this.#moveTo(x, y);
-  }
-
-  /** Rows move up from row `from` to the bottom margin; new ones come in below. */
-  #scrollUp(from: number, count: number, leaving: boolean): void {
-    const { lines, bottom } = this.#buffer;
-    const n = Math.min(count, bottom - from + 1);
-    const gone = n === lines.length
-      ? lines.splice(0)
-      : n === 1 && from === 0
-      ? [lines.shift()!]
-      : lines.splice(from, n);
-    const fresh = leaving ? gone.map(() => new Line()) : gone;
-    if (bottom === this.rows - 1) lines.push(...fresh);
-    else lines.splice(bottom - n + 1, 0, ...fresh);
-    if (leaving) { for (const line of gone) this.#leave(line, from); }
-    else {
-      for (const line of gone) line.clear();
-      this.#upwards();
-    }
-  }
-
-  #leave(line: Line, top: number): void {
-    this.#watcher?.leaves(line);
-    if (this.alternate || top > 0) return;
-    this.scrolled++;
-    this.#scrollback.push(line);
-    if (this.#scrollback.length >= 2 * SCROLLBACK_LINES) this.#scrollback.splice(0, SCROLLBACK_LINES);
-  }
-
-  /** Rows move down from row `from`; the lowest inside the margin are lost. */
-  #scrollDown(from: number, count: number): void {
-    const { lines, bottom } = this.#buffer;
-    const n = Math.min(count, bottom - from + 1);
-    const lost = lines.splice(bottom - n + 1, n);
-    for (const line of lost) line.clear();
-    lines.splice(from, 0, ...lost);
-    this.#upwards();
-  }
-
-  #eraseDisplay(mode: number): void {
-    const { lines } = this.#buffer;
-    const wholly = mode === 2 || mode === 0 && this.#x === 0 && this.#y === 0;
-    if (wholly) this.#watcher?.wipes();
-    if (mode > 2) return;
-    if (mode < 2) this.#eraseInLine(mode);
-    const from = mode === 0 ? this.#y + 1 : 0;
-    const to = mode === 1 ? this.#y : this.rows;
-    for (let y = from; y < to; y++) this.#erase(lines[y]!, 0, this.cols);
-  }
-
-  #eraseInLine(mode: number): void {
-    const from = mode === 0 ? this.#x : 0;
-    const to = mode === 1 ? this.#x + 1 : this.cols;
-    if (mode <= 2) this.#erase(this.#line(), from, to);
-  }
-
-  #erase(line: Line, from: number, to: number): void {
-    const { cells } = line;
-    if (from >= cells.length) return;
-    splitCluster(cells, from);
-    splitCluster(cells, to);
-    if (to >= cells.length) cells.length = from;
-    else cells.fill(" ", from, to);
-    if (to >= this.cols) line.wrapped = false;
-    this.#touch(line);
-  }
-
-  #insertCells(at: number, count: number): void {
-    const line = this.#line();
-    const { cells } = line;
-    if (at >= cells.length) return;
-    const n = Math.min(count, this.cols - at);
-    splitCluster(cells, at);
-    splitCluster(cells, this.cols - n);
-    cells.splice(at, 0, ...Array<string>(n).fill(" "));
-    if (cells.length > this.cols) cells.length = this.cols;
-    this.#touch(line);
-  }
-
-  #deleteCells(at: number, count: number): void {
-    const line = this.#line();
-    const { cells } = line;
-    if (at >= cells.length) return;
-    splitCluster(cells, at);
-    splitCluster(cells, at + count);
-    cells.splice(at, count);
-    this.#touch(line);
-  }
-}
-
-/** Blanks the character that lies across the border before column `at`, so that a half is never left over. */
-function splitCluster(cells: string[], at: number): void {
-  if (cells[at] !== "") return;
-  let from = at;
-  while (from > 0 && cells[from] === "") from--;
-  let to = at;
-  while (cells[to] === "") to++;
-  cells.fill(" ", from, to);
-}
-
-/** Embeddings, overrides and isolates: they make a line read as what it is not. */
-function isBidiControl(code: number): boolean {
-  return (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
-}
+import { Screen } from "./screen.ts";
+import type { Line } from "./screen_line.ts";
+
+export { Screen } from "./screen.ts";
+export { sanitize, sanitizeLine } from "./style.ts";
 
 /**
  * The last `lastLines` non-empty lines of the screen that a program left, e.g. to say why a worker is not ready.
@@ -738,6 +51,8 @@ export class LogRenderer {
   #frontier = 0;
   #wipes = 0;
   #recent = new Recent();
+  /** The latest lines that scrolled away as they had been told. */
+  #left: string[] = [];
 
   constructor({ cols = 160, rows = 50 }: { cols?: number; rows?: number } = {}) {
     this.#screen = new Screen(cols, rows, {
@@ -789,14 +104,17 @@ export class LogRenderer {
   }
 
   #leaves(line: Line): void {
-    if (!line.touched) return;
-    if (isPlain(line)) {
-      if (!line.wrapped || this.#partial.length > MAX_LINE) this.#tell(line.text());
-      else this.#partial += line.text();
-    } else {
-      this.#repainted(line, !this.#screen.alternate);
-    }
-    line.touched = false;
+    if (line.touched) this.#lastLook(line);
+    if (line.told !== undefined) this.#left.push(line.told);
+    if (this.#left.length >= 2 * REMEMBERED) this.#left.splice(0, REMEMBERED);
+  }
+
+  #lastLook(line: Line): void {
+    if (!isPlain(line)) return this.#repainted(line, !this.#screen.alternate);
+    const text = line.text();
+    line.told = text.trimEnd();
+    if (!line.wrapped || this.#partial.length > MAX_LINE) this.#tell(text);
+    else this.#partial += text;
   }
 
   #look(why: Look): void {
@@ -832,26 +150,39 @@ export class LogRenderer {
     }
   }
 
-  /** Looks at a repainted line: told when it kept its text since the last look, or when it is final. */
+  /** Looks at a repainted line: told when it kept its text since the last look, or when it goes or is final. */
   #rest(line: Line, why: Look, resumed: boolean): void {
     const text = line.shown();
     const final = resumed || why === "end";
-    if (text !== line.told && text !== line.seen && !final && why !== "quiet") {
-      line.seen = text;
-      return;
-    }
-    this.#repainted(line, final);
+    const exactly = final || line.told === undefined && why !== "slice";
+    if (exactly || why === "quiet" || text === line.told || text === line.seen) {
+      this.#repainted(line, exactly);
+    } else line.seen = text;
   }
 
-  /** Tells a repainted line if it is news: by its words while it lives, to the letter when it is final. */
-  #repainted(line: Line, final: boolean): void {
+  /** Tells a repainted line if it is news: by its words while it lives, to the letter when it goes. */
+  #repainted(line: Line, exactly: boolean): void {
     const text = line.shown();
-    const news = text !== "" && text !== line.told && !this.#recent.has(text, final);
+    const same = text === line.told;
+    const news = text !== "" && !same && !this.#recent.has(text) && (exactly || !this.#isUpdate(line, text));
     if (news) this.#tell(text);
-    if (news || final || text === line.told) {
+    if (news || exactly || same) {
       line.told = text;
       line.touched = false;
     }
+  }
+
+  /**
+   * Whether a text says in the same words what was told before and is gone now: the next state of a bar, a clock,
+   * a spinner. A text like one that still stands, or that scrolled away as it was, is a line of its own.
+   */
+  #isUpdate(line: Line, text: string): boolean {
+    const words = wordsOf(text);
+    if (line.told !== undefined && wordsOf(line.told) === words) return true;
+    const before = this.#recent.inWords(words);
+    if (before === undefined) return false;
+    const stands = (other: Line) => other !== line && other.told === before && other.shown() === before;
+    return !this.#screen.view.some(stands) && !this.#left.includes(before);
   }
 }
 
@@ -866,54 +197,56 @@ function endOfText(view: readonly Line[], y: number): number {
   return y;
 }
 
+/** A text longer than this was no repainted row, and would cost memory to remember. */
+const MAX_REPAINTED = 2000;
+
 /** The lines told lately, and their words. */
 class Recent {
-  #known = new Set<string>();
-  /** Told but not yet put into the set: plain output never asks. */
+  #texts = new Set<string>();
+  /** The latest text of the same words. */
+  #byWords = new Map<string, string>();
+  /** Told but not yet sorted in: plain output never asks. */
   #waiting: string[] = [];
 
   add(text: string): void {
-    this.#waiting.push(text);
+    if (text.length > MAX_REPAINTED) return;
+    this.#waiting.push(text.trimEnd());
     if (this.#waiting.length >= 2 * REMEMBERED) this.#waiting.splice(0, REMEMBERED);
   }
 
-  /** Whether the text, or one of the same words, was told. */
-  has(text: string, exactly: boolean): boolean {
-    for (const told of this.#waiting.splice(0)) {
-      for (const key of [told.trimEnd(), wordsOf(told)]) {
-        this.#known.delete(key);
-        this.#known.add(key);
-      }
+  /** Whether this very text was told. */
+  has(text: string): boolean {
+    this.#sortIn();
+    return this.#texts.has(text);
+  }
+
+  /** The latest text told that has these words. */
+  inWords(words: string): string | undefined {
+    this.#sortIn();
+    return this.#byWords.get(words);
+  }
+
+  #sortIn(): void {
+    for (const text of this.#waiting.splice(0)) {
+      this.#texts.delete(text);
+      this.#texts.add(text);
+      const words = wordsOf(text);
+      this.#byWords.delete(words);
+      this.#byWords.set(words, text);
     }
-    for (const key of this.#known) {
-      if (this.#known.size <= 2 * REMEMBERED) break;
-      this.#known.delete(key);
-    }
-    return this.#known.has(exactly ? text : wordsOf(text));
+    dropOldest(this.#texts);
+    dropOldest(this.#byWords);
   }
 }
 
-/** A text's letters alone, marked so that it is never taken for a text. */
+function dropOldest(known: Set<string> | Map<string, string>): void {
+  for (const key of known.keys()) {
+    if (known.size <= REMEMBERED) break;
+    known.delete(key);
+  }
+}
+
+/** A text's letters alone. */
 function wordsOf(text: string): string {
-  return `\0${text.replace(/[^\p{L}]+/gu, " ").trim()}`;
-}
-
-/** CSI sequences, ended strings (OSC, DCS, APC, PM, SOS), and other escapes. */
-const ESCAPES =
-  // deno-lint-ignore no-control-regex -- control characters are what must go
-  /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[ -/]*[0-~]/g;
-// deno-lint-ignore no-control-regex -- control characters are what must go
-const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
-
-/**
- * Makes any text safe to print on a terminal: escape sequences, C0 and C1 controls but line feed and tab, and
- * bidirectional overrides go; a carriage return is a line break; a lone surrogate becomes U+FFFD.
- */
-export function sanitize(text: string): string {
-  return text.replace(ESCAPES, "").replace(/\r\n?/g, "\n").replace(CONTROLS, "").toWellFormed();
-}
-
-/** The same on one line: line breaks and tabs become spaces. */
-export function sanitizeLine(text: string): string {
-  return sanitize(text).replace(/[\n\t\u2028\u2029]+/g, " ").trim();
+  return text.replace(/[^\p{L}]+/gu, " ").trim();
 }

@@ -1,0 +1,422 @@
+/** The ledger `cost.jsonl`: one row a call, their sums by day, kind, runner and worker, and how people see them. Pure. */
+import { UsageError } from "./errors.ts";
+import { bar, pad, sanitizeLine, styler, table, wrap } from "./style.ts";
+
+/** One line of the ledger. */
+export interface CostRow {
+  v?: number;
+  /** When, in ms since 1970. On disk: ISO-8601 UTC with seconds, or a number of unix seconds. */
+  tsMs: number;
+  /** What was paid for, e.g. `session`. */
+  kind: string;
+  /** Whose spend it is: a worker's id. */
+  id: string;
+  runner: string;
+  costUsd: number;
+  /** `runner` when looop read it from the runner's own records; absent when the agent reported it itself. */
+  source?: string;
+  tokens?: unknown;
+}
+
+/** The row as one line without its line end, in the fixed shape that {@linkcode parseRow} reads fastest. */
+export function formatRow(row: CostRow): string {
+  const ts = `${new Date(row.tsMs).toISOString().slice(0, 19)}Z`;
+  const { kind, id, runner, source, tokens } = row;
+  return JSON.stringify({ v: 1, ts, kind, id, runner, cost_usd: row.costUsd, source, tokens });
+}
+
+/** The shape we write: time, words without escapes (so that they need no unescaping), amount, source. */
+const OWN_ROW =
+  // deno-lint-ignore no-control-regex -- a control character would need an escape
+  /^\{"v":1,"ts":"([12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ)",("kind":"[^"\\\x00-\x1f]*","id":"[^"\\\x00-\x1f]*","runner":"[^"\\\x00-\x1f]*"),"cost_usd":(\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:,"source":"([^"\\\x00-\x1f]*)")?\}$/;
+
+/** Reads one line; `undefined` when it is torn, foreign, or its amount is not a sum of money. */
+export function parseRow(line: string): CostRow | undefined {
+  const value = parseObject(line);
+  if (value === undefined) return undefined;
+  const { v, ts, kind, id, runner, cost_usd: costUsd, source, tokens } = value;
+  const tsMs = typeof ts === "number" ? ts * 1000 : typeof ts === "string" ? Date.parse(ts) : NaN;
+  if (!isTime(tsMs) || typeof costUsd !== "number" || !isAmount(costUsd)) return undefined;
+  if (typeof kind !== "string" || typeof id !== "string" || typeof runner !== "string") return undefined;
+  const row: CostRow = { tsMs, kind, id, runner, costUsd };
+  if (typeof v === "number") row.v = v;
+  if (typeof source === "string") row.source = source;
+  if (tokens !== undefined) row.tokens = tokens;
+  return row;
+}
+
+/** Whether a Date can hold it. */
+function isTime(ms: number): boolean {
+  return Math.abs(ms) <= 8.64e15;
+}
+
+function isAmount(usd: number): boolean {
+  return Number.isFinite(usd) && usd >= 0;
+}
+
+/** ms since 1970 of a text of exactly our shape, without the detours of Date.parse. */
+function parseOwnTime(ts: string): number {
+  const two = (at: number) => ts.charCodeAt(at) * 10 + ts.charCodeAt(at + 1) - 528;
+  return Date.UTC(two(0) * 100 + two(2), two(5) - 1, two(8), two(11), two(14), two(17));
+}
+
+function parseObject(line: string): Record<string, unknown> | undefined {
+  if (!line.startsWith("{")) return undefined;
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined; // a torn or foreign line counts for nothing; its reader counts it as skipped
+  }
+}
+
+/** An amount of money and the rows it is the sum of. */
+export interface Amount {
+  usd: number;
+  calls: number;
+}
+
+/** Sums of a ledger. Groups are sorted by what they cost, days by date. */
+export interface CostSummary {
+  total: Amount;
+  byDay: (Amount & { day: string })[];
+  byKind: (Amount & { name: string })[];
+  byRunner: (Amount & { name: string })[];
+  byWorker: (Amount & { name: string })[];
+  /** Rows that are in the sums; and self-reports that are not, as the runner's own figure of that session is. */
+  counted: number;
+  superseded: Amount;
+  /** Lines that are no rows. */
+  skippedLines: number;
+  /** Present when the workers that ran are known: how many, and who of them has no row. */
+  coverage?: { ran: number; withoutCost: string[] };
+}
+
+/** What is summed. */
+export interface CostScope {
+  /** Only rows from this moment on. */
+  sinceMs?: number;
+  /** The day that a moment belongs to, `YYYY-MM-DD`; of the machine's time zone unless given. */
+  dayOf?: (ms: number) => string;
+}
+
+/** The day in the machine's time zone, `YYYY-MM-DD`. */
+export function localDay(ms: number): string {
+  const date = new Date(ms);
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+/** When the day that `nowMs` belongs to began, in the machine's time zone. */
+export function startOfLocalDay(nowMs: number): number {
+  return new Date(nowMs).setHours(0, 0, 0, 0);
+}
+
+/** A row is a few hundred bytes; what has no line end for this long is none. */
+const MAX_LINE = 1 << 16;
+/** Every time zone of today is offset by whole quarters, so a quarter of an hour lies within one local day. */
+const QUARTER_MS = 900_000;
+/** Quarters whose day is remembered at once. */
+const MAX_QUARTERS = 50_000;
+/** One worker's spend of one kind by one runner. */
+interface Account {
+  kind: string;
+  id: string;
+  runner: string;
+  /** Amounts that count in any case, by day. */
+  sure: Map<string, Amount>;
+  /** What a session said of itself: counts unless the runner says it too, maybe in a later row. */
+  selfReports: Map<string, Amount>;
+}
+
+/** Sums a ledger that is handed in piece by piece; its memory grows with workers and days, not with rows. */
+export class CostSum {
+  readonly #sinceMs: number;
+  readonly #dayOf: (ms: number) => string;
+  readonly #days = new Map<number, string>();
+  /** By the words of a row as they stand in the ledger. */
+  readonly #accounts = new Map<string, Account>();
+  readonly #idsWithRunnerRow = new Set<string>();
+  readonly #decoder = new TextDecoder();
+  #rest = "";
+  #overlong = false;
+  #skipped = 0;
+
+  constructor({ sinceMs = -Infinity, dayOf = localDay }: CostScope = {}) {
+    this.#sinceMs = sinceMs;
+    this.#dayOf = dayOf;
+  }
+
+  /** Takes the next bytes of the file; a row may be torn between two calls. */
+  push(chunk: Uint8Array): void {
+    const text = this.#rest + this.#decoder.decode(chunk, { stream: true });
+    let from = 0;
+    for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
+      if (!this.#overlong) this.pushLine(text.slice(from, end));
+      this.#overlong = false;
+      from = end + 1;
+    }
+    this.#rest = text.slice(from);
+    if (this.#rest.length > MAX_LINE) this.#dropRest();
+  }
+
+  /** Takes one line, without its line end. */
+  pushLine(line: string): void {
+    const own = OWN_ROW.exec(line);
+    if (own !== null) return this.#count(own[2]!, parseOwnTime(own[1]!), Number(own[3]), own[4]);
+    const row = parseRow(line);
+    if (row !== undefined) this.add(row);
+    else if (line.trim() !== "") this.#skipped++;
+  }
+
+  /** Takes one row. */
+  add({ tsMs, kind, id, runner, costUsd, source }: CostRow): void {
+    this.#count(JSON.stringify({ kind, id, runner }).slice(1, -1), tsMs, costUsd, source);
+  }
+
+  #count(words: string, tsMs: number, usd: number, source: string | undefined): void {
+    if (!isTime(tsMs) || !isAmount(usd)) {
+      this.#skipped++;
+      return;
+    }
+    const account = this.#account(words);
+    if (source === "runner") this.#idsWithRunnerRow.add(account.id);
+    if (tsMs < this.#sinceMs) return;
+    const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
+    const day = this.#day(tsMs);
+    const amount = byDay.get(day);
+    if (amount === undefined) byDay.set(day, { usd, calls: 1 });
+    else {
+      amount.usd += usd;
+      amount.calls++;
+    }
+  }
+
+  #account(words: string): Account {
+    let account = this.#accounts.get(words);
+    if (account === undefined) {
+      account = { ...JSON.parse(`{${words}}`), sure: new Map(), selfReports: new Map() } as Account;
+      this.#accounts.set(words, account);
+    }
+    return account;
+  }
+
+  /** The sums so far; a last row without line end counts if it is whole. `ranIds`: every worker that ran. */
+  summary(ranIds?: Iterable<string>): CostSummary {
+    if (this.#rest !== "" && !this.#overlong) this.pushLine(this.#rest);
+    this.#rest = "";
+    const groups = new Groups();
+    const superseded = { usd: 0, calls: 0 };
+    for (const account of this.#accounts.values()) {
+      for (const [day, amount] of account.sure) groups.add(account, day, amount);
+      for (const [day, amount] of account.selfReports) {
+        if (this.#idsWithRunnerRow.has(account.id)) addTo(superseded, amount);
+        else groups.add(account, day, amount);
+      }
+    }
+    return groups.summary(superseded, this.#skipped, ranIds);
+  }
+
+  #dropRest(): void {
+    if (!this.#overlong) this.#skipped++;
+    this.#overlong = true;
+    this.#rest = "";
+  }
+
+  #day(ms: number): string {
+    const quarter = Math.floor(ms / QUARTER_MS);
+    let day = this.#days.get(quarter);
+    if (day === undefined) {
+      if (this.#days.size >= MAX_QUARTERS) this.#days.clear();
+      this.#days.set(quarter, day = this.#dayOf(ms));
+    }
+    return day;
+  }
+}
+
+function addTo(sum: Amount, amount: Amount): void {
+  sum.usd += amount.usd;
+  sum.calls += amount.calls;
+}
+
+/** The sums of a summary while they are made. */
+class Groups {
+  readonly #total: Amount = { usd: 0, calls: 0 };
+  readonly #by = {
+    day: new Map<string, Amount>(),
+    kind: new Map<string, Amount>(),
+    runner: new Map<string, Amount>(),
+    id: new Map<string, Amount>(),
+  };
+
+  add({ kind, runner, id }: Account, day: string, amount: Amount): void {
+    addTo(this.#total, amount);
+    const by = this.#by;
+    for (const [sums, name] of [[by.day, day], [by.kind, kind], [by.runner, runner], [by.id, id]] as const) {
+      const sum = sums.get(name);
+      if (sum === undefined) sums.set(name, { ...amount });
+      else addTo(sum, amount);
+    }
+  }
+
+  summary(superseded: Amount, skippedLines: number, ranIds: Iterable<string> | undefined): CostSummary {
+    const summary: CostSummary = {
+      total: rounded(this.#total),
+      byDay: [...this.#by.day].map(([day, sum]) => ({ day, ...rounded(sum) }))
+        .sort((a, b) => (a.day < b.day ? -1 : 1)),
+      byKind: ranked(this.#by.kind),
+      byRunner: ranked(this.#by.runner),
+      byWorker: ranked(this.#by.id),
+      counted: this.#total.calls,
+      superseded: rounded(superseded),
+      skippedLines,
+    };
+    if (ranIds === undefined) return summary;
+    const ran = [...new Set(ranIds)];
+    const withoutCost = ran.filter((id) => !this.#by.id.has(id)).sort();
+    return { ...summary, coverage: { ran: ran.length, withoutCost } };
+  }
+}
+
+function ranked(sums: ReadonlyMap<string, Amount>): (Amount & { name: string })[] {
+  return [...sums].map(([name, sum]) => ({ name, ...rounded(sum) }))
+    .sort((a, b) => b.usd - a.usd || (a.name < b.name ? -1 : 1));
+}
+
+/** Without the dust of adding binary fractions: to a billionth of a dollar. */
+function rounded({ usd, calls }: Amount): Amount {
+  return { usd: usd < 1e6 ? Math.round(usd * 1e9) / 1e9 : usd, calls };
+}
+
+/** Dollars, rounded to four decimals, without trailing zeros: `$0.5`, `$1.75`, `$0`. */
+export function formatUsd(usd: number): string {
+  return `$${usd.toFixed(4).replace(/\.?0+$/, "")}`;
+}
+
+/** A decimal number as people and programs write one; no sign, hexadecimal or currency. */
+const AMOUNT = /^\+?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
+
+/**
+ * Reads an amount of dollars.
+ *
+ * @throws {UsageError} when it is not a number, not finite, or below zero: refused, as a dropped cost is a lie.
+ */
+export function checkAmount(text: string): number {
+  const usd = AMOUNT.test(text.trim()) ? Number(text) : NaN;
+  if (!Number.isFinite(usd)) {
+    throw new UsageError(`Bad amount "${sanitizeLine(text).slice(0, 40)}"`, {
+      next: "give dollars as a number, 0 or more, e.g. 0.25",
+    });
+  }
+  return usd;
+}
+
+/** How a summary is shown. */
+export interface CostView {
+  /** Columns of the terminal. */
+  width: number;
+  unicode: boolean;
+  colour: boolean;
+  /** The local day, when the summary is of today alone. */
+  today?: string;
+}
+
+const SHOWN_DAYS = 30;
+const SHOWN_WORKERS = 10;
+const SHOWN_GROUPS = 20;
+
+/** The text of `looop cost`; no line is wider than the terminal (of 30 columns or more). */
+export function showCost(summary: CostSummary, view: CostView): string {
+  const { bold } = styler(view.colour);
+  const scope = view.today === undefined ? "all time" : `today (${view.today} local)`;
+  return [
+    bold(`looop cost — ${scope}`),
+    `  total: ${formatUsd(summary.total.usd)}  (${callsOf(summary.total)})`,
+    ...(view.today === undefined ? showDays(summary.byDay, view) : []),
+    ...showGroup("kind", summary.byKind, SHOWN_GROUPS, view),
+    ...showGroup("runner", summary.byRunner, SHOWN_GROUPS, view),
+    ...showGroup("worker", summary.byWorker, SHOWN_WORKERS, view),
+    ...showNotes(summary, view),
+  ].join("\n");
+}
+
+function callsOf({ calls }: Amount): string {
+  return calls === 1 ? "1 call" : `${calls} calls`;
+}
+
+/** One line a day, with a bar as long as the day was dear; the bar takes what columns are left. */
+function showDays(byDay: CostSummary["byDay"], view: CostView): string[] {
+  if (byDay.length === 0) return [];
+  const shown = byDay.slice(-SHOWN_DAYS);
+  const most = Math.max(...shown.map((day) => day.usd));
+  const amounts = shown.map((day) => formatUsd(day.usd));
+  const amountWidth = Math.max(...amounts.map((amount) => amount.length));
+  const room = Math.min(50, view.width - "    2026-06-01  ".length - amountWidth - 2);
+  const { green } = styler(view.colour);
+  const lines = shown.map(({ day, usd }, i) => {
+    const plot = bar(most === 0 ? 0 : usd / most, room, view.unicode);
+    return `    ${day}  ${pad(amounts[i]!, amountWidth, "right")}  ${green(plot)}`.trimEnd();
+  });
+  const earlier = byDay.slice(0, -SHOWN_DAYS);
+  if (earlier.length > 0) {
+    const usd = earlier.reduce((sum, day) => sum + day.usd, 0);
+    lines.unshift(`    earlier: ${formatUsd(usd)} on ${earlier.length} days`);
+  }
+  return ["  by day:", ...lines];
+}
+
+/** The dearest names of a group, and one row for the rest. */
+function showGroup(title: string, sums: CostSummary["byKind"], most: number, view: CostView): string[] {
+  if (sums.length === 0) return [];
+  const rows = sums.slice(0, most).map((sum) => [sanitizeLine(sum.name), formatUsd(sum.usd), callsOf(sum)]);
+  const rest = sums.slice(most).reduce(
+    (sum, { usd, calls }) => ({ usd: sum.usd + usd, calls: sum.calls + calls }),
+    {
+      usd: 0,
+      calls: 0,
+    },
+  );
+  if (sums.length > most) rows.push([`${sums.length - most} more`, formatUsd(rest.usd), callsOf(rest)]);
+  const columns = [{ min: 6 }, { align: "right" as const }, { align: "right" as const }];
+  return [`  by ${title}:`, ...table(rows, { width: view.width - 4, columns }).map((line) => `    ${line}`)];
+}
+
+function showNotes({ superseded, skippedLines, coverage }: CostSummary, { width }: CostView): string[] {
+  const notes: string[] = [];
+  if (coverage !== undefined) notes.push(coverageNote(coverage));
+  if (superseded.calls > 0) {
+    notes.push(
+      `not added: ${formatUsd(superseded.usd)} of self-reports that the runner's own figures replace`,
+    );
+  }
+  if (skippedLines > 0) {
+    notes.push(`not read: ${skippedLines === 1 ? "1 line" : `${skippedLines} lines`} of the ledger`);
+  }
+  return notes.flatMap((note) => wrap(note, width, 2));
+}
+
+function coverageNote({ ran, withoutCost }: NonNullable<CostSummary["coverage"]>): string {
+  const known = `coverage: ${ran - withoutCost.length} of ${ran} workers have a cost`;
+  if (withoutCost.length === 0) return known;
+  const names = withoutCost.slice(0, 5).map(sanitizeLine).join(", ");
+  const more = withoutCost.length > 5 ? ` and ${withoutCost.length - 5} more` : "";
+  return `${known}; none from ${names}${more}`;
+}
+
+/** The summary for machines, keys in snake_case; dollars as numbers. */
+export function costSummaryJson(summary: CostSummary): Record<string, unknown> {
+  const json: Record<string, unknown> = {
+    total_usd: summary.total.usd,
+    calls: summary.total.calls,
+    by_day: summary.byDay,
+    by_kind: summary.byKind,
+    by_runner: summary.byRunner,
+    by_worker: summary.byWorker,
+    counted: summary.counted,
+    superseded: summary.superseded,
+    skipped_lines: summary.skippedLines,
+  };
+  if (summary.coverage !== undefined) {
+    json.coverage = { ran: summary.coverage.ran, without_cost: summary.coverage.withoutCost };
+  }
+  return json;
+}
