@@ -2,7 +2,7 @@
 import { isRecord } from "./canonical.ts";
 import type { Snapshot } from "./state.ts";
 import { age, styler, truncate } from "./style.ts";
-import { sanitizeLine } from "./terminal.ts";
+import { sanitizeLine } from "./style.ts";
 
 /** How the screen is drawn. */
 export interface StatusStyle {

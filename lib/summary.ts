@@ -1,7 +1,7 @@
 /** A world as a short text for people: what `_ state` and `_ wait` print without `--json`. Pure. */
 import type { Changes } from "./observer.ts";
 import type { Snapshot } from "./state.ts";
-import { sanitizeLine } from "./terminal.ts";
+import { sanitizeLine } from "./style.ts";
 
 /** The short text. */
 export function summaryOf(
