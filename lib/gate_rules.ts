@@ -633,7 +633,8 @@ function discardsChanges(call: Call): boolean {
   if (call.isVerb("worktree remove")) return call.has("-f", "--force");
   if (call.isVerb("switch")) return call.has("-f", "--force", "--discard-changes");
   if (call.isVerb("restore")) return !call.has("--staged", "-S") || call.has("--worktree", "-W");
-  return call.has("-f", "--force") || call.operands[1] === "." || call.args.some((arg) => arg.text === "--");
+  return call.has("-f", "--force") || call.operands[1] === "." ||
+    call.args.slice(0, -1).some((arg) => arg.text === "--");
 }
 
 function changesThroughApi(call: Call): boolean {

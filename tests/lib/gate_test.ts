@@ -438,6 +438,7 @@ git reset HEAD~1
 git reset --soft HEAD~1
 git reset --keep main
 git checkout main
+git checkout main --
 git checkout -b push
 git switch -c deploy
 git restore --staged a.ts
