@@ -375,8 +375,10 @@ show_next() {
 
 show_path_advice() {
   say "$dir is not in PATH. Add it, then open a new terminal:"
+  shell=${SHELL:-}
+  shell=${shell##*/}
   line="export PATH=\"$dir:\$PATH\""
-  case ${SHELL##*/} in
+  case $shell in
     zsh) say "  echo '$line' >> ~/.zshrc" ;;
     bash)
       # Terminals on macOS start login shells, which do not read ~/.bashrc.
