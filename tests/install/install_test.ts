@@ -1,10 +1,18 @@
 /** install.sh on throw-away machines: what is on disk and what a person reads, however the download goes. */
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { ASSET, findTool, gzip, program, type RunOptions, Sandbox, SCRIPT, sumLine } from "./sandbox.ts";
-
-const OLD = program("0.0.9");
-const NEW = program("0.1.0");
-const SHELLS = ["sh", "dash", "bash"].filter((shell) => findTool(shell) !== undefined);
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import {
+  ASSET,
+  DENO,
+  findTool,
+  gzip,
+  NEW,
+  OLD,
+  program,
+  Sandbox,
+  SCRIPT,
+  SHELLS,
+  sumLine,
+} from "./sandbox.ts";
 
 /** What a good install of 0.1.0 into a folder outside PATH prints, with an unknown $SHELL. */
 function goodReply(box: Sandbox, from = "latest/download"): string {
@@ -17,14 +25,6 @@ function goodReply(box: Sandbox, from = "latest/download"): string {
     "",
   ].join("\n");
 }
-
-/** A Deno that compiles a checkout and runs looop from JSR. */
-const DENO = `case "$*" in
-  *"task compile") mkdir dist && cat >dist/looop <<'END' && chmod 755 dist/looop ;;
-${program("0.1.0-built")}
-END
-  *"run -A jsr:@looop/cli"*) echo "looop 0.1.0-jsr" ;;
-esac`;
 
 for (const shell of SHELLS) {
   Deno.test(`given a release, when ${shell} runs install.sh, then looop is in place and the next step is said`, async () => {

@@ -24,7 +24,8 @@ export interface Ended {
 /** What a run is given beyond the sandbox. */
 export interface RunOptions {
   args?: string[];
-  env?: Record<string, string>;
+  /** Beside the sandbox's own; undefined takes one away. */
+  env?: Record<string, string | undefined>;
   shell?: string;
   /** Text for the shell's stdin, in place of the script's path: `curl … | sh`. */
   piped?: string;
@@ -50,6 +51,23 @@ export function findTool(name: string): string | undefined {
 export function program(version: string, rest = ""): string {
   return `#!/bin/sh\n[ "$1" != version ] || { echo "looop ${version}"; exit; }\n${rest}`;
 }
+
+/** The program of an earlier install. */
+export const OLD = program("0.0.9");
+
+/** The program that is released. */
+export const NEW = program("0.1.0");
+
+/** The shells of this machine that people pipe installers into. */
+export const SHELLS = ["sh", "dash", "bash"].filter((shell) => findTool(shell) !== undefined);
+
+/** Body of a `deno` that compiles a checkout and runs looop from JSR, to no more than a line of output. */
+export const DENO = `case "$*" in
+  *"task compile") mkdir dist && cat >dist/looop <<'END' && chmod 755 dist/looop ;;
+${program("0.1.0-built")}
+END
+  *"run -A jsr:@looop/cli"*) echo "looop 0.1.0-jsr" ;;
+esac`;
 
 /** The gzip'd text. */
 export async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -142,18 +160,20 @@ export class Sandbox {
     // The script is copied so that the folder around it is no checkout unless a test makes it one.
     const script = `${this.root}/elsewhere/install.sh`;
     if (piped === undefined) Deno.copyFileSync(SCRIPT, script);
+    const machine: Record<string, string | undefined> = {
+      HOME: `${this.root}/home`,
+      PATH: `${this.root}/tools`,
+      SHELL: "/bin/sh",
+      LOOOP_RELEASE_URL: this.releaseUrl,
+      NO_PROXY: "127.0.0.1",
+      ...env,
+    };
+    const given = Object.entries(machine).filter((pair): pair is [string, string] => pair[1] !== undefined);
     const child = new Deno.Command(program, {
       args: [...(piped === undefined ? [script] : ["-s", "--"]), ...args],
       cwd: cwd ?? `${this.root}/elsewhere`,
       clearEnv: true,
-      env: {
-        HOME: `${this.root}/home`,
-        PATH: `${this.root}/tools`,
-        SHELL: "/bin/sh",
-        LOOOP_RELEASE_URL: this.releaseUrl,
-        NO_PROXY: "127.0.0.1",
-        ...env,
-      },
+      env: Object.fromEntries(given),
       stdin: piped === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
