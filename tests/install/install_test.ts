@@ -1,5 +1,5 @@
 /** install.sh on throw-away machines: what is on disk and what a person reads, however the download goes. */
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import {
   ASSET,
   DENO,
@@ -43,8 +43,17 @@ for (const shell of SHELLS) {
     deepStrictEqual(ended, { code: 0, stdout: goodReply(box), stderr: "" });
     strictEqual(await Deno.readTextFile(box.target), NEW);
   });
+}
 
-  Deno.test(`given a stalled download, when ${shell} is ended by TERM, then the old looop is left and nothing else`, async () => {
+/** Signals a person or a system ends a script with, and the exit status that tells. */
+const ENDINGS: [signal: Deno.Signal, code: number][] = [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]];
+
+for (
+  const [shell, signal, code] of SHELLS.flatMap((shell) =>
+    ENDINGS.map((ending) => [shell, ...ending] as const)
+  )
+) {
+  Deno.test(`given a stalled download, when ${shell} is ended by ${signal}, then the old looop is left and nothing else`, async () => {
     await using box = await Sandbox.create();
     await box.preinstall(OLD);
     await box.publish(NEW);
@@ -52,14 +61,28 @@ for (const shell of SHELLS) {
     box.files.set(`latest/download/${ASSET}`, reply);
     const child = box.spawn({ shell });
     await begun;
-    child.kill("SIGTERM");
-    const { code } = await child.output();
-    strictEqual(code, 143);
+    child.kill(signal);
+    strictEqual((await child.output()).code, code);
     await hungUp;
     strictEqual(await Deno.readTextFile(box.target), OLD);
     deepStrictEqual(await box.installed(), ["looop"]);
   });
 }
+
+Deno.test("given a build under way, when install.sh is ended, then the build ends with it", async () => {
+  await using box = await Sandbox.create(["curl", "mkfifo", "sleep"]);
+  await box.preinstall(OLD);
+  await box.addCheckout();
+  const fifo = `${box.root}/begun`;
+  strictEqual((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success, true);
+  await box.addTool("deno", `echo $$ >'${fifo}'; exec sleep 60`);
+  const child = box.spawn();
+  const builder = Number(await Deno.readTextFile(fifo));
+  child.kill("SIGTERM");
+  strictEqual((await child.output()).code, 143);
+  throws(() => Deno.kill(builder, "SIGCONT"), Deno.errors.NotFound);
+  deepStrictEqual(await box.installed(), ["looop"]);
+});
 
 /** A reply that sends a part, then nothing until `hangUp`; `begun` when asked for, `hungUp` when the client left. */
 function stalled() {
