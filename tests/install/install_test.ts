@@ -183,7 +183,7 @@ const BAD_DOWNLOADS: Record<
   },
   "a verified file that is no gzip": {
     spoil: async (box) => {
-      const junk = new TextEncoder().encode("junk");
+      const junk = new Uint8Array(4);
       box.files.set(`latest/download/${ASSET}`, junk);
       box.files.set("latest/download/SHA256SUMS", await sumLine(junk, ASSET));
     },
