@@ -15,8 +15,8 @@ set -eu
 LC_ALL=C
 export LC_ALL
 
-work=''  # our temp folder, inside the target folder so that the last step is a rename
-child='' # the process being waited for
+work=''     # our temp folder, inside the target folder so that the last step is a rename
+before=none # $! as it was before the process being waited for
 
 usage() {
   cat <<'END'
@@ -93,20 +93,21 @@ read_settings() {
 # which is why whatever can take long is started by `attend`.
 clean_up() {
   trap '' HUP INT TERM
-  if [ -n "$child" ]; then
-    kill "$child" 2>/dev/null || :
-    wait "$child" 2>/dev/null || :
+  if [ "$before" != none ] && [ "${!:-}" != "$before" ]; then
+    kill "$!" 2>/dev/null || :
+    wait "$!" 2>/dev/null || :
   fi
   [ -z "$work" ] || rm -rf "$work"
 }
 
 # attend COMMAND...: runs it with nothing on stdin (which may be this very script); its exit status.
 attend() {
-  "$@" </dev/null &
-  child=$!
+  # A signal may come right after the fork: $! is right at once, a variable of ours would be a step late.
+  before=${!:-}
   status=0
-  wait "$child" || status=$?
-  child=''
+  "$@" </dev/null &
+  wait "$!" || status=$?
+  before=none
   return "$status"
 }
 

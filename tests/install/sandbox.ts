@@ -83,6 +83,7 @@ export async function sumLine(bytes: Uint8Array<ArrayBuffer>, name: string): Pro
 
 /** One throw-away machine; dispose it. */
 export class Sandbox {
+  readonly #endings: (() => Promise<void>)[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   /** Paths asked of the release server, in order. */
   readonly requests: string[] = [];
@@ -200,8 +201,13 @@ export class Sandbox {
     }
   }
 
+  /** What else must be ended with this machine. */
+  atEnd(ending: () => Promise<void>): void {
+    this.#endings.push(ending);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
+    await Promise.all([this.#server.shutdown(), ...this.#endings.map((end) => end())]);
     await Deno.remove(this.root, { recursive: true });
   }
 
