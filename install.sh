@@ -241,7 +241,10 @@ fetch() {
     attend curl "$@" -o "$file" "$url" && return 0
   else
     url=$1 file=$2
-    attend wget -q -T 60 -t 2 -O "$file" "$url" && return 0
+    set -- -q
+    # Only GNU's has both; BusyBox as Debian builds it crashes on -T.
+    case $(wget --version 2>/dev/null || :) in *'GNU Wget'*) set -- -q -T 60 -t 2 ;; esac
+    attend wget "$@" -O "$file" "$url" && return 0
   fi
   # 18 is curl's own word for a part; of wget only the file tells.
   if [ -s "$file" ] || [ "$status" -eq 18 ]; then fail "The download of $url broke off; $untouched"; fi

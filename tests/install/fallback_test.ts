@@ -223,3 +223,20 @@ Deno.test({
     strictEqual(await Deno.readTextFile(box.target), NEW);
   },
 });
+
+Deno.test({
+  name:
+    "given BusyBox's wget and checksum alone, when install.sh runs, then good is installed and bad is refused",
+  ignore: findTool("busybox") === undefined,
+  fn: async () => {
+    await using box = await Sandbox.create([]);
+    for (const name of ["wget", "sha256sum"]) {
+      await Deno.symlink(findTool("busybox")!, `${box.root}/tools/${name}`);
+    }
+    await box.publish(NEW);
+    strictEqual((await box.run()).code, 0);
+    strictEqual(await Deno.readTextFile(box.target), NEW);
+    box.files.set("latest/download/SHA256SUMS", await sumLine(new Uint8Array(1), ASSET));
+    match((await box.run()).stderr, /Wrong checksum/);
+  },
+});
