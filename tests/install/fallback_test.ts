@@ -1,0 +1,242 @@
+/** install.sh where no release is to be had: which fallback is taken, what is said, what is left. */
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { ASSET, DENO, findTool, NEW, OLD, program, Sandbox, sumLine, USUAL_TOOLS } from "./sandbox.ts";
+
+/** The line that says that the release could not be had, for a server without any. */
+const cannotDownload = (box: Sandbox) => `Cannot download ${box.releaseUrl}/latest/download/SHA256SUMS\n`;
+
+Deno.test("given a checkout and Deno, when there is no release, then the checkout is built", async () => {
+  await using box = await Sandbox.create();
+  await box.addTool("deno", DENO);
+  await box.addTool("npx", "exit 1");
+  await box.addCheckout();
+  const { code, stdout } = await box.run();
+  strictEqual(code, 0);
+  match(
+    stdout,
+    /\nFalling back to a build of this checkout: deno task compile\nInstalled looop 0\.1\.0-built: /,
+  );
+  strictEqual(stdout.includes(cannotDownload(box)), true);
+  deepStrictEqual(await box.calls(), ["deno task compile"]);
+  deepStrictEqual(await box.installed(), ["looop"]);
+});
+
+Deno.test("given a checkout around install.sh, when it is run from elsewhere, then that checkout is built", async () => {
+  await using box = await Sandbox.create();
+  await box.addTool("deno", DENO);
+  await box.addCheckout();
+  const { stdout } = await box.run({ cwd: `${box.root}/home` });
+  match(stdout, /Installed looop 0\.1\.0-built/);
+});
+
+Deno.test("given a checkout and a Deno that cannot compile, when there is no release, then npx's Deno builds it", async () => {
+  await using box = await Sandbox.create();
+  await box.addTool("deno", "exit 1");
+  await box.addTool("npx", DENO);
+  await box.addCheckout();
+  const { code, stdout } = await box.run();
+  strictEqual(code, 0);
+  match(
+    stdout,
+    /deno task compile\nThat build did not give a looop that runs here\.\nFalling back .*: npx -y deno task compile\n/,
+  );
+  deepStrictEqual(await box.calls(), ["deno task compile", "npx -y deno task compile"]);
+});
+
+Deno.test("given a checkout and npx alone, when its build fails, then a launcher is written", async () => {
+  await using box = await Sandbox.create();
+  await box.addTool("npx", `case "$*" in *compile) exit 1 ;; esac\n${DENO}`);
+  await box.addCheckout();
+  const { code, stdout } = await box.run();
+  strictEqual(code, 0);
+  match(
+    stdout,
+    /Falling back to a launcher .*: npx -y deno run -A jsr:@looop\/cli\nInstalled looop 0\.1\.0-jsr: /,
+  );
+  deepStrictEqual(await box.calls(), [
+    "npx -y deno task compile",
+    "npx -y deno run -A jsr:@looop/cli version",
+  ]);
+});
+
+Deno.test("given Deno and no checkout, when there is no release, then the launcher passes arguments on", async () => {
+  await using box = await Sandbox.create();
+  await box.addTool("deno", `${DENO}\n[ "$4" = version ] || for word in "$@"; do echo "<$word>"; done`);
+  strictEqual((await box.run()).code, 0);
+  // PATH without Deno, as agents and services have it: the launcher finds it where it was at install time.
+  const { stdout } = await new Deno.Command(box.target, {
+    args: ["_", "ask", "two words", "*"],
+    clearEnv: true,
+    env: { PATH: "/nowhere" },
+  }).output();
+  strictEqual(
+    new TextDecoder().decode(stdout),
+    "looop 0.1.0-jsr\n<run>\n<-A>\n<jsr:@looop/cli>\n<_>\n<ask>\n<two words>\n<*>\n",
+  );
+});
+
+Deno.test("given a launcher that Deno cannot run, when there is no release, then nothing is installed and the cause shown", async () => {
+  await using box = await Sandbox.create();
+  await box.preinstall(OLD);
+  await box.addTool("deno", "echo 'error: Import failed' >&2; exit 1");
+  const { code, stderr } = await box.run();
+  strictEqual(code, 1);
+  match(
+    stderr,
+    /\nerror: Import failed\ninstall\.sh: Deno could not run jsr:@looop\/cli .*nothing was changed/,
+  );
+  strictEqual(await Deno.readTextFile(box.target), OLD);
+  deepStrictEqual(await box.installed(), ["looop"]);
+});
+
+Deno.test("given no Deno and no Node, when there is no release, then it fails and says what to install", async () => {
+  await using box = await Sandbox.create();
+  const { code, stderr } = await box.run();
+  strictEqual(code, 1);
+  match(stderr, /\ninstall\.sh: There is no release to be had and no Deno to do without: install Deno/);
+  deepStrictEqual(await box.installed(), []);
+});
+
+/** Why no release can be had, and what is said of it. */
+const NO_RELEASE: Record<
+  string,
+  { tools?: string[]; make?: (box: Sandbox) => Promise<void>; url?: string; says: RegExp }
+> = {
+  "no network": {
+    url: "http://127.0.0.1:1/releases",
+    says: /^Cannot download http:\/\/127\.0\.0\.1:1\/releases\/latest\/download\/SHA256SUMS$/m,
+  },
+  "no release for this platform": {
+    make: async (box) => {
+      const other = await sumLine(new Uint8Array(1), "looop-plan9-x86_64.gz");
+      box.files.set("latest/download/SHA256SUMS", other);
+    },
+    says: new RegExp(`^This release has no ${ASSET}\\.$`, "m"),
+  },
+  "a listed file that is not there": {
+    make: async (box) => {
+      await box.publish(NEW);
+      box.files.delete(`latest/download/${ASSET}`);
+    },
+    says: new RegExp(`^Cannot download .*/${ASSET}$`, "m"),
+  },
+  "neither curl nor wget": {
+    tools: ["sha256sum"],
+    make: (box) => box.publish(NEW),
+    says: /^Cannot download a release: there is neither curl nor wget\.$/m,
+  },
+  "musl": {
+    make: async (box) => {
+      await box.publish(NEW);
+      await box.addTool("uname", `[ "$1" = -s ] && echo Linux || echo x86_64`);
+      await box.addTool("getconf", "exit 1");
+      await box.addTool("ldd", "echo 'musl libc (x86_64)' >&2; exit 1");
+    },
+    says: /^This Linux uses musl; releases need glibc/m,
+  },
+  "an unknown system": {
+    make: async (box) => {
+      await box.publish(NEW);
+      await box.addTool("uname", `[ "$1" = -s ] && echo FreeBSD || echo amd64`);
+    },
+    says: /^There are no releases for FreeBSD on amd64\.$/m,
+  },
+  "an unknown processor": {
+    make: async (box) => {
+      await box.publish(NEW);
+      await box.addTool("uname", `[ "$1" = -s ] && echo Linux || echo riscv64`);
+    },
+    says: /^There are no releases for Linux on riscv64\.$/m,
+  },
+};
+
+for (const [name, { tools, make, url, says }] of Object.entries(NO_RELEASE)) {
+  Deno.test(`given ${name}, when install.sh runs beside Deno, then it says so and installs the launcher`, async () => {
+    await using box = await Sandbox.create(tools);
+    await box.addTool("deno", DENO);
+    await make?.(box);
+    const { code, stdout } = await box.run(url === undefined ? {} : { env: { LOOOP_RELEASE_URL: url } });
+    strictEqual(code, 0);
+    match(stdout, says);
+    match(stdout, /^Falling back to a launcher .*: deno run -A jsr:@looop\/cli$/m);
+    match(await Deno.readTextFile(box.target), /^exec deno run -A jsr:@looop\/cli "\$@"$/m);
+    deepStrictEqual(await box.installed(), ["looop"]);
+  });
+}
+
+/** What `uname` says, and the file that is then asked for. */
+const PLATFORMS: [system: string, machine: string, asset: string][] = [
+  ["Linux", "x86_64", "looop-linux-x86_64.gz"],
+  ["Linux", "aarch64", "looop-linux-aarch64.gz"],
+  ["Darwin", "x86_64", "looop-macos-x86_64.gz"],
+  ["Darwin", "arm64", "looop-macos-aarch64.gz"],
+  ["Darwin", "x86_64 under Rosetta", "looop-macos-aarch64.gz"],
+];
+
+for (const [system, machine, asset] of PLATFORMS) {
+  Deno.test(`given ${system} on ${machine}, when install.sh runs, then it asks for ${asset}`, async () => {
+    await using box = await Sandbox.create();
+    await box.addTool("uname", `[ "$1" = -s ] && echo ${system} || echo ${machine.split(" ")[0]}`);
+    await box.addTool("getconf", "echo glibc 2.36");
+    await box.addTool("sysctl", machine.endsWith("Rosetta") ? "echo 1" : "exit 1");
+    box.files.set("latest/download/SHA256SUMS", await sumLine(new Uint8Array(1), asset));
+    await box.run();
+    deepStrictEqual(box.requests, ["latest/download/SHA256SUMS", `latest/download/${asset}`]);
+  });
+}
+
+for (const tool of ["sha256sum", "shasum", "openssl"]) {
+  Deno.test({
+    name:
+      `given ${tool} alone to verify with, when install.sh runs, then good is installed and bad is refused`,
+    ignore: findTool(tool) === undefined,
+    fn: async () => {
+      // shasum is a Perl script that finds its interpreter on PATH.
+      await using box = await Sandbox.create(["curl", tool, ...(tool === "shasum" ? ["perl"] : [])]);
+      await box.publish(NEW);
+      strictEqual((await box.run()).code, 0);
+      await box.publish(program("0.2.0"));
+      box.files.set("latest/download/SHA256SUMS", await sumLine(new Uint8Array(1), ASSET));
+      match((await box.run()).stderr, /Wrong checksum/);
+      strictEqual(await Deno.readTextFile(box.target), NEW);
+    },
+  });
+}
+
+Deno.test("given nothing to verify with, when install.sh runs, then nothing unverified is installed", async () => {
+  await using box = await Sandbox.create(["curl"]);
+  await box.publish(NEW);
+  const { code, stderr } = await box.run();
+  strictEqual(code, 1);
+  match(stderr, /^install\.sh: Cannot verify the download with sha256sum, shasum or openssl: install one/);
+  deepStrictEqual(await box.installed(), []);
+});
+
+Deno.test({
+  name: "given wget and no curl, when install.sh runs, then the release is installed",
+  ignore: findTool("wget") === undefined,
+  fn: async () => {
+    await using box = await Sandbox.create(["wget", ...USUAL_TOOLS.filter((tool) => tool !== "curl")]);
+    await box.publish(NEW);
+    const { code, stderr } = await box.run();
+    deepStrictEqual({ code, stderr }, { code: 0, stderr: "" });
+    strictEqual(await Deno.readTextFile(box.target), NEW);
+  },
+});
+
+Deno.test({
+  name:
+    "given BusyBox's wget and checksum alone, when install.sh runs, then good is installed and bad is refused",
+  ignore: findTool("busybox") === undefined,
+  fn: async () => {
+    await using box = await Sandbox.create([]);
+    for (const name of ["wget", "sha256sum"]) {
+      await Deno.symlink(findTool("busybox")!, `${box.root}/tools/${name}`);
+    }
+    await box.publish(NEW);
+    strictEqual((await box.run()).code, 0);
+    strictEqual(await Deno.readTextFile(box.target), NEW);
+    box.files.set("latest/download/SHA256SUMS", await sumLine(new Uint8Array(1), ASSET));
+    match((await box.run()).stderr, /Wrong checksum/);
+  },
+});

@@ -1,0 +1,243 @@
+/** install.sh on throw-away machines: what is on disk and what a person reads, however the download goes. */
+import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
+import {
+  ASSET,
+  DENO,
+  findTool,
+  gzip,
+  NEW,
+  OLD,
+  program,
+  Sandbox,
+  SCRIPT,
+  SHELLS,
+  sumLine,
+} from "./sandbox.ts";
+
+/** What a good install of 0.1.0 into a folder outside PATH prints, with an unknown $SHELL. */
+function goodReply(box: Sandbox, from = "latest/download"): string {
+  return [
+    `Downloading ${box.releaseUrl}/${from}/${ASSET}`,
+    `Installed looop 0.1.0: ${box.target}`,
+    `${box.dir} is not in PATH. Add it, then open a new terminal:`,
+    `  echo 'export PATH="${box.dir}:$PATH"' >> ~/.profile`,
+    'Next: "looop up" starts it (or moves a running one to this version); "looop demo" shows it at work.',
+    "",
+  ].join("\n");
+}
+
+for (const shell of SHELLS) {
+  Deno.test(`given a release, when ${shell} runs install.sh, then looop is in place and the next step is said`, async () => {
+    await using box = await Sandbox.create();
+    await box.publish(NEW);
+    deepStrictEqual(await box.run({ shell }), { code: 0, stdout: goodReply(box), stderr: "" });
+    strictEqual(await Deno.readTextFile(box.target), NEW);
+    strictEqual((await Deno.stat(box.target)).mode! & 0o777, 0o755);
+    deepStrictEqual(await box.installed(), ["looop"]);
+  });
+
+  Deno.test(`given a release, when install.sh is piped into ${shell}, then looop is in place`, async () => {
+    await using box = await Sandbox.create();
+    await box.publish(NEW);
+    const ended = await box.run({ shell, piped: await Deno.readTextFile(SCRIPT) });
+    deepStrictEqual(ended, { code: 0, stdout: goodReply(box), stderr: "" });
+    strictEqual(await Deno.readTextFile(box.target), NEW);
+  });
+}
+
+/** Signals a person or a system ends a script with, and the exit status that tells. */
+const ENDINGS: [signal: Deno.Signal, code: number][] = [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]];
+
+for (
+  const [shell, signal, code] of SHELLS.flatMap((shell) =>
+    ENDINGS.map((ending) => [shell, ...ending] as const)
+  )
+) {
+  Deno.test(`given a stalled download, when ${shell} is ended by ${signal}, then the old looop is left and nothing else`, async () => {
+    await using box = await Sandbox.create();
+    await box.preinstall(OLD);
+    await box.publish(NEW);
+    const { reply, begun, hungUp } = stalled();
+    box.files.set(`latest/download/${ASSET}`, reply);
+    const child = box.spawn({ shell });
+    await begun;
+    child.kill(signal);
+    strictEqual((await child.output()).code, code);
+    await hungUp;
+    strictEqual(await Deno.readTextFile(box.target), OLD);
+    deepStrictEqual(await box.installed(), ["looop"]);
+  });
+}
+
+Deno.test("given a build under way, when install.sh is ended, then the build ends with it", async () => {
+  await using box = await Sandbox.create(["curl", "mkfifo", "sleep"]);
+  await box.preinstall(OLD);
+  await box.addCheckout();
+  const fifo = `${box.root}/begun`;
+  strictEqual((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success, true);
+  await box.addTool("deno", `echo $$ >'${fifo}'; exec sleep 60`);
+  const child = box.spawn();
+  // Deno 2.4 opens a named pipe on its one thread, which also serves the release.
+  const { stdout } = await new Deno.Command("cat", { args: [fifo] }).output();
+  const builder = Number(new TextDecoder().decode(stdout));
+  child.kill("SIGTERM");
+  strictEqual((await child.output()).code, 143);
+  throws(() => Deno.kill(builder, "SIGCONT"), Deno.errors.NotFound);
+  deepStrictEqual(await box.installed(), ["looop"]);
+});
+
+/** A reply that sends a part, then nothing until `hangUp`; `begun` when asked for, `hungUp` when the client left. */
+function stalled() {
+  const begun = Promise.withResolvers<void>();
+  const hungUp = Promise.withResolvers<void>();
+  const end = Promise.withResolvers<void>();
+  const reply = () =>
+    new Response(
+      new ReadableStream<Uint8Array>({
+        pull(controller) {
+          controller.enqueue(new Uint8Array(100));
+          begun.resolve();
+          return end.promise.then(() => controller.close());
+        },
+        cancel() {
+          hungUp.resolve();
+          end.resolve();
+        },
+      }, { highWaterMark: 0 }),
+    );
+  return { reply, begun: begun.promise, hungUp: hungUp.promise, hangUp: () => end.resolve() };
+}
+
+Deno.test("given an install killed in the middle, when install.sh runs again, then its leftovers are gone", async () => {
+  await using box = await Sandbox.create();
+  await box.publish(NEW);
+  const { reply, begun, hangUp } = stalled();
+  box.files.set(`latest/download/${ASSET}`, reply);
+  const child = box.spawn();
+  await begun;
+  child.kill("SIGKILL");
+  // No shell can end its children from here: the orphaned download ends with the server's reply.
+  hangUp();
+  strictEqual((await child.output()).signal, "SIGKILL");
+  strictEqual((await box.installed()).length, 1, "the killed one could not tidy up");
+  await box.publish(NEW);
+  strictEqual((await box.run()).code, 0);
+  deepStrictEqual(await box.installed(), ["looop"]);
+});
+
+Deno.test("given the old looop at work, when the new one is installed over it, then both keep their own text", async () => {
+  await using box = await Sandbox.create();
+  // Shells read a script as they go: written over in place, the old run would end with the new text.
+  const padding = `# ${"-".repeat(60)}\n`.repeat(2_000);
+  const held = (version: string) => program(version, `echo ready\nread -r _\n${padding}echo ${version}\n`);
+  await box.preinstall(held("0.0.9"));
+  const old = new Deno.Command(box.target, { stdin: "piped", stdout: "piped" }).spawn();
+  const output = old.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  strictEqual((await output.read()).value, "ready\n");
+  await box.publish(held("0.1.0"));
+  deepStrictEqual(await box.run(), { code: 0, stdout: goodReply(box), stderr: "" });
+  const input = old.stdin.getWriter();
+  await input.write(new TextEncoder().encode("go\n"));
+  await input.close();
+  strictEqual((await output.read()).value, "0.0.9\n");
+  await output.cancel();
+  strictEqual((await old.status).code, 0);
+  strictEqual(await Deno.readTextFile(box.target), held("0.1.0"));
+});
+
+/** Downloads that must end the script: a fallback would hide that something is wrong with the release. */
+const BAD_DOWNLOADS: Record<
+  string,
+  { tools?: string[]; spoil: (box: Sandbox) => Promise<void>; says: RegExp }
+> = {
+  "a wrong checksum": {
+    spoil: async (box) => {
+      const other = await gzip(program("6.6.6"));
+      box.files.set(`latest/download/${ASSET}`, other);
+    },
+    says:
+      /^install\.sh: Wrong checksum: looop-.*\.gz is [0-9a-f]{64}, SHA256SUMS says [0-9a-f]{64}; nothing was changed/,
+  },
+  "a download cut off by curl's count": {
+    spoil: (box) => cutOff(box),
+    says: /install\.sh: The download of http.*\.gz broke off; nothing was changed/,
+  },
+  "a download cut off by wget's count": {
+    tools: ["wget", "sha256sum", "shasum"],
+    spoil: (box) => cutOff(box),
+    says: /install\.sh: The download of http.*\.gz broke off; nothing was changed/,
+  },
+  "a file that ends early without notice": {
+    spoil: async (box) => {
+      const packed = await gzip(NEW);
+      box.files.set(`latest/download/${ASSET}`, packed.slice(0, packed.length / 2));
+    },
+    says: /^install\.sh: Wrong checksum/,
+  },
+  "a login page in place of the checksums": {
+    spoil: (box) =>
+      Promise.resolve(void box.files.set("latest/download/SHA256SUMS", "<html>Sign in</html>\n")),
+    says: /SHA256SUMS is not a list of checksums/,
+  },
+  "empty checksums": {
+    spoil: (box) => Promise.resolve(void box.files.set("latest/download/SHA256SUMS", "")),
+    says: /SHA256SUMS is not a list of checksums/,
+  },
+  "a verified file that is no gzip": {
+    spoil: async (box) => {
+      const junk = new Uint8Array(4);
+      box.files.set(`latest/download/${ASSET}`, junk);
+      box.files.set("latest/download/SHA256SUMS", await sumLine(junk, ASSET));
+    },
+    says: /install\.sh: Cannot unpack looop-.*\.gz with gzip/,
+  },
+  "a program that does not start here": {
+    spoil: (box) => box.publish("#!/bin/sh\necho 'libm.so.6: version GLIBC_9 not found' >&2\nexit 1\n"),
+    says: /^libm\.so\.6: version GLIBC_9 not found\ninstall\.sh: The release does not run on this machine/,
+  },
+};
+
+/** Redirects, as GitHub does, to a server that says the length of the whole asset, sends half and hangs up. */
+async function cutOff(box: Sandbox): Promise<void> {
+  const packed = await gzip(NEW);
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const serving = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(4096));
+      const head = `HTTP/1.1 200 OK\r\ncontent-length: ${packed.length}\r\n\r\n`;
+      await connection.write(new TextEncoder().encode(head));
+      await connection.write(packed.slice(0, packed.length / 2));
+      connection.close();
+    }
+  })();
+  box.files.set(
+    `latest/download/${ASSET}`,
+    () => Response.redirect(`http://127.0.0.1:${listener.addr.port}/${ASSET}`),
+  );
+  box.atEnd(async () => {
+    listener.close();
+    await serving;
+  });
+}
+
+for (const [name, { tools, spoil, says }] of Object.entries(BAD_DOWNLOADS)) {
+  const missing = tools?.[0] !== undefined && findTool(tools[0]) === undefined;
+  Deno.test({
+    name: `given ${name}, when install.sh runs, then it fails, the old looop stays and no fallback is taken`,
+    ignore: missing,
+    fn: async () => {
+      await using box = await Sandbox.create(tools);
+      await box.preinstall(OLD);
+      await box.addTool("deno", DENO);
+      await box.addCheckout();
+      await box.publish(NEW);
+      await spoil(box);
+      const ended = await box.run();
+      strictEqual(ended.code, 1);
+      match(ended.stderr, says);
+      strictEqual(await Deno.readTextFile(box.target), OLD);
+      deepStrictEqual(await box.installed(), ["looop"]);
+      deepStrictEqual(await box.calls(), []);
+    },
+  });
+}
