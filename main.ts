@@ -15,11 +15,12 @@ import { type Context, type Declaration, parseInput, type Verb } from "./lib/ver
 import { VERSION } from "./lib/version.ts";
 
 /** Every verb and where it is; each is loaded only when it is called. */
-export const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
+const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "up": () => import("./verbs/up.ts").then((m) => m.default),
   "down": () => import("./verbs/down.ts").then((m) => m.default),
   "status": () => import("./verbs/status.ts").then((m) => m.default),
   "demo": () => import("./verbs/demo.ts").then((m) => m.default),
+  "service": () => import("./verbs/service.ts").then((m) => m.default),
   "version": () => import("./verbs/version.ts").then((m) => m.default),
   "help": () => import("./verbs/help.ts").then((m) => m.default),
   "_ state": () => import("./verbs/state.ts").then((m) => m.default),

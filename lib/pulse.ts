@@ -40,6 +40,7 @@ export interface PulseHost {
   version: string;
   /** One executable path that is looop, for sensors. */
   bin: string;
+  /** The binary that would be an upgrade if it were replaced; "" where looop is run by deno. */
   exe: string;
   env: Readonly<Record<string, string>>;
   jsonLog: boolean;
@@ -95,6 +96,7 @@ export class Pulse {
   constructor(host: PulseHost, upkeep: PulseUpkeep) {
     this.#host = host;
     this.#upkeep = upkeep;
+    this.#exeStamp = stampOf(host.exe);
     const { profile } = host;
     this.#watch = new Watch({
       dirs: [profile.dir, profile.goals, profile.sensors, profile.claims, profile.sessions],
@@ -197,10 +199,21 @@ export class Pulse {
     if (!(wanted >= MIN_INTERVAL_S)) {
       warnings.push(`interval ${wanted} s is too short: beating every ${MIN_INTERVAL_S} s`);
     }
+    if (this.#upgraded()) {
+      warnings.push("looop was replaced by another version: `looop up` restarts the pulse with it");
+    }
     for (const warning of warnings) {
       if (!this.#warnings.includes(warning)) this.#say("warn", "config.warning", warning);
     }
     this.#warnings = warnings;
+  }
+
+  readonly #exeStamp: string;
+
+  /** Whether the binary at our path is not the one we were started from. */
+  #upgraded(): boolean {
+    const stamp = stampOf(this.#host.exe);
+    return stamp !== "" && stamp !== this.#exeStamp;
   }
 
   #signOfLife(): void {
@@ -578,6 +591,12 @@ export function sensorLimits(
     timeoutS: header.timeout ?? (fromEnv > 0 ? fromEnv : day),
     maxBytes: maxBytes > 0 ? maxBytes : 64 * 1024 * 1024,
   };
+}
+
+/** Tells one file at a path from another that replaced it. */
+function stampOf(path: string): string {
+  const info = path === "" ? undefined : statOf(path);
+  return info === undefined ? "" : `${info.ino}/${info.size}/${info.mtime?.getTime() ?? 0}`;
 }
 
 function outputStamp(session: Session): number {

@@ -49,10 +49,19 @@ export function pulseDir(profile: Profile): string {
   return `${profile.sessions}/pulse`;
 }
 
-/** Records that the pulse is wanted and makes sure that one runs. */
-export async function startPulse(host: ControlHost, json: boolean): Promise<"started" | "running"> {
+/**
+ * Records that the pulse is wanted and makes sure that one of this version runs: a pulse of another version is
+ * stopped first, workers are not touched.
+ */
+export async function startPulse(
+  host: ControlHost & { version: string },
+  json: boolean,
+): Promise<"started" | "running" | "restarted"> {
   setWanted(host.profile, true, host.now(), json ? "json" : "text");
-  return await ensurePulse(host);
+  const before = readPulse(host.profile);
+  const other = before?.ready === true && before.version !== host.version && await stopPulse(host.profile);
+  const outcome = await ensurePulse(host);
+  return other ? "restarted" : outcome;
 }
 
 /**

@@ -16,10 +16,12 @@ export default defineVerb({
       many: true,
       kind: "verb",
     }],
+    options: [{ name: "json", summary: "the declarations of all verbs, for machines" }],
     example: "looop help _ ask",
   },
   async run(context, input) {
     const all = (await context.declarations()).filter((declare) => declare.audience !== "internal");
+    if (context.json) return { json: all };
     if (input.words.length === 0) {
       return { text: manual(all, { dataDir: context.profile.dir, config: context.profile.config }) };
     }

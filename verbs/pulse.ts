@@ -4,6 +4,7 @@ import { ownIdentity } from "../lib/process.ts";
 import { openProfile } from "../lib/profile.ts";
 import { Pulse } from "../lib/pulse.ts";
 import { PULSE_RUNNING_EXIT } from "../lib/pulse_control.ts";
+import { setWanted } from "../lib/pulse_status.ts";
 import { readConfig } from "../lib/config.ts";
 import { acquireLock, replaceFile } from "../lib/store.ts";
 import { upkeep } from "../lib/upkeep.ts";
@@ -17,9 +18,10 @@ export default defineVerb({
     path: "_ pulse",
     summary: "the pulse itself; `looop up` starts it",
     audience: "internal",
+    options: [{ name: "wanted", summary: "record that the pulse is wanted, as `looop up` does" }],
     example: "looop up",
   },
-  async run(context) {
+  async run(context, input) {
     const { profile } = context;
     openProfile(profile);
     const lock = await acquireLock(profile.lock, LOCK_PATIENCE_MS);
@@ -31,6 +33,9 @@ export default defineVerb({
       });
     }
     readConfig(profile.config);
+    if (input.flag("wanted")) {
+      setWanted(profile, true, context.now(), context.env["LOOOP_LOG_FORMAT"] ?? "text");
+    }
     replaceFile(profile.lockPid, `${Deno.pid}\n`, { durable: false });
     const stop = new AbortController();
     for (const name of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(name, () => stop.abort());
@@ -39,7 +44,7 @@ export default defineVerb({
       identity: await ownIdentity(),
       version: context.version,
       bin: context.bin(),
-      exe: context.self.exe,
+      exe: context.self.standalone ? context.self.exe : "",
       env: context.env,
       jsonLog: context.env["LOOOP_LOG_FORMAT"] === "json",
       log: (line) => context.out(`${line}\n`),

@@ -19,7 +19,11 @@ export default defineVerb({
     for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${warning}`);
     const outcome = await startPulse(context, input.flag("json"));
     const json = input.flag("json") ? " [json]" : "";
-    const first = outcome === "started" ? `looop: pulse started${json}` : "looop: pulse already running";
+    const first = outcome === "running"
+      ? "looop: pulse already running"
+      : outcome === "started"
+      ? `looop: pulse started${json}`
+      : `looop: pulse restarted as ${context.version}${json}`;
     return {
       text: `${first}
 data dir: ${profile.dir}

@@ -1,6 +1,5 @@
 /** `deno task readme`: writes README's reference table from the verbs' declarations. */
-import { VERBS } from "../../main.ts";
-import { type Audience, usageOf } from "../../lib/verb.ts";
+import { type Audience, type Declaration, usageOf } from "../../lib/verb.ts";
 
 const TITLES: readonly (readonly [Audience, string])[] = [
   ["people", "For people"],
@@ -10,7 +9,12 @@ const TITLES: readonly (readonly [Audience, string])[] = [
 
 /** The reference as Markdown. */
 export async function readmeReference(): Promise<string> {
-  const declarations = await Promise.all(Object.values(VERBS).map(async (load) => (await load()).declare));
+  const main = new URL("../../main.ts", import.meta.url).pathname;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", main, "help", "--json"],
+    env: { LOOOP_DATA_DIR: "/nonexistent" },
+  }).output();
+  const declarations: Declaration[] = JSON.parse(new TextDecoder().decode(stdout));
   return TITLES.map(([audience, title]) => {
     const rows = declarations.filter((declare) => declare.audience === audience)
       .map((declare) => `${usageOf(declare)}\n    ${declare.summary}\n`);

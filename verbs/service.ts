@@ -1,0 +1,70 @@
+/** `looop service`: keep the pulse up across logins, by systemd or launchd. */
+import { UserError } from "../lib/errors.ts";
+import { openProfile } from "../lib/profile.ts";
+import { dirName } from "../lib/paths.ts";
+import { pulseDir } from "../lib/pulse_control.ts";
+import { serviceUnit } from "../lib/service.ts";
+import { makeDir, removeFile, replaceFile } from "../lib/store.ts";
+import { defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "service",
+    summary: "keep the pulse up across logins (systemd user unit, or launch agent on macOS)",
+    audience: "people",
+    args: [{ name: "action", summary: "what to do", choices: ["install", "uninstall"] }],
+    options: [{ name: "dry-run", summary: "print the unit and the commands, change nothing" }],
+    example: "looop service install --dry-run",
+    details: "PATH is recorded as it is now: install from a shell in which your sensors' tools are found.",
+  },
+  async run(context, input) {
+    const { profile, env } = context;
+    const home = env["HOME"] ?? "";
+    const os = Deno.build.os === "darwin" ? "darwin" : "linux";
+    const facts = {
+      bin: context.bin(),
+      dataDir: profile.dir,
+      config: profile.config,
+      path: env["PATH"] ?? "",
+      home,
+    };
+    const unit = serviceUnit(os, facts, env["XDG_CONFIG_HOME"] || `${home}/.config`);
+    const install = input.word(0) === "install";
+    const commands = install ? unit.enable : unit.disable;
+    if (input.flag("dry-run")) {
+      const shown = commands.map((words) => `$ ${words.join(" ")}`).join("\n");
+      return { text: install ? `# ${unit.file}\n${unit.text}\n${shown}` : `${shown}\n$ rm ${unit.file}` };
+    }
+    if (!install) {
+      const problem = await runAll(commands);
+      const removed = removeFile(unit.file);
+      if (problem !== undefined && removed) context.note(`looop service: ${problem}`);
+      return { text: removed ? `removed ${unit.file}` : "there was no service" };
+    }
+    openProfile(profile);
+    makeDir(pulseDir(profile));
+    makeDir(dirName(unit.file));
+    replaceFile(unit.file, unit.text, { mode: 0o644 });
+    const problem = await runAll(commands);
+    if (problem !== undefined) {
+      throw new UserError(`Wrote ${unit.file}, but could not enable it: ${problem}`, {
+        next: `run ${commands.map((words) => `\`${words.join(" ")}\``).join(" and ")} in a login session`,
+        kind: "service",
+      });
+    }
+    return { text: `installed ${unit.file}; the pulse starts at every login` };
+  },
+});
+
+/** Runs commands in order; the first problem as one line, or undefined. */
+async function runAll(commands: readonly string[][]): Promise<string | undefined> {
+  for (const [program = "", ...args] of commands) {
+    try {
+      const { success, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
+      if (!success) return new TextDecoder().decode(stderr).trim().split("\n")[0] ?? `${program} failed`;
+    } catch (error) {
+      return `${program}: ${(error as Error).message}`;
+    }
+  }
+  return undefined;
+}
