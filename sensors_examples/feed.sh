@@ -134,7 +134,7 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
     | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
@@ -150,8 +150,8 @@ case $charset in
     mv "$work/utf8" "$work/body"
     ;;
 esac
-# No XML parser: comments go, then entries are what stands between their tags. The end tag of the whole must be there, so
-# that an answer cut off on its way is not taken for a short feed.
+# No XML parser: CDATA becomes ordinary text, comments go, and entries are what stands between their tags. The end tag of
+# the whole must be there, so that an answer cut off on its way is not taken for a short feed.
 jq -Rsc --argjson most "$FEED_ENTRIES" '
   def entity: {lt: "<", gt: ">", quot: "\"", apos: "\u0027", amp: "&", nbsp: " "};
   def hex: ascii_downcase | explode | reduce .[] as $c (0; . * 16 + (if $c > 96 then $c - 87 else $c - 48 end));
@@ -160,13 +160,14 @@ jq -Rsc --argjson most "$FEED_ENTRIES" '
     | if $n | startswith("#x") or startswith("#X") then ($n[2:] | hex) elif $n | startswith("#") then ($n[1:] | tonumber) else $n end
     | if type == "number" then (if . > 0 and . < 1114112 and (. < 55296 or . > 57343) then [.] | implode else "" end)
       else entity[.] // "&\(.);" end);
-  def plain: if test("<!\\[CDATA\\[") then gsub("<!\\[CDATA\\[(?<t>.*?)\\]\\]>"; .t; "s") else decode end
-    | gsub("<[^>]*>"; " ") | gsub("\\s+"; " ") | sub("^ "; "") | sub(" $"; "");
+  def plain: decode | gsub("<[^>]*>"; " ") | gsub("\\s+"; " ") | sub("^ "; "") | sub(" $"; "");
   def inner($tag): [match("<" + $tag + "(?:\\s[^>]*)?>(.{0,20000}?)</" + $tag + "\\s*>"; "s").captures[0].string | plain];
   def element($name): (inner($name) + inner("[a-z]+:" + $name) | map(select(. != ""))[0]) // "";
   def href: ([match("<(?:atom:)?link\\b[^>]*>"; "g").string | select(test("rel=.(self|edit|replies|enclosure|hub)") | not)
       | match("href=[\"\u0027]([^\"\u0027]*)").captures[0].string][0] // "") | decode;
-  split("<!--") | .[0] + ([.[1:][] | split("-->")[1:] | join("-->")] | add // "")
+  def escape: split("&") | join("&amp;") | split("<") | join("&lt;") | split(">") | join("&gt;");
+  split("<![CDATA[") | .[0] + ([.[1:][] | split("]]>") | (.[0] | escape) + (.[1:] | join("]]>"))] | add // "")
+  | split("<!--") | .[0] + ([.[1:][] | split("-->")[1:] | join("-->")] | add // "")
   | (if test("<rss\\b") and test("</rss\\s*>") then "item" elif test("<(rdf:)?RDF\\b") and test("</(rdf:)?RDF\\s*>") then "item"
      elif test("<feed\\b") and test("</feed\\s*>") then "entry" else error("form") end) as $tag
   | split("<" + $tag) as $parts

@@ -144,7 +144,7 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
     | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
@@ -152,9 +152,10 @@ report() {
 slack() { # METHOD AND ARGUMENTS: Slack answers HTTP 200 to what it refuses.
   local error
   fetch "${SLACK_URL%/}/api/$1" "Authorization: Bearer $SLACK_TOKEN"
-  error=$(json "a Slack answer" 'if .ok == true then "" elif .ok == false then .error | text else error("form") end' | jq -r .)
+  error=$(jq -rs '.[0] | if .ok == true then "" elif .ok == false then .error // "?" else "?" end' "$work/body" 2>/dev/null) || error="?"
   case $error in
     "") ;;
+    "?") fail 65 "unexpected answer from \"$host\": not a Slack answer in the documented form" ;;
     ratelimited) fail 75 "the rate limit of \"$host\" is reached, $(resets)" ;;
     *auth* | *token* | account_inactive | missing_scope | no_permission | not_allowed*)
       fail 77 "\"$host\" refuses the token: $error (it must be a user token with search:read and the history scopes)"
@@ -179,11 +180,11 @@ while :; do
 done
 jq -rs '[.[].list[].channel] | unique[]' "$work/pages" >"$work/channels"
 : >"$work/read"
+sed -n 1,20p "$work/channels" >"$work/asked"
 while read -r channel; do
-  [ "$(wc -l <"$work/read")" -lt 20 ] || break
   slack "conversations.info?channel=$(encode "$channel")"
   json "a conversation" '.channel | {(.id | text): (.last_read // "0")}' >>"$work/read"
-done <"$work/channels"
+done <"$work/asked"
 # A conversation whose read mark could not be asked for counts as unread: better told twice than never.
 jq -s --slurpfile read "$work/read" '($read | add // {}) as $read
   | {list: [.[].list[] | select((.ts | tonumber) > ($read[.channel] // "0" | tonumber)) | {key: "\(.channel) \(.ts)"} + .],
