@@ -161,7 +161,7 @@ jq -Rsc --argjson most "$FEED_ENTRIES" '
     | if type == "number" then (if . > 0 and . < 1114112 and (. < 55296 or . > 57343) then [.] | implode else "" end)
       else entity[.] // "&\(.);" end);
   def plain: decode | gsub("<[^>]*>"; " ") | gsub("\\s+"; " ") | sub("^ "; "") | sub(" $"; "");
-  def inner($tag): [match("<" + $tag + "(?:\\s[^>]*)?>(.{0,20000}?)</" + $tag + "\\s*>"; "s").captures[0].string | plain];
+  def inner($tag): [match("<" + $tag + "(?:\\s[^>]*)?>([\\s\\S]{0,20000}?)</" + $tag + "\\s*>").captures[0].string | plain];
   def element($name): (inner($name) + inner("[a-z]+:" + $name) | map(select(. != ""))[0]) // "";
   def href: ([match("<(?:atom:)?link\\b[^>]*>"; "g").string | select(test("rel=.(self|edit|replies|enclosure|hub)") | not)
       | match("href=[\"\u0027]([^\"\u0027]*)").captures[0].string][0] // "") | decode;

@@ -84,7 +84,7 @@ jq -sc 'if length == 1 and (.[0].items | type) == "array" then .[0].items else e
     | (if $restarting then "restarting" elif $ready | not then "not ready" else empty end) as $state
     | {key: "\(.metadata.namespace)/\(.metadata.name | strings // error("form")) \($state)", namespace: .metadata.namespace, pod: .metadata.name,
        state: $state, phase: .status.phase, reason: ($reason // .status.reason),
-       message: ([$containers[].state.waiting.message | values, (.status.conditions[]? | select(.status == "False") | .message | values)] | .[0]),
+       message: ([($containers[].state.waiting.message | values), (.status.conditions[]? | select(.status == "False") | .message | values)] | .[0]),
        restarts: ([$containers[].restartCount] | add), node: .spec.nodeName, started_at: .status.startTime})
   | {list: ., detail: {pods_looked_at: $all}}' "$work/pods" >"$work/found" 2>/dev/null ||
   fail 65 "kubectl prints no list of pods in a known form"
