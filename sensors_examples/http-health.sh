@@ -4,7 +4,7 @@
 # looop:env=HEALTH_URLS
 # looop:optional=HEALTH_STATUS,HEALTH_TEXT,HEALTH_SECONDS,HEALTH_TOKEN
 # looop:interval=60
-# looop:timeout=120
+# looop:timeout=60
 HEALTH_URLS="${HEALTH_URLS:-}"
 HEALTH_STATUS="${HEALTH_STATUS:-2}"
 HEALTH_TEXT="${HEALTH_TEXT:-}"
@@ -72,16 +72,16 @@ case $HEALTH_TOKEN in *[[:cntrl:]\"\\]*) fail 78 "HEALTH_TOKEN has a quote, back
 # probe URL: one line "state why http seconds". A refused, silent or wrong answer is what this sensor is there to tell,
 # so it is a reading and no failure. Asked twice before it counts as down: one lost packet should wake nobody.
 probe() {
-  local code out http seconds why try
+  local code out http seconds why try body="$work/$count.body"
   for try in 1 2; do
     code=0
-    : >"$work/body"
+    : >"$body"
     out=$(
       {
         printf 'url = "%s"\n' "$1"
         [ -z "$HEALTH_TOKEN" ] || printf 'header = "Authorization: Bearer %s"\n' "$HEALTH_TOKEN"
       } | curl -q -s --globoff --proto =http,https --max-time "$HEALTH_SECONDS" --max-filesize 5000000 -A looop-sensor \
-        -o "$work/body" -w '%{http_code} %{time_total}' -K - 2>/dev/null
+        -o "$body" -w '%{http_code} %{time_total}' -K - 2>/dev/null
     ) || code=$?
     http=${out%% *} seconds=${out##* } why=""
     case $code in
@@ -96,7 +96,7 @@ probe() {
     esac
     if [ -z "$why" ]; then
       case $http in "$HEALTH_STATUS"*) ;; *) why="http_$http" ;; esac
-      [ -n "$why" ] || [ -z "$HEALTH_TEXT" ] || grep -qF -e "$HEALTH_TEXT" "$work/body" || why=text_missing
+      [ -n "$why" ] || [ -z "$HEALTH_TEXT" ] || grep -qF -e "$HEALTH_TEXT" "$body" || why=text_missing
     fi
     [ -n "$why" ] || break
     [ "$try" = 2 ] || sleep 0.2
@@ -105,15 +105,23 @@ probe() {
 }
 
 set -f
+count=0
+pids=""
 for url in $HEALTH_URLS; do
   case $url in http://?* | https://?*) ;; *) fail 78 "an URL in HEALTH_URLS does not begin with http:// or https://" ;; esac
   case $url in *[[:cntrl:]\"\\]*) fail 78 "an URL in HEALTH_URLS has a quote or backslash in it" ;; esac
+  count=$((count + 1))
+  [ "$count" -le 100 ] || fail 78 "HEALTH_URLS holds more than 100 URLs"
   shown=${url%%[?#]*}
   case $shown in *://*@*) shown="${shown%%://*}://${shown#*@}" ;; esac
-  result=$(probe "$url")
-  printf '%s\t%s\n' "$shown" "$result" >>"$work/found"
+  printf '%s\t' "$shown" >"$work/$count.found"
+  probe "$url" >>"$work/$count.found" &
+  pids="$pids $!"
 done
-[ -s "$work/found" ] || fail 78 "HEALTH_URLS holds no URL"
+[ "$count" -gt 0 ] || fail 78 "HEALTH_URLS holds no URL"
+for pid in $pids; do wait "$pid" || exit; done
+set +f
+cat "$work"/*.found >"$work/found"
 jq -Rsc '{list: [split("\n")[] | select(. != "") | split("\t") | .[0] as $url | (.[1] | split(" "))
     | {key: "\($url) \(.[0])\(if .[1] == "-" then "" else " " + .[1] end)", url: $url, state: .[0], why: .[1], http: .[2], seconds: .[3]}]
   | sort_by(.state)}' "$work/found" | report endpoints
