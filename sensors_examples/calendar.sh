@@ -170,8 +170,8 @@ jq -Rsc --rawfile zones "$work/zones" --arg here "$(date +%z)" --arg within "$WI
   def month_length: parts | [.y, .m, 1, 0, 0, 0, 0, 0] | (mktime | day) - ([.[0], .[1] - 1, 1, 0, 0, 0, 0, 0] | mktime | day);
   def on_weekday($names): . as $d | parts as $p | month_length as $length
     | any($names[]; capture("^(?<n>[+-]?[0-9]+)?(?<w>[A-Z]{2})$")
-        | (.w | weekday_number) == ($d | weekday) and (.n == null or (.n | tonumber) as $n
-          | if $n > 0 then (($p.d - 1) / 7 | floor) + 1 == $n else (($length - $p.d) / 7 | floor) + 1 == -$n end));
+        | (.w | weekday_number) == ($d | weekday) and (.n == null or ((.n | tonumber) as $n
+          | if $n > 0 then (($p.d - 1) / 7 | floor) + 1 == $n else (($length - $p.d) / 7 | floor) + 1 == -$n end)));
   def on_month_day($days): parts as $p | month_length as $length
     | any($days[]; tonumber | . == $p.d or (. < 0 and $length + 1 + . == $p.d));
   def in_month($rule; $p; $first): if $rule.BYMONTH then ($rule.BYMONTH | index($p.m | tostring)) != null else $p.m == $first.m end;

@@ -158,20 +158,19 @@ test("given an alert beyond those the signal names, when its state changes, then
         count: 400,
         title: plainTitle,
       });
-      return change
-        ? new Response(
-          answer.body?.pipeThrough(new TextDecoderStream()).pipeThrough(rename).pipeThrough(
-            new TextEncoderStream(),
-          ),
-          answer,
-        )
-        : answer;
+      return new Response(
+        answer.body!.pipeThrough(new TextDecoderStream()).pipeThrough(rename(change)).pipeThrough(
+          new TextEncoderStream(),
+        ),
+      );
     });
     return checkReading(outcome).signal;
   };
-  const rename = new TransformStream<string, string>({
-    transform: (text, to) => to.enqueue(text.replaceAll('"id":"PT4K399"', '"id":"PT4K399-other"')),
-  });
+  const rename = (change: boolean) =>
+    new TransformStream<string, string>({
+      transform: (text, to) =>
+        to.enqueue(change ? text.replaceAll('"id":"PT4K399"', '"id":"PT4K399X"') : text),
+    });
   const before = await signal(false);
   const after = await signal(true);
   ok(!JSON.stringify(before.incidents).includes("PT4K399 "), "the changed one is named: raise the count");
