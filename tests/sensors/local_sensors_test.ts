@@ -1,0 +1,13 @@
+/** Every example that watches this machine, in all circumstances it may meet. */
+import { LOCAL_SENSORS } from "./local_scenarios.ts";
+import { missing, runAll } from "./run_all.ts";
+
+for (const { sensor, programs, scenarios } of LOCAL_SENSORS) {
+  const absent = missing("bash", "jq", "curl", ...programs);
+  Deno.test({
+    name: `given a machine in any state, when ${sensor} runs, then it reads truly or fails clearly` +
+      (absent.length > 0 ? ` (skipped: no ${absent.join(", ")} here)` : ""),
+    ignore: absent.length > 0,
+    fn: () => runAll(scenarios),
+  });
+}
