@@ -11,6 +11,8 @@ export interface SensorRun {
   mark: string;
   timeoutMs: number;
   maxBytes: number;
+  /** Called when the script has ended and before what it left behind is ended. */
+  inspect?: () => Promise<void>;
 }
 
 /** TERM to KILL for a sensor. */
@@ -47,6 +49,7 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   clearTimeout(timer);
   await drained([out, err]);
   abort?.removeEventListener("abort", onAbort);
+  await run.inspect?.();
   ending.finish();
   return {
     stdout: out.bytes(),

@@ -7,6 +7,7 @@ import { releaseLeasesOf } from "./lease.ts";
 import { withdrawAsks } from "./mailbox.ts";
 import { nearest } from "./nearest.ts";
 import type { Profile } from "./paths.ts";
+import { findProgram } from "./programs.ts";
 import {
   delay,
   type Identity,
@@ -148,25 +149,6 @@ function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, str
     })`,
     kind: "runner_missing",
   });
-}
-
-/** The path of a program, as a shell would find it, or undefined. */
-export function findProgram(program: string, path: string): string | undefined {
-  const candidates = program.includes("/")
-    ? [program]
-    : path.split(":").map((dir) => `${dir || "."}/${program}`);
-  return candidates.find((candidate) => {
-    const info = quietStat(candidate);
-    return info?.isFile === true && ((info.mode ?? 0) & 0o111) !== 0;
-  });
-}
-
-function quietStat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Makes the session's folder under the fleet's lock, so that of many starts of one id one wins. */

@@ -1,14 +1,21 @@
 /** `looop _ sensor …`: what is observed. */
-import { UsageError, UserError } from "../lib/errors.ts";
-import { checkId } from "../lib/ids.ts";
+import { EXIT, UsageError, UserError } from "../lib/errors.ts";
+import { checkId, isId } from "../lib/ids.ts";
+import { nearest } from "../lib/nearest.ts";
+import { absolute } from "../lib/paths.ts";
+import { findProgram } from "../lib/programs.ts";
+import { type Example, examplesOf, missingOf, parseSettings, withSettings } from "../lib/sensor_catalog.ts";
+import { type Finding, judgeRuns, secretsOf, type TrialRun } from "../lib/sensor_check.ts";
+import { sanitizeLine } from "../lib/style.ts";
 import { recordMove } from "../lib/move.ts";
 import { undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { childEnv } from "../lib/child_env.ts";
 import { sensorLimits } from "../lib/pulse.ts";
 import { isErrorReading, parseHeader, readingOf } from "../lib/reading.ts";
+import { readMarked } from "../lib/process.ts";
 import { runSensor, sweepSensors } from "../lib/sensor.ts";
-import { exists, makeDir, moveKeepingBoth, readText } from "../lib/store.ts";
+import { exists, makeDir, moveKeepingBoth, readText, removeTree, replaceFile } from "../lib/store.ts";
 import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
 
 export const write = defineVerb({
@@ -138,3 +145,209 @@ export const remove = defineVerb({
     return Promise.resolve({ text: `remove-sensor ${name}` });
   },
 });
+
+export const examples = defineVerb({
+  declare: {
+    path: "_ sensor examples",
+    summary: "the ready-made sensors and what they need; with a name, that script",
+    audience: "root",
+    args: [{ name: "name", summary: "one of them", optional: true, kind: "example" }],
+    options: [{ name: "json", summary: "as JSON" }],
+    example: "looop _ sensor examples github-prs",
+  },
+  async run(context, input) {
+    const all = await loadExamples();
+    const name = input.words[0];
+    if (name !== undefined) return { text: findExample(all, name).script };
+    const rows = all.map(({ name, header }) => {
+      const missing = missingOf(header, (program) => hasProgram(context, program), context.env);
+      return {
+        name,
+        summary: header.summary ?? "",
+        needs: header.needs,
+        env: header.env,
+        optional: header.optional,
+        missing,
+      };
+    });
+    const lines = rows.map((row) => {
+      const lacks = [...row.missing.programs, ...row.missing.variables.map((variable) => `$${variable}`)];
+      return `${lacks.length === 0 ? "ok  " : "    "} ${row.name.padEnd(22)} ${row.summary}${
+        lacks.length === 0 ? "" : ` (missing: ${lacks.join(", ")})`
+      }`;
+    });
+    return { text: lines.join("\n"), json: rows };
+  },
+});
+
+async function loadExamples(): Promise<Example[]> {
+  const { SENSOR_EXAMPLES } = await import("../lib/sensor_examples.ts");
+  return examplesOf(SENSOR_EXAMPLES);
+}
+
+function findExample(all: readonly Example[], name: string): Example {
+  const found = all.find((example) => example.name === name);
+  if (found !== undefined) return found;
+  const match = nearest(name, all.map((example) => example.name));
+  throw new UsageError(`There is no example "${name}"`, {
+    next: match === undefined ? "`looop _ sensor examples` lists them" : `did you mean "${match}"?`,
+  });
+}
+
+function hasProgram(context: Context, program: string): boolean {
+  return findProgram(program, context.env["PATH"] ?? "") !== undefined;
+}
+
+export const add = defineVerb({
+  declare: {
+    path: "_ sensor add",
+    summary: "install a ready-made sensor with your settings, and show its first reading",
+    audience: "root",
+    args: [{ name: "example", summary: "as listed by `_ sensor examples`", kind: "example" }],
+    options: [
+      { name: "as", value: "NAME", summary: "its name here; the example's unless given" },
+      {
+        name: "set",
+        value: "K=V",
+        summary: "a setting; secrets are better left in the environment of `looop up`",
+        many: true,
+      },
+    ],
+    mutating: true,
+    example: "looop _ sensor add git-repo --as site --set REPO=/home/me/site",
+  },
+  async run(context, input) {
+    const example = findExample(await loadExamples(), input.word(0));
+    const name = checkId("sensor", input.text("as") ?? example.name);
+    const settings = parseSettings(input.many("set"), example.header);
+    const lacks = missingOf(example.header, (program) => hasProgram(context, program), {
+      ...context.env,
+      ...settings,
+    });
+    if (lacks.programs.length > 0) {
+      throw new UserError(`"${example.name}" needs ${lacks.programs.join(", ")}, not found on PATH`, {
+        next: `install ${lacks.programs.join(", ")}, then try again`,
+        kind: "missing",
+      });
+    }
+    if (lacks.variables.length > 0) {
+      throw new UserError(
+        `"${example.name}" needs ${lacks.variables.map((variable) => `$${variable}`).join(", ")}`,
+        {
+          next: "export it before `looop up`, or give --set NAME=VALUE",
+          kind: "missing",
+        },
+      );
+    }
+    openProfile(context.profile);
+    const { sensors, undo } = context.profile;
+    const path = `${sensors}/${name}.sh`;
+    if (exists(path)) {
+      throw new UserError(`There is a sensor "${name}" already`, {
+        next: `choose another name with --as, or remove it with \`looop _ sensor remove ${name}\``,
+        kind: "exists",
+      });
+    }
+    makeDir(sensors);
+    const script = withSettings(example.script, settings);
+    writePolicy(path, { dir: undo, path: undoPath(context.profile, "sensor", name) }, script, 0o700);
+    recordMove(context, `add-sensor ${name} (${example.name})`);
+    const { reading, ms } = await runOnce(context, path, script);
+    return {
+      text: `add-sensor ${name}\n${JSON.stringify(reading, null, 2)}\n${
+        isErrorReading(reading) ? "failed" : "ok"
+      } in ${ms} ms`,
+    };
+  },
+});
+
+export const check = defineVerb({
+  declare: {
+    path: "_ sensor check",
+    summary: "try a sensor twice and say whether it keeps the rules",
+    audience: "root",
+    args: [{ name: "sensor", summary: "a sensor's name, an example's name, or a file", kind: "sensor" }],
+    options: [{ name: "json", summary: "as JSON" }],
+    example: "looop _ sensor check ./inbox.sh",
+    details:
+      "An installed sensor runs as the pulse would run it, a file or an example in a scratch folder. Exit 1 when\n" +
+      "a rule is broken. A sensor that says it cannot tell here (no network, no token) is a warning.",
+  },
+  async run(context, input) {
+    const findings = await checkSensor(context, input.word(0));
+    const bad = findings.some((finding) => finding.level === "BAD");
+    return {
+      text: findings.map(({ level, text }) => `${level.padEnd(4)} ${sanitizeLine(text)}`).join("\n"),
+      json: { ok: !bad, findings },
+      code: bad ? EXIT.failed : EXIT.ok,
+    };
+  },
+});
+
+const CHECK_RUNS = 2;
+
+async function checkSensor(context: Context, what: string): Promise<Finding[]> {
+  const { profile } = context;
+  const installed = `${profile.sensors}/${what}.sh`;
+  const scratch = await Deno.makeTempDir({ prefix: "looop-check-" });
+  try {
+    const path = exists(installed) && isId(what) ? installed : `${scratch}/sensor.sh`;
+    const script = readText(path) ?? await scriptOf(what);
+    const home = path === installed ? profile.dir : `${scratch}/data`;
+    makeDir(`${scratch}/data`);
+    makeDir(`${scratch}/tmp`);
+    if (path !== installed) replaceFile(path, script, { mode: 0o700, durable: false });
+    await checkSyntax(script);
+    const header = parseHeader(script);
+    const limits = sensorLimits(header, context.env);
+    const env = childEnv(context.env, { bin: context.bin(), dataDir: home, config: profile.config }, {
+      TMPDIR: `${scratch}/tmp`,
+    });
+    const runs: TrialRun[] = [];
+    for (let n = 0; n < CHECK_RUNS; n++) runs.push(await trial(path, home, env, limits));
+    const left = [...Deno.readDirSync(`${scratch}/tmp`)].map((entry) => entry.name);
+    const missing = missingOf(header, (program) => hasProgram(context, program), context.env);
+    return judgeRuns(runs, header, limits, missing, secretsOf(context.env), left);
+  } finally {
+    removeTree(scratch);
+  }
+}
+
+async function scriptOf(what: string): Promise<string> {
+  const file = what.includes("/") || what.endsWith(".sh") ? readText(absolute(what, Deno.cwd())) : undefined;
+  if (file !== undefined) return file;
+  if (what.includes("/")) {
+    throw new UserError(`There is no file "${what}"`, { next: "check the path", kind: "not_found" });
+  }
+  return findExample(await loadExamples(), what.replace(/\.sh$/, "")).script;
+}
+
+async function trial(
+  path: string,
+  cwd: string,
+  env: Record<string, string>,
+  limits: { timeoutS: number; maxBytes: number },
+): Promise<TrialRun> {
+  const mark = `check.${Deno.pid}.${performance.now()}`;
+  let left = 0;
+  const outcome = await runSensor({
+    path,
+    cwd,
+    env,
+    mark,
+    timeoutMs: limits.timeoutS * 1000,
+    maxBytes: limits.maxBytes,
+    inspect: async () => {
+      left = (await readMarked([`LOOOP_SENSOR_RUN=${mark}`])).size;
+    },
+  });
+  await sweepSensors([mark]);
+  return {
+    reading: readingOf(outcome, limits.maxBytes, limits.timeoutS),
+    bytes: outcome.stdout.length,
+    stdout: new TextDecoder().decode(outcome.stdout),
+    exitCode: outcome.exitCode,
+    ms: outcome.ms,
+    left,
+  };
+}
