@@ -19,3 +19,18 @@ export function canonical(value: unknown): string {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
+
+/** Whether a value is a plain JSON object whose values all pass. */
+export function isRecordOf(value: unknown, fits: (part: unknown) => boolean): boolean {
+  return isRecord(value) && Object.values(value).every(fits);
+}
+
+/** Whether a value is a list whose items all pass. */
+export function isListOf(value: unknown, fits: (part: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(fits);
+}
+
+/** Whether a value is text. */
+export function isText(value: unknown): value is string {
+  return typeof value === "string";
+}

@@ -1,6 +1,7 @@
 /** `config.json`: JSON with comments to checked settings with defaults. Pure but for {@link readConfig}. */
 import { findNodeAtLocation, parse, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
 import * as v from "valibot";
+import { isRecord } from "./canonical.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { readText } from "./store.ts";
@@ -46,15 +47,19 @@ const count = v.pipe(
 const text = v.string("expected text");
 const price = v.optional(v.pipe(v.number("expected dollars"), v.minValue(0, "expected dollars >= 0")));
 
-const RUNNER = v.object({
-  interactive: v.optional(text),
-  preset: v.optional(text),
-  headless: v.optional(text),
-}, 'expected an object with "interactive"');
+/** A plain object; valibot's own object and record let lists pass. */
+function plain(message: string) {
+  return v.custom<Record<string, unknown>>(isRecord, message);
+}
+
+const RUNNER = v.pipe(
+  plain('expected an object with "interactive"'),
+  v.object({ interactive: v.optional(text), preset: v.optional(text), headless: v.optional(text) }),
+);
 
 const SCHEMA = v.object({
   default: v.optional(text, "pi"),
-  runners: v.optional(v.record(v.string(), RUNNER, "expected an object of runners"), {}),
+  runners: v.optional(v.pipe(plain("expected an object of runners"), v.record(v.string(), RUNNER)), {}),
   interval: v.optional(seconds, 60),
   session_ttl: v.optional(seconds, 259_200),
   sensor_concurrency: v.optional(count, 8),
@@ -63,21 +68,23 @@ const SCHEMA = v.object({
   ready_timeout: v.optional(seconds, 120),
   notification: v.optional(text),
   gate: v.optional(
-    v.object({
-      deny: v.optional(v.array(text), []),
-      allow: v.optional(v.array(text), []),
-    }, 'expected an object with "deny" and "allow"'),
+    v.pipe(
+      plain('expected an object with "deny" and "allow"'),
+      v.object({ deny: v.optional(v.array(text), []), allow: v.optional(v.array(text), []) }),
+    ),
     { deny: [], allow: [] },
   ),
   prices: v.optional(
-    v.record(
-      v.string(),
-      v.object({ input: price, output: price, cached: price }, "expected an object"),
-      "expected an object",
+    v.pipe(
+      plain("expected an object"),
+      v.record(
+        v.string(),
+        v.pipe(plain("expected an object"), v.object({ input: price, output: price, cached: price })),
+      ),
     ),
     {},
   ),
-}, "expected an object");
+});
 
 /** The keys that config.json may have, for the manual and for nearest matches. */
 export const CONFIG_KEYS: readonly string[] = Object.keys(SCHEMA.entries);
@@ -107,7 +114,7 @@ export function parseConfig(source: string, name = "config.json"): ConfigResult 
     const message = source.trim() === "" ? "the file is empty" : spaced(printParseErrorCode(first.error));
     throw configError(name, source, first.offset, message);
   }
-  const result = v.safeParse(SCHEMA, value);
+  const result = v.safeParse(v.pipe(plain("expected an object"), SCHEMA), value);
   if (!result.success) {
     const issue = result.issues[0];
     const path = (issue.path ?? []).map((part) => part.key as string | number);

@@ -4,7 +4,7 @@
  * The comparison is by level: what changed between two calls is found by the second, whatever happened to
  * events, processes and machines meanwhile.
  */
-import { canonical, isRecord } from "./canonical.ts";
+import { canonical, isListOf, isRecord, isRecordOf, isText } from "./canonical.ts";
 import type { Ask } from "./mailbox.ts";
 import { signalOf } from "./reading.ts";
 import type { WorkerView } from "./session.ts";
@@ -28,13 +28,24 @@ export interface Cursor {
   pulse: boolean;
 }
 
+const CURSOR_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
+  token: isText,
+  world_hash: isText,
+  playbook: isText,
+  goals: (part) => isRecordOf(part, isText),
+  signals: (part) => isRecordOf(part, (signal) => isRecord(signal) && isText(signal["wake"])),
+  workers: (part) => isRecordOf(part, (worker) => isRecord(worker) && isText(worker["state"])),
+  asks: (part) => isRecordOf(part, Number.isFinite),
+  alerts: (part) => isListOf(part, isText),
+  pulse: (part) => typeof part === "boolean",
+};
+
 /** Checks that a parsed cursor file is one. */
 export function checkCursor(value: unknown): Cursor | string {
   if (!isRecord(value) || value["v"] !== 1) return "not a cursor";
-  for (const key of ["goals", "signals", "workers", "asks"]) {
-    if (!isRecord(value[key])) return `"${key}" is missing`;
+  for (const [key, fits] of Object.entries(CURSOR_PARTS)) {
+    if (!fits(value[key])) return `"${key}" is missing or not what looop writes`;
   }
-  if (typeof value["token"] !== "string" || !Array.isArray(value["alerts"])) return "not a cursor";
   return value as unknown as Cursor;
 }
 

@@ -579,7 +579,10 @@ function quietText(path: string): string {
   }
 }
 
-/** Time and size limits of a sensor: header, then environment, then default; 0 in the environment is none. */
+/**
+ * Time and size limits of a sensor: header, then environment, then default; 0 in the environment is
+ * none. A day is the most: timers hold 24.8 days, and one that is set for longer fires at once.
+ */
 export function sensorLimits(
   header: SensorHeader,
   env: Readonly<Record<string, string>>,
@@ -588,7 +591,7 @@ export function sensorLimits(
   const fromEnv = numberFrom(env["LOOOP_SENSOR_TIMEOUT"]) ?? DEFAULT_TIMEOUT_S;
   const maxBytes = numberFrom(env["LOOOP_SENSOR_MAX_BYTES"]) ?? DEFAULT_MAX_BYTES;
   return {
-    timeoutS: header.timeout ?? (fromEnv > 0 ? fromEnv : day),
+    timeoutS: Math.min(day, header.timeout ?? (fromEnv > 0 ? fromEnv : day)),
     maxBytes: maxBytes > 0 ? maxBytes : 64 * 1024 * 1024,
   };
 }

@@ -133,8 +133,9 @@ export function parseHeader(script: string): SensorHeader {
 function applyHeader(header: SensorHeader, key: string, value: string): void {
   const list = value.split(",").map((item) => item.trim()).filter((item) => item !== "");
   const number = Number(value);
-  if (key === "interval" && number > 0) header.interval = number;
-  else if (key === "timeout" && number > 0) header.timeout = number;
+  const isTime = Number.isFinite(number) && number > 0;
+  if (key === "interval" && isTime) header.interval = number;
+  else if (key === "timeout" && isTime) header.timeout = number;
   else if (key === "summary") header.summary = value;
   else if (key === "needs") header.needs = list;
   else if (key === "env") header.env = list;

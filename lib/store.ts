@@ -398,6 +398,8 @@ export class Watch {
     try {
       for await (const event of watcher) {
         if (this.#watcher !== watcher) return;
+        // A folder that tells of itself may be gone; one made anew can have its inode, so that is no proof.
+        if (event.paths.some((path) => this.#options.dirs.includes(path))) this.#inodes = "";
         if (event.paths.every((path) => this.#isQuiet(path))) continue;
         this.#pending = true;
         this.#wake?.();
@@ -410,9 +412,7 @@ export class Watch {
 
   #isQuiet(path: string): boolean {
     const name = baseName(path);
-    const stem = name.startsWith(TEMP_PREFIX)
-      ? name.slice(TEMP_PREFIX.length, name.lastIndexOf(".tmp-"))
-      : name;
+    const stem = isTempName(name) ? name.slice(TEMP_PREFIX.length, name.lastIndexOf(".tmp-")) : name;
     return this.#quiet.has(stem);
   }
 

@@ -1,5 +1,5 @@
 /** The published world: every reading and what of it can wake an agent, as one value with one hash. Mostly pure. */
-import { canonical, isRecord } from "./canonical.ts";
+import { canonical, isListOf, isRecord, isRecordOf, isText } from "./canonical.ts";
 import { isErrorReading, type Reading, signalOf } from "./reading.ts";
 import type { Session, WorkerView } from "./session.ts";
 import { sha256 } from "./sha256.ts";
@@ -87,14 +87,41 @@ export function emptyWorld(): World {
   };
 }
 
+/** What each part of a published world must be, so that a file edited by hand can be used or is refused. */
+const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
+  beat: Number.isFinite,
+  published_at: Number.isFinite,
+  world_hash: isText,
+  playbook: isText,
+  goals: (part) => isRecordOf(part, isText),
+  readings: (part) => isRecordOf(part, isWorldReading),
+  flapping: (part) => isListOf(part, isText),
+  alerts: (part) => isListOf(part, (alert) => hasTexts(alert, ["kind", "id", "key"])),
+  bad_files: (part) => isListOf(part, (file) => hasTexts(file, ["path", "reason"])),
+  settings: (part) =>
+    isRecord(part) && Number.isFinite(part["interval_s"]) && Number.isFinite(part["ask_redeliver_s"]),
+  fleet: (part) =>
+    isRecord(part) && Number.isFinite(part["dir_mtime"]) &&
+    isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])),
+};
+
+function isWorldReading(value: unknown): boolean {
+  return hasTexts(value, ["hash", "wake"]) && isRecord(value) && "value" in value &&
+    Number.isFinite(value["sensed_at"]) && Number.isFinite(value["streak"]);
+}
+
+function hasTexts(value: unknown, keys: readonly string[]): boolean {
+  return isRecord(value) && keys.every((key) => isText(value[key]));
+}
+
 /** Checks that a parsed `.world.json` is one. */
 export function checkWorld(value: unknown): World | string {
   if (!isRecord(value)) return "not an object";
   if (value["v"] !== 1) return `version ${JSON.stringify(value["v"])} is not known`;
-  for (const key of ["readings", "goals", "settings", "fleet"]) {
-    if (!isRecord(value[key])) return `"${key}" is missing`;
+  for (const [key, fits] of Object.entries(WORLD_PARTS)) {
+    if (!fits(value[key])) return `"${key}" is missing or not what looop writes`;
   }
-  return { ...emptyWorld(), ...value } as World;
+  return value as unknown as World;
 }
 
 /** A new reading of a sensor, its streak and wake hash carried on from the one before. */

@@ -1,0 +1,72 @@
+import { ok, strictEqual, throws } from "node:assert/strict";
+import fc from "fast-check";
+import { UsageError } from "../../lib/errors.ts";
+import { checkAskId, checkId, isId, parseAskId } from "../../lib/ids.ts";
+import { absolute } from "../../lib/paths.ts";
+import { anyId, RUNS } from "../properties.ts";
+
+Deno.test("given any text, when it passes as an id, then it names exactly one file in its folder", () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), anyId, fc.stringMatching(/^[./~ -]*[a-z]{0,3}$/)), (text) => {
+      if (!isId(text)) {
+        throws(() => checkId("goal", text), UsageError);
+        return;
+      }
+      strictEqual(checkId("goal", text), text);
+      strictEqual(absolute(`goals/${text}.md`, "/data"), `/data/goals/${text}.md`);
+      ok(text.length <= 64 && !/^[.-]/.test(text) && !/[^\x21-\x7e]/.test(text));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+for (
+  const bad of [
+    "",
+    "..",
+    ".hidden",
+    "-rf",
+    "a/b",
+    "../PLAYBOOK",
+    "a\0b",
+    "a\n",
+    "\na",
+    "a b",
+    "é",
+    "$(id)",
+    "x".repeat(65),
+  ]
+) {
+  Deno.test(`given the id ${JSON.stringify(bad).slice(0, 20)}, when it is checked, then it is refused in one line`, () => {
+    for (const kind of ["goal", "sensor", "worker", "claim", "observer", "runner"] as const) {
+      throws(() => checkId(kind, bad), (error: UsageError) => {
+        strictEqual(error.code, 2);
+        ok(!error.message.includes("\n"), error.message);
+        return true;
+      });
+    }
+  });
+}
+
+Deno.test("given the id pulse, when a worker is to have it, then it is refused, and a goal may have it", () => {
+  throws(() => checkId("worker", "pulse"), UsageError);
+  strictEqual(checkId("goal", "pulse"), "pulse");
+});
+
+Deno.test("given any worker and number, when an ask id is made of them, then it is taken apart again", () => {
+  fc.assert(
+    fc.property(anyId, fc.integer({ min: 1, max: 999_999_999 }), (worker, number) => {
+      const id = checkAskId(`${worker}-${number}`);
+      const parsed = parseAskId(id);
+      strictEqual(parsed?.worker, worker);
+      strictEqual(parsed?.number, number);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given ask ids that are none, when they are checked, then they are refused", () => {
+  for (const bad of ["", "w", "w-", "w-0", "w-01", "-1", "w-1\n", "../w-1", "w-1/../2-1", "w-1e3"]) {
+    throws(() => checkAskId(bad), UsageError, bad);
+  }
+});

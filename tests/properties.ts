@@ -1,0 +1,22 @@
+/** How often each property is tried, and the values that several properties are tried with. */
+import fc from "fast-check";
+import { isId } from "../lib/ids.ts";
+
+/** Runs of one property. More find rarer faults; this many keep the suite quick. */
+export const RUNS = 200;
+
+/** A valid id. */
+export const anyId: fc.Arbitrary<string> = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/).filter(
+  isId,
+);
+
+/** Any value that survives JSON, `-0` aside, which JSON prints as `0`. */
+export const anyJson: fc.Arbitrary<unknown> = fc.jsonValue({ maxDepth: 4 })
+  .map((value) => JSON.parse(JSON.stringify(value)));
+
+/** The same value with the keys of every object in another order. */
+export function reordered(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reordered);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).reverse().map(([key, part]) => [key, reordered(part)]));
+}
