@@ -62,9 +62,9 @@ function findVerb(argv: readonly string[]): { path: string; rest: string[] } {
   if (first === undefined) return { path: "help", rest: [] };
   for (const count of [3, 2, 1]) {
     const path = argv.slice(0, count).join(" ");
-    if (argv.length >= count && path in VERBS) return { path, rest: argv.slice(count) };
+    if (argv.length >= count && Object.hasOwn(VERBS, path)) return { path, rest: argv.slice(count) };
   }
-  const alias = ALIASES[first];
+  const alias = Object.hasOwn(ALIASES, first) ? ALIASES[first] : undefined;
   if (alias !== undefined) return { path: alias, rest: argv.slice(1) };
   throw unknownVerb(argv);
 }
@@ -136,6 +136,10 @@ async function main(argv: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     context.journalText = input.text("journal");
+    if (verb.declare.audience !== "people") {
+      const { checkProfile } = await import("./lib/profile.ts");
+      checkProfile(context.profile);
+    }
     mutating = verb.declare.mutating === true;
     const reply = await verb.run(context, input);
     if (reply?.json !== undefined && context.json) context.out(`${JSON.stringify(reply.json, null, 2)}\n`);

@@ -1,4 +1,5 @@
 /** The edge to the terminal: writing, reading stdin, and what a process ends with. Only this module prints. */
+import { UsageError } from "./errors.ts";
 
 const CHUNK = 4096;
 
@@ -29,7 +30,7 @@ export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text:
   }
 }
 
-/** All of stdin as text, at most `maxBytes`. */
+/** All of stdin as text, byte for byte. @throws {UsageError} beyond `maxBytes`: a body is never cut. */
 export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -38,7 +39,11 @@ export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
     const n = await Deno.stdin.read(buffer);
     if (n === null) break;
     size += n;
-    if (size > maxBytes) break;
+    if (size > maxBytes) {
+      throw new UsageError(`Stdin is larger than ${maxBytes / 1024 / 1024} MB`, {
+        next: "put the material in a file and name its path",
+      });
+    }
     parts.push(buffer.slice(0, n));
   }
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -47,7 +52,7 @@ export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
     whole.set(part, at);
     at += part.length;
   }
-  return new TextDecoder().decode(whole);
+  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(whole);
 }
 
 /** Whether output may be coloured: `LOOOP_COLOR`, else a terminal and no `NO_COLOR`. */

@@ -1,9 +1,19 @@
 /** Leases: who owns a task for a while. Decided under one short lock with fresh liveness, so one racer wins. */
 import { isRecord } from "./canonical.ts";
 import { UserError } from "./errors.ts";
+import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { findSession, readFleet } from "./session.ts";
-import { createOnce, listFiles, makeDir, type Parsed, readJson, removeFile, withLock } from "./store.ts";
+import { findSession, readFleet, sessionDir } from "./session.ts";
+import {
+  createOnce,
+  exists,
+  listFiles,
+  makeDir,
+  type Parsed,
+  readJson,
+  removeFile,
+  withLock,
+} from "./store.ts";
 
 /** `claims/<name>.json`; `session` and `name` are 0.16's. */
 export interface Lease {
@@ -96,8 +106,13 @@ async function isStale(profile: Profile, read: Parsed<Lease>, nowMs: number): Pr
   const { session, gen } = read.value;
   const holder = await findSession(profile, session, nowMs);
   // 0.16 and people claim under names without a session: nobody can be alive under such a name.
-  if (holder === undefined) return true;
+  if (holder === undefined) return !isUnreadable(profile, session);
   return !holder.view.alive || (gen !== "" && gen !== holder.gen);
+}
+
+/** Whether a session is there whose record cannot be read: it may well live. */
+function isUnreadable(profile: Profile, session: string): boolean {
+  return isId(session) && exists(sessionDir(profile, session));
 }
 
 /** Gives a lease back. @throws {UserError} when another live session holds it. */
@@ -140,7 +155,7 @@ export async function reapLeases(profile: Profile, nowMs: number): Promise<Lease
   const stale = leases.filter((lease) => {
     const holder = byId.get(lease.session);
     return holder === undefined
-      ? lease.gen !== ""
+      ? lease.gen !== "" && !isUnreadable(profile, lease.session)
       : !holder.view.alive || (lease.gen !== "" && lease.gen !== holder.gen);
   });
   if (stale.length === 0) return [];

@@ -18,11 +18,21 @@ import { createOnce, exists, fault, listEntries, makeDir, readText, statOf } fro
  * @throws {UserError} when the data dir is no folder, somebody else's, writable by others, or of a newer format.
  */
 export function openProfile(profile: Profile): void {
-  checkDir(profile);
-  checkFormat(profile);
+  checkProfile(profile);
+  makeDir(profile.dir);
   if (readText(profile.format) !== undefined && exists(profile.config)) return;
   for (const dir of foldersOf(profile)) makeDir(dir);
   seed(profile);
+}
+
+/**
+ * Refuses a data dir that must not be used; one that does not exist yet is fine and is not made.
+ *
+ * @throws {UserError} as {@link openProfile} does.
+ */
+export function checkProfile(profile: Profile): void {
+  checkDir(profile);
+  checkFormat(profile);
 }
 
 function foldersOf(profile: Profile): string[] {
@@ -44,10 +54,7 @@ function foldersOf(profile: Profile): string[] {
 
 function checkDir(profile: Profile): void {
   const info = statOf(profile.dir);
-  if (info === undefined) {
-    makeDir(profile.dir);
-    return;
-  }
+  if (info === undefined) return;
   if (!info.isDirectory) {
     throw new UserError(`The data dir "${profile.dir}" is not a folder`, {
       next: "move it away or set LOOOP_DATA_DIR",

@@ -80,6 +80,9 @@ export function fillTemplate(template: string, values: Readonly<Record<string, s
       out += template[++at];
       stack.push(context);
       context = "none";
+    } else if (char === "(" && context === "none") {
+      // A subshell: its end must not be taken for the end of the substitution around it.
+      stack.push(context);
     } else if (char === ")" && context === "none" && stack.length > 0) {
       context = stack.pop() ?? "none";
     } else if (char === '"') {
@@ -99,13 +102,24 @@ function quoteFor(context: QuoteContext, value: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The program a template starts: its first word after variable assignments and `exec`/`env`, unquoted. */
+/** Words that a shell itself understands: what stands first after them only a shell can tell. */
+const SHELL_WORDS = new Set(
+  (": [ ! alias builtin case cd command eval export for function if printf read set source test time trap " +
+    "ulimit umask unset until wait while").split(" "),
+);
+
+/**
+ * The program a template starts: its first word after variable assignments and `exec`/`env`, unquoted.
+ *
+ * Undefined when only a shell in the worker's own folder could tell: such a template is started unchecked.
+ */
 export function programOf(template: string): string | undefined {
   const words = template.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? [];
   for (const word of words) {
     const bare = word.replace(/["']/g, "");
     if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(bare) || bare === "exec" || bare === "env") continue;
-    return /[$`(){}]/.test(bare) ? undefined : bare;
+    const onlyShellKnows = /[$`(){};|&<>*?\\]/.test(bare) || /^[-~.]/.test(bare) || SHELL_WORDS.has(bare);
+    return onlyShellKnows ? undefined : bare;
   }
   return undefined;
 }

@@ -87,6 +87,8 @@ export function resolveRunner(config: Config, name: string): ResolvedRunner {
 /** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */
 const START_TIMEOUT_MS = 8_000;
 const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
+/** Linux takes no single argument beyond this (MAX_ARG_STRLEN, execve(2)), its ending NUL included. */
+const MAX_ARGUMENT_BYTES = 128 * 1024;
 
 /**
  * Starts a worker and returns once its agent's process runs in its terminal.
@@ -122,9 +124,11 @@ export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<{
     cwd,
     ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
   };
-  await openSession(profile, meta, now);
   const contract = workerContract({ id: spec.id, bin: host.bin, dataDir: profile.dir, runner: runner.name });
-  replaceFile(promptFile, composePrompt(contract, spec.brief, runner.prompt));
+  const prompt = composePrompt(contract, spec.brief, runner.prompt);
+  requireFit(runner, prompt);
+  await openSession(profile, meta, now);
+  replaceFile(promptFile, prompt);
   launch(host, spec, meta, command, cwd);
   await untilRunning(profile, spec.id);
   return { runner: runner.name };
@@ -149,6 +153,19 @@ function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, str
     })`,
     kind: "runner_missing",
   });
+}
+
+/** @throws {UsageError} when the template hands the prompt over as one argument and it is too long for that. */
+function requireFit(runner: ResolvedRunner, prompt: string): void {
+  if (!/\$\(\s*(cat|<)\s*["']?\{\{prompt_file\}\}/.test(runner.template)) return;
+  const bytes = new TextEncoder().encode(prompt).length;
+  if (bytes < MAX_ARGUMENT_BYTES) return;
+  throw new UsageError(
+    `The prompt has ${bytes} bytes, runner "${runner.name}" takes ${MAX_ARGUMENT_BYTES - 1}`,
+    {
+      next: "put the material in a file and name its path",
+    },
+  );
 }
 
 /** Makes the session's folder under the fleet's lock, so that of many starts of one id one wins. */

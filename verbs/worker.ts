@@ -68,6 +68,12 @@ function parseEnv(input: Input): Record<string, string> {
       if (at < 1 || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(pair.slice(0, at))) {
         throw new UsageError(`--env is "${pair}"`, { next: "give NAME=VALUE" });
       }
+      // A worker with another data dir or session id could not be found again to be ended.
+      if (/^LOOOP_(BIN|DATA_DIR|CONFIG|SESSION_\w+|WORKER_\w+)=/.test(pair)) {
+        throw new UsageError(`--env is "${pair}"`, {
+          next: "looop sets that variable itself; use another name",
+        });
+      }
       return [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );

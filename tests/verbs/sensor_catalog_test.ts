@@ -55,7 +55,16 @@ Deno.test("given an example with settings, when it is added, then it is installe
   const reading = await p.json("_", "sensor", "run", "site", "--json");
   strictEqual(reading.ok, true);
   match(p.read("journal.md"), /add-sensor site \(git-repo\)/);
-  const again = await p.run("_", "sensor", "add", "git-repo", "--as", "site", "--set", `GIT_DIR_PATH=${repo}`);
+  const again = await p.run(
+    "_",
+    "sensor",
+    "add",
+    "git-repo",
+    "--as",
+    "site",
+    "--set",
+    `GIT_DIR_PATH=${repo}`,
+  );
   deepStrictEqual([again.code, again.stderr.split("\n").length], [1, 2]);
 });
 

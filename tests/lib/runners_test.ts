@@ -1,0 +1,122 @@
+import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { fillTemplate, programOf, RUNNER_PRESETS } from "../../lib/runners.ts";
+
+const RUNS = 60;
+
+/** Anything a path may hold, what a shell treats as special above all; a newline at the end is lost by `$(…)`. */
+const ANY_PATH = fc.array(
+  fc.oneof(
+    fc.constantFrom(
+      "'",
+      '"',
+      "$",
+      "`",
+      "\\",
+      " ",
+      "\n",
+      "!",
+      "*",
+      "~",
+      "#",
+      ";",
+      "&",
+      "|",
+      "(",
+      ")",
+      "$(touch x)",
+    ),
+    fc.string({ unit: "grapheme", maxLength: 4 }),
+  ),
+  { maxLength: 12 },
+).map((parts) => `/${parts.join("").replaceAll("\0", "")}.`).filter((path) => path.isWellFormed());
+
+/** What `/bin/sh -c command` prints. */
+function sh(command: string): string {
+  const { stdout, stderr } = new Deno.Command("/bin/sh", {
+    args: ["-c", command],
+    env: { PATH: "/usr/bin:/bin" },
+    clearEnv: true,
+    stdin: "null",
+  }).outputSync();
+  const text = new TextDecoder("utf-8", { ignoreBOM: true });
+  return text.decode(stdout) + text.decode(stderr);
+}
+
+for (
+  const [where, template, around] of [
+    ["bare", "printf %s {{p}}", ""],
+    ["in double quotes", 'printf %s "{{p}}"', ""],
+    ["in single quotes", "printf %s '{{p}}'", ""],
+    ["inside more text", `printf %s "a b"{{p}}'c d'`, "a b|c d"],
+    ["after an assignment", 'FOO="x y" printf %s {{p}}', ""],
+    ["bare in a substitution", "printf %s $(printf %s {{p}} >&2)", ""],
+    ["in a quoted substitution", 'printf %s "$(printf %s {{p}})"', ""],
+    ["in quotes in a quoted substitution", 'printf %s "$(printf %s "{{p}}")"', ""],
+    ["in single quotes in a quoted substitution", `printf %s "$(printf %s '{{p}}')"`, ""],
+    ["after a subshell in a quoted substitution", 'printf %s "$( (true); printf %s {{p}})"', ""],
+    ["after a substitution in quotes", 'printf %s "$(echo ab){{p}}"', "ab|"],
+    ["after an escaped quote", 'printf %s \\"{{p}}', '"|'],
+    ["after an apostrophe in quotes", `printf %s "it's {{p}}"`, "it's |"],
+  ] as const
+) {
+  Deno.test(`given any path, when it is filled in ${where}, then a real shell sees it as it is`, () => {
+    const [before = "", after = ""] = around.split("|");
+    fc.assert(
+      fc.property(
+        ANY_PATH,
+        (path) => strictEqual(sh(fillTemplate(template, { p: path })), before + path + after),
+      ),
+      { numRuns: RUNS, examples: [['/data dir/it\'s "x" $(touch x) `y` \\n.md'], ["/plain/path.md"]] },
+    );
+  });
+}
+
+Deno.test("given a template with several placeholders, when it is filled, then unknown ones and other text stay", () => {
+  strictEqual(
+    fillTemplate('a {{p}} "{{p}}" {{q}} {{ p }} {{', { p: "/x y" }),
+    `a '/x y' "/x y" {{q}} {{ p }} {{`,
+  );
+});
+
+Deno.test("given a template, when its program is asked for, then the word a shell would run is named, or none", () => {
+  const cases: [string, string | undefined][] = [
+    ["pi @{{prompt_file}}", "pi"],
+    ["  pi", "pi"],
+    ["FOO=1 pi x", "pi"],
+    ['FOO="a b" BAR= pi x', "pi"],
+    ["exec pi", "pi"],
+    ["env FOO=1 pi", "pi"],
+    ['"pi" x', "pi"],
+    ["'/opt/my tools/agent' x", "/opt/my tools/agent"],
+    ["/usr/bin/pi", "/usr/bin/pi"],
+    // What only a shell can tell is not looked up: it would be refused although it runs.
+    ["$AGENT x", undefined],
+    ['"$HOME/bin/agent" x', undefined],
+    ["$(which pi) x", undefined],
+    ["`which pi` x", undefined],
+    ["~/bin/agent x", undefined],
+    ["./agent x", undefined],
+    ["/opt/my\\ tools/agent x", undefined],
+    ["cd /src && claude x", undefined],
+    ["umask 077; pi x", undefined],
+    [". ./env.sh && pi", undefined],
+    ["export A=1; pi", undefined],
+    ["if true; then pi; fi", undefined],
+    ["{ pi; }", undefined],
+    ["( pi )", undefined],
+    ["env -i pi", undefined],
+    ["command pi", undefined],
+    ["true; pi", undefined],
+    ["pi; true", undefined],
+    ["", undefined],
+  ];
+  deepStrictEqual(cases.map(([template]) => [template, programOf(template)]), cases);
+});
+
+Deno.test("given the built-in runners, when their templates are read, then program and placeholder agree", () => {
+  for (const [name, preset] of Object.entries(RUNNER_PRESETS)) {
+    strictEqual(programOf(preset.interactive), preset.program, name);
+    strictEqual(preset.interactive.split("{{prompt_file}}").length, 2, name);
+  }
+});

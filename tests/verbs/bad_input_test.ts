@@ -1,0 +1,333 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { type Result, type TestProfile, testProfile } from "../looop.ts";
+
+/** Ids that must be refused wherever one is taken. */
+const BAD_IDS = ["..", "a/b", "../PLAYBOOK", "a".repeat(65), "a\nb"];
+/** More of them, tried on one verb, since all verbs check alike. */
+const MORE_BAD_IDS = [".hidden", "a\\b", "a b", "é", "$(x)", "-", "~", "*"];
+
+/** Verbs that take an id first, with what else a correct call needs. */
+const ID_VERBS: [string[], string[]][] = [
+  [["_", "goal", "write"], ["body"]],
+  [["_", "goal", "archive"], []],
+  [["_", "sensor", "write"], ["echo 1"]],
+  [["_", "sensor", "run"], []],
+  [["_", "sensor", "remove"], []],
+  [["_", "worker", "start"], ["brief", "--runner", "shell"]],
+  [["_", "worker", "kill"], []],
+  [["_", "worker", "log"], []],
+  [["_", "ask"], ["--prompt", "p"]],
+  [["_", "ready"], []],
+  [["_", "kill"], []],
+  [["_", "claim"], ["--session", "w"]],
+  [["_", "unclaim"], ["--session", "w"]],
+];
+
+/** One wrong call: its words, and what its one line must say. */
+interface Case {
+  args: string[];
+  says?: RegExp;
+  env?: Record<string, string>;
+  stdin?: string;
+}
+
+/** Every file and folder below the data dir with its content and mode. */
+function contents(p: TestProfile): Record<string, string> {
+  const found: Record<string, string> = {};
+  const walk = (dir: string) => {
+    for (const entry of Deno.readDirSync(dir)) {
+      const path = `${dir}/${entry.name}`;
+      const mode = ((Deno.lstatSync(path).mode ?? 0) & 0o7777).toString(8);
+      found[path] = entry.isDirectory ? mode : `${mode} ${Deno.readTextFileSync(path)}`;
+      if (entry.isDirectory) walk(path);
+    }
+  };
+  walk(p.base);
+  return found;
+}
+
+/** A profile with a bit of everything in it. */
+async function furnished(): Promise<TestProfile> {
+  const p = await testProfile();
+  await p.ok("_", "goal", "write", "g", "keep me");
+  await p.ok("_", "ask", "w", "--prompt", "pending?", "--options", "yes,no", "--timeout", "0.01").catch(
+    () => {},
+  );
+  await p.ok("_", "claim", "lease", "--session", "w");
+  // Writes the launcher, where there is no single binary: it is derived and no part of what must not change.
+  await p.ok("_", "sensor", "run", "today");
+  return p;
+}
+
+/** Runs all cases, some at a time, and checks that each ends with 2 and one line, and nothing changed at all. */
+async function refuseAll(p: TestProfile, cases: readonly Case[]): Promise<void> {
+  const before = contents(p);
+  const queue = [...cases];
+  const results: { call: string; says: RegExp; result: Result }[] = [];
+  await Promise.all(Array.from({ length: 4 }, async () => {
+    for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
+      const { args, says = /./, env, stdin } = one;
+      const options = { ...(env === undefined ? {} : { env }), ...(stdin === undefined ? {} : { stdin }) };
+      results.push({
+        call: args.map((word) => JSON.stringify(word)).join(" "),
+        says,
+        result: await p.call(args, options),
+      });
+    }
+  }));
+  for (const { call, says, result } of results) {
+    strictEqual(result.code, 2, `${call}: exit ${result.code}, ${result.stderr}`);
+    strictEqual(result.stdout, "", call);
+    match(result.stderr, /^looop[^\n]*: [^\n]+; [^\n]+\n$/, call);
+    ok(says.test(result.stderr), `${call}: ${result.stderr}`);
+  }
+  deepStrictEqual(contents(p), before);
+}
+
+Deno.test("given every verb that takes an id, when the id is bad, then exit 2, one line, and nothing is touched", async () => {
+  await using p = await furnished();
+  const cases: Case[] = ID_VERBS.flatMap(([verb, rest]) =>
+    BAD_IDS.map((id) => ({ args: [...verb, id, ...rest], says: /Bad \w+ id/ }))
+  );
+  for (const id of MORE_BAD_IDS) {
+    cases.push({ args: ["_", "claim", id, "--session", "w"], says: /Bad claim id/ });
+  }
+  await refuseAll(p, cases);
+});
+
+Deno.test("given every verb that takes an id, when it is empty, absent or an option, then exit 2, one line, and nothing is touched", async () => {
+  await using p = await furnished();
+  const cases: Case[] = ID_VERBS.flatMap(([verb, rest]) => [
+    { args: [...verb, "", ...rest] },
+    { args: [...verb, "-x", ...rest], says: /Unknown option -x/ },
+    { args: [...verb, "--", "-x"], says: /Bad \w+ id|Who asks|question is empty|A lease needs/ },
+    ...(verb[1] === "ask" ? [] : [{ args: verb, says: /Missing <(id|name)>.* as in `looop _ / }]),
+  ]);
+  for (const words of ["worker start", "worker kill", "worker log", "kill", "ready", "ask"]) {
+    const prompt = words === "ask" ? ["--prompt", "p"] : words === "worker start" ? ["brief"] : [];
+    cases.push({ args: ["_", ...words.split(" "), "pulse", ...prompt], says: /"pulse" is reserved/ });
+  }
+  await refuseAll(p, cases);
+});
+
+Deno.test("given every verb, when an option is unknown, then exit 2 and the nearest one is named", async () => {
+  await using p = await furnished();
+  const verbs = [
+    "up",
+    "down",
+    "status",
+    "version",
+    "_ state",
+    "_ wait",
+    "_ answer",
+    "_ worker list",
+    "_ playbook write",
+  ]
+    .map((verb) => verb.split(" ")).concat(ID_VERBS.map(([verb]) => verb));
+  await refuseAll(p, [
+    ...verbs.map((verb) => ({
+      args: [...verb, "--hepl"],
+      says: /Unknown option --hepl; did you mean --help\?/,
+    })),
+    { args: ["_", "ask", "w", "--promt", "x"], says: /did you mean --prompt\?/ },
+    { args: ["_", "answer", "w-1", "x", "--replaec"], says: /did you mean --replace\?/ },
+    { args: ["_", "worker", "start", "w", "x", "--comand", "y"], says: /did you mean --command\?/ },
+    { args: ["_", "goal", "write", "h", "x", "--zzzzzzzzzz"], says: /goes after --/ },
+    { args: ["_", "goal", "write", "h", "x", "--toString"], says: /Unknown option --toString/ },
+  ]);
+});
+
+Deno.test("given words that are no verb, when they are called, then exit 2 and the nearest verb is named", async () => {
+  await using p = await furnished();
+  await refuseAll(p, [
+    { args: ["upp"], says: /Unknown verb "upp"; did you mean `looop up`\?/ },
+    { args: ["stauts"], says: /did you mean `looop status`\?/ },
+    { args: ["_", "anwser"], says: /did you mean `looop _ answer`\?/ },
+    { args: ["_", "goal", "wirte"], says: /did you mean `looop _ goal write`\?/ },
+    { args: ["answer"], says: /did you mean `looop _ answer`\?/ },
+    { args: ["_"], says: /"_" needs a verb; one of .*ask/ },
+    { args: ["_", "goal"], says: /"_ goal" needs a verb; one of write, archive/ },
+    { args: ["xyzzyxyzzy"], says: /`looop help` lists them/ },
+    { args: ["toString"], says: /Unknown verb "toString"/ },
+    { args: ["constructor", "x"], says: /Unknown verb/ },
+    { args: ["__proto__"], says: /Unknown verb/ },
+    { args: ["_", "hasOwnProperty"], says: /Unknown verb/ },
+    { args: ["a\nb\u001b[31m"], says: /Unknown verb "a b \[31m"/ },
+    { args: [""], says: /Unknown verb ""/ },
+    { args: ["--unknown"], says: /Unknown verb "--unknown"/ },
+  ]);
+});
+
+Deno.test("given bodies, ids and values of no use, when verbs get them, then exit 2, one line, and nothing is touched", async () => {
+  await using p = await furnished();
+  const empty = ["", " \n\t\n"];
+  await refuseAll(p, [
+    ...empty.flatMap((stdin) =>
+      [
+        ["_", "playbook", "write"],
+        ["_", "playbook", "write", "-"],
+        ["_", "goal", "write", "g"],
+        [
+          "_",
+          "sensor",
+          "write",
+          "s",
+        ],
+        ["_", "worker", "start", "x", "--runner", "shell"],
+        ["_", "answer", "w-1"],
+      ]
+        .map((args) => ({ args, stdin, says: /is empty/ }))
+    ),
+    { args: ["_", "playbook", "write"], says: /is empty/ },
+    { args: ["_", "playbook", "write", " "], says: /is empty/ },
+    { args: ["_", "goal", "write", "g", ""], says: /is empty/ },
+    ...["w", "w-", "w-0", "w-01", "../w-1", "w-1/..", "a/b-1", "", "w-x", "-1", "w-1\n"].map((id) => ({
+      args: ["_", "answer", "--", id, "yes"],
+      says: /Bad ask id/,
+    })),
+    { args: ["_", "answer"], says: /Missing <ask_id>/ },
+    { args: ["_", "answer", "w-1", "yes", "--decline", "no"], says: /Both an answer and --decline/ },
+    { args: ["_", "answer", "w-1", "--decline", ""], says: /--decline needs a value/ },
+    { args: ["_", "ask", "w"], says: /question is empty/ },
+    { args: ["_", "ask", "w", "--prompt"], says: /--prompt needs a value/ },
+    { args: ["_", "ask", "w", "--prompt", " \n"], says: /question is empty/ },
+    { args: ["_", "ask", "--prompt", "p"], says: /Who asks\?/ },
+    { args: ["_", "ask", "--prompt", "p"], env: { LOOOP_SESSION_ID: "../x" }, says: /Bad worker id/ },
+    { args: ["_", "ask", "w", "more", "--prompt", "p"], says: /Unexpected argument "more"/ },
+    ...["0", "-1", "x", "NaN", "Infinity"].flatMap((s) => [
+      { args: ["_", "ask", "w", "--prompt", "p", `--timeout=${s}`], says: /--timeout is/ },
+      { args: ["_", "wait", `--timeout=${s}`], says: /--timeout is/ },
+      {
+        args: ["_", "worker", "start", "x", "b", "--runner", "shell", `--timeout=${s}`],
+        says: /--timeout is/,
+      },
+    ]),
+    { args: ["_", "claim", "free"], says: /A lease needs a holder/ },
+    { args: ["_", "unclaim", "lease"], says: /A lease needs a holder/ },
+    { args: ["_", "claim", "free", "--session", "a/b"], says: /Bad worker id/ },
+    { args: ["_", "claim", "free"], env: { LOOOP_SESSION_ID: "a b" }, says: /Bad worker id/ },
+    { args: ["_", "claim", "free", "--session", "pulse"], says: /reserved/ },
+    { args: ["_", "worker", "start", "x", "b", "--runner", "shel"], says: /did you mean "shell"\?/ },
+    {
+      args: ["_", "worker", "start", "x", "b", "--runner", "shell", "--command", "c"],
+      says: /Both --runner and/,
+    },
+    {
+      args: ["_", "worker", "start", "x", "b", "--runner", "shell", "--cwd", "/no/such"],
+      says: /no such folder/,
+    },
+    ...["NAME", "=x", "1A=x", "A-B=x", "A B=x"].map((pair) => ({
+      args: ["_", "worker", "start", "x", "b", "--runner", "shell", "--env", pair],
+      says: /--env is/,
+    })),
+    ...["LOOOP_DATA_DIR=/tmp", "LOOOP_SESSION_ID=y", "LOOOP_BIN=/bin/true", "LOOOP_WORKER_CMD=x"].map((
+      pair,
+    ) => ({
+      args: ["_", "worker", "start", "x", "b", "--runner", "shell", "--env", pair],
+      says: /--env is "LOOOP_/,
+    })),
+    { args: ["_", "sensor", "write", "s", "if then"], says: /syntax error/ },
+    { args: ["_", "worker", "log", "w", "-n", "x"], says: /--lines is/ },
+    { args: ["_", "goal", "archive", "g", "h"], says: /Unexpected argument "h"/ },
+    { args: ["_", "reap", "a/b", "g"], says: /Bad worker id/ },
+  ]);
+});
+
+Deno.test("given a body larger than looop takes, when it is written, then it is refused and never cut", async () => {
+  await using p = await furnished();
+  const big = `${"x".repeat(1023)}\n`.repeat(17 * 1024);
+  await refuseAll(p, [
+    { args: ["_", "playbook", "write"], stdin: big, says: /larger than 16 MB/ },
+    {
+      args: ["_", "worker", "start", "x", "--runner", "shell"],
+      stdin: big.slice(0, 5 * 1024 * 1024),
+      says: /4 MB/,
+    },
+    {
+      args: ["_", "worker", "start", "x", "--command", 'true "$(cat {{prompt_file}})"'],
+      stdin: big.slice(0, 200 * 1024),
+      says: /The prompt has \d+ bytes/,
+    },
+  ]);
+});
+
+Deno.test("given --json, when a call is wrong, then stderr is one JSON value with kind, message and next", async () => {
+  await using p = await furnished();
+  const before = contents(p);
+  const cases: [string[], number, string][] = [
+    [["_", "state", "--jsno", "--json"], 2, "usage"],
+    [["upp", "--json"], 2, "usage"],
+    [["_", "wait", "--json", "--timeout", "x"], 2, "usage"],
+    [["_", "sensor", "run", "../x", "--json"], 2, "usage"],
+    [["_", "sensor", "run", "ghost", "--json"], 1, "not_found"],
+  ];
+  for (const [args, code, kind] of cases) {
+    const result = await p.call(args);
+    strictEqual(result.code, code, args.join(" "));
+    strictEqual(result.stdout, "");
+    const { error } = JSON.parse(result.stderr);
+    deepStrictEqual(Object.keys(error), ["kind", "message", "next"]);
+    strictEqual(error.kind, kind);
+    ok(error.message.length > 0 && error.next.length > 0);
+  }
+  deepStrictEqual(contents(p), before);
+});
+
+Deno.test("given a call that fails for a reason outside it, when it ends, then exit 1, one line, and a journal line at most", async () => {
+  await using p = await furnished();
+  const { [p.profile.journal]: _, ...before } = contents(p);
+  const cases: [string[], RegExp][] = [
+    [["_", "answer", "ghost-1", "x"], /There is no ask "ghost-1"; pending: w-1/],
+    [["_", "answer", "w-1", "maybe"], /none of the options of "w-1" \(yes, no\); .*--free/],
+    [["_", "goal", "archive", "ghost"], /There is no goal "ghost"/],
+    [["_", "sensor", "remove", "ghost"], /There is no sensor "ghost"/],
+    [["_", "worker", "kill", "ghost"], /There is no worker "ghost"/],
+    [["_", "worker", "log", "ghost"], /There is no worker "ghost"/],
+    [["_", "kill", "ghost"], /There is no worker "ghost"/],
+  ];
+  for (const [args, says] of cases) {
+    const result = await p.call(args);
+    strictEqual(result.code, 1, args.join(" "));
+    strictEqual(result.stdout, "");
+    match(result.stderr, /^looop [^\n]+\n$/);
+    match(result.stderr, says);
+  }
+  const { [p.profile.journal]: journal, ...after } = contents(p);
+  deepStrictEqual(after, before);
+  match(journal ?? "", /failed: answer: There is no ask "ghost-1"/);
+});
+
+Deno.test("given a data dir that is a file, belongs to a newer format or may not be written, when verbs run, then exit 1 and one line names it", async () => {
+  const verbs = [
+    ["_", "goal", "write", "h", "x"],
+    ["_", "playbook", "write", "x"],
+    ["_", "ask", "w", "--prompt", "p"],
+    ["_", "answer", "w-1", "x"],
+    ["_", "claim", "c", "--session", "w"],
+    ["_", "unclaim", "lease", "--session", "w"],
+    ["_", "worker", "start", "x", "b", "--runner", "shell"],
+    ["_", "worker", "kill", "w"],
+    ["_", "kill", "w"],
+    ["_", "goal", "archive", "g"],
+    ["_", "state"],
+    ["_", "ready", "w"],
+  ];
+  const refused = async (p: TestProfile, env: Record<string, string>, says: RegExp) => {
+    const before = contents(p);
+    await Promise.all(verbs.map(async (args) => {
+      const result = await p.call(args, { env });
+      strictEqual(result.code, 1, `${args.join(" ")}: ${result.stdout}${result.stderr}`);
+      strictEqual(result.stdout, "");
+      match(result.stderr, /^looop [^\n]+; [^\n]+\n$/, args.join(" "));
+      match(result.stderr, says, args.join(" "));
+    }));
+    deepStrictEqual(contents(p), before);
+  };
+  await using p = await furnished();
+  Deno.writeTextFileSync(`${p.base}/file`, "precious");
+  await refused(p, { LOOOP_DATA_DIR: `${p.base}/file` }, /file/);
+  await refused(p, { LOOOP_DATA_DIR: `${p.base}/file/below` }, /file/);
+  Deno.writeTextFileSync(p.path(".format"), "99\n");
+  await refused(p, {}, /format "99"/);
+  Deno.writeTextFileSync(p.path(".format"), "1\n");
+});

@@ -1,0 +1,103 @@
+/** What tests of workers share: starting them, reading how they stand, and shells in a profile's environment. */
+import type { WorkerView } from "../lib/session.ts";
+import { type Identity, identityOf, isAliveIn, readProcesses } from "../lib/process.ts";
+import { looopCommand, type Result, type TestProfile } from "./looop.ts";
+
+/** Starts a worker that runs a bash script; further words are options of `_ worker start`. */
+export async function startWorker(
+  p: TestProfile,
+  id: string,
+  script: string,
+  options: { args?: string[]; env?: Record<string, string> } = {},
+): Promise<void> {
+  await p.okCall(["_", "worker", "start", id, "--runner", "shell", ...(options.args ?? [])], {
+    stdin: script,
+    ...(options.env === undefined ? {} : { env: options.env }),
+  });
+}
+
+/** One worker as `_ worker list --json` shows it. */
+export async function workerView(p: TestProfile, id: string): Promise<WorkerView> {
+  const view = (await p.json("_", "worker", "list", "--json")).find((one: WorkerView) => one.id === id);
+  if (view === undefined) throw new Error(`there is no worker ${id}`);
+  return view;
+}
+
+/** Waits until a worker's end is written down, then returns how it shows. */
+export async function endedWorker(p: TestProfile, id: string): Promise<WorkerView> {
+  await p.until(
+    `worker ${id} has ended`,
+    () => /"state":"(exited|killed)"/.test(fileText(p, `sessions/${id}/status.json`)),
+  );
+  return await workerView(p, id);
+}
+
+/** Text of a file below the data dir, "" when there is none. */
+export function fileText(p: TestProfile, name: string): string {
+  try {
+    return p.read(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return "";
+    throw error;
+  }
+}
+
+/** Waits for a file below the data dir to hold whole lines, and returns its text. */
+export async function textOf(p: TestProfile, name: string): Promise<string> {
+  await p.until(`${name} is written`, () => fileText(p, name).endsWith("\n"));
+  return p.read(name);
+}
+
+/** Runs a POSIX shell script in the profile's environment; `"$@"` is the program under test, then `args`. */
+export async function shell(
+  p: TestProfile,
+  script: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+): Promise<Result> {
+  const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", script, "sh", ...looopCommand(), ...args],
+    env: { ...p.env, ...env },
+    clearEnv: true,
+    cwd: p.base,
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder("utf-8", { ignoreBOM: true });
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** The identity that a session's `sup` or `program` file names. */
+export function identityIn(p: TestProfile, name: string): Identity {
+  const [pid, start, boot] = p.read(name).trim().split(" ");
+  return { pid: Number(pid), start: (start ?? "").replaceAll("_", " "), boot: boot ?? "" };
+}
+
+/** Whether the very process of an identity still runs. */
+export async function isAlive(identity: Identity): Promise<boolean> {
+  return isAliveIn(await readProcesses([identity.pid]), identity);
+}
+
+/** A process that is nobody's: no mark of any profile. Ended when disposed of. */
+export async function stranger(): Promise<{ identity: Identity } & AsyncDisposable> {
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", "while :; do sleep 1; done"],
+    clearEnv: true,
+    env: { PATH: "/usr/bin:/bin" },
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  const identity = await identityOf(child.pid);
+  if (identity === undefined) throw new Error("the stranger did not start");
+  return {
+    identity,
+    async [Symbol.asyncDispose]() {
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // Ended already: the test has said so.
+      }
+      await child.status;
+    },
+  };
+}
