@@ -110,8 +110,11 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
       mode: options.mode ?? FILE_MODE,
     });
     try {
+      // Without the lock another's line, half of it in the file, would look torn and be followed by a blank one.
+      file.lockSync(true);
       const mend = endsTorn(file) ? "\n" : "";
       writeAll(file, new TextEncoder().encode(`${mend}${line}\n`));
+      file.unlockSync();
       if (options.durable !== false) file.syncDataSync();
     } finally {
       file.close();
@@ -416,13 +419,18 @@ export class Watch {
     return this.#quiet.has(stem);
   }
 
-  /** The slow look: a folder that was replaced, or could not be watched before, is watched anew. */
+  /**
+   * The slow look: a folder that was replaced, or could not be watched before, is watched anew. The old watch
+   * is closed one look earlier: opened in the same turn, the new one hears nothing (Deno 2.9).
+   */
   #rearm(): void {
     if (this.#closed) return;
     const inodes = this.#inodesOf();
-    if (inodes === this.#inodes && this.#watcher !== undefined) return;
+    if (this.#watcher !== undefined) {
+      if (inodes !== this.#inodes) this.#disarm();
+      return;
+    }
     this.#inodes = inodes;
-    this.#disarm();
     this.#arm();
   }
 
