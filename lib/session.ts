@@ -110,11 +110,20 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
     gen: typeof value["gen"] === "string" ? value["gen"] : "",
     cmd: Array.isArray(value["cmd"]) ? value["cmd"].map(String) : [],
     babysit_pid: Number(value["babysit_pid"] ?? 0),
-    started_at: Number(value["started_at"] ?? 0) || 0,
+    started_at: unixSeconds(value["started_at"]),
     runner: typeof value["runner"] === "string" ? value["runner"] : "",
     cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
     ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
   };
+}
+
+/** Unix seconds of a time that may be written as seconds, milliseconds or ISO text by another program. */
+export function unixSeconds(value: unknown): number {
+  const number = typeof value === "string" && value.includes("-") ? Date.parse(value) : Number(value);
+  if (!Number.isFinite(number) || number <= 0) return 0;
+  const seconds = number > 1e11 ? number / 1000 : number;
+  // Beyond the year 9999 no ISO text can be made of it.
+  return Math.floor(Math.min(seconds, 253_402_300_799));
 }
 
 function parseStatus(text: string | undefined): SessionRecord["status"] {
@@ -125,7 +134,7 @@ function parseStatus(text: string | undefined): SessionRecord["status"] {
   return {
     state: String(state),
     exit_code: typeof exit_code === "number" ? exit_code : null,
-    last_change: Number(last_change) || 0,
+    last_change: unixSeconds(last_change),
     ...(typeof ended_by === "string" ? { ended_by } : {}),
   };
 }

@@ -67,7 +67,7 @@ export interface ResolvedRunner {
 export function resolveRunner(config: Config, name: string): ResolvedRunner {
   const wired = config.runners[name];
   const preset = RUNNER_PRESETS[wired?.preset ?? name];
-  const template = wired?.interactive ?? preset?.interactive;
+  const template = withoutFormatter(wired?.interactive ?? preset?.interactive);
   if (template === undefined) {
     const known = [...new Set([...Object.keys(config.runners), ...Object.keys(RUNNER_PRESETS)])];
     const match = nearest(name, known);
@@ -82,6 +82,11 @@ export function resolveRunner(config: Config, name: string): ResolvedRunner {
     program: programOf(template),
     install: preset?.install,
   };
+}
+
+/** Configs of early looop versions end in a pipe into `looop _ fmt`, which is no verb any more. */
+function withoutFormatter(template: string | undefined): string | undefined {
+  return template?.replace(/\s*\|\s*(\S*looop\S*|"\$LOOOP_BIN"|\$LOOOP_BIN)\s+_\s+fmt\s*$/, "");
 }
 
 /** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */

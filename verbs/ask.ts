@@ -49,7 +49,8 @@ export default defineVerb({
       dirs: [context.profile.answers, context.profile.asks],
       pollMs: pollMs(context.env["LOOOP_ASK_POLL_MS"]),
     });
-    const session = readSession(context.profile, worker);
+    const record = readSession(context.profile, worker);
+    const session = record === undefined || hasEnded(record) ? undefined : record;
     const gen = session?.meta.gen ?? "";
     const question = { worker, prompt, reference: input.text("ref"), options };
     const { id, posted } = await postAsk(context.profile, question, gen, context.now());
