@@ -1,4 +1,5 @@
 /** The manual: what looop is, the root agent's operating contract, and every verb. Pure. */
+import { configTable } from "./config_doc.ts";
 import { EXIT_MEANING } from "./errors.ts";
 import { type Audience, type Declaration, optionsOf, usageOf } from "./verb.ts";
 
@@ -60,8 +61,13 @@ EXIT CODES
 ${EXIT_MEANING.map(([code, meaning]) => `  ${String(code).padStart(3)}  ${meaning}`).join("\n")}
 
 ${FILES}
+CONFIG (config.json: JSON with comments; every key may be left out)
+
+${configTable()}
+
 HERE
 
+  looop     ${paths.exe}
   data dir  ${paths.dataDir}
   config    ${paths.config}
 `;

@@ -2,6 +2,7 @@
 import { UsageError } from "../lib/errors.ts";
 import { helpFor, manual } from "../lib/manual.ts";
 import { nearest } from "../lib/nearest.ts";
+import { type SelfCommand, shellQuote } from "../lib/self.ts";
 import { defineVerb } from "../lib/verb.ts";
 
 export default defineVerb({
@@ -23,7 +24,13 @@ export default defineVerb({
     const all = (await context.declarations()).filter((declare) => declare.audience !== "internal");
     if (context.json) return { json: all };
     if (input.words.length === 0) {
-      return { text: manual(all, { dataDir: context.profile.dir, config: context.profile.config }) };
+      return {
+        text: manual(all, {
+          dataDir: context.profile.dir,
+          config: context.profile.config,
+          exe: commandLine(context.self),
+        }),
+      };
     }
     const path = input.words.join(" ");
     const exact = all.filter((declare) => declare.path === path || declare.path === `_ ${path}`);
@@ -39,3 +46,8 @@ export default defineVerb({
     });
   },
 });
+
+/** looop by its absolute path, for agents whose shell has another PATH. */
+function commandLine(self: SelfCommand): string {
+  return [self.exe, ...self.args].map(shellQuote).join(" ");
+}

@@ -1,0 +1,42 @@
+/** What config.json can say, for the manual; a test holds it to the schema. Pure. */
+
+/** Key, default, meaning. */
+export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
+  ["default", '"pi"', "runner of `_ worker start` without --runner"],
+  [
+    "runners",
+    "built-in",
+    '{"NAME": {"interactive": "shell template with {{prompt_file}}"}}; or {"preset": "claude", …}',
+  ],
+  ["interval", "60", "seconds from beat to beat, at least 1 (LOOOP_INTERVAL overrides)"],
+  ["sensor_concurrency", "8", "how many sensors may run at once"],
+  ["ask_redeliver", "600", "seconds after which an unanswered question is given to `_ wait` again"],
+  [
+    "ready_timeout",
+    "120",
+    "seconds after which a worker that has not called back is reported, with its screen",
+  ],
+  ["silent_after", "900", "seconds after which a running worker that prints nothing is reported"],
+  [
+    "session_ttl",
+    "259200",
+    "seconds that ended sessions are kept; the last 3 runs of an id stay (LOOOP_SESSION_TTL)",
+  ],
+  ["notification", "none", "shell template of `_ notify`; {{message}} and {{id}} are filled in, quoted"],
+  [
+    "gate",
+    "none",
+    '{"deny": ["git stash drop"], "allow": ["npm publish"]}: more and fewer rules for `_ run`',
+  ],
+  ["prices", "none", 'dollars per million tokens: {"codex": {"input": 1.25, "cached": 0.1, "output": 10}}'],
+];
+
+/** The table as indented lines. */
+export function configTable(): string {
+  const width = Math.max(...CONFIG_DOC.map(([key]) => key.length));
+  const defaults = Math.max(...CONFIG_DOC.map(([, value]) => value.length));
+  return CONFIG_DOC.map(([key, value, meaning]) =>
+    `  ${key.padEnd(width)}  ${value.padEnd(defaults)}  ${meaning}`
+  )
+    .join("\n");
+}
