@@ -46,7 +46,7 @@ export function verbTable(declarations: readonly Declaration[]): string {
 /** The whole manual. */
 export function manual(
   declarations: readonly Declaration[],
-  paths: { dataDir: string; config: string },
+  paths: { dataDir: string; config: string; exe: string },
 ): string {
   return `${INTRODUCTION}
 ${OPERATING_CONTRACT}
