@@ -347,5 +347,8 @@ export async function killWorker(
   const wasAlive = session.view.alive;
   if (wasAlive) recordEnd(session, "killed", by);
   if (by === "root") await withdrawAsks(profile, id, now());
-  return await endSession(profile, session, "killed", by, now);
+  const result = await endSession(profile, session, "killed", by, now);
+  // What the worker asked between the first look and its end goes with it too.
+  if (by === "root") await withdrawAsks(profile, id, now());
+  return result;
 }

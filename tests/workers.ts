@@ -101,3 +101,9 @@ export async function stranger(): Promise<{ identity: Identity } & AsyncDisposab
     },
   };
 }
+
+/** The program under test with further words, as one executable and its arguments. */
+export function looopIn(words: string[]): { exe: string; args: string[] } {
+  const [exe = "", ...first] = looopCommand();
+  return { exe, args: [...first, ...words] };
+}

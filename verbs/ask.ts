@@ -74,7 +74,10 @@ export default defineVerb({
         context.note(`looop _ ask: ${id} is not answered yet; ask the same again to go on waiting`);
         return { code: EXIT.timeout };
       }
-      if (session !== undefined) requireWorker(context, worker, gen, id);
+      if (session !== undefined && isKilled(context, worker, gen, id)) {
+        context.note(WITHDRAWN);
+        return { code: EXIT.withdrawn };
+      }
       // An orphan has nobody to answer to: whoever ran it was killed, and will ask again if it comes back.
       if (Deno.ppid !== parent) return { code: EXIT.failed };
       await watch.next(deadline - performance.now());
@@ -82,12 +85,19 @@ export default defineVerb({
   },
 });
 
-/** @throws {UserError} when the worker's session has ended: the question stays, but nobody waits any more. */
-function requireWorker(context: Context, worker: string, gen: string, id: string): void {
+const WITHDRAWN = "looop _ ask: the question was withdrawn";
+
+/**
+ * Whether the root agent has ended the worker: that withdraws its questions, also when this is seen before
+ * the withdrawal itself is on disk.
+ *
+ * @throws {UserError} when the worker has ended otherwise: the question stays, but nobody waits any more.
+ */
+function isKilled(context: Context, worker: string, gen: string, id: string): boolean {
   const session = readSession(context.profile, worker);
-  if (session !== undefined && session.meta.gen === gen && !hasEnded(session) && session.end === undefined) {
-    return;
-  }
+  const same = session !== undefined && session.meta.gen === gen;
+  if (same && !hasEnded(session) && session.end === undefined) return false;
+  if (same && (session.end?.by ?? session.status?.ended_by) === "root") return true;
   throw new UserError(`Worker "${worker}" has ended while "${id}" was open`, {
     next: "the question stays in the mailbox",
     kind: "worker_ended",
@@ -105,7 +115,7 @@ async function deliver(context: Context, id: string): Promise<number | undefined
 
 /** Byte for byte, plus the newline that `$(…)` takes away again. */
 function print(context: Context, answer: Answer): void {
-  if (answer.outcome === "withdrawn") context.note("looop _ ask: the question was withdrawn");
+  if (answer.outcome === "withdrawn") context.note(WITHDRAWN);
   else context.out(answer.answer.endsWith("\n") ? answer.answer : `${answer.answer}\n`);
 }
 

@@ -1,0 +1,278 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { type Running, type TestProfile, testProfile } from "../looop.ts";
+import { endedWorker, fileText, looopIn, shell, startWorker } from "../workers.ts";
+
+const QUICK = { LOOOP_ASK_POLL_MS: "50" };
+const MONTH = new Date().toISOString().slice(0, 7);
+
+/** Asks in the background and goes on once the question is in the mailbox. */
+async function asking(p: TestProfile, worker: string, prompt: string, ...more: string[]): Promise<Running> {
+  const running = p.start(["_", "ask", worker, "--prompt", prompt, ...more], { env: QUICK });
+  await running.said(`${worker}-`);
+  return running;
+}
+
+async function pending(p: TestProfile): Promise<string[]> {
+  return (await p.json("_", "state", "--json")).asks.map((ask: { id: string }) => ask.id);
+}
+
+Deno.test("given answers of every kind, when a shell captures them with $(…), then it has them byte for byte", async () => {
+  await using p = await testProfile();
+  const answers = [
+    "yes",
+    `it's "quoted" \`date\` $HOME $(date) \\n \\\\ %s %d 100%`,
+    "two\n\n  lines\twith\r\nblanks  ",
+    "👩‍🚀 ünïcödé 漢字 \u202e",
+    "-n",
+    "--help",
+    "--",
+    " leading and trailing ",
+    "\ufeffmark first",
+    `${"0123456789abcde\n".repeat(4096)}end`,
+  ];
+  await Promise.all(answers.map(async (answer, n) => {
+    const script = 'answer=$("$@") || exit; printf %s "$answer"';
+    const captured = shell(p, script, ["_", "ask", `w${n}`, "--prompt", "which?"], QUICK);
+    await p.until("it is asked", () => fileText(p, `asks/w${n}-1.json`) !== "");
+    if (n % 2 === 0) await p.ok("_", "answer", `w${n}-1`, "--", answer);
+    else await p.okCall(["_", "answer", `w${n}-1`], { stdin: `${answer}\n` });
+    const { code, stdout } = await captured;
+    strictEqual(stdout, answer);
+    strictEqual(code, 0);
+  }));
+});
+
+Deno.test("given an answer, when ask prints it, then stdout holds it and one newline, and all else is on stderr", async () => {
+  await using p = await testProfile();
+  using one = await asking(p, "w", "?");
+  await p.ok("_", "answer", "w-1", "a b");
+  const { code, stdout, stderr } = await one.result;
+  deepStrictEqual([code, stdout], [0, "a b\n"]);
+  match(stderr, /^looop _ ask: asked w-1\n$/);
+  ok(fileText(p, `asks/archive/${MONTH}/w-1.answer.json`).includes('"a b"'));
+  deepStrictEqual(await pending(p), []);
+});
+
+Deno.test("given one worker with eight questions at once, when all are asked, then none is lost", async () => {
+  await using p = await testProfile();
+  const prompts = Array.from({ length: 8 }, (_, n) => `question ${n}`);
+  const results = await Promise.all(
+    prompts.map((prompt) => p.run("_", "ask", "w", "--prompt", prompt, "--timeout", "0.05")),
+  );
+  deepStrictEqual(results.map(({ code }) => code), prompts.map(() => 124));
+  const { asks } = await p.json("_", "state", "--json");
+  deepStrictEqual(asks.map((ask: { prompt: string }) => ask.prompt).sort(), prompts);
+  deepStrictEqual(asks.map((ask: { id: string }) => ask.id).sort(), prompts.map((_, n) => `w-${n + 1}`));
+});
+
+Deno.test("given --timeout, when nobody answers, then exit 124, the ask stays, and asking again takes it up", async () => {
+  await using p = await testProfile();
+  const first = await p.run(
+    "_",
+    "ask",
+    "w",
+    "--prompt",
+    "p",
+    "--ref",
+    "a file",
+    "--options",
+    " yes, no ,",
+    "--timeout",
+    "0.1",
+  );
+  deepStrictEqual([first.code, first.stdout], [124, ""]);
+  match(first.stderr, /w-1 is not answered yet; ask the same again/);
+  const { asks } = await p.json("_", "state", "--json");
+  const { id, worker, prompt, reference, options, worker_alive } = asks[0];
+  deepStrictEqual({ id, worker, prompt, reference, options, worker_alive }, {
+    id: "w-1",
+    worker: "w",
+    prompt: "p",
+    reference: "a file",
+    options: ["yes", "no"],
+    worker_alive: null,
+  });
+  using again = await asking(p, "w", "p");
+  await p.ok("_", "answer", "w-1", "yes");
+  const result = await again.result;
+  deepStrictEqual([result.code, result.stdout], [0, "yes\n"]);
+  match(result.stderr, /took up w-1/);
+  strictEqual(fileText(p, "journal.md").split("ask w-1: p").length, 2, "it is journaled once");
+});
+
+Deno.test("given a killed ask, when it is answered meanwhile and asked again, then the answer is there at once", async () => {
+  await using p = await testProfile();
+  using one = await asking(p, "w", "p");
+  one.kill("SIGKILL");
+  await one.result;
+  deepStrictEqual(await pending(p), ["w-1"]);
+  await p.ok("_", "answer", "w-1", "late");
+  deepStrictEqual(await p.ok("_", "ask", "w", "--prompt", "p", "--timeout", "5"), "late");
+  // Read once: the same words are a new question now.
+  strictEqual((await p.run("_", "ask", "w", "--prompt", "p", "--timeout", "0.05")).code, 124);
+  deepStrictEqual(await pending(p), ["w-2"]);
+});
+
+Deno.test("given an ask killed between taking its answer and printing it, when it is asked again, then it has it", async () => {
+  await using p = await testProfile();
+  await p.run("_", "ask", "w", "--prompt", "p", "--timeout", "0.05");
+  await p.ok("_", "answer", "w-1", "kept");
+  Deno.writeTextFileSync(p.path("answers/w-1.taken"), "");
+  strictEqual((await p.run("_", "answer", "w-1", "other", "--replace")).code, 1);
+  strictEqual(await p.ok("_", "ask", "w", "--prompt", "p", "--timeout", "5"), "kept");
+});
+
+Deno.test("given the same question twice at once, when it is answered once, then both have the answer", async () => {
+  await using p = await testProfile();
+  using one = await asking(p, "w", "p");
+  using two = await asking(p, "w", "p");
+  deepStrictEqual(await pending(p), ["w-1"]);
+  await p.ok("_", "answer", "w-1", "both");
+  for (const { code, stdout } of [await one.result, await two.result]) {
+    deepStrictEqual([code, stdout], [0, "both\n"]);
+  }
+  deepStrictEqual([...Deno.readDirSync(p.path("answers"))].map((entry) => entry.name), []);
+});
+
+Deno.test("given a no with its reason, when ask ends, then exit 3 and the reason is on stdout", async () => {
+  await using p = await testProfile();
+  using one = await asking(p, "w", "Deploy?", "--options", "yes,later");
+  await p.ok("_", "answer", "w-1", "--decline", "not before the audit\nsee MEMO");
+  const { code, stdout } = await one.result;
+  deepStrictEqual([code, stdout], [3, "not before the audit\nsee MEMO\n"]);
+});
+
+Deno.test("given questions answered and archived, when the worker asks on, then numbers go up and never back", async () => {
+  await using p = await testProfile();
+  for (const n of [1, 2, 3]) {
+    await p.run("_", "ask", "w", "--prompt", `p${n}`, "--timeout", "0.05");
+    await p.ok("_", "answer", `w-${n}`, "x");
+    await p.ok("_", "ask", "w", "--prompt", `p${n}`, "--timeout", "5");
+  }
+  deepStrictEqual(
+    [...Deno.readDirSync(p.path("asks"))].map(({ name }) => name).filter((name) => /^w/.test(name)),
+    [],
+  );
+  await p.run("_", "ask", "w", "--prompt", "p1", "--timeout", "0.05");
+  deepStrictEqual(await pending(p), ["w-4"]);
+  match((await p.run("_", "answer", "w-1", "again")).stderr, /"w-1" is already answered/);
+});
+
+Deno.test("given broken ask and answer files, when verbs run, then they are listed, kept, and stop nothing", async () => {
+  await using p = await testProfile();
+  using one = await asking(p, "w", "p");
+  Deno.writeTextFileSync(p.path("asks/broken-1.json"), '{"id":"broken-1",');
+  Deno.writeTextFileSync(p.path("answers/w-1.json"), '{"answer": yes}');
+  await one.said("answers/w-1.json cannot be read");
+  const state = await p.json("_", "state", "--json");
+  deepStrictEqual(
+    state.bad_files.map((file: { path: string }) => file.path.slice(p.profile.dir.length + 1)).sort(),
+    ["answers/w-1.json", "asks/broken-1.json"],
+  );
+  deepStrictEqual(state.asks.map((ask: { id: string }) => ask.id), ["w-1"], "a broken answer is no answer");
+  match(
+    (await p.run("_", "answer", "broken-1", "x")).stderr,
+    /Ask "broken-1" cannot be read.*mend .*broken-1\.json/,
+  );
+  strictEqual(fileText(p, "asks/broken-1.json"), '{"id":"broken-1",');
+  Deno.writeTextFileSync(p.path("answers/.mended"), '{"answer":"mended","ts":1}');
+  Deno.renameSync(p.path("answers/.mended"), p.path("answers/w-1.json"));
+  const { code, stdout } = await one.result;
+  deepStrictEqual([code, stdout], [0, "mended\n"]);
+});
+
+Deno.test("given a blocked ask, when the shell that ran it is killed with -9, then it ends and the ask stays", async () => {
+  await using p = await testProfile();
+  const { exe, args } = looopIn(["_", "ask", "w", "--prompt", "p"]);
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", '"$@"; echo never >&2', "sh", exe, ...args],
+    env: { ...p.env, ...QUICK },
+    clearEnv: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await p.until("it is asked", () => fileText(p, "asks/w-1.json") !== "");
+  strictEqual((await p.processes()).length, 2, "the shell and the ask");
+  child.kill("SIGKILL");
+  await child.status;
+  await p.until("the ask has ended too", async () => (await p.processes()).length === 0);
+  deepStrictEqual(await pending(p), ["w-1"]);
+});
+
+Deno.test("given a worker with a blocked ask outside its tree, when it ends by itself, then the ask ends with 1 and stays", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", "read -t 60 line; exit 0");
+  using one = await asking(p, "w", "p");
+  Deno.writeTextFileSync(p.path("sessions/w/keys"), "\n", { append: true, create: false });
+  strictEqual((await endedWorker(p, "w")).state, "exited");
+  const { code, stdout, stderr } = await one.result;
+  deepStrictEqual([code, stdout], [1, ""]);
+  match(stderr, /Worker "w" has ended while "w-1" was open; the question stays/);
+  const { asks } = await p.json("_", "state", "--json");
+  deepStrictEqual([asks[0].id, asks[0].worker_alive], ["w-1", false]);
+});
+
+Deno.test("given a worker that the root agent kills, when its asks are blocked, then they exit 4 and are pending no more", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", '"$LOOOP_BIN" _ ask --prompt inside');
+  await p.until("the worker asks", () => fileText(p, "asks/w-1.json") !== "");
+  using outside = await asking(p, "w", "outside");
+  await p.ok("_", "worker", "kill", "w");
+  const { code, stdout, stderr } = await outside.result;
+  deepStrictEqual([code, stdout], [4, ""]);
+  match(stderr, /withdrawn/);
+  deepStrictEqual(await pending(p), []);
+  for (const id of ["w-1", "w-2"]) {
+    match(fileText(p, `asks/archive/${MONTH}/${id}.answer.json`), /"withdrawn"/);
+  }
+});
+
+Deno.test("given a kill that has only been written down so far, when a blocked ask sees it first, then it exits 4 all the same", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", "sleep 600");
+  using one = await asking(p, "w", "p");
+  Deno.writeTextFileSync(p.path("sessions/w/end"), "killed root\n");
+  strictEqual((await one.result).code, 4);
+  await p.ok("_", "worker", "kill", "w");
+  deepStrictEqual(await pending(p), []);
+});
+
+Deno.test("given a worker that died with its answer unread, when one of its id starts and asks the same, then it has it at once", async () => {
+  await using p = await testProfile();
+  const brief = 'a=$("$LOOOP_BIN" _ ask --prompt "same?"); echo "$a" >"$LOOOP_DATA_DIR/reports/a"';
+  await startWorker(p, "w", brief);
+  await p.until("it is asked", () => fileText(p, "asks/w-1.json") !== "");
+  await p.until("it is running", () => fileText(p, "sessions/w/program") !== "");
+  const [pid] = fileText(p, "sessions/w/program").split(" ");
+  Deno.kill(Number(pid), "SIGKILL");
+  strictEqual((await endedWorker(p, "w")).ended_by, "crash");
+  await p.ok("_", "answer", "w-1", "stored");
+  await startWorker(p, "w", brief);
+  await p.until("it has its answer", () => fileText(p, "reports/a") === "stored\n");
+  await endedWorker(p, "w");
+  strictEqual(fileText(p, "asks/w-2.json"), "");
+});
+
+Deno.test("given a root agent that is done with a dead worker, when it kills it, then its question is withdrawn", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", '"$LOOOP_BIN" _ ask --prompt p --timeout 0.1; exit 3');
+  await endedWorker(p, "w");
+  deepStrictEqual(await pending(p), ["w-1"]);
+  await p.ok("_", "worker", "kill", "w");
+  deepStrictEqual(await pending(p), []);
+});
+
+Deno.test("given a runner that is not installed, when a worker's verbs and down run, then they work", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.writeTextFileSync(
+    p.profile.config,
+    '{"default":"nobody","runners":{"nobody":{"interactive":"no-such-agent x"}}}',
+  );
+  strictEqual((await p.run("_", "ask", "w", "--prompt", "p", "--timeout", "0.05")).code, 124);
+  await p.ok("_", "claim", "task", "--session", "w");
+  await p.ok("_", "unclaim", "task", "--session", "w");
+  await p.ok("_", "answer", "w-1", "x");
+  match(await p.ok("down"), /pulse was not running/);
+});
