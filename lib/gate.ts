@@ -81,6 +81,8 @@ const TEMP_DIRS = [
 ];
 /** Wrappers and scripts inside one another that are followed; beyond it the command is refused. */
 const MAX_LAYERS = 24;
+/** Subshells inside one another that are searched for a `cd`; beyond it the directory is unknown. */
+const MAX_SCOPES = 100;
 /** Characters read per character given, scripts inside scripts counted again. */
 const READ_FACTOR = 64;
 /** Programs whose output is text from elsewhere, or text that hides what it is. */
@@ -295,7 +297,7 @@ class Session {
       for (const { text } of words.slice(1)) {
         const [name, ...rest] = text.split("=");
         const value = rest.join("=");
-        if (name !== undefined && rest.length > 0) set(name, value.includes(UNKNOWN) ? undefined : value);
+        if (name !== undefined && rest.length > 0) set(name, /[~\uE000]/.test(value) ? undefined : value);
       }
     }
     if (program === "for" || program === "select") set(words[1]?.text ?? "", undefined);
@@ -373,14 +375,11 @@ function refuseByConfig({ match, why }: Matcher, source: string): Refusal {
 
 /** The directory a scope is in: its own after a `cd`, else the one its parent was in when it began. */
 function cwdOf({ cwds }: Frame, scope: Scope, initial: string | undefined): string | undefined {
-  for (
-    let at: Scope | undefined = scope, steps = 0;
-    at !== undefined && steps < 100;
-    at = at.parent, steps++
-  ) {
+  let at: Scope | undefined = scope;
+  for (let steps = 0; at !== undefined && steps < MAX_SCOPES; at = at.parent, steps++) {
     if (cwds.has(at)) return cwds.get(at);
   }
-  return initial;
+  return at === undefined ? initial : undefined;
 }
 
 function changeDirectory(call: Call, place: Place): void {

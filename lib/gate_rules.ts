@@ -372,7 +372,7 @@ const ROWS: readonly Row[] = [
     when: (call) => {
       const target = call.operandArgs.at(-1);
       const removes = call.args.some(({ text }) => /^--(?:del$|delete|remove-source-files)/.test(text));
-      return removes && (target === undefined || !call.isRemovable(target));
+      return removes && (target === undefined || /^[^/]+:/.test(target.text) || !call.isRemovable(target));
     },
     unless: (call) => call.has("-n", "--dry-run"),
     why: "it removes files that the source does not have",
@@ -660,7 +660,7 @@ function changesCloud(call: Call): boolean {
 /** The task among the operands that ships something; `npm` and its kin name it behind `run`. */
 function shippingTask(call: Call): string | undefined {
   const [verb = "", ...rest] = call.operands;
-  const isShipping = (task: string) => isShippingName(task) && !/^publishToMavenLocal$/i.test(task);
+  const isShipping = (task: string) => !/\.[cm]?[jt]sx?$/.test(task) && isShippingName(task) && !/^publishToMavenLocal$/i.test(task);
   if (/^(?:npm|pnpm|yarn|bun|deno)$/.test(call.program)) {
     const runs = /^(?:run|run-script|rum|urn|task)$/.test(verb);
     if (runs) return isShipping(rest[0] ?? "") ? rest[0] : undefined;
