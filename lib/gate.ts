@@ -83,6 +83,8 @@ const TEMP_DIRS = [
 const MAX_LAYERS = 24;
 /** Subshells inside one another that are searched for a `cd`; beyond it the directory is unknown. */
 const MAX_SCOPES = 100;
+/** PATH_MAX on macOS; Linux has 4096. */
+const MAX_PATH_CHARS = 1_024;
 /** Characters read per character given, scripts inside scripts counted again. */
 const READ_FACTOR = 64;
 /** Programs whose output is text from elsewhere, or text that hides what it is. */
@@ -360,14 +362,14 @@ function toMatcher(entry: DenyEntry | AllowEntry): Matcher {
 }
 
 function refuse({ id, why, instead }: GateRule, source: string): Refusal {
-  return { allowed: false, rule: id, command: oneLine(source, 160).replaceAll(UNKNOWN, "…"), why, instead };
+  return { allowed: false, rule: id, command: forShow(source), why, instead };
 }
 
 function refuseByConfig({ match, why }: Matcher, source: string): Refusal {
   return {
     allowed: false,
     rule: "config",
-    command: oneLine(source, 160).replaceAll(UNKNOWN, "…"),
+    command: forShow(source),
     why: why ?? `"gate.deny" in config.json has "${match}"`,
     instead: "have a worker `looop _ ask`",
   };
@@ -387,7 +389,8 @@ function changeDirectory(call: Call, place: Place): void {
   const [target] = call.operandArgs;
   const home = call.program === "cd" ? place.around.home : undefined;
   const cwd = target === undefined ? home : target.text === "-" ? undefined : call.path(target);
-  place.around = { ...place.around, cwd };
+  // A path that the kernel would refuse is no path; without this limit `cd x; cd x; …` takes quadratic time.
+  place.around = { ...place.around, cwd: (cwd?.length ?? 0) > MAX_PATH_CHARS ? undefined : cwd };
 }
 
 function isFetch({ words }: SimpleCommand): boolean {
@@ -468,6 +471,10 @@ function fetchedProgram(call: Call): boolean {
   if (program === undefined) return false;
   const isPath = program.text.includes("/") || program.text.includes(UNKNOWN);
   return isPath && call.parts.fetched(program);
+}
+
+function forShow(source: string): string {
+  return oneLine(source.slice(0, 1_000).replace(/\\\n\s*/g, ""), 160).replaceAll(UNKNOWN, "…");
 }
 
 function plainPath(path: string): string {

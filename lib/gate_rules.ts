@@ -85,10 +85,10 @@ function isShippingProgram(path: string): boolean {
 
 /** Whether SQL text has a statement that changes or removes what is there; strings and comments are data. */
 export function isDestructiveSql(text: string): boolean {
-  const code = text.replace(/'[^']*'|"[^"]*"|`[^`]*`|--[^\n]*|\/\*[^]*?\*\//g, " ");
-  return /(?:^|[;(]|\b(?:analyze|begin)\b)\s*(?:drop|truncate|delete|alter|update|replace\s+into)\b/im.test(
-    code,
-  );
+  const code = text.replace(/'[^']*'|"[^"]*"|`[^`]*`|--[^\n]*|\/\*[^]*?(?:\*\/|$)/g, " ");
+  const statement =
+    /(?:^|[;(]|\b(?:analyze|begin)\b)\s*(?:drop|truncate|delete|alter|update|replace\s+into)\b/i;
+  return code.split("\n").some((line) => statement.test(line));
 }
 const sqlOf = (call: Call): string =>
   [...call.values("-c", "--command", "-e", "--execute", "-q", "--query", "-Q"), ...call.operands, call.input]
@@ -660,7 +660,8 @@ function changesCloud(call: Call): boolean {
 /** The task among the operands that ships something; `npm` and its kin name it behind `run`. */
 function shippingTask(call: Call): string | undefined {
   const [verb = "", ...rest] = call.operands;
-  const isShipping = (task: string) => !/\.[cm]?[jt]sx?$/.test(task) && isShippingName(task) && !/^publishToMavenLocal$/i.test(task);
+  const isShipping = (task: string) =>
+    !/\.[cm]?[jt]sx?$/.test(task) && isShippingName(task) && !/^publishToMavenLocal$/i.test(task);
   if (/^(?:npm|pnpm|yarn|bun|deno)$/.test(call.program)) {
     const runs = /^(?:run|run-script|rum|urn|task)$/.test(verb);
     if (runs) return isShipping(rest[0] ?? "") ? rest[0] : undefined;
@@ -715,8 +716,8 @@ function removesData(call: Call): boolean {
   if (call.program === "mysqladmin") return words.includes("drop") || words.includes("shutdown");
   if (call.program === "pg_restore") return call.has("-c", "--clean");
   if (/-cli$/.test(call.program)) {
-    const text = [words.join(" "), call.input].join("\n");
-    return /^\s*(?:flushall|flushdb|shutdown|del|unlink|script flush|config set|debug)\b/im.test(text);
+    const command = /^\s*(?:flushall|flushdb|shutdown|del|unlink|script flush|config set|debug)\b/i;
+    return [words.join(" "), ...call.input.split("\n")].some((line) => command.test(line));
   }
   const code = [...call.values("--eval"), call.input].join("\n");
   return /\b(?:dropDatabase|drop|deleteMany|deleteOne|remove|updateMany|updateOne|renameCollection)\s*\(/

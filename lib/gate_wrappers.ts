@@ -226,7 +226,7 @@ function unwrapXargs(call: Call): Inner[] {
 }
 
 function replaceAny(text: string, places: readonly string[]): string {
-  return places.filter((place) => place !== "").reduce(
+  return places.filter((place) => place !== "").slice(-1).reduce(
     (result, place) => result.replaceAll(place, UNKNOWN),
     text,
   );
@@ -241,21 +241,29 @@ function unwrapFind(call: Call): Inner[] {
   for (let index = 0; index < call.args.length; index++) {
     const action = call.args[index]?.text ?? "";
     if (!/^-(?:exec|execdir|ok|okdir)$/.test(action)) continue;
-    const rest = call.args.slice(index + 1);
-    const length = rest.findIndex(({ text }, at) =>
-      text === ";" || (text === "+" && rest[at - 1]?.text === "{}")
-    );
-    const words = length < 0 ? rest : rest.slice(0, length);
-    inners.push({ words: words.flatMap((arg) => withFound(arg, found)) });
-    index += words.length + 1;
+    const end = actionEnd(call.args, index + 1);
+    const words = call.args.slice(index + 1, end);
+    inners.push({ words: words.flatMap((arg) => withFound(arg, found, words.length)) });
+    index = end;
   }
   return inners;
 }
 
-function withFound(arg: Arg, found: readonly Arg[]): Arg[] {
-  if (arg.text === "{}") return [...found];
+/** Index of the `;` or `{} +` that ends an action of find. */
+function actionEnd(args: readonly Arg[], start: number): number {
+  for (let index = start; index < args.length; index++) {
+    const text = args[index]?.text;
+    if (text === ";" || (text === "+" && args[index - 1]?.text === "{}")) return index;
+  }
+  return args.length;
+}
+
+/** A lone `{}` is each path found; where finds in finds would multiply them, it is one unknown path. */
+function withFound(arg: Arg, found: readonly Arg[], length: number): readonly Arg[] {
+  if (arg.text === "{}" && found.length * length <= MAX_FOUND_WORDS) return found;
   return [{ ...arg, text: arg.text.replaceAll("{}", UNKNOWN) }];
 }
+const MAX_FOUND_WORDS = 1_000;
 
 function unwrapFd(call: Call): Inner[] {
   const index = call.args.findIndex(({ text }) => /^(?:-x|-X|--exec|--exec-batch)$/.test(text));

@@ -74,7 +74,7 @@ export interface Script {
 /** Nesting of `$(…)`, `${…}` and backticks that is read; people stay below 5, JavaScript's stack holds 100. */
 const MAX_DEPTH = 100;
 /** How far `((` looks for its `))` before it counts as two subshells. Bounded, so that time stays linear. */
-const MAX_ARITHMETIC_CHARS = 1_000;
+const MAX_ARITHMETIC_CHARS = 300;
 
 const PLAIN = /[^ \t\n'"\\$`&|;<>()]+/y;
 const IN_DOUBLE_QUOTES = /[^"\\$`]+/y;
