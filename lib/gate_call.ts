@@ -1,0 +1,223 @@
+/**
+ * One call of a program, as the gate's rules see it: its name, its arguments with known variables put in,
+ * its options and operands, and where its paths lead. Pure.
+ */
+import type { Part, Word } from "./shell_words.ts";
+
+/** Stands in an argument's text for what only the running shell knows (a private-use character). */
+export const UNKNOWN = "\uE000";
+
+/** An argument after expansion of what is known. */
+export interface Arg {
+  /** Each unknown piece is one `UNKNOWN`. */
+  text: string;
+  /** Begins with a `~` that the shell expands. */
+  tilde: boolean;
+  /** Has a `*`, `?`, `[` or `{` that the shell expands. */
+  glob: boolean;
+  word: Word;
+}
+
+/** What is known where the command runs. */
+export interface Surroundings {
+  /** Undefined when it cannot be known. */
+  cwd: string | undefined;
+  home: string | undefined;
+  dataDir: string;
+  tempDirs: readonly string[];
+}
+
+/** Value of a variable or of a command substitution; undefined when it cannot be known. */
+export type Lookup = (part: Part) => string | undefined;
+
+/** Makes an argument of literal text. */
+export function literalArg(text: string, word: Word): Arg {
+  return { text, tilde: false, glob: false, word };
+}
+
+/** Expands a word as the shell would, as far as values are known; an unquoted value splits at blanks. */
+export function expandWord(word: Word, lookup: Lookup): Arg[] {
+  const [first, second] = word.parts;
+  const value = first === undefined || first.kind === "text" ? undefined : lookup(first);
+  if (first !== undefined && second === undefined && !first.quoted && value !== undefined) {
+    return value.split(/\s+/).filter((text) => text !== "").map((text) => literalArg(text, word));
+  }
+  const text = word.parts.map((part) => expandPart(part, lookup)).join("");
+  const bare = word.parts.filter((part) => part.kind === "text" && !part.quoted);
+  const tilde = first !== undefined && first === bare[0] && first.text.startsWith("~");
+  return [{ text, tilde, glob: bare.some((part) => /[*?[{]/.test(part.text)), word }];
+}
+
+function expandPart(part: Part, lookup: Lookup): string {
+  if (part.kind === "text") return part.text;
+  const value = lookup(part);
+  const splits = !part.quoted && value !== undefined && /[\s*?[]/.test(value);
+  return value === undefined || splits ? UNKNOWN : value;
+}
+
+/** Makes a path absolute and plain without looking at the disk; undefined when it cannot be known. */
+export function resolvePath(arg: Arg, { cwd, home }: Surroundings): string | undefined {
+  let path = arg.text;
+  if (path.includes(UNKNOWN) || hasBraces(arg)) return undefined;
+  if (arg.tilde) {
+    if (home === undefined || !/^~(?:\/|$)/.test(path)) return undefined;
+    path = home + path.slice(1);
+  }
+  if (!path.startsWith("/")) {
+    if (cwd === undefined) return undefined;
+    path = `${cwd}/${path}`;
+  }
+  return normalizePath(path);
+}
+
+/** `{a,/etc}` names several paths; only those without a way out of the directory are read as one. */
+function hasBraces({ glob, text }: Arg): boolean {
+  return glob && /\{[^}]*,/.test(text) && /[{,](?:[/~]|\.\.)|\.\.[,}]/.test(text);
+}
+
+function normalizePath(path: string): string {
+  const steps: string[] = [];
+  for (const step of path.split("/")) {
+    if (step === "..") steps.pop();
+    else if (step !== "" && step !== ".") steps.push(step);
+  }
+  return `/${steps.join("/")}`;
+}
+
+/** Whether `path` is `dir` or below it. */
+export function isUnder(path: string, dir: string): boolean {
+  const root = normalizePath(dir);
+  return path === root || path.startsWith(root === "/" ? "/" : `${root}/`);
+}
+
+/**
+ * Whether a path may be removed whole: it is strictly below the data dir or a temp dir, and is not one of
+ * these dirs, nor everything in one (`*`), nor something that holds the data dir or the home.
+ */
+export function isRemovable(arg: Arg, around: Surroundings): boolean {
+  const path = resolvePath(arg, around);
+  if (path === undefined || isUnder(around.dataDir, path)) return false;
+  if (around.home !== undefined && isUnder(around.home, path)) return false;
+  return [around.dataDir, ...around.tempDirs].some((dir) => {
+    if (!isUnder(path, dir) || isUnder(normalizePath(dir), path)) return false;
+    const firstStep = path.slice(normalizePath(dir).length + 1).split("/")[0] ?? "";
+    return !(arg.glob && /^[.*?]*\*[.*?]*$/.test(firstStep));
+  });
+}
+
+/** A program's name without its directory and version: `/usr/bin/python3.12` is `python`. */
+export function programName(text: string): string {
+  const base = text.slice(text.lastIndexOf("/") + 1);
+  return base.replace(/^(mkfs|newfs)[._].*$/, "$1").replace(/^(python|pip|gem|ruby|php|perl)[0-9.]+$/, "$1");
+}
+
+/** What a call is made of. */
+export interface CallParts {
+  /** The program and its arguments. */
+  words: readonly Arg[];
+  /** Text that is known to reach its standard input. */
+  input: string;
+  /** Whether text fetched from elsewhere reaches its standard input or, as a word, the program itself. */
+  fetched: (arg?: Arg) => boolean;
+  around: Surroundings;
+  /** Options of this program that take their value from the next word. */
+  valueOptions: ReadonlySet<string>;
+}
+
+/** The view of one call that rules ask their questions to. */
+export class Call {
+  readonly program: string;
+  readonly args: readonly Arg[];
+  #operands: Arg[] | undefined;
+
+  constructor(readonly parts: CallParts) {
+    this.program = programName(parts.words[0]?.text ?? "");
+    this.args = parts.words.slice(1);
+  }
+
+  get input(): string {
+    return this.parts.input;
+  }
+
+  /** The arguments that are neither options nor the values of options known to take one. */
+  get operandArgs(): readonly Arg[] {
+    if (this.#operands !== undefined) return this.#operands;
+    const operands: Arg[] = [];
+    let isOver = false;
+    for (let index = 0; index < this.args.length; index++) {
+      const arg = this.args[index] as Arg;
+      if (isOver || !isOption(arg.text)) operands.push(arg);
+      else if (arg.text === "--") isOver = true;
+      else if (this.parts.valueOptions.has(arg.text)) index++;
+    }
+    return this.#operands = operands;
+  }
+
+  /** The texts of `operandArgs`: subcommands first, for programs that have them. */
+  get operands(): readonly string[] {
+    return this.operandArgs.map((arg) => arg.text);
+  }
+
+  /** Whether the subcommands begin with these words, such as `pr merge`. */
+  isVerb(verb: string): boolean {
+    const operands = this.operandArgs;
+    return verb.split(" ").every((word, index) => operands[index]?.text === word);
+  }
+
+  /** Whether one of the options is given: `--force`, `--force=…`, `-f`, or `f` among `-xfd`. */
+  has(...options: string[]): boolean {
+    return this.#options().some((text) =>
+      options.some((option) =>
+        text === option ||
+        (option.startsWith("--") && text.startsWith(`${option}=`)) ||
+        (option.length === 2 && option !== "--" && /^-[A-Za-z0-9]+$/.test(text) &&
+          text.includes(option.charAt(1)))
+      )
+    );
+  }
+
+  #options(): string[] {
+    const end = this.args.findIndex((arg) => arg.text === "--");
+    return (end < 0 ? this.args : this.args.slice(0, end)).map((arg) => arg.text).filter(isOption);
+  }
+
+  /** The values given to an option: `-X V`, `-XV`, `--opt V`, `--opt=V`. */
+  values(...options: string[]): string[] {
+    return this.args.flatMap(({ text }, index) =>
+      options.flatMap((option) => {
+        if (text === option) return [this.args[index + 1]?.text ?? ""];
+        if (text.startsWith(`${option}=`)) return [text.slice(option.length + 1)];
+        const isGlued = /^-[A-Za-z]$/.test(option) && text.startsWith(option);
+        return isGlued ? [text.slice(2)] : [];
+      })
+    );
+  }
+
+  /** Whether a path may be removed with all that is in it. */
+  isRemovable(arg: Arg): boolean {
+    return isRemovable(arg, this.parts.around);
+  }
+
+  /** The path made absolute, or undefined when it cannot be known. */
+  path(arg: Arg): string | undefined {
+    return resolvePath(arg, this.parts.around);
+  }
+
+  /** Whether the call asks for help and does nothing else. */
+  get asksHelp(): boolean {
+    return this.has("--help") || this.args.some((arg) => arg.text === "-help") ||
+      this.args.at(-1)?.text === "-h";
+  }
+}
+
+/** The folders that a call of `find` walks; none given is the current one. */
+export function findRoots({ args }: Call): readonly Arg[] {
+  const start = args.findIndex(({ text }) => !/^-(?:[HLP]|O[0-9]*|D)$/.test(text));
+  const behind = start < 0 ? [] : args.slice(start);
+  const end = behind.findIndex((arg) => /^[-(!]/.test(arg.text));
+  return end < 0 ? behind : behind.slice(0, end);
+}
+
+function isOption(text: string): boolean {
+  return text.length > 1 && text.startsWith("-");
+}
