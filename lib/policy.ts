@@ -79,8 +79,14 @@ function finishSwap(path: string, undo: UndoSlot): void {
   const staged = readText(stagePath(undo));
   if (staged === undefined) return;
   // Cut off before the file was replaced: the file still has the newer text, and nothing is to be kept twice.
-  if (readText(path) === staged) removeFile(stagePath(undo));
-  else moveFile(stagePath(undo), undo.path);
+  const current = readText(path);
+  if (current === staged) {
+    removeFile(stagePath(undo));
+    return;
+  }
+  const displaced = readText(undo.path);
+  if (displaced !== undefined && displaced !== current) keepDisplaced(undo, displaced);
+  moveFile(stagePath(undo), undo.path);
 }
 
 /** A text that no undo reaches any more, under the time at which it was put aside. */
