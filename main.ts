@@ -35,6 +35,9 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "_ sensor add": () => import("./verbs/sensor.ts").then((m) => m.add),
   "_ sensor check": () => import("./verbs/sensor.ts").then((m) => m.check),
   "_ playbook write": () => import("./verbs/playbook.ts").then((m) => m.write),
+  "_ undo": () => import("./verbs/undo.ts").then((m) => m.default),
+  "_ run": () => import("./verbs/run.ts").then((m) => m.default),
+  "_ notify": () => import("./verbs/notify.ts").then((m) => m.default),
   "_ worker start": () => import("./verbs/worker.ts").then((m) => m.start),
   "_ worker kill": () => import("./verbs/worker.ts").then((m) => m.kill),
   "_ worker list": () => import("./verbs/worker.ts").then((m) => m.list),
@@ -107,6 +110,7 @@ function contextOf(argv: readonly string[]): Context {
     },
     now,
     out: (text) => writeAll(Deno.stdout, text),
+    err: (bytes) => writeAll(Deno.stderr, bytes),
     note: (line) => writeAll(Deno.stderr, `${line}\n`),
     stdin: () => readStdin(),
     stdinIsTerminal: () => Deno.stdin.isTerminal(),
@@ -129,6 +133,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const found = findVerb(argv);
     path = found.path;
     const verb = await (VERBS[path] as () => Promise<Verb>)();
+    // In `_ run git … --json` the option is git's.
+    if (verb.declare.passthrough) context.json = false;
     const input = parseInput(verb.declare, found.rest);
     if (input.flag("help")) {
       const { helpFor } = await import("./lib/manual.ts");

@@ -30,8 +30,14 @@ const USER_SETTINGS = new Set([
   "OPENCODE_CONFIG_DIR",
   "OPENCODE_CONFIG_CONTENT",
 ]);
-/** looop's own names of one session or sensor run: never inherited by the next. */
-const OWN_MARKS = new Set(["LOOOP_SESSION_ID", "LOOOP_SESSION_GEN", "LOOOP_SENSOR_RUN", "LOOOP_PULSE"]);
+/** looop's own names of one session, sensor run or `_ run`: never inherited by the next. */
+const OWN_MARKS = new Set([
+  "LOOOP_SESSION_ID",
+  "LOOOP_SESSION_GEN",
+  "LOOOP_SENSOR_RUN",
+  "LOOOP_RUN",
+  "LOOOP_PULSE",
+]);
 
 /** Whether a variable is an agent's mark rather than a user's setting. */
 export function isAgentMark(name: string, value: string): boolean {

@@ -9,15 +9,18 @@ export class ReaderGone extends Error {
 }
 
 /**
- * Writes all of a text to stdout or stderr.
+ * Writes all of a text, or of bytes as they are, to stdout or stderr.
  *
  * In chunks of PIPE_BUF, which a pipe takes whole or not at all, so that a descriptor that some other program
  * has made non-blocking can be retried without losing or doubling a byte.
  *
  * @throws {ReaderGone} when the other end is closed.
  */
-export function writeAll(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
-  const bytes = new TextEncoder().encode(text);
+export function writeAll(
+  stream: { writeSync(bytes: Uint8Array): number },
+  text: string | Uint8Array,
+): void {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   for (let at = 0; at < bytes.length;) {
     try {
       at += stream.writeSync(bytes.subarray(at, at + CHUNK));

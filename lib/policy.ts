@@ -1,6 +1,15 @@
 /** Policy files: goals, sensors and the playbook, written so that the text before can be brought back. */
-import type { Profile } from "./paths.ts";
-import { listFiles, makeDir, readText, removeFile, replaceFile } from "./store.ts";
+import { baseName, type Profile } from "./paths.ts";
+import {
+  createOnce,
+  exists,
+  listFiles,
+  makeDir,
+  moveFile,
+  readText,
+  removeFile,
+  replaceFile,
+} from "./store.ts";
 
 /** How many earlier playbooks are kept. */
 const PLAYBOOKS_KEPT = 20;
@@ -10,26 +19,91 @@ export function withNewline(text: string): string {
   return text.endsWith("\n") ? text : `${text}\n`;
 }
 
-/** Where the previous text of a goal or sensor is kept, for `_ undo`. */
-export function undoPath(profile: Profile, kind: "goal" | "sensor" | "playbook", id: string): string {
+export type PolicyKind = "goal" | "sensor" | "playbook";
+
+/** Where the previous text of a goal, a sensor or the playbook (`text`) is kept, for `_ undo`. */
+export function undoPath(profile: Profile, kind: PolicyKind, id: string): string {
   return `${profile.undo}/${kind}-${id}`;
 }
 
-/** Replaces a policy file, keeping the text before; false when nothing would change. */
-export function writePolicy(
-  path: string,
-  undo: { dir: string; path: string },
-  text: string,
-  mode = 0o600,
-): boolean {
+/** Where the previous text of one policy file is kept. */
+export interface UndoSlot {
+  dir: string;
+  path: string;
+}
+
+/** How many texts that no undo reaches any more are kept of one file. */
+const HISTORY_KEPT = 20;
+
+/**
+ * Replaces a policy file, keeping the text before; false when nothing would change.
+ *
+ * What stands on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that
+ * a verb puts aside is in `.undo/` or its history, a person's edit between two verbs too.
+ */
+export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
   const before = readText(path);
   if (before === text && modeOf(path) === mode) return false;
   if (before !== undefined && before !== text) {
+    finishSwap(path, undo);
+    const displaced = readText(undo.path);
+    if (displaced !== undefined && displaced !== text && displaced !== before) keepDisplaced(undo, displaced);
     makeDir(undo.dir);
     replaceFile(undo.path, before, { mode });
   }
   replaceFile(path, text, { mode });
   return true;
+}
+
+/**
+ * Exchanges a policy file's text with the one before it; false when none is kept. A file that is gone comes
+ * back. Of a crash at any moment the next undo or write makes a whole exchange.
+ */
+export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
+  finishSwap(path, undo);
+  const before = readText(path);
+  const previous = readText(undo.path);
+  if (previous === undefined) return false;
+  if (before !== undefined) replaceFile(stagePath(undo), before, { mode });
+  replaceFile(path, previous, { mode });
+  finishSwap(path, undo);
+  return true;
+}
+
+/** While this exists an exchange is under way: it holds the newer text until the slot can take it. */
+function stagePath(undo: UndoSlot): string {
+  return `${undo.dir}/swap-${baseName(undo.path)}`;
+}
+
+function finishSwap(path: string, undo: UndoSlot): void {
+  const staged = readText(stagePath(undo));
+  if (staged === undefined) return;
+  // Cut off before the file was replaced: the file still has the newer text, and nothing is to be kept twice.
+  const current = readText(path);
+  if (current === staged) {
+    removeFile(stagePath(undo));
+    return;
+  }
+  const displaced = readText(undo.path);
+  if (displaced !== undefined && displaced !== current) keepDisplaced(undo, displaced);
+  moveFile(stagePath(undo), undo.path);
+}
+
+/** A text that no undo reaches any more, under the time at which it was put aside. */
+function keepDisplaced(undo: UndoSlot, text: string): void {
+  const dir = `${undo.dir}/history/${baseName(undo.path)}`;
+  makeDir(dir);
+  const stamp = new Date().toISOString().replace(/:/g, "-");
+  while (!createOnce(freeName(dir, stamp), text));
+  const names = listFiles(dir);
+  for (const name of names.slice(0, Math.max(0, names.length - HISTORY_KEPT))) removeFile(`${dir}/${name}`);
+}
+
+function freeName(dir: string, stamp: string): string {
+  for (let n = 1;; n++) {
+    const path = n === 1 ? `${dir}/${stamp}` : `${dir}/${stamp}~${n}`;
+    if (!exists(path)) return path;
+  }
 }
 
 function modeOf(path: string): number | undefined {

@@ -12,6 +12,7 @@ import { isId } from "./ids.ts";
 import { appendEvent, appendJournal } from "./journal.ts";
 import { reapLeases } from "./lease.ts";
 import { type BadFile, mendArchive, readMailbox } from "./mailbox.ts";
+import { readOutputTail } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { formatLog, type LogLevel } from "./pulse_log.ts";
 import { type PulseRecord, writePulse } from "./pulse_status.ts";
@@ -20,16 +21,7 @@ import { parseHeader, readingOf, type SensorHeader } from "./reading.ts";
 import { runSensor, sweepSensors } from "./sensor.ts";
 import { readFleet, type Session } from "./session.ts";
 import { readOwnState, readWorld } from "./state.ts";
-import {
-  listEntries,
-  listFiles,
-  readTailBytes,
-  readText,
-  removeFile,
-  replaceFile,
-  statOf,
-  Watch,
-} from "./store.ts";
+import { listEntries, listFiles, readText, removeFile, replaceFile, statOf, Watch } from "./store.ts";
 import { type Alert, nextReading, withOwnState, type World, type WorldReading } from "./world.ts";
 import { endSession, killSessionTree, sessionMarks } from "./worker.ts";
 
@@ -50,9 +42,15 @@ export interface PulseHost {
   stop: AbortSignal;
 }
 
+/** What upkeep has found: for the world to tell. */
+export interface UpkeepFindings {
+  alerts: Alert[];
+  bad: BadFile[];
+}
+
 /** Upkeep that needs more than the spine: called once a beat with the fleet as it is. */
 export interface PulseUpkeep {
-  (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<void>;
+  (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<UpkeepFindings>;
 }
 
 const MIN_INTERVAL_S = 1;
@@ -92,6 +90,7 @@ export class Pulse {
   #runs = 0;
   #chores: Promise<void> = Promise.resolve();
   readonly #upkeep: PulseUpkeep;
+  #found: UpkeepFindings = { alerts: [], bad: [] };
 
   constructor(host: PulseHost, upkeep: PulseUpkeep) {
     this.#host = host;
@@ -105,6 +104,8 @@ export class Pulse {
     });
     this.#world = readWorld(profile).world;
     this.#beat = this.#world.beat;
+    // Until the first upkeep: what was there to be told is not taken back meanwhile.
+    this.#found.alerts = this.#world.alerts.filter((alert) => alert.kind === "interrupted");
   }
 
   /** Beats until told to stop. */
@@ -340,7 +341,7 @@ export class Pulse {
       published_at: this.#host.now(),
       readings,
       alerts: await this.#alerts(sessions),
-      bad_files: [...own.bad, ...this.#configBad],
+      bad_files: this.#badFiles(own.bad),
       settings: { interval_s: this.#intervalS(), ask_redeliver_s: this.#config.ask_redeliver },
       fleet: {
         dir_mtime: this.#fleetStamp,
@@ -355,6 +356,10 @@ export class Pulse {
       this.#ready = true;
       this.#signOfLife();
     }
+  }
+
+  #badFiles(own: readonly BadFile[]): BadFile[] {
+    return [...own, ...this.#configBad, ...this.#found.bad];
   }
 
   /** The readings as single files, for people and for old readers; only those that changed. */
@@ -386,8 +391,7 @@ export class Pulse {
       const alerts = await this.#alerts(sessions);
       const differs = next.world_hash !== this.#world.world_hash || gone || finishedLate ||
         JSON.stringify(alerts) !== JSON.stringify(this.#world.alerts) ||
-        JSON.stringify(own.bad) !==
-          JSON.stringify(this.#world.bad_files.filter((bad) => bad.path !== this.#host.profile.config)) ||
+        JSON.stringify(this.#badFiles(own.bad)) !== JSON.stringify(this.#world.bad_files) ||
         fleetKey(sessions) !== fleetKey(this.#world.fleet.workers.map((view) => ({ view, gen: view.gen })));
       if (differs) await this.#publish(this.#sensing === undefined);
       this.#tend(sessions);
@@ -475,11 +479,16 @@ export class Pulse {
 
   #deadlines: number[] = [];
 
+  /** Generations of sessions that waited for an answer when last looked at. */
+  readonly #asking = new Set<string>();
+  /** Generation → when it was first seen with nothing to wait for again, unix ms. */
+  readonly #answeredAt = new Map<string, number>();
+
   /** Workers that did not begin, and workers that have gone silent: told once each. */
   async #alerts(sessions: readonly Session[]): Promise<Alert[]> {
     const now = this.#host.now();
     const { ready_timeout, silent_after } = this.#config;
-    const alerts: Alert[] = [];
+    const alerts: Alert[] = [...this.#found.alerts];
     this.#deadlines = [];
     const asking = new Set(
       sessions.some((session) => session.view.alive)
@@ -493,11 +502,20 @@ export class Pulse {
       const readyBy = (session.startedAt + ready_timeout) * 1000;
       if (!view.ready && now >= readyBy) alerts.push(await this.#alert("not_ready", session, session.gen));
       else if (!view.ready) this.#deadlines.push(readyBy);
-      if (asking.has(view.id)) continue;
-      const quietSince = now - view.idle_s * 1000;
-      if (view.idle_s >= silent_after) {
-        alerts.push(await this.#alert("silent", session, `${session.gen}/${await outputStamp(session)}`));
-      } else this.#deadlines.push(quietSince + silent_after * 1000 + 1000);
+      if (asking.has(view.id)) {
+        this.#asking.add(session.gen);
+        continue;
+      }
+      // Waiting for an answer is no silence: that begins with the last output or with the end of the asking.
+      if (this.#asking.delete(session.gen)) this.#answeredAt.set(session.gen, now);
+      const quietSince = Math.max(
+        session.startedAt * 1000,
+        outputStamp(session),
+        this.#answeredAt.get(session.gen) ?? 0,
+      );
+      const silentAt = quietSince + silent_after * 1000;
+      if (now < silentAt) this.#deadlines.push(silentAt);
+      else alerts.push(await this.#alert("silent", session, `${session.gen}/${quietSince}`));
     }
     return alerts;
   }
@@ -514,7 +532,7 @@ export class Pulse {
     const { profile } = this.#host;
     this.#sayFreed(await reapLeases(profile, this.#host.now()));
     await mendArchive(profile);
-    await this.#upkeep(this.#host, this.#config, await this.#fleet());
+    this.#found = await this.#upkeep(this.#host, this.#config, await this.#fleet());
   }
 
   #sayFreed(leases: readonly { name: string; session: string }[]): void {
@@ -610,5 +628,5 @@ function outputStamp(session: Session): number {
 async function screenOf(session: Session): Promise<string[]> {
   const { renderScreen } = await import("./terminal.ts");
   const { TERMINAL } = await import("./supervisor.ts");
-  return renderScreen(readTailBytes(`${session.dir}/output.log`, 256 * 1024), { ...TERMINAL, lastLines: 20 });
+  return renderScreen(readOutputTail(session.dir, 256 * 1024), { ...TERMINAL, lastLines: 20 });
 }

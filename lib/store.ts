@@ -79,7 +79,7 @@ export function replaceFile(path: string, text: string | Uint8Array, options: Wr
  *
  * The text is complete before the name appears: temporary file, fsync, then link(2), which never replaces.
  */
-export function createOnce(path: string, text: string, options: WriteOptions = {}): boolean {
+export function createOnce(path: string, text: string | Uint8Array, options: WriteOptions = {}): boolean {
   const temp = tempName(path);
   try {
     writeTemp(temp, text, options);

@@ -68,8 +68,8 @@ export interface Context {
   readonly env: Readonly<Record<string, string>>;
   readonly self: SelfCommand;
   readonly version: string;
-  /** Whether results are to be JSON. */
-  readonly json: boolean;
+  /** Whether results are to be JSON; never for a verb whose words are a command of its own. */
+  json: boolean;
   readonly colour: boolean;
   /** Columns of the terminal. */
   readonly width: number;
@@ -77,7 +77,9 @@ export interface Context {
   journalText: string | undefined;
   now(): number;
   /** Writes to stdout; ends the process quietly when nobody reads. */
-  out(text: string): void;
+  out(text: string | Uint8Array): void;
+  /** Writes bytes to stderr as they are: what a command said there. */
+  err(bytes: Uint8Array): void;
   /** Writes one message line to stderr. */
   note(line: string): void;
   stdin(): Promise<string>;

@@ -7,7 +7,7 @@ import { PULSE_RUNNING_EXIT } from "../lib/pulse_control.ts";
 import { setWanted } from "../lib/pulse_status.ts";
 import { readConfig } from "../lib/config.ts";
 import { acquireLock, replaceFile } from "../lib/store.ts";
-import { upkeep } from "../lib/upkeep.ts";
+import { makeUpkeep } from "../lib/upkeep.ts";
 import { defineVerb } from "../lib/verb.ts";
 
 /** An uncontended lock is had in under 1 ms, 20 ms at worst on a busy machine. */
@@ -50,7 +50,7 @@ export default defineVerb({
       log: (line) => context.out(`${line}\n`),
       now: context.now,
       stop: stop.signal,
-    }, upkeep);
+    }, makeUpkeep());
     await pulse.run();
     lock.close();
   },

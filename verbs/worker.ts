@@ -2,12 +2,13 @@
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
+import { readOutputTail } from "../lib/output_log.ts";
 import { absolute } from "../lib/paths.ts";
 import { openProfile } from "../lib/profile.ts";
 import { sessionDir, type WorkerView } from "../lib/session.ts";
 import { readWorkers, readWorld } from "../lib/state.ts";
 import { age } from "../lib/style.ts";
-import { readTailBytes, statOf } from "../lib/store.ts";
+import { statOf } from "../lib/store.ts";
 import { LogRenderer } from "../lib/terminal.ts";
 import { bodyOf, defineVerb, type Input } from "../lib/verb.ts";
 import { killWorker, startWorker } from "../lib/worker.ts";
@@ -150,7 +151,10 @@ export const log = defineVerb({
       });
     }
     const renderer = new LogRenderer();
-    const lines = [...renderer.push(readTailBytes(path, 4 * 1024 * 1024)), ...renderer.end()];
+    const lines = [
+      ...renderer.push(readOutputTail(sessionDir(context.profile, id), 4 * 1024 * 1024)),
+      ...renderer.end(),
+    ];
     return Promise.resolve({ text: count === 0 ? "" : lines.slice(-count).join("\n"), code: EXIT.ok });
   },
 });

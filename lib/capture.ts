@@ -1,0 +1,197 @@
+/**
+ * Runs one command to its end: a session of its own, a deadline, the tails of its output; nothing of it
+ * survives, neither a timeout nor its own normal end.
+ */
+import {
+  delay,
+  identityOf,
+  killTree,
+  type ProcessFact,
+  readAllProcesses,
+  readMarked,
+  STOP_GRACE_MS,
+} from "./process.ts";
+
+/** What is run, and how. */
+export interface CommandSpec {
+  argv: readonly string[];
+  cwd: string;
+  /** The whole environment; the mark is added. */
+  env: Readonly<Record<string, string>>;
+  /** A variable that only this run's processes carry. */
+  mark: { name: string; value: string };
+  timeoutMs: number;
+  /** How much of each stream is kept, its end. */
+  tailBytes: number;
+}
+
+/** The end of a stream, and how many bytes of it came before. */
+export interface Tail {
+  bytes: Uint8Array;
+  cut: number;
+}
+
+/** How a command came to its end. */
+export interface CommandOutcome {
+  /** Its own exit code; 128+n for a signal. */
+  code: number;
+  /** `self`: by itself; else the deadline or the caller's signal ended it. */
+  endedBy: "self" | "timeout" | "stop";
+  stdout: Tail;
+  stderr: Tail;
+  ms: number;
+  /** Processes that outlived even KILL. */
+  survivors: ProcessFact[];
+}
+
+/** How long output is still read after everything has ended, for a stranger that holds the pipe. */
+const DRAIN_MS = 100;
+/** Leftovers of a command that has ended by itself get this long between TERM and KILL. */
+const LEFTOVER_GRACE_MS = 2_000;
+/** The longest that a timer can hold, about 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Runs the command; `stop` ends its whole tree early.
+ *
+ * @throws what `Deno.Command` throws when the program cannot be started.
+ */
+export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise<CommandOutcome> {
+  const started = performance.now();
+  const child = new Deno.Command(spec.argv[0] ?? "", {
+    args: spec.argv.slice(1),
+    cwd: spec.cwd,
+    env: { ...spec.env, [spec.mark.name]: spec.mark.value },
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const mark = `${spec.mark.name}=${spec.mark.value}`;
+  const readers = [
+    new TailReader(child.stdout, spec.tailBytes),
+    new TailReader(child.stderr, spec.tailBytes),
+  ];
+  let endedBy: CommandOutcome["endedBy"] = "self";
+  let ending: Promise<ProcessFact[]> | undefined;
+  const ended = Promise.withResolvers<void>();
+  const end = (by: "timeout" | "stop") => {
+    if (ending !== undefined) return;
+    endedBy = by;
+    ending = endTree(child.pid, mark);
+    // What not even KILL could end must not be waited for either.
+    ending.then(() => delay(DRAIN_MS)).finally(ended.resolve);
+  };
+  const onStop = () => end("stop");
+  const timer = setTimeout(() => end("timeout"), Math.min(spec.timeoutMs, MAX_TIMER_MS));
+  stop?.addEventListener("abort", onStop);
+  if (stop?.aborted) end("stop");
+  const status = await Promise.race([child.status, ended.promise]);
+  clearTimeout(timer);
+  stop?.removeEventListener("abort", onStop);
+  const survivors = ending === undefined ? await endLeftovers(child.pid, mark) : await ending;
+  await drain(readers);
+  const [stdout, stderr] = readers.map((reader) => reader.tail()) as [Tail, Tail];
+  return {
+    code: status?.code ?? 137,
+    endedBy,
+    stdout,
+    stderr,
+    ms: Math.round(performance.now() - started),
+    survivors,
+  };
+}
+
+async function endTree(pid: number, mark: string): Promise<ProcessFact[]> {
+  const root = await identityOf(pid);
+  return await killTree({ roots: root === undefined ? [] : [root], marks: [mark], graceMs: STOP_GRACE_MS });
+}
+
+/** Ends what the command has left in its session or elsewhere: a session id stays taken while one lives in it. */
+async function endLeftovers(pid: number, mark: string): Promise<ProcessFact[]> {
+  const [table, marked] = await Promise.all([readAllProcesses(), readMarked([mark])]);
+  const left = [...table.processes.values()].filter((fact) =>
+    fact.state !== "Z" && fact.pid !== pid && (fact.pgid === pid || fact.sid === pid || marked.has(fact.pid))
+  );
+  if (left.length === 0) return [];
+  const roots = left.map((fact) => ({ pid: fact.pid, start: fact.start, boot: table.boot }));
+  return await killTree({ roots, marks: [mark], graceMs: LEFTOVER_GRACE_MS });
+}
+
+/** Reads a stream to its end and keeps the last bytes of it. */
+class TailReader {
+  readonly done: Promise<void>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #buffer: TailBuffer;
+
+  constructor(stream: ReadableStream<Uint8Array>, cap: number) {
+    this.#reader = stream.getReader();
+    this.#buffer = new TailBuffer(cap);
+    this.done = this.#read();
+  }
+
+  cancel(): Promise<void> {
+    return this.#reader.cancel().catch(() => {});
+  }
+
+  tail(): Tail {
+    return this.#buffer.tail();
+  }
+
+  async #read(): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#reader.read();
+      if (done) return;
+      this.#buffer.push(value);
+    }
+  }
+}
+
+/** Keeps the last `cap` bytes of what is pushed. */
+export class TailBuffer {
+  readonly #cap: number;
+  #parts: Uint8Array[] = [];
+  #held = 0;
+  #total = 0;
+
+  constructor(cap: number) {
+    this.#cap = cap;
+  }
+
+  push(part: Uint8Array): void {
+    this.#parts.push(part);
+    this.#held += part.length;
+    this.#total += part.length;
+    let drop = 0;
+    while (this.#held - (this.#parts[drop]?.length ?? 0) >= this.#cap && drop < this.#parts.length - 1) {
+      this.#held -= this.#parts[drop]?.length ?? 0;
+      drop++;
+    }
+    if (drop > 0) this.#parts = this.#parts.slice(drop);
+  }
+
+  /** The last bytes, beginning at a whole UTF-8 character, and how many came before them. */
+  tail(): Tail {
+    const whole = new Uint8Array(this.#held);
+    let at = 0;
+    for (const part of this.#parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    let from = Math.max(0, whole.length - this.#cap);
+    if (from > 0 || this.#total > this.#held) {
+      for (let skipped = 0; skipped < 3 && ((whole[from] ?? 0) & 0xc0) === 0x80; skipped++) from++;
+    }
+    return { bytes: whole.subarray(from), cut: this.#total - (whole.length - from) };
+  }
+}
+
+async function drain(readers: readonly TailReader[]): Promise<void> {
+  const all = Promise.all(readers.map((reader) => reader.done));
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  await Promise.race([all, new Promise<void>((resolve) => timer = setTimeout(resolve, DRAIN_MS))]);
+  clearTimeout(timer);
+  await Promise.all(readers.map((reader) => reader.cancel()));
+  await all;
+}

@@ -1,0 +1,136 @@
+/**
+ * The notification hook: a shell template that is given a message, and never runs it.
+ *
+ * The message is not written into the shell's text at all. It stands in the environment, and a placeholder
+ * becomes a quoted reference to it, so that whatever the message holds, and whatever stands around the
+ * placeholder (quotes, backticks, a here-document, a comment), the shell expands it as data. A mistake about
+ * the quotes around a placeholder could at worst split it into words. Pure.
+ *
+ * Out of reach: a template that has its words evaluated elsewhere, as `ssh host notify {{message}}` does; there
+ * the message belongs on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
+ */
+
+/** Placeholder → variable. */
+const VARIABLES: Readonly<Record<string, string>> = { message: "LOOOP_MESSAGE", id: "LOOOP_ID" };
+
+/** The environment of a hook. NUL cannot stand in an environment. */
+export function hookEnv(message: string, id: string): Record<string, string> {
+  return { LOOOP_MESSAGE: message.replaceAll("\0", ""), LOOOP_ID: id };
+}
+
+type Context = "none" | "single" | "double" | "backtick" | "comment";
+
+/** A shell or `eval` whose next word is a script of its own: `sh -c`, `/bin/bash -lc`, `eval`. */
+const TAKES_SCRIPT = /(?:^|[\s;&|(`])(?:(?:\S*\/)?(?:ba|da|z|k|a)?sh(?:\s+-\w+)*\s+-\w*c|eval)\s+$/;
+
+/** Fills `{{message}}` and `{{id}}` of a shell template with quoted references. */
+export function fillHook(template: string): string {
+  let out = "";
+  const stack: Context[] = ["none"];
+  for (let at = 0; at < template.length; at++) {
+    const context = stack.at(-1) ?? "none";
+    const char = template[at] ?? "";
+    const placeholder = /^\{\{(message|id)\}\}/.exec(template.slice(at, at + 16));
+    const isOpen = context === "none" || context === "backtick";
+    if (isOpen && !/\s/.test(char) && TAKES_SCRIPT.test(out.slice(-80))) {
+      const word = readScript(template, at);
+      out += quoteScript(word);
+      at = word.end - 1;
+    } else if (placeholder !== null) {
+      out += reference(VARIABLES[placeholder[1] ?? ""] ?? "", context);
+      at += placeholder[0].length - 1;
+    } else if (context === "single" || context === "comment") {
+      out += char;
+      if (char === (context === "single" ? "'" : "\n")) stack.pop();
+    } else if (char === "\\") {
+      out += char + (template[++at] ?? "");
+    } else {
+      if (char === "#" && context === "none" && /(?:^|[\s;&|()])$/.test(out)) stack.push("comment");
+      else step(stack, char, template[at + 1]);
+      out += char;
+      if (char === "$" && template[at + 1] === "(") out += template[++at];
+    }
+  }
+  return out;
+}
+
+/** Enters and leaves quotes and substitutions. */
+function step(stack: Context[], char: string, next: string | undefined): void {
+  const context = stack.at(-1) ?? "none";
+  if (char === "$" && next === "(") stack.push("none");
+  else if (char === "`") {
+    if (context === "backtick") stack.pop();
+    else stack.push("backtick");
+  } else if (char === '"') {
+    if (context === "double") stack.pop();
+    else stack.push("double");
+  } else if (context === "double") return;
+  else if (char === "'") stack.push("single");
+  else if (char === "(") stack.push("none");
+  else if (char === ")" && stack.length > 1 && context === "none") stack.pop();
+}
+
+function reference(variable: string, context: Context): string {
+  const plain = `\${${variable}}`;
+  if (context === "single") return `'"${plain}"'`;
+  return context === "double" ? plain : `"${plain}"`;
+}
+
+/** A word that an inner shell is to read: its text, with a mark for what the outer one puts in. */
+interface ScriptWord {
+  text: string;
+  /** What the outer shell expands, as it stands in the template; mark n stands for `live[n]`. */
+  live: string[];
+  /** Index after the word. */
+  end: number;
+}
+
+const mark = (n: number) => `\uE000${n}\uE001`;
+
+/** Reads one word of several quoted pieces, as a shell would put it together. */
+function readScript(template: string, from: number): ScriptWord {
+  let text = "";
+  const live: string[] = [];
+  let inDouble = false;
+  let at = from;
+  for (; at < template.length; at++) {
+    const char = template[at] ?? "";
+    if (!inDouble && /[\s;&|()<>]/.test(char)) break;
+    if (char === "\\") {
+      const next = template[++at] ?? "";
+      text += inDouble && !/[\\"$`\n]/.test(next) ? `\\${next}` : next;
+    } else if (char === '"') inDouble = !inDouble;
+    else if (char === "'" && !inDouble) {
+      const end = template.indexOf("'", at + 1);
+      text += template.slice(at + 1, end < 0 ? undefined : end);
+      at = end < 0 ? template.length : end;
+    } else {
+      const expansion = char === "$" || char === "`" ? expansionAt(template, at) : undefined;
+      if (expansion === undefined) text += char;
+      else {
+        text += mark(live.length);
+        live.push(inDouble ? `"${fillHook(expansion)}"` : fillHook(expansion));
+        at += expansion.length - 1;
+      }
+    }
+  }
+  return { text, live, end: Math.max(at, from + 1) };
+}
+
+/** The `$x`, `${…}`, `$(…)` or backticks that begin here. */
+function expansionAt(template: string, at: number): string | undefined {
+  const rest = template.slice(at);
+  const simple = /^(?:\$(?:\w+|[@*#?$!-]|\{[^}]*\})|`(?:[^`\\]|\\[\s\S])*`)/.exec(rest);
+  if (simple !== null || !rest.startsWith("$(")) return simple?.[0];
+  for (let end = 1, depth = 0; end < rest.length; end++) {
+    if (rest[end] === "(") depth++;
+    else if (rest[end] === ")" && --depth === 0) return rest.slice(0, end + 1);
+  }
+  return undefined;
+}
+
+/** The script, its own placeholders filled for the inner shell, which has the same environment, as one word. */
+function quoteScript({ text, live }: ScriptWord): string {
+  const quoted = `'${fillHook(text).replaceAll("'", `'\\''`)}'`;
+  return live.reduce((filled, part, n) => filled.replace(mark(n), () => `'${part}'`), quoted);
+}

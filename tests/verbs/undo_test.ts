@@ -1,0 +1,127 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { type TestProfile, testProfile } from "../looop.ts";
+
+async function goal(p: TestProfile, text: string, id = "ship"): Promise<void> {
+  await p.okCall(["_", "goal", "write", id], { stdin: text });
+}
+
+/** All texts that are kept of one file beyond its slot. */
+function history(p: TestProfile, name: string): string[] {
+  try {
+    const dir = p.path(`.undo/history/${name}`);
+    return [...Deno.readDirSync(dir)].map((entry) => Deno.readTextFileSync(`${dir}/${entry.name}`)).sort();
+  } catch {
+    return [];
+  }
+}
+
+Deno.test("given two texts of a goal, when undone twice, then the older comes and then the newer one again", async () => {
+  await using p = await testProfile();
+  await goal(p, "one\n");
+  await goal(p, "two\n");
+  strictEqual(await p.ok("_", "undo", "goal", "ship"), "undo goal ship");
+  strictEqual(p.read("goals/ship.md"), "one\n");
+  await p.ok("_", "undo", "goal", "ship");
+  strictEqual(p.read("goals/ship.md"), "two\n");
+  match(p.read("journal.md"), /undo goal ship\n- .* undo goal ship\n$/);
+  strictEqual(
+    (await p.json("_", "state", "--json")).snapshots["sys-goals"].detail.goals.ship.age_s < 60,
+    true,
+  );
+});
+
+Deno.test("given a playbook and a sensor, when undone, then text and mode come back and a blocked wait is woken", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.okCall(["_", "playbook", "write"], { stdin: "first\n" });
+  await p.okCall(["_", "playbook", "write"], { stdin: "second\n" });
+  await p.okCall(["_", "sensor", "write", "x"], { stdin: "#!/bin/sh\necho 1\n" });
+  await p.okCall(["_", "sensor", "write", "x"], { stdin: "#!/bin/sh\necho 2\n" });
+  await p.until("settled", async () => (await p.json("_", "state", "--json")).snapshots["sensor-x"] === 2);
+  await p.wait();
+  const wait = p.wait("--timeout", "20");
+  await p.ok("_", "undo", "playbook");
+  deepStrictEqual((await wait).reason, ["policy"]);
+  strictEqual(p.read("PLAYBOOK.md"), "first\n");
+  const kept = [...Deno.readDirSync(p.path("playbook.d"))].map(({ name }) => p.read(`playbook.d/${name}`));
+  strictEqual(kept.includes("second\n"), true);
+  await p.ok("_", "undo", "sensor", "x");
+  strictEqual(p.read("sensors/x.sh"), "#!/bin/sh\necho 1\n");
+  strictEqual((Deno.statSync(p.path("sensors/x.sh")).mode ?? 0) & 0o777, 0o700);
+  await p.until("sensed", async () => (await p.json("_", "state", "--json")).snapshots["sensor-x"] === 1);
+});
+
+Deno.test("given a person's edits between the verbs' writes, when written and undone, then every text is still on disk", async () => {
+  await using p = await testProfile();
+  await goal(p, "one\n");
+  await goal(p, "two\n");
+  await Deno.writeTextFile(p.path("goals/ship.md"), "by hand\n");
+  await goal(p, "three\n");
+  await p.ok("_", "undo", "goal", "ship");
+  strictEqual(p.read("goals/ship.md"), "by hand\n");
+  deepStrictEqual(history(p, "goal-ship"), ["one\n"]);
+  // Undone, edited again, and written: the text that the slot gives up stays too.
+  await Deno.writeTextFile(p.path("goals/ship.md"), "by hand again\n");
+  await p.ok("_", "undo", "goal", "ship");
+  strictEqual(p.read("goals/ship.md"), "three\n");
+  await goal(p, "four\n");
+  deepStrictEqual(history(p, "goal-ship"), ["by hand again\n", "one\n"]);
+  await p.ok("_", "undo", "goal", "ship");
+  strictEqual(p.read("goals/ship.md"), "three\n");
+});
+
+Deno.test("given a goal that was archived, when undone, then it comes back, but never over one in its place", async () => {
+  await using p = await testProfile();
+  await goal(p, "old\n");
+  await p.ok("_", "goal", "archive", "ship");
+  await goal(p, "reached\n");
+  await p.ok("_", "goal", "archive", "ship");
+  strictEqual(await p.ok("_", "undo", "goal", "ship"), "undo goal ship: back from the archive");
+  strictEqual(p.read("goals/ship.md"), "reached\n");
+  deepStrictEqual([...Deno.readDirSync(p.path("goals/archive"))].map(({ name }) => name), ["ship.md"]);
+  const again = await p.run("_", "undo", "goal", "ship");
+  strictEqual(again.code, 1);
+  match(
+    again.stderr,
+    /^looop _ undo: No earlier text of goal "ship" is kept; nothing was changed; `looop _ goal archive/,
+  );
+  strictEqual(p.read("goals/ship.md"), "reached\n");
+  strictEqual(p.read("goals/archive/ship.md"), "old\n");
+
+  await p.okCall(["_", "sensor", "write", "x"], { stdin: "#!/bin/sh\necho 1\n" });
+  await p.ok("_", "sensor", "remove", "x");
+  await p.ok("_", "undo", "sensor", "x");
+  strictEqual((Deno.statSync(p.path("sensors/x.sh")).mode ?? 0) & 0o777, 0o700);
+});
+
+Deno.test("given an exchange that a crash cut in two, when the next verb comes, then both texts are there", async () => {
+  await using p = await testProfile();
+  await goal(p, "one\n");
+  await goal(p, "two\n");
+  // The file was replaced, the slot not yet: the newer text is only in the stage.
+  await Deno.writeTextFile(p.path("goals/ship.md"), "one\n");
+  await Deno.writeTextFile(p.path(".undo/swap-goal-ship"), "two\n");
+  await p.ok("_", "undo", "goal", "ship");
+  deepStrictEqual([p.read("goals/ship.md"), p.read(".undo/goal-ship")], ["two\n", "one\n"]);
+  // Nothing was replaced yet.
+  await Deno.writeTextFile(p.path(".undo/swap-goal-ship"), "two\n");
+  await goal(p, "three\n");
+  deepStrictEqual([p.read("goals/ship.md"), p.read(".undo/goal-ship")], ["three\n", "two\n"]);
+  deepStrictEqual(history(p, "goal-ship"), ["one\n"]);
+});
+
+Deno.test("given a bad call or nothing to undo, when undone, then one line and nothing is changed", async () => {
+  await using p = await testProfile();
+  const bad = [[], ["goal"], ["sensor"], ["playbook", "x"], ["worker", "x"], ["goal", "../x"], [
+    "goal",
+    "a",
+    "b",
+  ]];
+  for (const args of bad) {
+    const { code, stderr } = await p.run("_", "undo", ...args);
+    deepStrictEqual([code, stderr.trimEnd().split("\n").length], [2, 1], args.join(" "));
+  }
+  const none = await p.run("_", "undo", "sensor", "nope");
+  deepStrictEqual([none.code, none.stdout], [1, ""]);
+  match(none.stderr, /^looop _ undo: There is no sensor "nope", now or earlier; .*\n$/);
+});

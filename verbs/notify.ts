@@ -1,0 +1,83 @@
+/** `looop _ notify`: a word to the human, in the journal and through the config's notification hook. */
+import { childEnv } from "../lib/child_env.ts";
+import { readConfig } from "../lib/config.ts";
+import { oneLine, UsageError, UserError } from "../lib/errors.ts";
+import { fillHook, hookEnv } from "../lib/hook.ts";
+import { checkId } from "../lib/ids.ts";
+import { recordMove } from "../lib/move.ts";
+import { openProfile } from "../lib/profile.ts";
+import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
+import { closeIntent, openIntent } from "../lib/wal.ts";
+
+/** One variable of an environment holds 128 KiB on Linux. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+/** Closes what the caller had open, so that a hook that lingers holds nobody's pipe. */
+const DETACHED = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec /bin/sh -c "$1"';
+
+export default defineVerb({
+  declare: {
+    path: "_ notify",
+    summary: "tell the human something, by the notification hook of config.json",
+    audience: "root",
+    args: [{ name: "message", summary: "from stdin when absent or -", optional: true, many: true }],
+    options: [{ name: "id", value: "WORKER", summary: "the worker it is about", kind: "worker" }],
+    mutating: true,
+    example: 'looop _ notify --id fix-42 "the fix is ready for your review"',
+    details:
+      'The hook is `"notification"` in config.json, a shell line such as notify-send looop {{message}}. It is\n' +
+      "started and not waited for. {{message}} and {{id}} are filled in quoted, whatever quotes stand around\n" +
+      "them; they are also in its environment as LOOOP_MESSAGE and LOOOP_ID.",
+  },
+  async run(context, input) {
+    const id = input.text("id");
+    if (id !== undefined) checkId("worker", id);
+    const message = (await bodyOf(context, input.words, "message")).replace(/\r?\n$/, "");
+    if (new TextEncoder().encode(message).length > MAX_MESSAGE_BYTES) {
+      throw new UsageError("The message is larger than 64 KiB", {
+        next: "put it in reports/ and name the file",
+      });
+    }
+    openProfile(context.profile);
+    const template = readConfig(context.profile.config).config.notification?.trim();
+    const told = `notify${id === undefined ? "" : ` ${id}`}: ${message}`;
+    if (!template) {
+      recordMove(context, told);
+      return { text: 'noted in the journal; no hook is set ("notification" in config.json)' };
+    }
+    const intent = await openIntent(
+      context.profile,
+      { kind: "notify", text: message, what: told },
+      context.now(),
+    );
+    try {
+      startHook(context, template, message, id ?? "");
+      recordMove(context, told);
+    } finally {
+      closeIntent(context.profile, intent);
+    }
+    return { text: `notified: ${oneLine(message, 200)}` };
+  },
+});
+
+function startHook(context: Context, template: string, message: string, id: string): void {
+  const { profile } = context;
+  const own = { bin: context.bin(), dataDir: profile.dir, config: profile.config };
+  try {
+    new Deno.Command("/bin/sh", {
+      args: ["-c", DETACHED, "looop-notify", fillHook(template)],
+      cwd: profile.dir,
+      env: childEnv(context.env, own, hookEnv(message, id)),
+      clearEnv: true,
+      detached: true,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn().unref();
+  } catch (error) {
+    throw new UserError(`Cannot start the notification hook: ${(error as Error).message}`, {
+      next: 'check "notification" in config.json',
+      kind: "hook",
+      cause: error,
+    });
+  }
+}

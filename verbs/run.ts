@@ -1,0 +1,217 @@
+/** `looop _ run`: one reversible command in the data dir, through the gate, with its own exit status. */
+import { type CommandOutcome, runCommand, type Tail } from "../lib/capture.ts";
+import { childEnv } from "../lib/child_env.ts";
+import { ReaderGone } from "../lib/cli.ts";
+import { readConfig } from "../lib/config.ts";
+import { EXIT, formatError, oneLine, UsageError, UserError } from "../lib/errors.ts";
+import { explainVerdict, judge, type Refusal } from "../lib/gate.ts";
+import { appendJournal } from "../lib/journal.ts";
+import { poke } from "../lib/poke.ts";
+import { openProfile } from "../lib/profile.ts";
+import { shellQuote } from "../lib/self.ts";
+import { type Context, defineVerb, type Input } from "../lib/verb.ts";
+import { closeIntent, type Intent, openIntent, RUN_MARK } from "../lib/wal.ts";
+
+const DEFAULT_TIMEOUT_S = 120;
+/** Of each stream; agents' shell tools cut from 10 to 50 KB on. */
+const TAIL_BYTES = 64 * 1024;
+/** How often a call looks whether whoever made it is still there. */
+const PARENT_POLL_MS = 500;
+const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+
+/** A bash line, or an exact argv. */
+type Command = { line: string } | { argv: readonly string[] };
+
+export default defineVerb({
+  declare: {
+    path: "_ run",
+    summary: "run one reversible command in the data dir; what looks irreversible is refused",
+    audience: "root",
+    args: [{ name: "command", summary: "one word: a bash line; several: exactly these words", many: true }],
+    options: [
+      { name: "reason", value: "T", summary: "why, for the journal" },
+      { name: "timeout", value: "S", summary: "end it after S seconds with exit 124; 120 unless given" },
+      { name: "approved", value: "WORDS", summary: "the human's own words that allow what the gate refuses" },
+    ],
+    mutating: true,
+    passthrough: true,
+    example: "looop _ run --reason 'see what changed' 'git -C ~/src/app fetch && git -C ~/src/app status'",
+    details:
+      "Exits with the command's own status: 128+n for a signal, 127 not found, 124 timed out, 126 refused by\n" +
+      "the gate (`gate.deny` and `gate.allow` in config.json add to its rules). The gate is a tripwire against\n" +
+      "accidents, not a sandbox. stdin is closed; the last 64 KiB each of stdout and stderr are shown at the end;\n" +
+      "nothing that the command starts outlives it.",
+  },
+  async run(context, input) {
+    const command = commandOf(input.words);
+    const approved = approvalOf(input);
+    const timeoutS = input.seconds("timeout") ?? DEFAULT_TIMEOUT_S;
+    openProfile(context.profile);
+    const verdict = judgeIn(context, command);
+    if (!verdict.allowed && approved === undefined) return refuse(context, verdict);
+    const intent = await openIntent(context.profile, {
+      kind: "run",
+      text: "line" in command ? command.line : JSON.stringify(command.argv),
+      what: shown(command),
+      reason: input.text("reason"),
+      approved,
+    }, context.now());
+    try {
+      const { outcome, stoppedBy } = await runStoppable(context, command, intent, timeoutS * 1000);
+      const ended = endOf(outcome, stoppedBy, timeoutS);
+      journal(context, intent, ended.told);
+      show(context, outcome, ended.note);
+      return { code: ended.code };
+    } finally {
+      closeIntent(context.profile, intent);
+    }
+  },
+});
+
+function commandOf(words: readonly string[]): Command {
+  const [first = ""] = words;
+  if (first.trim() === "") {
+    throw new UsageError("There is no command", { next: "as in `looop _ run 'git status'`" });
+  }
+  return words.length === 1 ? { line: first } : { argv: words };
+}
+
+function approvalOf(input: Input): string | undefined {
+  const words = input.text("approved");
+  if (words !== undefined && words.trim() === "") {
+    throw new UsageError("--approved is empty", { next: "give the human's own words" });
+  }
+  return words;
+}
+
+function judgeIn({ profile, env }: Context, command: Command): ReturnType<typeof judge> {
+  const { gate } = readConfig(profile.config).config;
+  return judge(command, {
+    dataDir: profile.dir,
+    cwd: profile.dir,
+    ...(env["HOME"] === undefined ? {} : { home: env["HOME"] }),
+    ...gate,
+  });
+}
+
+/** Nothing ran: journaled as refused, and the one line says which rule, why and what to do instead. */
+function refuse(context: Context, verdict: Refusal): { code: number } {
+  const { message, next } = explainVerdict(verdict);
+  appendJournal(
+    context.profile,
+    `refused: run ${verdict.command}: rule ${verdict.rule}`,
+    new Date(context.now()),
+  );
+  context.note(formatError("_ run", new UserError(message, { next })));
+  return { code: EXIT.refused };
+}
+
+/** Runs the command; a signal to us, or the end of whoever called us, ends its whole tree. */
+async function runStoppable(
+  context: Context,
+  command: Command,
+  intent: Intent,
+  timeoutMs: number,
+): Promise<{ outcome: CommandOutcome; stoppedBy: keyof typeof STOP_SIGNALS | undefined }> {
+  const { profile } = context;
+  const stop = new AbortController();
+  let stoppedBy: keyof typeof STOP_SIGNALS | undefined;
+  const stopBy = (name: keyof typeof STOP_SIGNALS) => {
+    stoppedBy ??= name;
+    stop.abort();
+  };
+  for (const name of Object.keys(STOP_SIGNALS) as (keyof typeof STOP_SIGNALS)[]) {
+    Deno.addSignalListener(name, () => stopBy(name));
+  }
+  const parent = Deno.ppid;
+  const watcher = setInterval(() => {
+    if (Deno.ppid !== parent) stopBy("SIGHUP");
+  }, PARENT_POLL_MS);
+  try {
+    const outcome = await runCommand({
+      argv: argvOf(command),
+      cwd: profile.dir,
+      env: childEnv(context.env, { bin: context.bin(), dataDir: profile.dir, config: profile.config }),
+      mark: { name: RUN_MARK, value: intent.id },
+      timeoutMs,
+      tailBytes: TAIL_BYTES,
+    }, stop.signal);
+    return { outcome, stoppedBy: outcome.endedBy === "stop" ? stoppedBy : undefined };
+  } catch (error) {
+    throw new UserError(`Cannot run bash: ${(error as Error).message}`, {
+      next: "install bash",
+      cause: error,
+    });
+  } finally {
+    clearInterval(watcher);
+  }
+}
+
+/** bash runs an exact argv too, since it gives "not found" and "not executable" their usual codes and words. */
+function argvOf(command: Command): string[] {
+  if ("line" in command) return ["bash", "-c", command.line];
+  return ["bash", "-c", 'exec -- "$@"', "looop", ...command.argv];
+}
+
+function endOf(
+  outcome: CommandOutcome,
+  stoppedBy: keyof typeof STOP_SIGNALS | undefined,
+  timeoutS: number,
+): { code: number; told: string; note?: string } {
+  const left = outcome.survivors.length === 0
+    ? ""
+    : `; still there: ${outcome.survivors.map((fact) => fact.pid).join(", ")}`;
+  const secs = `${(outcome.ms / 1000).toFixed(1)} s${left}`;
+  if (outcome.endedBy === "timeout") {
+    return {
+      code: EXIT.timeout,
+      told: `timed out, ended after ${secs}`,
+      note: `timed out after ${timeoutS} s and was ended${left}; give it longer with --timeout`,
+    };
+  }
+  if (stoppedBy !== undefined) {
+    return {
+      code: STOP_SIGNALS[stoppedBy],
+      told: `ended by ${stoppedBy} after ${secs}`,
+      note: `ended by ${stoppedBy}`,
+    };
+  }
+  return {
+    code: outcome.code,
+    told: `exit ${outcome.code} in ${secs}`,
+    ...(left === "" ? {} : { note: left.slice(2) }),
+  };
+}
+
+function journal(context: Context, intent: Intent, told: string): void {
+  const why = intent.reason === undefined ? "" : ` (${oneLine(intent.reason)})`;
+  const text = context.journalText ?? `run ${intent.what}${why}: ${told}`;
+  const yes = intent.approved === undefined
+    ? ""
+    : `; approved by the human: "${oneLine(intent.approved, 600)}"`;
+  appendJournal(context.profile, `${oneLine(text, 1200)}${yes}`, new Date(context.now()));
+  poke(context.profile);
+}
+
+/** After the journal: a reader that has gone must not cost the record. */
+function show(context: Context, { stdout, stderr }: CommandOutcome, note: string | undefined): void {
+  try {
+    context.err(stderr.bytes);
+    for (const line of [cutNote("stdout", stdout), cutNote("stderr", stderr), note]) {
+      if (line !== undefined) context.note(`looop _ run: ${line}`);
+    }
+    context.out(stdout.bytes);
+  } catch (error) {
+    if (!(error instanceof ReaderGone)) throw error;
+  }
+}
+
+function cutNote(name: string, { bytes, cut }: Tail): string | undefined {
+  return cut === 0
+    ? undefined
+    : `${name}: the first ${cut} bytes were cut, the last ${bytes.length} are shown`;
+}
+
+function shown(command: Command): string {
+  return "line" in command ? command.line : command.argv.map(shellQuote).join(" ");
+}

@@ -1,0 +1,55 @@
+/** `looop _ undo`: the text before the last write of a policy file. */
+import { UsageError } from "../lib/errors.ts";
+import { checkId } from "../lib/ids.ts";
+import { noteActivity, recordMove } from "../lib/move.ts";
+import type { PolicyKind } from "../lib/policy.ts";
+import { openProfile } from "../lib/profile.ts";
+import { undoPolicy } from "../lib/undo.ts";
+import { defineVerb } from "../lib/verb.ts";
+
+const KINDS: readonly PolicyKind[] = ["playbook", "goal", "sensor"];
+
+export default defineVerb({
+  declare: {
+    path: "_ undo",
+    summary: "bring the previous text of the playbook, a goal or a sensor back; again: the newer one",
+    audience: "root",
+    args: [
+      { name: "what", summary: "which kind of text", choices: KINDS },
+      { name: "id", summary: "which goal or sensor", optional: true },
+    ],
+    mutating: true,
+    example: "looop _ undo goal ship-1.0",
+    details:
+      "A goal that was archived and a sensor that was removed come back, unless a new one has their place.\n" +
+      "Texts that no undo reaches any more are in .undo/history/ of the data dir for 90 days, the last 20 each;\n" +
+      "earlier playbooks are in playbook.d/.",
+  },
+  run(context, input) {
+    const kind = input.word(0) as PolicyKind;
+    const id = idOf(kind, input.words[1]);
+    openProfile(context.profile);
+    const undone = undoPolicy(context.profile, kind, id, context.now());
+    if (kind === "goal") noteActivity(context.profile, id, context.now());
+    const text = `undo ${kind === "playbook" ? kind : `${kind} ${id}`}${
+      undone === "unarchived" ? ": back from the archive" : ""
+    }`;
+    recordMove(context, text);
+    return Promise.resolve({ text });
+  },
+});
+
+function idOf(kind: PolicyKind, word: string | undefined): string {
+  if (kind === "playbook") {
+    if (word !== undefined) {
+      throw new UsageError(`Unexpected argument "${word}"`, {
+        next: "there is one playbook: `looop _ undo playbook`",
+      });
+    }
+    return "text";
+  }
+  if (word === undefined) {
+    throw new UsageError(`Which ${kind}?`, { next: `as in \`looop _ undo ${kind} <id>\`` });
+  }
+  return checkId(kind, word);
+}
