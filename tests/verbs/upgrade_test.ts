@@ -4,8 +4,7 @@ import { looopCommand, testProfile } from "../looop.ts";
 const compiled = Deno.env.get("LOOOP_UNDER_TEST") !== undefined;
 
 Deno.test({
-  name:
-    "given a binary whose path is replaced while its pulse runs, when status is asked, then it says so, and up restarts the pulse but no worker",
+  name: "given a binary whose path is replaced while its pulse runs, when status is asked, then it says so",
   ignore: !compiled,
   async fn() {
     await using p = await testProfile();
@@ -21,21 +20,45 @@ Deno.test({
     };
     await Deno.copyFile(looopCommand()[0] ?? "", exe);
     await call("up");
-    await call("_", "worker", "start", "w1", "--runner", "shell", "sleep 600");
     // A new file takes the path in one step, as an installer does it.
     await Deno.copyFile(exe, `${exe}.new`);
     await Deno.rename(`${exe}.new`, exe);
     await p.until("status tells of the upgrade", async () => (await call("status")).includes("was replaced"));
-    // A pulse of another version is what an upgrade leaves running.
-    const record = JSON.parse(p.read(".pulse.json"));
-    const state = JSON.parse(await call("_", "state", "--json"));
-    await Deno.writeTextFile(p.path(".pulse.json"), JSON.stringify({ ...record, version: "0.0.1" }));
-    match(await call("up"), /restarted as|started/);
-    const after = JSON.parse(await call("_", "state", "--json"));
-    strictEqual(after.workers[0].alive, true);
-    strictEqual(after.workers[0].started, state.workers[0].started);
-    match(await call("down"), /stopped 1 worker/);
+    match(await call("down"), /pulse stopped/);
   },
+});
+
+Deno.test("given a pulse of another version, when up is called after an upgrade, then the pulse is restarted and no worker", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.ok("_", "worker", "start", "w1", "--runner", "shell", "sleep 600");
+  const before = await p.json("_", "state", "--json");
+  // The next version is this source with another number.
+  const next = `${p.base}/next`;
+  await Deno.mkdir(next);
+  for (const name of ["main.ts", "deno.json", "deno.lock", "lib", "verbs"]) {
+    const copied = await new Deno.Command("cp", {
+      args: ["-R", new URL(`../../${name}`, import.meta.url).pathname, next],
+    }).output();
+    strictEqual(copied.success, true);
+  }
+  const version = `${next}/lib/version.ts`;
+  await Deno.writeTextFile(
+    version,
+    (await Deno.readTextFile(version)).replace(/"\d+\.\d+\.\d+"/, '"99.0.0"'),
+  );
+  const upgraded = async (...args: string[]) => {
+    const command = ["run", "-A", "--quiet", `${next}/main.ts`, ...args];
+    const { stdout } = await new Deno.Command(Deno.execPath(), { args: command, env: p.env, clearEnv: true })
+      .output();
+    return new TextDecoder().decode(stdout);
+  };
+  match(await upgraded("up"), /^looop: pulse restarted as 99\.0\.0/);
+  match(await upgraded("up"), /^looop: pulse already running/);
+  const after = await p.json("_", "state", "--json");
+  strictEqual(after.workers[0].alive, true);
+  strictEqual(after.workers[0].started, before.workers[0].started);
+  match(await upgraded("down"), /stopped 1 worker/);
 });
 
 Deno.test("given a data dir of a newer format, when any verb opens it, then it is refused in one line and left alone", async () => {
