@@ -772,6 +772,11 @@ const dockerContainers: LocalSensor = {
       EXIT.unavailable,
       /Cannot connect/,
     ),
+    realOne(
+      "docker",
+      "docker-containers",
+      () => Promise.resolve({ DOCKER_HOST: `tcp://127.0.0.1:${closedPort()}` }),
+    ),
     fails(
       "garbage",
       (place) => printing(place, "docker", "<html>\n"),
@@ -894,6 +899,16 @@ const k8sPods: LocalSensor = {
       EXIT.settings,
       /does not exist/,
     ),
+    realOne("kubectl", "k8s-pods", async ({ root }) => {
+      const server = `http://127.0.0.1:${closedPort()}`;
+      const context = `{"name":"c","context":{"cluster":"c","user":"u"}}`;
+      await Deno.writeTextFile(
+        `${root}/kubeconfig`,
+        `{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":"${server}"}}],` +
+          `"contexts":[${context}],"current-context":"c"}`,
+      );
+      return { KUBECONFIG: `${root}/kubeconfig` };
+    }),
     fails(
       "garbage",
       (place) => printing(place, "kubectl", "<html>\n"),
