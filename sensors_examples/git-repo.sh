@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # looop:summary=A git repository: branches, ahead and behind, uncommitted changes
 # looop:needs=git,jq
-# looop:env=GIT_REPO
+# looop:env=GIT_DIR_PATH
 # looop:optional=GIT_FETCH
 # looop:interval=120
 # looop:timeout=60
-GIT_REPO="${GIT_REPO:-}"
+GIT_DIR_PATH="${GIT_DIR_PATH:-}"
 GIT_FETCH="${GIT_FETCH:-no}"
 
 set -euo pipefail
@@ -64,13 +64,13 @@ report() {
 }
 
 export GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_SSH_COMMAND="${GIT_SSH_COMMAND:-ssh -o BatchMode=yes}"
-repo() { git -C "$GIT_REPO" -c core.quotePath=false -c color.ui=false "$@"; }
+repo() { git -C "$GIT_DIR_PATH" -c core.quotePath=false -c color.ui=false "$@"; }
 
-[ -d "$GIT_REPO" ] || fail 78 "GIT_REPO \"$GIT_REPO\" is no directory"
-repo rev-parse --git-dir >/dev/null 2>"$work/err" || fail 78 "no git repository at \"$GIT_REPO\": $(head -n 1 "$work/err")"
+[ -d "$GIT_DIR_PATH" ] || fail 78 "GIT_DIR_PATH \"$GIT_DIR_PATH\" is no directory"
+repo rev-parse --git-dir >/dev/null 2>"$work/err" || fail 78 "no git repository at \"$GIT_DIR_PATH\": $(head -n 1 "$work/err")"
 case $GIT_FETCH in
   no) ;;
-  yes) repo fetch --quiet --all --prune 2>"$work/err" || fail 69 "git fetch failed in \"$GIT_REPO\": $(tail -n 1 "$work/err")" ;;
+  yes) repo fetch --quiet --all --prune 2>"$work/err" || fail 69 "git fetch failed in \"$GIT_DIR_PATH\": $(tail -n 1 "$work/err")" ;;
   *) fail 78 "GIT_FETCH is \"$GIT_FETCH\", expected yes or no" ;;
 esac
 head=$(repo symbolic-ref --quiet --short HEAD) || head=detached
@@ -83,7 +83,7 @@ repo for-each-ref --sort=-committerdate --format="$format" refs/heads >"$work/br
   repo status --porcelain=v1 >"$work/status" 2>"$work/err" || fail 65 "git status failed: $(head -n 1 "$work/err")"
 touch "$work/status"
 repo stash list >"$work/stash" 2>/dev/null || true
-jq -n --arg path "$GIT_REPO" --arg head "$head" --rawfile branches "$work/branches" --rawfile status "$work/status" \
+jq -n --arg path "$GIT_DIR_PATH" --arg head "$head" --rawfile branches "$work/branches" --rawfile status "$work/status" \
   --rawfile stash "$work/stash" '
   def lines: split("\n") | map(select(. != ""));
   ($status | lines) as $changes

@@ -103,7 +103,7 @@ const gitRepo: LocalSensor = {
   scenarios: [
     reads(
       "good",
-      async (place) => [{ GIT_REPO: await makeClone(place) }],
+      async (place) => [{ GIT_DIR_PATH: await makeClone(place) }],
       "git-repo",
       ({ signal, detail }) => {
         deepStrictEqual(signal.dirty, ["??"]);
@@ -122,7 +122,7 @@ const gitRepo: LocalSensor = {
           ["-C", `${place.root}/origin`, "commit", "-q", "--allow-empty", "-m", "three"],
           GIT_IDENTITY,
         );
-        return [{ GIT_REPO: clone, GIT_FETCH: "yes" }];
+        return [{ GIT_DIR_PATH: clone, GIT_FETCH: "yes" }];
       },
       "git-repo",
       ({ signal }) => match(String((signal.branches as string[])[0]), /behind 2$/),
@@ -131,7 +131,7 @@ const gitRepo: LocalSensor = {
       "empty",
       async (place) => {
         await real("git", ["init", "-q", "-b", "main", `${place.root}/new`], GIT_IDENTITY);
-        return [{ GIT_REPO: `${place.root}/new` }];
+        return [{ GIT_DIR_PATH: `${place.root}/new` }];
       },
       "git-repo",
       ({ signal }) => deepStrictEqual(signal, { head: "main", dirty: [], branches: [] }),
@@ -148,7 +148,7 @@ const gitRepo: LocalSensor = {
           `# pack-refs with: peeled fully-peeled sorted \n${refs}`,
         );
         await Promise.all(range(300).map((n) => Deno.writeTextFile(`${clone}/${n}${"x".repeat(150)}`, "")));
-        return [{ GIT_REPO: clone }];
+        return [{ GIT_DIR_PATH: clone }];
       },
       "git-repo",
       (reading) => {
@@ -158,14 +158,14 @@ const gitRepo: LocalSensor = {
     ),
     fails(
       "no repository",
-      (place) => Promise.resolve([{ GIT_REPO: `${place.root}/home` }]),
+      (place) => Promise.resolve([{ GIT_DIR_PATH: `${place.root}/home` }]),
       "git-repo",
       EXIT.settings,
       /no git repository/,
     ),
     fails(
       "no directory",
-      () => Promise.resolve([{ GIT_REPO: "/nowhere/at/all" }]),
+      () => Promise.resolve([{ GIT_DIR_PATH: "/nowhere/at/all" }]),
       "git-repo",
       EXIT.settings,
       /is no directory/,
@@ -175,7 +175,7 @@ const gitRepo: LocalSensor = {
       async (place) => {
         const clone = await makeClone(place);
         await Deno.writeTextFile(`${clone}/.git/index`, "not an index");
-        return [{ GIT_REPO: clone }];
+        return [{ GIT_DIR_PATH: clone }];
       },
       "git-repo",
       EXIT.answer,
@@ -193,7 +193,7 @@ const gitRepo: LocalSensor = {
           "origin",
           `http://127.0.0.1:${closedPort()}/x.git`,
         ], GIT_IDENTITY);
-        return [{ GIT_REPO: clone, GIT_FETCH: "yes" }];
+        return [{ GIT_DIR_PATH: clone, GIT_FETCH: "yes" }];
       },
       "git-repo",
       EXIT.unavailable,
