@@ -66,9 +66,14 @@ limited() {
 fetch() {
   local url=$1 code=0 line
   host=${url#*://} host=${host%%[/?#]*} host=${host##*@}
-  case $url in http://?* | https://?*) ;; *) fail 78 "an URL in the settings does not begin with http:// or https://" ;; esac
+  case $url in
+    http://?* | https://?*) ;;
+    *) fail 78 "an URL in the settings does not begin with http:// or https://" ;;
+  esac
   for line in "$@"; do
-    case $line in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;; esac
+    case $line in
+      *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;;
+    esac
   done
   shift
   : >"$work/head"
@@ -88,7 +93,7 @@ fetch() {
     5 | 6) fail 69 "cannot resolve \"$host\": no network, or a wrong name" ;;
     7) fail 69 "cannot connect to \"$host\": no network, or it is down" ;;
     28) fail 69 "\"$host\" does not answer in time" ;;
-    35 | 51 | 53 | 54 | 58 | 59 | 60 | 66 | 77 | 83 | 90 | 91) fail 69 "no trusted TLS connection to \"$host\"" ;;
+    35 | 5[13489] | 60 | 66 | 77 | 83 | 9[01]) fail 69 "no trusted TLS connection to \"$host\"" ;;
     47) fail 65 "\"$host\" redirects in circles" ;;
     63) fail 65 "the answer of \"$host\" is larger than 20 MB" ;;
     *) fail 69 "the connection to \"$host\" broke off (curl exit $code)" ;;
@@ -135,8 +140,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -200,15 +206,17 @@ jq -Rsc --rawfile zones "$work/zones" --arg here "$(date +%z)" --arg within "$WI
   def properties: [split("\n")[] | capture("^(?<name>[A-Z-]+)(?<params>(?:;[A-Z-]+=(?:\"[^\"]*\"|[^;:\"]*))*):(?<value>.*)$")
     | .tz = (.params | [capture(";TZID=(?<z>\"[^\"]*\"|[^;:]*)").z] | .[0] // "" | ltrimstr("\"") | rtrimstr("\""))];
   def get($name): map(select(.name == $name))[0];
-  def said: split("\\n") | join(" ") | split("\\N") | join(" ") | split("\\,") | join(",") | split("\\;") | join(";") | split("\\\\") | join("\\");
+  def replaced($from; $to): split($from) | join($to);
+  def said: replaced("\\n"; " ") | replaced("\\N"; " ") | replaced("\\,"; ",") | replaced("\\;"; ";") | replaced("\\\\"; "\\");
 
-  (split("\r") | join("") | split("\n ") | join("") | split("\n\t") | join("")) as $text
+  (replaced("\r"; "") | replaced("\n "; "") | replaced("\n\t"; "")) as $text
   | if ($text | test("^\\s*(\ufeff)?BEGIN:VCALENDAR")) and ($text | test("END:VCALENDAR\\s*$"))
       and ($text | split("\nBEGIN:VEVENT\n") | length) == ($text | split("\nEND:VEVENT\n") | length) then . else error("form") end
   | (now | floor) as $now | ($within | tonumber * 60) as $within
   | ([$text | split("\nBEGIN:VTIMEZONE\n")[1:][] | split("\nEND:VTIMEZONE")[0]
         | (capture("(^|\n)TZID:(?<id>[^\n]*)").id) as $id
-        | [split("\nBEGIN:")[1:][] | properties | (get("TZOFFSETTO").value | zone_offset) as $to | (get("DTSTART").value | seconds) as $start
+        | [split("\nBEGIN:")[1:][] | properties
+           | (get("TZOFFSETTO").value | zone_offset) as $to | (get("DTSTART").value | seconds) as $start
            | (get("RRULE").value // "" | rule) as $rule | ($now | gmtime[0]) as $year
            | if $rule.BYDAY and $rule.BYMONTH then
                ($year - 1, $year) as $y | [$y, ($rule.BYMONTH[0] | tonumber - 1), 1, 0, 0, 0, 0, 0] | (mktime | day) as $first
@@ -242,7 +250,8 @@ jq -Rsc --rawfile zones "$work/zones" --arg here "$(date +%z)" --arg within "$WI
          else (.start | day) as $first
            | range($from | day; ($to | day) + 1)
            | select(. >= $first and (. == $first or recurs($e.rule; $first))) | . as $d
-           | select($e.rule.COUNT == null or ([range($first; $d + 1) | select(. == $first or recurs($e.rule; $first))] | length) <= ($e.rule.COUNT[0] | tonumber))
+           | select($e.rule.COUNT == null or ($e.rule.COUNT[0] | tonumber)
+               >= ([range($first; $d + 1) | select(. == $first or recurs($e.rule; $first))] | length))
            | . * 86400 + $e.start % 86400
            | select($e.rule.UNTIL == null or (. - (if $e.rule.UNTIL[0] | endswith("Z") then $e.offset else 0 end))
                <= ($e.rule.UNTIL[0] | seconds + (if length == 8 then 86399 else 0 end)))
@@ -250,9 +259,11 @@ jq -Rsc --rawfile zones "$work/zones" --arg here "$(date +%z)" --arg within "$WI
       | select($at > $from and $at <= $to) | ($at - .offset) as $begins
       | select((.rule == {}) or ($replaced["\(.uid) \($begins)"] | not))
       | select(any(.except[]; .at == $begins or (.date and (.at | day) == (($at) | day))) | not)
-      | {key: "\($begins | todate) \(.uid)", title, begins_at: ($begins | todate), local: ($begins + $local | strftime("%a %H:%M")), all_day, location, url}]
+      | {key: "\($begins | todate) \(.uid)", title, begins_at: ($begins | todate),
+         local: ($begins + $local | strftime("%a %H:%M")), all_day, location, url}]
       | sort_by(.begins_at)),
      signal: (if $unclear == [] then {} else {not_understood: ($unclear | length)} end),
-     detail: {within_minutes: ($within / 60), not_understood: [$unclear[] | "\(.title[:40]) (\(if .offset == null then "time zone " + .zone else "recurrence" end))"]}}' \
+     detail: {within_minutes: ($within / 60), not_understood: [$unclear[]
+       | "\(.title[:40]) (\(if .offset == null then "time zone " + .zone else "recurrence" end))"]}}' \
   "$work/body" >"$work/found" 2>"$work/err" || fail 65 "unexpected answer from \"$host\": not a whole iCalendar file"
 report events <"$work/found"

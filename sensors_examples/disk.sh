@@ -58,8 +58,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -68,10 +69,10 @@ number DISK_CRITICAL
 set -f
 # shellcheck disable=SC2086
 df -P -k $DISK_PATHS >"$work/df" 2>"$work/err" || [ -z "$DISK_PATHS" ] || fail 78 "df: $(head -n 1 "$work/err")"
-jq -Rsc --argjson warn "$DISK_WARN" --argjson critical "$DISK_CRITICAL" --argjson chosen "$([ -n "$DISK_PATHS" ] && echo true || echo false)" '
+jq -Rsc --argjson warn "$DISK_WARN" --argjson critical "$DISK_CRITICAL" --arg paths "$DISK_PATHS" '
   [split("\n")[1:][] | capture("^(?<device>.*?) +(?<kib>[0-9]+) +(?<used>-?[0-9]+) +(?<free>-?[0-9]+) +(?<percent>[0-9]+)% +(?<mount>/.*)$")
-   | select($chosen or (.kib != "0" and (.device | test("^(tmpfs|devtmpfs|udev|devfs|overlay|none|efivarfs|map .*|/dev/loop.*|.*\\.snap)$") | not)
-       or .mount == "/"))
+   | (.device | test("^(tmpfs|devtmpfs|udev|devfs|overlay|none|efivarfs|map .*|/dev/loop.*|.*\\.snap)$")) as $unreal
+   | select($paths != "" or .mount == "/" or (.kib != "0" and ($unreal | not)))
    | .percent |= tonumber
    | {mount, state: (if .percent >= $critical then "critical" elif .percent >= $warn then "warning" else "ok" end),
       used_percent: .percent, free_gib: ((.free | tonumber) / 1048576 * 10 | floor / 10), device}]

@@ -65,9 +65,14 @@ limited() {
 fetch() {
   local url=$1 code=0 line
   host=${url#*://} host=${host%%[/?#]*} host=${host##*@}
-  case $url in http://?* | https://?*) ;; *) fail 78 "an URL in the settings does not begin with http:// or https://" ;; esac
+  case $url in
+    http://?* | https://?*) ;;
+    *) fail 78 "an URL in the settings does not begin with http:// or https://" ;;
+  esac
   for line in "$@"; do
-    case $line in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;; esac
+    case $line in
+      *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;;
+    esac
   done
   shift
   : >"$work/head"
@@ -87,7 +92,7 @@ fetch() {
     5 | 6) fail 69 "cannot resolve \"$host\": no network, or a wrong name" ;;
     7) fail 69 "cannot connect to \"$host\": no network, or it is down" ;;
     28) fail 69 "\"$host\" does not answer in time" ;;
-    35 | 51 | 53 | 54 | 58 | 59 | 60 | 66 | 77 | 83 | 90 | 91) fail 69 "no trusted TLS connection to \"$host\"" ;;
+    35 | 5[13489] | 60 | 66 | 77 | 83 | 9[01]) fail 69 "no trusted TLS connection to \"$host\"" ;;
     47) fail 65 "\"$host\" redirects in circles" ;;
     63) fail 65 "the answer of \"$host\" is larger than 20 MB" ;;
     *) fail 69 "the connection to \"$host\" broke off (curl exit $code)" ;;
@@ -134,19 +139,21 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
 number FEED_ENTRIES
 follow=yes
 fetch "$FEED_URL" "Accept: application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.5"
-charset=$(head -n 1 "$work/body" | sed -n 's/.*<?xml[^>]*encoding=["'\'']\([A-Za-z0-9._-]*\)["'\''].*/\1/p')
+charset=$(head -n 1 "$work/body" | tr "'" '"' | sed -n 's/.*<?xml[^>]*encoding="\([A-Za-z0-9._-]*\)".*/\1/p')
 case $charset in
   "" | utf-8 | UTF-8 | Utf-8) ;;
   *)
-    iconv -f "$charset" -t UTF-8 "$work/body" >"$work/utf8" 2>/dev/null || fail 65 "the feed of \"$host\" is in an unknown encoding ($charset)"
+    iconv -f "$charset" -t UTF-8 "$work/body" >"$work/utf8" 2>/dev/null ||
+      fail 65 "the feed of \"$host\" is in an unknown encoding ($charset)"
     mv "$work/utf8" "$work/body"
     ;;
 esac
@@ -168,15 +175,18 @@ jq -Rsc --argjson most "$FEED_ENTRIES" '
   def escape: split("&") | join("&amp;") | split("<") | join("&lt;") | split(">") | join("&gt;");
   split("<![CDATA[") | .[0] + ([.[1:][] | split("]]>") | (.[0] | escape) + (.[1:] | join("]]>"))] | add // "")
   | split("<!--") | .[0] + ([.[1:][] | split("-->")[1:] | join("-->")] | add // "")
-  | (if test("<rss\\b") and test("</rss\\s*>") then "item" elif test("<(rdf:)?RDF\\b") and test("</(rdf:)?RDF\\s*>") then "item"
+  | (if test("<rss\\b") and test("</rss\\s*>") then "item"
+     elif test("<(rdf:)?RDF\\b") and test("</(rdf:)?RDF\\s*>") then "item"
      elif test("<feed\\b") and test("</feed\\s*>") then "entry" else error("form") end) as $tag
   | split("<" + $tag) as $parts
   | ($parts[1:] | map(select(test("^[\\s>]")) | split("</" + $tag)[0])) as $entries
-  | {detail: {feed: ($parts[0] | element("title")), entries_in_feed: ($entries | length)}, unshown: ([($entries | length) - $most, 0] | max),
+  | def first_of(values): [values | select(. != null and . != "")][0];
+    {detail: {feed: ($parts[0] | element("title")), entries_in_feed: ($entries | length)},
+     unshown: ([($entries | length) - $most, 0] | max),
      list: [$entries[:$most][]
-       | ([element("link"), href] | map(select(. != ""))[0]) as $url | element("title") as $title
-       | {key: ([element("guid"), element("id"), $url, $title, "untitled"] | map(select(. != null and . != ""))[0]), title: $title, url: $url,
-          at: ([element("published"), element("pubDate"), element("date"), element("updated")] | map(select(. != ""))[0]),
-          text: ([element("description"), element("summary")] | map(select(. != ""))[0])}]}' "$work/body" >"$work/found" 2>/dev/null ||
+       | first_of(element("link"), href) as $url | element("title") as $title
+       | {key: first_of(element("guid"), element("id"), $url, $title, "untitled"), title: $title, url: $url,
+          at: first_of(element("published"), element("pubDate"), element("date"), element("updated")),
+          text: first_of(element("description"), element("summary"))}]}' "$work/body" >"$work/found" 2>/dev/null ||
   fail 65 "unexpected answer from \"$host\": not a whole RSS or Atom feed"
 report entries <"$work/found"

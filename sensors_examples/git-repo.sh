@@ -57,8 +57,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -73,8 +74,11 @@ case $GIT_FETCH in
   *) fail 78 "GIT_FETCH is \"$GIT_FETCH\", expected yes or no" ;;
 esac
 head=$(repo symbolic-ref --quiet --short HEAD) || head=detached
-repo for-each-ref --sort=-committerdate --format='%(refname:short)%09%(objectname:short=10)%09%(upstream:short)%09%(upstream:track,nobracket)%09%(committerdate:iso8601-strict)%09%(contents:subject)' \
-  refs/heads >"$work/branches" 2>"$work/err" || fail 65 "git cannot list the branches: $(head -n 1 "$work/err")"
+tab=%09
+format="%(refname:short)$tab%(objectname:short=10)$tab%(upstream:short)$tab%(upstream:track,nobracket)"
+format="$format$tab%(committerdate:iso8601-strict)$tab%(contents:subject)"
+repo for-each-ref --sort=-committerdate --format="$format" refs/heads >"$work/branches" 2>"$work/err" ||
+  fail 65 "git cannot list the branches: $(head -n 1 "$work/err")"
 [ "$(repo rev-parse --is-bare-repository)" = true ] ||
   repo status --porcelain=v1 >"$work/status" 2>"$work/err" || fail 65 "git status failed: $(head -n 1 "$work/err")"
 touch "$work/status"

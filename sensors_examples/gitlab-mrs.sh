@@ -66,9 +66,14 @@ limited() {
 fetch() {
   local url=$1 code=0 line
   host=${url#*://} host=${host%%[/?#]*} host=${host##*@}
-  case $url in http://?* | https://?*) ;; *) fail 78 "an URL in the settings does not begin with http:// or https://" ;; esac
+  case $url in
+    http://?* | https://?*) ;;
+    *) fail 78 "an URL in the settings does not begin with http:// or https://" ;;
+  esac
   for line in "$@"; do
-    case $line in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;; esac
+    case $line in
+      *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;;
+    esac
   done
   shift
   : >"$work/head"
@@ -88,7 +93,7 @@ fetch() {
     5 | 6) fail 69 "cannot resolve \"$host\": no network, or a wrong name" ;;
     7) fail 69 "cannot connect to \"$host\": no network, or it is down" ;;
     28) fail 69 "\"$host\" does not answer in time" ;;
-    35 | 51 | 53 | 54 | 58 | 59 | 60 | 66 | 77 | 83 | 90 | 91) fail 69 "no trusted TLS connection to \"$host\"" ;;
+    35 | 5[13489] | 60 | 66 | 77 | 83 | 9[01]) fail 69 "no trusted TLS connection to \"$host\"" ;;
     47) fail 65 "\"$host\" redirects in circles" ;;
     63) fail 65 "the answer of \"$host\" is larger than 20 MB" ;;
     *) fail 69 "the connection to \"$host\" broke off (curl exit $code)" ;;
@@ -144,8 +149,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -153,12 +159,16 @@ gitlab() { # PATH
   fetch "${GITLAB_URL%/}/api/v4$1" "PRIVATE-TOKEN: $GITLAB_TOKEN"
 }
 
-case $GITLAB_ROLE in reviewer | author | assignee) ;; *) fail 78 "GITLAB_ROLE is \"$GITLAB_ROLE\", expected reviewer, author or assignee" ;; esac
+case $GITLAB_ROLE in
+  reviewer | author | assignee) ;;
+  *) fail 78 "GITLAB_ROLE is \"$GITLAB_ROLE\", expected reviewer, author or assignee" ;;
+esac
 gitlab /user
 me=$(json "a user" '.username | text | @uri' | jq -r .)
+filter="scope=all&state=opened&${GITLAB_ROLE}_username=$me&order_by=created_at&sort=asc"
 page=1
 while [ "$page" -le 5 ]; do
-  gitlab "/merge_requests?scope=all&state=opened&${GITLAB_ROLE}_username=$me&order_by=created_at&sort=asc&per_page=100&page=$page"
+  gitlab "/merge_requests?$filter&per_page=100&page=$page"
   total=$(header x-total)
   json "a list of merge requests" '[list | .[] | (.references.full // "\(.project_id)!\(.iid)" | text) as $ref
     | (.detailed_merge_status // .merge_status) as $merge

@@ -60,8 +60,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -90,7 +91,7 @@ probe() {
       5 | 6) why=name_not_resolved ;;
       7) why=connection_refused ;;
       28) why=timeout ;;
-      35 | 51 | 53 | 54 | 58 | 59 | 60 | 66 | 77 | 83 | 90 | 91) why=tls ;;
+      35 | 5[13489] | 60 | 66 | 77 | 83 | 9[01]) why=tls ;;
       63) ;;
       *) why="curl_exit_$code" ;;
     esac
@@ -108,7 +109,10 @@ set -f
 count=0
 pids=""
 for url in $HEALTH_URLS; do
-  case $url in http://?* | https://?*) ;; *) fail 78 "an URL in HEALTH_URLS does not begin with http:// or https://" ;; esac
+  case $url in
+    http://?* | https://?*) ;;
+    *) fail 78 "an URL in HEALTH_URLS does not begin with http:// or https://" ;;
+  esac
   case $url in *[[:cntrl:]\"\\]*) fail 78 "an URL in HEALTH_URLS has a quote or backslash in it" ;; esac
   count=$((count + 1))
   [ "$count" -le 100 ] || fail 78 "HEALTH_URLS holds more than 100 URLs"
@@ -123,5 +127,6 @@ for pid in $pids; do wait "$pid" || exit; done
 set +f
 cat "$work"/*.found >"$work/found"
 jq -Rsc '{list: [split("\n")[] | select(. != "") | split("\t") | .[0] as $url | (.[1] | split(" "))
-    | {key: "\($url) \(.[0])\(if .[1] == "-" then "" else " " + .[1] end)", url: $url, state: .[0], why: .[1], http: .[2], seconds: .[3]}]
+    | {key: "\($url) \(.[0])\(if .[1] == "-" then "" else " " + .[1] end)", url: $url, state: .[0], why: .[1],
+       http: .[2], seconds: .[3]}]
   | sort_by(.state)}' "$work/found" | report endpoints

@@ -58,8 +58,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -79,12 +80,14 @@ jq -sc 'if length == 1 and (.[0].items | type) == "array" then .[0].items else e
     | [.status.initContainerStatuses[]?, .status.containerStatuses[]?] as $containers
     | ([$containers[] | .state.waiting.reason // (.state.terminated | select(.exitCode != 0) | .reason) | values]
         - ["ContainerCreating", "PodInitializing"] | .[0]) as $reason
-    | ([$containers[] | .lastState.terminated | values | select(.exitCode != 0 and (.finishedAt // "") > $lately)] | length > 0) as $restarting
+    | any($containers[].lastState.terminated | values; .exitCode != 0 and (.finishedAt // "") > $lately) as $restarting
     | any(.status.conditions[]?; .type == "Ready" and .status == "True") as $ready
     | (if $restarting then "restarting" elif $ready | not then "not ready" else empty end) as $state
-    | {key: "\(.metadata.namespace)/\(.metadata.name | strings // error("form")) \($state)", namespace: .metadata.namespace, pod: .metadata.name,
+    | {key: "\(.metadata.namespace)/\(.metadata.name | strings // error("form")) \($state)",
+       namespace: .metadata.namespace, pod: .metadata.name,
        state: $state, phase: .status.phase, reason: ($reason // .status.reason),
-       message: ([($containers[].state.waiting.message | values), (.status.conditions[]? | select(.status == "False") | .message | values)] | .[0]),
+       message: ([($containers[].state.waiting.message | values),
+         (.status.conditions[]? | select(.status == "False") | .message | values)] | .[0]),
        restarts: ([$containers[].restartCount] | add), node: .spec.nodeName, started_at: .status.startTime})
   | {list: ., detail: {pods_looked_at: $all}}' "$work/pods" >"$work/found" 2>/dev/null ||
   fail 65 "kubectl prints no list of pods in a known form"

@@ -29,7 +29,8 @@ for name in $(declared env); do
   [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"
 done
 
-jq -en --arg budget "$BUDGET_USD" '$budget | tonumber > 0' >/dev/null 2>&1 || fail 78 "BUDGET_USD is \"$BUDGET_USD\", expected a number above 0"
+jq -en --arg budget "$BUDGET_USD" '$budget | tonumber > 0' >/dev/null 2>&1 ||
+  fail 78 "BUDGET_USD is \"$BUDGET_USD\", expected a number above 0"
 [ -d "$LOOOP_DATA_DIR" ] || fail 78 "LOOOP_DATA_DIR \"$LOOOP_DATA_DIR\" is no directory"
 ledger="$LOOOP_DATA_DIR/cost.jsonl"
 [ -e "$ledger" ] || ledger=/dev/null

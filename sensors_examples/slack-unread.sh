@@ -66,9 +66,14 @@ limited() {
 fetch() {
   local url=$1 code=0 line
   host=${url#*://} host=${host%%[/?#]*} host=${host##*@}
-  case $url in http://?* | https://?*) ;; *) fail 78 "an URL in the settings does not begin with http:// or https://" ;; esac
+  case $url in
+    http://?* | https://?*) ;;
+    *) fail 78 "an URL in the settings does not begin with http:// or https://" ;;
+  esac
   for line in "$@"; do
-    case $line in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;; esac
+    case $line in
+      *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break in it" ;;
+    esac
   done
   shift
   : >"$work/head"
@@ -88,7 +93,7 @@ fetch() {
     5 | 6) fail 69 "cannot resolve \"$host\": no network, or a wrong name" ;;
     7) fail 69 "cannot connect to \"$host\": no network, or it is down" ;;
     28) fail 69 "\"$host\" does not answer in time" ;;
-    35 | 51 | 53 | 54 | 58 | 59 | 60 | 66 | 77 | 83 | 90 | 91) fail 69 "no trusted TLS connection to \"$host\"" ;;
+    35 | 5[13489] | 60 | 66 | 77 | 83 | 9[01]) fail 69 "no trusted TLS connection to \"$host\"" ;;
     47) fail 65 "\"$host\" redirects in circles" ;;
     63) fail 65 "the answer of \"$host\" is larger than 20 MB" ;;
     *) fail 69 "the connection to \"$host\" broke off (curl exit $code)" ;;
@@ -144,8 +149,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -171,8 +177,9 @@ page=1
 while :; do
   slack "search.messages?query=$query&sort=timestamp&sort_dir=desc&count=100&page=$page"
   json "found messages" '.messages | {pages: (.paging.pages | num), total: (.total | num),
-    list: [.matches | list | .[] | {channel: (.channel.id | text), in: .channel.name, ts: (.ts | text), from: (.username // .user),
-      text: (.text | text), url: .permalink}]}' >"$work/page"
+    list: [.matches | list | .[] | {channel: (.channel.id | text), in: .channel.name,
+      ts: (.ts | text | select(test("^[0-9]+[.][0-9]+$")) // error("form")), from: (.username // .user), text: (.text | text),
+      url: .permalink}]}' >"$work/page"
   cat "$work/page" >>"$work/pages"
   [ "$page" -lt "$(jq .pages "$work/page")" ] || break
   page=$((page + 1))
@@ -182,7 +189,8 @@ jq -rs '[.[].list[].channel] | unique[]' "$work/pages" >"$work/channels"
 : >"$work/read"
 sed -n 1,20p "$work/channels" >"$work/asked"
 while read -r channel; do
-  slack "conversations.info?channel=$(encode "$channel")"
+  case $channel in "" | *[!A-Z0-9]*) fail 65 "unexpected answer from \"$host\": \"$channel\" is no channel id" ;; esac
+  slack "conversations.info?channel=$channel"
   json "a conversation" '.channel | {(.id | text): (.last_read // "0")}' >>"$work/read"
 done <"$work/asked"
 # A conversation whose read mark could not be asked for counts as unread: better told twice than never.

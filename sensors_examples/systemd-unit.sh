@@ -57,8 +57,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -79,11 +80,14 @@ if [ -z "$units" ]; then
 fi
 : >"$work/show"
 # shellcheck disable=SC2086
-[ -z "$units" ] || ctl show --property=Id,Description,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,StateChangeTimestamp,UnitFileState -- $units >"$work/show"
+[ -z "$units" ] || ctl show --property=Id,Description,LoadState,ActiveState,SubState,Result,ExecMainStatus \
+  --property=NRestarts,StateChangeTimestamp,UnitFileState -- $units >"$work/show"
 jq -Rsc --arg named "$UNITS" '
   [split("\n\n")[] | [split("\n")[] | capture("^(?<key>[A-Za-z]+)=(?<value>.*)$")] | select(. != []) | from_entries
    | if .Id and .ActiveState then . else error("form") end]
-  | {list: (map({key: "\(.Id) \(if .LoadState == "not-found" then "not-found" else .ActiveState end)\(if .ActiveState == "failed" then " " + .Result else "" end)",
+  | {list: (map((if .LoadState == "not-found" then "not-found" elif .ActiveState == "failed" then "failed " + .Result
+         else .ActiveState end) as $state
+     | {key: "\(.Id) \($state)",
        unit: .Id, state: .ActiveState, sub: .SubState, loaded: .LoadState, result: .Result, exit_status: .ExecMainStatus,
        restarts: .NRestarts, since: .StateChangeTimestamp, enabled: .UnitFileState, description: .Description})
      | sort_by([.state != "failed", .state == "active"])),

@@ -58,8 +58,9 @@ report() {
         + (if ($rest | length) + $left == 0 then {}
            else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
     | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:200][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | {signal: $signal, detail: ($detail + {items: $items, cut: ((.list | length) - ($items | length) + $left + (.unshown // 0))})}' 2>/dev/null ||
+    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
+    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
+    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
     fail 70 "what was found cannot be told as a reading"
 }
 
@@ -91,7 +92,8 @@ for pid in $pids; do
 done
 reached=0
 for number in $(seq "$count"); do
-  openssl x509 -noout -enddate -subject -issuer -serial -nameopt oneline,-esc_msb,utf8 <"$work/$number.out" >"$work/$number.cert" 2>/dev/null || : >"$work/$number.cert"
+  openssl x509 -noout -enddate -subject -issuer -serial -nameopt oneline,-esc_msb,utf8 <"$work/$number.out" \
+    >"$work/$number.cert" 2>/dev/null || : >"$work/$number.cert"
   [ ! -s "$work/$number.cert" ] || reached=$((reached + 1))
   sed -n 's/^ *Verify return code: /verify=/p' "$work/$number.out" | tail -n 1 >>"$work/$number.cert"
   jq -Rsc --rawfile host "$work/$number.host" --argjson days "$TLS_DAYS" '

@@ -101,7 +101,7 @@ export function httpScenarios(service: Service): Scenario[] {
       EXIT.unavailable,
       /failed \(HTTP 500\)/,
     ),
-    scenario("huge", holdingStill((paging?.most ?? 500) + 230, oddTitle), (outcome) => {
+    scenario("huge", holding((paging?.most ?? 70) + 230, oddTitle), (outcome) => {
       const reading = checkReading(outcome);
       ok(reading.detail.items!.length > 0, "nothing is told");
       ok(reading.detail.cut > 100, `cut is ${reading.detail.cut}`);

@@ -648,7 +648,7 @@ const systemdUnit: LocalSensor = {
       "an odd unit",
       () => Promise.resolve([{ UNITS: "--now=$(touch x)" }]),
       "systemd-unit",
-      has("systemctl") ? EXIT.settings : EXIT.settings,
+      EXIT.settings,
       /no unit name|not installed/,
     ),
   ],
@@ -676,6 +676,21 @@ const container = (n: number, state: string, status: string) =>
     State: state,
     Status: status,
   });
+/** A run of the real program, where there is one, against a service that is down. */
+const realOne = (
+  program: string,
+  sensor: string,
+  env: (place: Place) => Promise<Record<string, string>>,
+): Scenario => ({
+  circumstance: `the real ${program}, if there is one`,
+  run: async (place) =>
+    has(program) ? await place.run(sensor, await env(place)) : { code: -1, stdout: "", stderr: "" },
+  check(outcome, place) {
+    if (outcome.code !== -1) checkFailure(outcome, EXIT.unavailable, new RegExp(`^${program}: `));
+    Deno.removeSync(`${place.root}/home`, { recursive: true });
+    Deno.mkdirSync(`${place.root}/home`);
+  },
+});
 /** A program that prints a file beside it, so that no quoting of the shell touches the text. */
 const printing = async (
   place: Place,
@@ -756,6 +771,11 @@ const dockerContainers: LocalSensor = {
       "docker-containers",
       EXIT.unavailable,
       /Cannot connect/,
+    ),
+    realOne(
+      "docker",
+      "docker-containers",
+      () => Promise.resolve({ DOCKER_HOST: `tcp://127.0.0.1:${closedPort()}` }),
     ),
     fails(
       "garbage",
@@ -879,6 +899,16 @@ const k8sPods: LocalSensor = {
       EXIT.settings,
       /does not exist/,
     ),
+    realOne("kubectl", "k8s-pods", async ({ root }) => {
+      const server = `http://127.0.0.1:${closedPort()}`;
+      const context = `{"name":"c","context":{"cluster":"c","user":"u"}}`;
+      await Deno.writeTextFile(
+        `${root}/kubeconfig`,
+        `{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":"${server}"}}],` +
+          `"contexts":[${context}],"current-context":"c"}`,
+      );
+      return { KUBECONFIG: `${root}/kubeconfig` };
+    }),
     fails(
       "garbage",
       (place) => printing(place, "kubectl", "<html>\n"),

@@ -331,20 +331,14 @@ test("given a zone known to the calendar alone, and rules beyond the sensor, whe
 
 test("given a sensor that waits for its service, when it is told to end, then it leaves no file and no process", async () => {
   await using place = await Place.make();
-  const arrived = Promise.withResolvers<void>();
-  const gone = Promise.withResolvers<void>();
-  await using server = serve((request) => {
-    request.signal.addEventListener("abort", () => gone.resolve());
-    arrived.resolve();
-    return gone.promise.then(() => new Response("late"));
-  });
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const child = new Deno.Command("sh", {
     args: ["-c", "exec ./grafana-alerts.sh"],
     clearEnv: true,
     env: {
       PATH: Deno.env.get("PATH") ?? "",
       TMPDIR: `${place.root}/tmp`,
-      GRAFANA_URL: server.url,
+      GRAFANA_URL: `http://127.0.0.1:${(listener.addr as Deno.NetAddr).port}`,
       GRAFANA_TOKEN: SECRET,
     },
     cwd: new URL("../../sensors_examples/", import.meta.url).pathname,
@@ -353,10 +347,12 @@ test("given a sensor that waits for its service, when it is told to end, then it
     stderr: "null",
     detached: true,
   }).spawn();
-  await arrived.promise;
+  using connection = await listener.accept();
+  const buffer = new Uint8Array(4096);
+  await connection.read(buffer);
   Deno.kill(-child.pid, "SIGTERM");
   await child.status;
-  await gone.promise;
+  strictEqual(await connection.read(buffer), null, "curl still holds its connection");
   place.checkClean();
 });
 
