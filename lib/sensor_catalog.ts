@@ -51,14 +51,14 @@ export function parseSettings(pairs: readonly string[], header: SensorHeader): R
 }
 
 /**
- * A script with settings in it: lines right below its header comments, each quoted, each giving way to a
- * variable of the same name in the pulse's environment.
+ * A script with settings in it: lines right below its header comments, each quoted. They win over variables of
+ * the same name in the pulse's environment, which may be meant for another copy of the same sensor.
  */
 export function withSettings(script: string, settings: Readonly<Record<string, string>>): string {
   const names = Object.keys(settings);
   if (names.length === 0) return script;
   const lines = script.split("\n");
   const end = lines.findIndex((line) => !line.startsWith("#"));
-  const added = names.map((name) => `[ -n "\${${name}:-}" ] || ${name}=${shellQuote(settings[name] ?? "")}`);
+  const added = names.map((name) => `${name}=${shellQuote(settings[name] ?? "")}`);
   return [...lines.slice(0, end), ...added, ...lines.slice(end)].join("\n");
 }

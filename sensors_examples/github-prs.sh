@@ -2,9 +2,10 @@
 # looop:summary=GitHub pull requests that wait for your review
 # looop:needs=curl,jq
 # looop:env=
-# looop:optional=GH_TOKEN,GITHUB_API_URL,GITHUB_QUERY
+# looop:optional=REPO,GH_TOKEN,GITHUB_API_URL,GITHUB_QUERY
 # looop:interval=300
 # looop:timeout=60
+REPO="${REPO:-}"
 GH_TOKEN="${GH_TOKEN:-${GITHUB_TOKEN:-}}"
 GITHUB_API_URL="${GITHUB_API_URL:-https://api.github.com}"
 GITHUB_QUERY="${GITHUB_QUERY:-review-requested:@me}"
@@ -166,7 +167,8 @@ github() { # PATH
     "X-GitHub-Api-Version: 2022-11-28"
 }
 
-query=$(encode "is:pr is:open archived:false $GITHUB_QUERY")
+case $REPO in *[!A-Za-z0-9._/-]*) fail 78 "REPO is \"$REPO\", expected OWNER/NAME" ;; esac
+query=$(encode "is:pr is:open archived:false $GITHUB_QUERY${REPO:+ repo:$REPO}")
 page=1
 while :; do
   github "/search/issues?q=$query&sort=created&order=asc&per_page=100&page=$page"

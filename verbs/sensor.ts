@@ -214,7 +214,7 @@ export const add = defineVerb({
       },
     ],
     mutating: true,
-    example: "looop _ sensor add git-repo --as site --set REPO=/home/me/site",
+    example: "looop _ sensor add git-repo --as site --set GIT_DIR_PATH=/home/me/site",
   },
   async run(context, input) {
     const example = findExample(await loadExamples(), input.word(0));
