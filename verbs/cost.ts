@@ -1,0 +1,85 @@
+/** `looop _ cost`: a worker reports its spend. `looop cost`: what was spent, and how much of it is known. */
+import { checkAmount, type CostSummary, costSummaryJson, localDay, showCost } from "../lib/cost.ts";
+import { oneLine, UsageError } from "../lib/errors.ts";
+import { isId } from "../lib/ids.ts";
+import { appendCost, sumLedger } from "../lib/ledger.ts";
+import { poke } from "../lib/poke.ts";
+import { openProfile } from "../lib/profile.ts";
+import { markReady } from "../lib/session.ts";
+import { defineVerb, type Input } from "../lib/verb.ts";
+
+export const ledger = defineVerb({
+  declare: {
+    path: "_ cost",
+    summary: "report your own spend, in dollars, before you end",
+    audience: "worker",
+    args: [
+      { name: "kind", summary: "what was paid for; a worker says `session`" },
+      { name: "id", summary: "the worker's own id", kind: "worker" },
+      { name: "runner", summary: "the agent, as named in config.json", kind: "runner" },
+      { name: "usd", summary: "dollars, 0 or more, e.g. 0.25" },
+    ],
+    passthrough: true,
+    example: "looop _ cost session w1 pi 0.25",
+    details: "Each call adds to the ledger: report what was spent since the last report, not the sum.",
+  },
+  run(context, input) {
+    const [kind, id, runner] = ["kind", "id", "runner"].map((name, n) => wordOf(input, n, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const costUsd = checkAmount(input.word(3));
+    openProfile(context.profile);
+    appendCost(context.profile, { tsMs: context.now(), kind, id, runner, costUsd });
+    markReady(context.profile, id);
+    poke(context.profile);
+    return Promise.resolve({ text: `cost ${id}: $${costUsd}` });
+  },
+});
+
+function wordOf(input: Input, n: number, name: string): string {
+  const word = input.word(n);
+  if (isId(word)) return word;
+  throw new UsageError(`Bad ${name} "${oneLine(word, 70)}"`, {
+    next: "use 1-64 letters, digits, '.', '_' or '-', as in `looop _ cost session w1 pi 0.25`",
+  });
+}
+
+export default defineVerb({
+  declare: {
+    path: "cost",
+    summary: "what was spent: total, by day, kind, runner and worker",
+    audience: "people",
+    args: [{ name: "span", summary: "all unless given", optional: true, choices: ["today", "all"] }],
+    options: [{ name: "json", summary: "for machines" }],
+    example: "looop cost today",
+    details:
+      "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.",
+  },
+  run(context, input) {
+    const todayOnly = input.word(0) === "today";
+    const now = context.now();
+    const summary = sumLedger(context.profile, now, todayOnly);
+    const locale = context.env["LC_ALL"] || context.env["LC_CTYPE"] || context.env["LANG"] || "UTF-8";
+    const unicode = /utf-?8/i.test(locale);
+    const text = showCost(summary, {
+      width: context.width,
+      colour: context.colour,
+      unicode,
+      ...(todayOnly ? { today: localDay(now) } : {}),
+    });
+    return Promise.resolve({ text, json: jsonOf(summary, todayOnly) });
+  },
+});
+
+function jsonOf(summary: CostSummary, todayOnly: boolean): Record<string, unknown> {
+  const { ran, withoutCost } = summary.coverage ?? { ran: 0, withoutCost: [] };
+  const reported = ran - withoutCost.length;
+  const ratio = ran === 0 ? null : Math.round((reported / ran) * 1000) / 1000;
+  return {
+    span: todayOnly ? "today" : "all",
+    ...costSummaryJson(summary),
+    coverage: { ran, reported, ratio, without_cost: withoutCost },
+  };
+}
