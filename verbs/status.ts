@@ -1,27 +1,26 @@
 /** `looop status`: one screen that answers "why is nothing happening?". */
 import { openProfile } from "../lib/profile.ts";
-import { readPulse } from "../lib/pulse_status.ts";
 import { look, stateOf } from "../lib/state.ts";
-import { showStatus } from "../lib/status.ts";
+import { readHost, showStatus, statusJson } from "../lib/status.ts";
 import { defineVerb } from "../lib/verb.ts";
 
 export default defineVerb({
   declare: {
     path: "status",
-    summary: "one screen: pulse, questions, workers, sensors that fail, spend today",
+    summary: "one screen: what looop does, and what keeps things from happening",
     audience: "people",
-    options: [{ name: "json", summary: "for machines" }],
+    options: [{ name: "json", summary: "the state as in `_ state`, and the problems" }],
     example: "looop status",
+    details: "Each line that begins with ! is a reason why less happens than should, and how to mend it.",
   },
   async run(context) {
-    openProfile(context.profile);
-    const snapshot = await look(context.profile, context.now());
-    const record = readPulse(context.profile);
-    const text = showStatus(snapshot, {
-      width: context.width,
-      colour: context.colour,
-      warnings: record?.warnings ?? [],
-    });
-    return { text, json: stateOf(snapshot) };
+    const { profile, width, colour } = context;
+    openProfile(profile);
+    const now = context.now();
+    const [snapshot, host] = await Promise.all([look(profile, now), readHost(profile, context.env, now)]);
+    return {
+      text: showStatus(snapshot, host, { width, colour }),
+      json: { ...statusJson(snapshot, host), ...stateOf(snapshot) },
+    };
   },
 });
