@@ -75,3 +75,8 @@ export function terminalWidth(env: Readonly<Record<string, string>>): number {
     return 80;
   }
 }
+
+/** Columns at which whole sentences are wrapped: those of a terminal; no limit where the output is piped on. */
+export function lineWidth(env: Readonly<Record<string, string>>): number {
+  return env["COLUMNS"] || Deno.stdout.isTerminal() ? terminalWidth(env) : Infinity;
+}

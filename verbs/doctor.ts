@@ -1,0 +1,52 @@
+/** `looop doctor`: checks all that looop builds upon. `looop _ probe`: the other process of its lock check. */
+import { lineWidth } from "../lib/cli.ts";
+import { examine, type Finding, findingLine, probeLock } from "../lib/doctor.ts";
+import { EXIT } from "../lib/errors.ts";
+import { styler, wrap } from "../lib/style.ts";
+import { defineVerb } from "../lib/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "doctor",
+    summary: "check all that looop builds upon; each line says how to mend it",
+    audience: "people",
+    options: [{ name: "json", summary: "for machines" }],
+    example: "looop doctor",
+    details: "Exit 1 when anything is BAD. Nothing is changed, and the network is not used.",
+  },
+  async run(context) {
+    const findings = await examine(context);
+    const healthy = findings.every((finding) => finding.level !== "bad");
+    const width = lineWidth(context.env);
+    return {
+      text: findings.map((finding) => show(finding, width, context.colour)).join("\n"),
+      json: { ok: healthy, checks: findings },
+      code: healthy ? EXIT.ok : EXIT.failed,
+    };
+  },
+});
+
+const HANGING = 5;
+
+function show(finding: Finding, width: number, colour: boolean): string {
+  const line = findingLine(finding);
+  const [first = "", ...rest] = wrap(line.slice(HANGING), Math.max(20, width - HANGING));
+  const { green, yellow, red } = styler(colour);
+  const paint = { ok: green, warn: yellow, bad: red }[finding.level];
+  return [paint(line.slice(0, HANGING)) + first, ...rest.map((part) => " ".repeat(HANGING) + part)].join(
+    "\n",
+  );
+}
+
+export const probe = defineVerb({
+  declare: {
+    path: "_ probe",
+    summary: "say whether a lock is held, then when it is free",
+    audience: "internal",
+    args: [{ name: "path", summary: "lock file", kind: "file" }],
+    example: "looop _ probe lock",
+  },
+  async run(context, input) {
+    await probeLock(input.word(0), (word) => context.out(word));
+  },
+});
