@@ -18,6 +18,10 @@ import { VERSION } from "./lib/version.ts";
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "up": () => import("./verbs/up.ts").then((m) => m.default),
   "down": () => import("./verbs/down.ts").then((m) => m.default),
+  "logs": () => import("./verbs/logs.ts").then((m) => m.default),
+  "cost": () => import("./verbs/cost.ts").then((m) => m.default),
+  "doctor": () => import("./verbs/doctor.ts").then((m) => m.default),
+  "config": () => import("./verbs/config.ts").then((m) => m.default),
   "status": () => import("./verbs/status.ts").then((m) => m.default),
   "demo": () => import("./verbs/demo.ts").then((m) => m.default),
   "service": () => import("./verbs/service.ts").then((m) => m.default),
@@ -46,10 +50,20 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "_ ask": () => import("./verbs/ask.ts").then((m) => m.default),
   "_ claim": () => import("./verbs/claim.ts").then((m) => m.claim),
   "_ unclaim": () => import("./verbs/claim.ts").then((m) => m.unclaim),
+  "_ cost": () => import("./verbs/cost.ts").then((m) => m.ledger),
   "_ kill": () => import("./verbs/kill.ts").then((m) => m.default),
   "_ pulse": () => import("./verbs/pulse.ts").then((m) => m.default),
   "_ reap": () => import("./verbs/reap.ts").then((m) => m.default),
+  "_ complete": () => import("./verbs/config.ts").then((m) => m.complete),
+  "_ probe": () => import("./verbs/doctor.ts").then((m) => m.probe),
 };
+
+/** Verbs that looop calls by itself; no message offers them. */
+const INTERNAL: readonly string[] = ["_ pulse", "_ reap", "_ complete", "_ probe"];
+
+function shownPaths(): string[] {
+  return Object.keys(VERBS).filter((path) => !INTERNAL.includes(path));
+}
 
 /** Other words for a verb. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -73,7 +87,7 @@ function findVerb(argv: readonly string[]): { path: string; rest: string[] } {
 }
 
 function unknownVerb(argv: readonly string[]): UsageError {
-  const paths = Object.keys(VERBS).filter((path) => path !== "_ pulse" && path !== "_ reap");
+  const paths = shownPaths();
   const count = argv[0] === "_" ? (paths.some((path) => path.startsWith(`_ ${argv[1]} `)) ? 3 : 2) : 1;
   const typed = argv.slice(0, count).join(" ");
   const below = paths.filter((path) => path.startsWith(`${typed} `));
@@ -117,6 +131,10 @@ function contextOf(argv: readonly string[]): Context {
     bin() {
       return executablePath(this.profile, self);
     },
+    get paths() {
+      return shownPaths();
+    },
+    declaration: async (path) => (await (VERBS[path] as () => Promise<Verb>)()).declare,
     declarations: async () => {
       const verbs: Declaration[] = [];
       for (const load of Object.values(VERBS)) verbs.push((await load()).declare);

@@ -11,6 +11,8 @@ export type LiveKind =
   | "goal"
   | "sensor"
   | "worker"
+  /** A worker or the pulse. */
+  | "session"
   | "claim"
   | "runner"
   | "example"
@@ -87,8 +89,11 @@ export interface Context {
   stdinIsTerminal(): boolean;
   /** One executable path that is looop. */
   bin(): string;
-  /** All declarations, loaded on demand (help, completions). */
+  /** All declarations, loaded on demand (help). */
   declarations(): Promise<Declaration[]>;
+  /** Paths of the verbs that are not looop's own, and one verb's declaration (completions). */
+  readonly paths: readonly string[];
+  declaration(path: string): Promise<Declaration>;
 }
 
 /** What a verb came to. Text and JSON go to stdout. */
