@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { printableJson } from "./lib/canonical.ts";
 import { ReaderGone, readStdin, terminalWidth, wantsColour, writeAll } from "./lib/cli.ts";
 import { EXIT, formatError, oneLine, UsageError, UserError } from "./lib/errors.ts";
 import { nearest } from "./lib/nearest.ts";
@@ -166,7 +167,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     mutating = verb.declare.mutating === true;
     const reply = await verb.run(context, input);
-    if (reply?.json !== undefined && context.json) context.out(`${JSON.stringify(reply.json, null, 2)}\n`);
+    if (reply?.json !== undefined && context.json) context.out(`${printableJson(reply.json, 2)}\n`);
     else if (reply?.text !== undefined) {
       context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
     }
@@ -187,7 +188,7 @@ async function report(
   const known = error instanceof UserError ? error : bug(error);
   if (mutating && !(known instanceof UsageError)) await journalFailure(context, path, known);
   const line = context.json
-    ? JSON.stringify({ error: { kind: known.kind, message: known.message, next: known.next ?? null } })
+    ? printableJson({ error: { kind: known.kind, message: known.message, next: known.next ?? null } })
     : formatError(path, known);
   const stack = context.env["LOOOP_DEBUG"] === "1" ? `\n${stackOf(error)}` : "";
   try {

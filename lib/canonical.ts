@@ -15,6 +15,18 @@ export function canonical(value: unknown): string {
   return JSON.stringify(value) ?? "null";
 }
 
+// deno-lint-ignore no-control-regex -- control characters are what must be escaped
+const UNPRINTABLE = /[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
+
+/**
+ * JSON text that is safe to print on a terminal. JSON itself escapes only the controls below U+0020; U+009B
+ * opens a control sequence just as ESC [ does, and bidirectional overrides reorder what is read.
+ */
+export function printableJson(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, null, indent) ?? "null";
+  return text.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 /** Whether a value is a plain JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);

@@ -1,4 +1,5 @@
 /** Makes a state fit the reader: agents' shell tools cut long output, so looop elides by plan. Pure. */
+import { printableJson } from "./canonical.ts";
 
 /** What stands in place of an elided value. */
 export interface Elided {
@@ -46,7 +47,7 @@ export function fitState(
     text = pretty(copy);
     if (bytesOf(text) <= maxBytes) return text;
   }
-  text = JSON.stringify(copy);
+  text = printableJson(copy);
   return text;
 }
 
@@ -74,7 +75,7 @@ function candidatesOf(
 }
 
 function pretty(value: unknown): string {
-  return JSON.stringify(value, null, 1);
+  return printableJson(value, 1);
 }
 
 function bytesOf(text: string): number {

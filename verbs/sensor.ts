@@ -1,4 +1,5 @@
 /** `looop _ sensor …`: what is observed. */
+import { printableJson } from "../lib/canonical.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId, isId } from "../lib/ids.ts";
 import { nearest } from "../lib/nearest.ts";
@@ -92,7 +93,7 @@ export const run = defineVerb({
     const { reading, ms } = await runOnce(context, path, script);
     const ok = !isErrorReading(reading);
     return {
-      text: `${JSON.stringify(reading, null, 2)}\n${ok ? "ok" : "failed"} in ${ms} ms`,
+      text: `${printableJson(reading, 2)}\n${ok ? "ok" : "failed"} in ${ms} ms`,
       json: { name, ok, ms, reading },
       code: ok ? 0 : 1,
     };
@@ -254,7 +255,7 @@ export const add = defineVerb({
     recordMove(context, `add-sensor ${name} (${example.name})`);
     const { reading, ms } = await runOnce(context, path, script);
     return {
-      text: `add-sensor ${name}\n${JSON.stringify(reading, null, 2)}\n${
+      text: `add-sensor ${name}\n${printableJson(reading, 2)}\n${
         isErrorReading(reading) ? "failed" : "ok"
       } in ${ms} ms`,
     };
