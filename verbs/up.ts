@@ -1,5 +1,6 @@
 /** `looop up`: start the pulse. */
 import { readConfig } from "../lib/config.ts";
+import { oneLine } from "../lib/errors.ts";
 import { openProfile } from "../lib/profile.ts";
 import { startPulse } from "../lib/pulse_control.ts";
 import { defineVerb } from "../lib/verb.ts";
@@ -16,7 +17,7 @@ export default defineVerb({
   async run(context, input) {
     const { profile } = context;
     openProfile(profile);
-    for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${warning}`);
+    for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${oneLine(warning)}`);
     const outcome = await startPulse(context, input.flag("json"));
     const json = input.flag("json") ? " [json]" : "";
     const first = outcome === "running"

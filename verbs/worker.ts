@@ -7,7 +7,7 @@ import { absolute } from "../lib/paths.ts";
 import { openProfile } from "../lib/profile.ts";
 import { sessionDir, type WorkerView } from "../lib/session.ts";
 import { readWorkers, readWorld } from "../lib/state.ts";
-import { age } from "../lib/style.ts";
+import { age, sanitizeLine } from "../lib/style.ts";
 import { statOf } from "../lib/store.ts";
 import { LogRenderer } from "../lib/terminal.ts";
 import { bodyOf, defineVerb, type Input } from "../lib/verb.ts";
@@ -128,7 +128,7 @@ function workerLine(worker: WorkerView, nowMs: number): string {
   const quiet = worker.alive
     ? `, quiet for ${age(worker.idle_s)}${worker.ready ? "" : ", not ready yet"}`
     : "";
-  return `${worker.id}  ${worker.state}${code}${by}  ${worker.runner}  ${since} ago${quiet}`;
+  return sanitizeLine(`${worker.id}  ${worker.state}${code}${by}  ${worker.runner}  ${since} ago${quiet}`);
 }
 
 export const log = defineVerb({
