@@ -1,0 +1,159 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
+import { rotateOutput } from "../../lib/output_log.ts";
+
+/** A process of ours whose stdout is read line by line. */
+class Reader implements AsyncDisposable {
+  readonly child: Deno.ChildProcess;
+  readonly #reader: ReadableStreamDefaultReader<string>;
+  text = "";
+
+  constructor(p: TestProfile, args: string[]) {
+    const [exe, ...first] = looopCommand();
+    this.child = new Deno.Command(exe!, {
+      args: [...first, ...args],
+      env: p.env,
+      clearEnv: true,
+      cwd: p.base,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#reader = this.child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  }
+
+  /** Reads until the text holds `part`; fails when the output ends before. */
+  async until(part: string): Promise<void> {
+    while (!this.text.includes(part)) {
+      const { done, value } = await this.#reader.read();
+      if (done) throw new Error(`ended without "${part}": ${this.text}`);
+      this.text += value;
+    }
+  }
+
+  /** Reads to the end and returns everything. */
+  async rest(): Promise<string> {
+    for (let next = await this.#reader.read(); !next.done; next = await this.#reader.read()) {
+      this.text += next.value;
+    }
+    return this.text;
+  }
+
+  /** Closes the reading end, as `head -1` does. */
+  async leave(): Promise<void> {
+    await this.#reader.cancel();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.leave().catch(() => {});
+    try {
+      this.child.kill("SIGKILL");
+    } catch {
+      // Ended by itself.
+    }
+    await this.child.status;
+  }
+}
+
+/** A session folder as the pulse's, with a log, and nothing that runs. */
+function logOf(p: TestProfile, id: string, text: string): string {
+  const dir = p.path(`sessions/${id}`);
+  Deno.mkdirSync(dir, { recursive: true });
+  Deno.writeTextFileSync(`${dir}/output.log`, text);
+  return dir;
+}
+
+Deno.test("given a worker that paints, when its log is shown, then codes are rendered away and -n counts lines", async () => {
+  await using p = await testProfile();
+  logOf(p, "w1", "\x1b[31mred\x1b[0m\r\nwork 1%\rwork 100%\r\n\x1b]0;title\x07last\r\n");
+  strictEqual(await p.ok("logs", "w1"), "red\nwork 100%\nlast");
+  strictEqual(await p.ok("logs", "w1", "-n", "1"), "last");
+  strictEqual(await p.ok("logs", "w1", "-n", "0"), "");
+});
+
+Deno.test("given a pulse log with escape codes, when it is shown, then none reaches the terminal", async () => {
+  await using p = await testProfile();
+  logOf(p, "pulse", `\x1b[2Jone\x9b31m\n${"long ".repeat(80)}\ntwo`);
+  deepStrictEqual((await p.ok("logs")).split("\n"), ["one", "long ".repeat(80), "two"]);
+});
+
+Deno.test("given no such log, when it is asked for, then one line says so", async () => {
+  await using p = await testProfile();
+  for (const args of [["logs"], ["logs", "-f"], ["logs", "nobody"], ["logs", "nobody", "-f"]]) {
+    const { code, stdout, stderr } = await p.run(...args);
+    deepStrictEqual([code, stdout, stderr.trim().split("\n").length], [1, "", 1]);
+  }
+  strictEqual((await p.run("logs", "../pulse")).code, 2);
+});
+
+Deno.test("given a log cut short by rotation, when its last lines are shown, then they go on from the part put aside", async () => {
+  await using p = await testProfile();
+  const dir = logOf(p, "pulse", "a\nb\n");
+  Deno.writeTextFileSync(`${dir}/output.1.log`, "1\n2\n3\n");
+  strictEqual(await p.ok("logs", "-n", "4"), "2\n3\na\nb");
+});
+
+Deno.test("given a followed log, when it grows, is cut short and is replaced, then every line comes once and in order", async () => {
+  await using p = await testProfile();
+  const dir = logOf(p, "pulse", `${"earlier ".repeat(100)}\nline 1\n`);
+  const path = `${dir}/output.log`;
+  const append = (text: string) => Deno.writeTextFileSync(path, text, { append: true });
+  await using reader = new Reader(p, ["logs", "-f", "-n", "1"]);
+  await reader.until("line 1\n");
+  append("line 2\n");
+  await reader.until("line 2\n");
+  // Written and cut away in one go: the follower can have it from the copy alone.
+  append("line 3\n");
+  ok(rotateOutput(dir, 500));
+  append("4\n");
+  await reader.until("4\n");
+  Deno.renameSync(path, `${dir}/output.old.log`);
+  Deno.writeTextFileSync(`${dir}/output.old.log`, "line 5\n", { append: true });
+  Deno.writeTextFileSync(path, "line 6\n");
+  await reader.until("line 6\n");
+  strictEqual(reader.text, "line 1\nline 2\nline 3\n4\nline 5\nline 6\n");
+});
+
+Deno.test("given a followed worker, when it ends, then all it printed is shown and following ends with 0", async () => {
+  await using p = await testProfile();
+  const brief = "echo first; while [ ! -e go ]; do sleep 0.05; done; echo last";
+  await p.ok("_", "worker", "start", "w1", "--runner", "shell", brief);
+  await using reader = new Reader(p, ["logs", "w1", "-f"]);
+  await reader.until("first\n");
+  Deno.writeTextFileSync(p.path("go"), "");
+  strictEqual(await reader.rest(), "first\nlast\n");
+  strictEqual((await reader.child.status).code, 0);
+});
+
+Deno.test("given a follower of a silent log, when its reader goes away, then it ends quietly with 0", async () => {
+  await using p = await testProfile();
+  logOf(p, "pulse", "only line\n");
+  await using reader = new Reader(p, ["logs", "-f"]);
+  await reader.until("only line\n");
+  await reader.leave();
+  strictEqual((await reader.child.status).code, 0);
+});
+
+Deno.test("given a closed stdout, when a silent log is followed, then it ends quietly with 0", async () => {
+  await using p = await testProfile();
+  logOf(p, "pulse", "only line\n");
+  const words = looopCommand();
+  const { code, stderr } = await new Deno.Command("/bin/sh", {
+    args: ["-c", '"$@" logs -f >&-', "sh", ...words],
+    env: p.env,
+    clearEnv: true,
+  }).output();
+  deepStrictEqual([code, new TextDecoder().decode(stderr)], [0, ""]);
+});
+
+Deno.test("given a large log of a worker, when it is shown, then its last lines come within a second or two", async () => {
+  await using p = await testProfile();
+  logOf(
+    p,
+    "w1",
+    Array.from({ length: 200_000 }, (_, n) => `\x1b[32mline\x1b[0m ${n} of plain output\r\n`).join(""),
+  );
+  const started = performance.now();
+  match(await p.ok("logs", "w1", "-n", "2"), /^line 199998 .*\nline 199999 .*$/);
+  ok(performance.now() - started < 8000, "too slow even for a loaded machine");
+});
