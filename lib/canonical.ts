@@ -15,7 +15,6 @@ export function canonical(value: unknown): string {
   return JSON.stringify(value) ?? "null";
 }
 
-// deno-lint-ignore no-control-regex -- control characters are what must be escaped
 const UNPRINTABLE = /[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /**
