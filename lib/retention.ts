@@ -174,7 +174,8 @@ async function removeRun(profile: Profile, run: EndedRun): Promise<boolean> {
     const now = readSession(profile, run.name);
     if (now?.meta.gen !== run.gen || now.meta.started_at !== run.startedAt) return false;
     if (run.name === run.id) removeFile(`${profile.prompts}/${run.id}.md`);
-    return moveFile(dir, grave);
+    // After a power cut the run may be back, and goes again.
+    return moveFile(dir, grave, { durable: false });
   });
   if (moved) removeTree(grave);
   return moved;
