@@ -1,8 +1,11 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { identityOf } from "../../lib/process.ts";
-import type { Profile } from "../../lib/paths.ts";
+import { type Profile, profileAt } from "../../lib/paths.ts";
+import { openProfile } from "../../lib/profile.ts";
+import { look, stateOf } from "../../lib/state.ts";
+import { statOf } from "../../lib/store.ts";
 import { applyRetention, boundOutputs, RETENTION } from "../../lib/retention.ts";
-import { TestProfile, testProfile } from "../looop.ts";
+import { type TestProfile, testProfile } from "../looop.ts";
 
 const NOW = Date.now();
 const DAY = 86_400;
@@ -91,12 +94,17 @@ function putNinetyDays(profile: Profile): void {
   );
 }
 
-/** A profile in memory where that can be had: some 30,000 files are made and removed. */
-async function roomyProfile(): Promise<TestProfile> {
-  if (!exists("/dev/shm")) return await testProfile();
-  const base = await Deno.makeTempDir({ dir: "/dev/shm", prefix: "looop test " });
-  await Deno.mkdir(`${base}/home`);
-  return new TestProfile(base);
+/** A profile in memory where that can be had: some 30,000 files are made and removed. The binary may not read it. */
+async function withRoomyProfile(work: (profile: Profile) => Promise<void>): Promise<void> {
+  const shm = exists("/dev/shm") ? { dir: "/dev/shm" } : {};
+  const base = await Deno.makeTempDir({ ...shm, prefix: "looop test " });
+  try {
+    const profile = profileAt(`${base}/data dir`);
+    openProfile(profile);
+    await work(profile);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
 }
 
 async function opened(p: TestProfile): Promise<Profile> {
@@ -104,64 +112,71 @@ async function opened(p: TestProfile): Promise<Profile> {
   return p.profile;
 }
 
-Deno.test("given what ninety days of use leave, when retention passes, then it is below 200 MB and what must stay stays", async () => {
-  await using p = await roomyProfile();
-  const profile = await opened(p);
-  putNinetyDays(profile);
-  // A living supervisor, which the profile's own end takes along.
-  const child = new Deno.Command("sleep", { args: ["600"] }).spawn();
-  const sup = await identityOf(child.pid);
-  ok(sup !== undefined);
-  putSession(
-    profile,
-    "living",
-    undefined,
-    30_000_000,
-    `${sup.pid} ${sup.start.replaceAll(" ", "_")} ${sup.boot}`,
-  );
-  Deno.mkdirSync(`${profile.sessions}/odd`);
-  put(`${profile.sessions}/odd/meta.json`, '{"v":1,', 80 * DAY);
-  ok(spaceOf(profile.dir) > 5_000_000_000, "the files that were left are many");
-  const months = namesIn(profile.asksArchive).map((month) =>
-    namesIn(`${profile.asksArchive}/${month}`).length
-  );
-  const journal = namesIn(profile.journalHistory).map((name) => p.read(`journal.d/${name}`).length);
+Deno.test("given what ninety days of use leave, when retention passes, then it is below 200 MB and what must stay stays", () =>
+  withRoomyProfile(async (profile) => {
+    putNinetyDays(profile);
+    // A living supervisor.
+    await using child = new Deno.Command("sleep", { args: ["600"] }).spawn();
+    const sup = await identityOf(child.pid);
+    ok(sup !== undefined);
+    putSession(
+      profile,
+      "living",
+      undefined,
+      30_000_000,
+      `${sup.pid} ${sup.start.replaceAll(" ", "_")} ${sup.boot}`,
+    );
+    Deno.mkdirSync(`${profile.sessions}/odd`);
+    put(`${profile.sessions}/odd/meta.json`, '{"v":1,', 80 * DAY);
+    ok(spaceOf(profile.dir) > 5_000_000_000, "the files that were left are many");
+    const months = namesIn(profile.asksArchive).map((month) =>
+      namesIn(`${profile.asksArchive}/${month}`).length
+    );
+    const journal = namesIn(profile.journalHistory).map((name) =>
+      statOf(`${profile.journalHistory}/${name}`)?.size
+    );
 
-  boundOutputs(profile, ["living"]);
-  const { removed, bad } = await applyRetention(profile, TTL, NOW);
+    boundOutputs(profile, ["living"]);
+    const { removed, bad } = await applyRetention(profile, TTL, NOW);
 
-  const space = spaceOf(profile.dir);
-  ok(space < 200_000_000, `${space} bytes are left`);
-  ok(removed.length > 4000);
-  deepStrictEqual(bad, [{ path: `${profile.sessions}/odd`, reason: "meta.json is missing or not readable" }]);
-  strictEqual(p.read("sessions/odd/meta.json"), '{"v":1,');
-  const sessions = namesIn(profile.sessions);
-  for (const day of [1, 2, 3]) {
-    const kept = sessions.filter((name) => name.startsWith(`d${day}-`));
-    strictEqual(kept.length, 49, `all of ${day - 1} days ago`);
-    ok(kept.every((name) => namesIn(profile.prompts).includes(`${name}.md`)), "with their prompts");
-  }
-  for (const name of ["daily", "daily~88", "daily~89", "living", "pulse"]) ok(sessions.includes(name), name);
-  ok(!sessions.includes("daily~87"), "the fourth last run of an id that ended long ago");
-  ok(!sessions.includes("d90-w0") && !namesIn(profile.prompts).includes("d90-w0.md"));
-  const workers = sessions.filter((name) => /^(d|daily)/.test(name));
-  ok(workers.length <= 3 * 50 + RETENTION.runsKeptInAll, `${workers.length} ended runs`);
-  deepStrictEqual(namesIn(profile.reports).length, 90);
-  deepStrictEqual(
-    namesIn(profile.asksArchive).map((month) => namesIn(`${profile.asksArchive}/${month}`).length),
-    months,
-  );
-  deepStrictEqual(namesIn(profile.journalHistory).map((name) => p.read(`journal.d/${name}`).length), journal);
+    const space = spaceOf(profile.dir);
+    ok(space < 200_000_000, `${space} bytes are left`);
+    ok(removed.length > 4000);
+    deepStrictEqual(bad, [{
+      path: `${profile.sessions}/odd`,
+      reason: "meta.json is missing or not readable",
+    }]);
+    strictEqual(Deno.readTextFileSync(`${profile.sessions}/odd/meta.json`), '{"v":1,');
+    const sessions = namesIn(profile.sessions);
+    for (const day of [1, 2, 3]) {
+      const kept = sessions.filter((name) => name.startsWith(`d${day}-`));
+      strictEqual(kept.length, 49, `all of ${day - 1} days ago`);
+      ok(kept.every((name) => namesIn(profile.prompts).includes(`${name}.md`)), "with their prompts");
+    }
+    for (const name of ["daily", "daily~88", "daily~89", "living", "pulse"]) {
+      ok(sessions.includes(name), name);
+    }
+    ok(!sessions.includes("daily~87"), "the fourth last run of an id that ended long ago");
+    ok(!sessions.includes("d90-w0") && !namesIn(profile.prompts).includes("d90-w0.md"));
+    const workers = sessions.filter((name) => /^(d|daily)/.test(name));
+    ok(workers.length <= 3 * 50 + RETENTION.runsKeptInAll, `${workers.length} ended runs`);
+    deepStrictEqual(namesIn(profile.reports).length, 90);
+    deepStrictEqual(
+      namesIn(profile.asksArchive).map((month) => namesIn(`${profile.asksArchive}/${month}`).length),
+      months,
+    );
+    deepStrictEqual(
+      namesIn(profile.journalHistory).map((name) => statOf(`${profile.journalHistory}/${name}`)?.size),
+      journal,
+    );
 
-  // It settles: a second pass finds nothing to do.
-  deepStrictEqual((await applyRetention(profile, TTL, NOW)).removed, []);
-  strictEqual(spaceOf(profile.dir), space);
-  const state = await p.json("_", "state", "--json");
-  strictEqual(state.journal_tail.length, 20);
-  ok(state.workers.length <= 251);
-  await p.ok("down");
-  strictEqual((await child.status).signal, "SIGKILL");
-});
+    // It settles: a second pass finds nothing to do.
+    deepStrictEqual((await applyRetention(profile, TTL, NOW)).removed, []);
+    strictEqual(spaceOf(profile.dir), space);
+    const state = stateOf(await look(profile, NOW));
+    strictEqual((state["journal_tail"] as string[]).length, 20);
+    ok((state["workers"] as unknown[]).length <= 251);
+  }));
 
 Deno.test("given small left-overs of every age, when retention passes, then the old ones go and the young ones stay", async () => {
   await using p = await testProfile();
