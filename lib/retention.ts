@@ -36,7 +36,7 @@ export const RETENTION = {
   /** So many runs at most are kept for longer, the newest, so that ids used once do not pile up. */
   runsKeptInAll: 100,
   /** Recorded output of all ended sessions together; beyond it the oldest keep beginning and end. */
-  endedOutputBytes: 80 * MIB,
+  endedOutputBytes: 64 * MIB,
   endedOutputTailBytes: 64 * 1024,
   /** Files that a writer that was killed has left half made. */
   tempMs: DAY_MS,
