@@ -40,11 +40,21 @@ export function appendJournal(profile: Profile, text: string, at: Date): void {
 /** The last `count` journal lines, oldest first, across a rotation. */
 export function journalTail(profile: Profile, count: number): string[] {
   let lines = tailLines(profile.journal, count);
-  for (const name of listFiles(profile.journalHistory, ".md").reverse()) {
+  for (const name of writtenOrder(listFiles(profile.journalHistory, ".md"), ".md").reverse()) {
     if (lines.length >= count) break;
     lines = [...tailLines(`${profile.journalHistory}/${name}`, count - lines.length), ...lines];
   }
   return lines;
+}
+
+/** Names of logs that were put aside (`2026-05`, `2026-05~2`, …, `2026-05~10`) in the order of writing. Pure. */
+export function writtenOrder(names: readonly string[], suffix: string): string[] {
+  const keyed = names.map((name) => {
+    const [month = "", number = "1"] = name.slice(0, -suffix.length).split("~");
+    return { name, month, number: Number(number) };
+  });
+  return keyed.sort((a, b) => a.month < b.month ? -1 : a.month > b.month ? 1 : a.number - b.number)
+    .map(({ name }) => name);
 }
 
 function tailLines(path: string, count: number): string[] {

@@ -27,6 +27,7 @@ import {
   Watch,
   withLock,
 } from "./store.ts";
+import { reapIntents } from "./wal.ts";
 import { endSession } from "./worker.ts";
 
 /** What starting needs. */
@@ -199,6 +200,8 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
     alive.map((session) => endSession(profile, session, "killed", "down", host.now)),
   );
   const survivors = [...results.flatMap((result) => result.survivors), ...await sweepProfile(profile)];
+  // Commands whose `_ run` is gone are left to nobody else once the pulse has stopped.
+  await reapIntents(profile, host.now());
   const workers = alive.filter((session) => session.view.alive).map((session) => session.view.id);
   return { workers, pulse, survivors };
 }

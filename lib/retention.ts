@@ -36,7 +36,7 @@ export const RETENTION = {
   /** So many runs at most are kept for longer, the newest, so that ids used once do not pile up. */
   runsKeptInAll: 100,
   /** Recorded output of all ended sessions together; beyond it the oldest keep beginning and end. */
-  endedOutputBytes: 80 * MIB,
+  endedOutputBytes: 64 * MIB,
   endedOutputTailBytes: 64 * 1024,
   /** Files that a writer that was killed has left half made. */
   tempMs: DAY_MS,
@@ -174,7 +174,8 @@ async function removeRun(profile: Profile, run: EndedRun): Promise<boolean> {
     const now = readSession(profile, run.name);
     if (now?.meta.gen !== run.gen || now.meta.started_at !== run.startedAt) return false;
     if (run.name === run.id) removeFile(`${profile.prompts}/${run.id}.md`);
-    return moveFile(dir, grave);
+    // After a power cut the run may be back, and goes again.
+    return moveFile(dir, grave, { durable: false });
   });
   if (moved) removeTree(grave);
   return moved;

@@ -125,10 +125,10 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
 }
 
 /** Moves a file or folder; false when `from` is gone (somebody else moved it). Replaces a file at `to`. */
-export function moveFile(from: string, to: string): boolean {
+export function moveFile(from: string, to: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {
     Deno.renameSync(from, to);
-    syncDir(dirName(to));
+    if (options.durable !== false) syncDir(dirName(to));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && !exists(from)) return false;

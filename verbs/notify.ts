@@ -39,14 +39,15 @@ export default defineVerb({
     }
     openProfile(context.profile);
     const template = readConfig(context.profile.config).config.notification?.trim();
-    const told = `notify${id === undefined ? "" : ` ${id}`}: ${message}`;
+    const what = id === undefined ? message : `${id}: ${message}`;
+    const told = id === undefined ? `notify: ${message}` : `notify ${what}`;
     if (!template) {
       recordMove(context, told);
       return { text: 'noted in the journal; no hook is set ("notification" in config.json)' };
     }
     const intent = await openIntent(
       context.profile,
-      { kind: "notify", text: message, what: told },
+      { kind: "notify", text: message, what },
       context.now(),
     );
     try {

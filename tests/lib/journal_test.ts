@@ -93,3 +93,11 @@ Deno.test("given any text for the activity map, when it is read, then it is a ma
   );
   deepStrictEqual(parseActivity(undefined), {});
 });
+
+Deno.test("given a month put aside more than ten times, when the tail is read, then it is in the order of writing", () =>
+  withProfile((profile) => {
+    Deno.mkdirSync(profile.journalHistory, { recursive: true });
+    const names = ["2026-05", ...Array.from({ length: 11 }, (_, i) => `2026-05~${i + 2}`), "2026-06"];
+    for (const name of names) Deno.writeTextFileSync(`${profile.journalHistory}/${name}.md`, `- ${name}\n`);
+    deepStrictEqual(journalTail(profile, 20), names.map((name) => `- ${name}`));
+  }));

@@ -60,3 +60,28 @@ function exists(path: string): boolean {
     return false;
   }
 }
+
+Deno.test("given a notify that was cut off, when the pulse beats, then it is told and nothing is sent again", async () => {
+  await using p = await testProfile();
+  await setHook(p, "echo sent >>sent");
+  await p.ok("up");
+  await p.wait();
+  const intent = {
+    v: 1,
+    id: "notify-0",
+    kind: "notify",
+    fingerprint: "f",
+    what: "w1: the fix is ready",
+    ts: Date.now(),
+    owner: { pid: 2 ** 22 + 1, start: "1", boot: "another" },
+  };
+  await Deno.writeTextFile(p.path(".wal/notify-0.json"), JSON.stringify(intent));
+  const woken = await p.wait("--timeout", "20");
+  deepStrictEqual(woken.reason, ["interrupted:notify-0"]);
+  match(
+    woken.changes.alerts[0].screen[0],
+    /^interrupted: notify w1: the fix is ready: .*may not have been sent$/,
+  );
+  strictEqual(exists(p.path("sent")), false);
+  strictEqual(exists(p.path(".wal/notify-0.json")), false);
+});

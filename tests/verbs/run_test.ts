@@ -229,6 +229,25 @@ Deno.test("given a run whose looop is killed, when the pulse beats, then it is t
   strictEqual(JSON.parse(p.read(".world.json")).alerts[0].id, id);
 });
 
+Deno.test("given a run whose looop is killed and no pulse, when all is taken down, then its tree ends and it is journaled", async () => {
+  await using p = await testProfile();
+  using run = p.start(["_", "run", "touch begun; (setsid sleep 300 &); sleep 300"]);
+  await p.until("it began", () => exists(p.path("begun")));
+  run.kill("SIGKILL");
+  await run.result;
+  strictEqual((await p.run("down")).code, 0);
+  deepStrictEqual(await p.processes(), []);
+  match(lastMove(p), /^interrupted: run touch begun/);
+  deepStrictEqual(intents(p), []);
+});
+
+Deno.test("given a pulse and a worker that a run starts, when the run has ended, then they live on", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "run", '"$LOOOP_BIN" up && "$LOOOP_BIN" _ worker start w --command "sleep 600" x');
+  const { workers, pulse } = await p.json("_", "state", "--json");
+  deepStrictEqual([workers[0].state, workers[0].alive, pulse.alive], ["running", true, true]);
+});
+
 Deno.test("given an intent that cannot be read, when the pulse beats, then it is left alone and listed", async () => {
   await using p = await testProfile();
   await p.ok("up");

@@ -1,0 +1,141 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { type TestProfile, testProfile } from "../looop.ts";
+
+async function up(p: TestProfile, config: Record<string, unknown>): Promise<void> {
+  await Deno.mkdir(p.profile.dir, { recursive: true, mode: 0o700 });
+  await Deno.writeTextFile(p.profile.config, JSON.stringify(config));
+  await p.ok("up");
+  await p.wait();
+}
+
+async function start(p: TestProfile, id: string, brief: string): Promise<void> {
+  await p.okCall(["_", "worker", "start", id, "--runner", "shell"], { stdin: brief });
+}
+
+/** Waits until a reason of this kind comes; returns what that call printed and all reasons on the way. */
+// deno-lint-ignore no-explicit-any -- tests look into it freely
+async function wokenBy(p: TestProfile, reason: string): Promise<{ woken: any; before: string[] }> {
+  const before: string[] = [];
+  for (;;) {
+    const woken = await p.wait("--timeout", "20");
+    if (woken.reason.includes(reason)) return { woken, before };
+    if (woken.timed_out) throw new Error(`never woken by ${reason}, but by ${before.join(" ")}`);
+    before.push(...woken.reason);
+  }
+}
+
+/** Beats of the pulse so far. */
+function beats(p: TestProfile): number {
+  return JSON.parse(p.read(".world.json")).beat;
+}
+
+async function passBeats(p: TestProfile, count: number): Promise<void> {
+  const from = beats(p);
+  await p.until(`${count} beats`, () => beats(p) >= from + count);
+}
+
+Deno.test("given a worker that goes silent, when silent_after passes, then it is told once, and again after it spoke", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 1 });
+  await start(
+    p,
+    "quiet",
+    `"$LOOOP_BIN" _ ready quiet
+echo 'the last words'
+while [ ! -e reports/speak ]; do sleep 0.05; done
+echo 'and more'
+sleep 600`,
+  );
+  const { woken } = await wokenBy(p, "silent:quiet");
+  const [alert] = woken.changes.alerts;
+  deepStrictEqual([alert.kind, alert.id, alert.screen.at(-1)], ["silent", "quiet", "the last words"]);
+  await passBeats(p, 3);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true, "one silence is told once");
+  await Deno.writeTextFile(p.path("reports/speak"), "");
+  const again = await wokenBy(p, "silent:quiet");
+  strictEqual(again.woken.changes.alerts[0].screen.at(-1), "and more");
+});
+
+Deno.test("given a worker that asks, when silent_after passes, then it is not silent, nor right after the answer", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 2 });
+  await start(
+    p,
+    "asker",
+    `"$LOOOP_BIN" _ ask asker --prompt 'Go on?' >/dev/null 2>&1; : >reports/answered; sleep 600`,
+  );
+  await wokenBy(p, "ask:asker-1");
+  await passBeats(p, 4);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true, "a question is no silence");
+  const answered = performance.now();
+  await p.ok("_", "answer", "asker-1", "yes");
+  const { woken } = await wokenBy(p, "silent:asker");
+  ok(performance.now() - answered >= 1_900, "silence begins with the answer");
+  deepStrictEqual(woken.changes.alerts.map(({ id }: { id: string }) => id), ["asker"]);
+  await passBeats(p, 3);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true, "one silence is told once");
+});
+
+Deno.test("given a worker that never begins, when ready_timeout passes, then its last 20 screen lines are told once", async () => {
+  await using p = await testProfile();
+  await up(p, { ready_timeout: 1 });
+  await start(
+    p,
+    "stuck",
+    `printf '\\033[2J\\033[H\\033[1mWelcome\\033[0m\\n'
+for n in $(seq 1 30); do echo "line $n"; done
+printf 'Do you trust this folder? \\033[7m No, exit \\033[0m'
+sleep 600`,
+  );
+  const { woken } = await wokenBy(p, "not_ready:stuck");
+  const [alert] = woken.changes.alerts;
+  deepStrictEqual([alert.kind, alert.id, alert.screen.length], ["not_ready", "stuck", 20]);
+  deepStrictEqual(alert.screen.slice(0, 2), ["line 12", "line 13"]);
+  match(alert.screen.at(-1), /^Do you trust this folder\? {2}No, exit/);
+  strictEqual(woken.workers[0].ready, false);
+  await passBeats(p, 3);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+});
+
+Deno.test("given workers that call back in any way, when ready_timeout passes, then nobody is told of them", async () => {
+  await using p = await testProfile();
+  await up(p, { ready_timeout: 1 });
+  await start(p, "ready", `"$LOOOP_BIN" _ ready ready; sleep 600`);
+  await start(p, "claims", `"$LOOOP_BIN" _ claim thing; sleep 600`);
+  await p.until("both are ready", async () => {
+    const { workers } = await p.json("_", "state", "--json");
+    return workers.every((worker: { ready: boolean }) => worker.ready);
+  });
+  await passBeats(p, 3);
+  const reasons = (await p.wait("--timeout", "0.1")).reason;
+  ok(!reasons.some((reason: string) => reason.startsWith("not_ready:")), reasons.join(" "));
+});
+
+Deno.test("given a large world, when waited for with limits, then it fits and changes and asks are whole; --full has all", async () => {
+  await using p = await testProfile();
+  await up(p, {});
+  for (const n of [1, 2, 3]) {
+    p.sensor(`big${n}`, `echo "{\\"signal\\":1,\\"detail\\":\\"$(printf 'x%.0s' $(seq 1 3000))\\"}"`);
+  }
+  await p.until("sensed", async () => "sensor-big3" in (await p.json("_", "state", "--json")).snapshots);
+  await p.wait();
+  const question = "Which way? ".repeat(200);
+  using _ask = p.start(["_", "ask", "w9", "--prompt", question]);
+  const woken = await p.call(["_", "wait", "--json", "--timeout", "20"]);
+  ok(new TextEncoder().encode(woken.stdout).length <= 8001, `${woken.stdout.length} bytes`);
+  const state = JSON.parse(woken.stdout);
+  deepStrictEqual(Object.keys(state).slice(0, 2), ["reason", "changes"]);
+  strictEqual(state.asks[0].prompt, question);
+  deepStrictEqual(state.changes.asks, ["w9-1"]);
+  const elided = state.snapshots["sensor-big1"];
+  strictEqual(JSON.parse(Deno.readTextFileSync(elided.file)).detail.length, 3000);
+  ok(elided.elided > 3000);
+
+  const small = JSON.parse((await p.run("_", "wait", "--json", "--fresh", "--max-bytes", "100")).stdout);
+  strictEqual(small.asks[0].prompt, question, "asks are whole whatever the limit");
+  const full = await p.json("_", "wait", "--json", "--fresh", "--full");
+  strictEqual(full.snapshots["sensor-big1"].detail.length, 3000);
+  const limited = await p.run("_", "state", "--json", "--max-bytes", "6000");
+  ok(new TextEncoder().encode(limited.stdout).length <= 6001, `${limited.stdout.length} bytes`);
+  strictEqual((await p.json("_", "state", "--json")).snapshots["sensor-big2"].detail.length, 3000);
+});
