@@ -55,9 +55,9 @@ unset LOOOP_DIR LOOOP_POKE LOOOP_IDENTIFY LOOOP_INNER LOOOP_USER_SHELL LOOOP_WOR
 exec /bin/sh -c "$cmd"'
 export LOOOP_INNER
 if [ "$(uname)" = Darwin ]; then
-  SHELL=/bin/sh TERM=xterm-256color script -q /dev/null /bin/sh -c "$LOOOP_INNER" <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
+  SHELL=/bin/sh script -q /dev/null /bin/sh -c "$LOOOP_INNER" <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
 else
-  SHELL=/bin/sh TERM=xterm-256color script -qec 'eval "$LOOOP_INNER"' /dev/null <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
+  SHELL=/bin/sh script -qec 'eval "$LOOOP_INNER"' /dev/null <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
 fi
 code=$?
 state=exited by=self

@@ -271,8 +271,9 @@ export async function endSession(
   by: EndedBy,
   now: () => number,
 ): Promise<KillResult> {
-  const already = !session.view.alive;
-  if (!already || session.view.state === "lost") recordEnd(session, state, by);
+  // Of a lost session the agent may well run on: ending it is no idle call.
+  const already = !session.view.alive && session.view.state !== "lost";
+  if (!already) recordEnd(session, state, by);
   const survivors = await killSessionTree(profile, session, now);
   await releaseLeasesOf(profile, session.view.id, session.gen);
   return { already, survivors };
