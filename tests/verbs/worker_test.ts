@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { killWorker } from "../../lib/worker.ts";
 import { TestProfile, testProfile } from "../looop.ts";
 import {
   endedWorker,
@@ -228,15 +229,18 @@ Deno.test("given many starts of one id at once, when all have ended, then exactl
   );
 });
 
-Deno.test("given a worker that is killed while it starts, when both are done, then what is shown is what runs", async () => {
+Deno.test("given workers that are killed while they start, when both are done, then what is shown is what runs", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
-  const start = p.start(["_", "worker", "start", "w", "sleep 600", "--runner", "shell"]);
-  await p.until("its folder is there", () => fileText(p, "sessions/w/meta.json") !== "");
-  const killed = await p.run("_", "worker", "kill", "w");
-  await start.result;
-  strictEqual(killed.code, 0, killed.stderr);
-  deepStrictEqual([(await workerView(p, "w")).state, await p.processes()], ["killed", []]);
+  for (const id of ["a", "b", "c"]) {
+    const start = p.start(["_", "worker", "start", id, "sleep 600", "--runner", "shell"]);
+    const watcher = Deno.watchFs(p.path("sessions"), { recursive: false });
+    for await (const _ of watcher) if (fileText(p, `sessions/${id}/meta.json`) !== "") break;
+    await killWorker(p.profile, id, "root", Date.now);
+    await start.result;
+    const { state, ended_by } = await workerView(p, id);
+    deepStrictEqual([state, ended_by, await p.processes()], ["killed", "root", []]);
+  }
 });
 
 Deno.test("given a data dir with blanks, quotes and a command in its long path, when workers, sensors and prompts use it, then all work", async () => {
