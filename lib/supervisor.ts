@@ -15,7 +15,8 @@ export const TERMINAL = { rows: 50, cols: 160 } as const;
  * Called as `sh -c SUPERVISOR looop-supervisor SESSION_DIR POKE_FILE` with LOOOP_WORKER_CMD, _ID and _GEN set.
  *
  * `sup` holds "pid start boot" of this shell, `program` the same of the agent's first process; `end`, when it
- * exists, says who ended the session and how it counts. macOS has no /proc and another `script` syntax: there
+ * exists, says who ended the session and how it counts; a worker that is ended before its agent runs never runs
+ * it. macOS has no /proc and another `script` syntax: there
  * `ps` and `sysctl` give the identity, and BSD `script` returns the child's exit status by itself.
  */
 export const SUPERVISOR = `umask 077
@@ -41,7 +42,8 @@ rm -f "$LOOOP_DIR/keys"
 mkfifo -m 600 "$LOOOP_DIR/keys"
 LOOOP_USER_SHELL=\${SHELL:-/bin/sh}
 export LOOOP_USER_SHELL
-LOOOP_INNER='stty rows ${TERMINAL.rows} cols ${TERMINAL.cols} 2>/dev/null
+LOOOP_INNER='[ ! -f "$LOOOP_DIR/end" ] || exit 0
+stty rows ${TERMINAL.rows} cols ${TERMINAL.cols} 2>/dev/null
 eval "$LOOOP_IDENTIFY"
 identify >"$LOOOP_DIR/program.tmp" && mv -f "$LOOOP_DIR/program.tmp" "$LOOOP_DIR/program"
 now=$(date +%s)
@@ -54,10 +56,12 @@ export SHELL LOOOP_SESSION_ID LOOOP_SESSION_GEN
 unset LOOOP_DIR LOOOP_POKE LOOOP_IDENTIFY LOOOP_INNER LOOOP_USER_SHELL LOOOP_WORKER_CMD LOOOP_WORKER_ID LOOOP_WORKER_GEN
 exec /bin/sh -c "$cmd"'
 export LOOOP_INNER
-if [ "$(uname)" = Darwin ]; then
-  SHELL=/bin/sh TERM=xterm-256color script -q /dev/null /bin/sh -c "$LOOOP_INNER" <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
+if [ -f "$LOOOP_DIR/end" ]; then
+  :
+elif [ "$(uname)" = Darwin ]; then
+  SHELL=/bin/sh script -q /dev/null /bin/sh -c "$LOOOP_INNER" <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
 else
-  SHELL=/bin/sh TERM=xterm-256color script -qec 'eval "$LOOOP_INNER"' /dev/null <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
+  SHELL=/bin/sh script -qec 'eval "$LOOOP_INNER"' /dev/null <>"$LOOOP_DIR/keys" >>"$LOOOP_DIR/output.log" 2>&1
 fi
 code=$?
 state=exited by=self

@@ -271,11 +271,30 @@ export async function endSession(
   by: EndedBy,
   now: () => number,
 ): Promise<KillResult> {
-  const already = !session.view.alive;
-  if (!already || session.view.state === "lost") recordEnd(session, state, by);
-  const survivors = await killSessionTree(profile, session, now);
+  // Of a lost session the agent may well run on: ending it is no idle call.
+  const already = !session.view.alive && session.view.state !== "lost";
+  if (!already) recordEnd(session, state, by);
+  const current = session.view.state === "starting" ? await untilStarted(profile, session, now) : session;
+  const survivors = await killSessionTree(profile, current, now);
   await releaseLeasesOf(profile, session.view.id, session.gen);
   return { already, survivors };
+}
+
+/**
+ * The session once its supervisor has either brought the agent up or seen that it is to end: before that there
+ * is no process to be found that could be ended.
+ */
+async function untilStarted(profile: Profile, session: Session, now: () => number): Promise<Session> {
+  const begun = performance.now();
+  for (;;) {
+    const record = readSession(profile, session.view.id);
+    if (record === undefined || record.meta.gen !== session.gen) return session;
+    const patience = record.supervisor === undefined ? STATUS_TIMEOUT_MS : START_TIMEOUT_MS;
+    if (record.status !== undefined || performance.now() - begun > patience) {
+      return await findSession(profile, session.view.id, now()) ?? session;
+    }
+    await delay(10);
+  }
 }
 
 /**

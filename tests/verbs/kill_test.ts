@@ -1,0 +1,79 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { testProfile } from "../looop.ts";
+import { endedWorker, fileText, startWorker, workerView } from "../workers.ts";
+
+Deno.test("given a worker with helpers of every kind, when it ends itself, then all end, and it shows as exited 0 by itself", async () => {
+  await using p = await testProfile();
+  const helpers = "sleep 600 & setsid sleep 600 & (setsid sh -c 'sleep 600 & sleep 600' &)";
+  await Promise.all([
+    startWorker(p, "plain", `${helpers}; "$LOOOP_BIN" _ kill plain; sleep 600`),
+    startWorker(p, "apart", `${helpers}; setsid sh -c '"$LOOOP_BIN" _ kill apart; sleep 600'; sleep 600`),
+    startWorker(
+      p,
+      "detached",
+      `${helpers}; (setsid sh -c '"$LOOOP_BIN" _ kill detached >reports/said; sleep 600' &); sleep 600`,
+    ),
+    startWorker(p, "bystander", "sleep 600"),
+  ]);
+  for (const id of ["plain", "apart", "detached"]) {
+    const { state, exit_code, ended_by, alive } = await endedWorker(p, id);
+    deepStrictEqual([state, exit_code, ended_by, alive], ["exited", 0, "self", false], id);
+  }
+  // What is left is the bystander: supervisor, script, shell and sleep.
+  await p.until("the three trees are gone", async () => (await p.processes()).length <= 5);
+  strictEqual((await workerView(p, "bystander")).state, "running");
+  strictEqual(fileText(p, "reports/said"), "killed session detached\n");
+  match(p.read("journal.md"), /kill plain: ended itself/);
+});
+
+Deno.test("given a worker that ignores every signal it can, when it ends itself, then it is ended all the same as exited 0", async () => {
+  await using p = await testProfile();
+  await startWorker(
+    p,
+    "w",
+    `trap "" TERM HUP INT; (setsid sleep 600 &); "$LOOOP_BIN" _ kill w; while :; do sleep 1; done`,
+  );
+  await p.until("it has said so", () => fileText(p, "sessions/w/end") === "exited self\n");
+  const { state, exit_code, ended_by } = await endedWorker(p, "w");
+  deepStrictEqual([state, exit_code, ended_by], ["exited", 0, "self"]);
+  await p.until("nobody is left", async () => (await p.processes()).length === 0);
+});
+
+Deno.test("given a worker that has ended, when it is ended again from anywhere, then nothing changes and that is no failure", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", "exit 4");
+  await endedWorker(p, "w");
+  const before = [p.read("sessions/w/status.json"), p.read("journal.md")];
+  strictEqual(await p.ok("_", "kill", "w"), "killed session w");
+  strictEqual(await p.ok("_", "worker", "kill", "w"), "worker w had ended already");
+  deepStrictEqual([p.read("sessions/w/status.json"), p.read("journal.md")], before);
+});
+
+Deno.test("given a worker that ends itself while it is being killed, when both are done, then the first word stands and nobody is left", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", "sleep 600");
+  const results = await Promise.all([
+    p.run("_", "kill", "w"),
+    p.run("_", "worker", "kill", "w"),
+    p.run("_", "kill", "w"),
+  ]);
+  for (const { code, stderr } of results) strictEqual(code, 0, stderr);
+  const [state, by] = p.read("sessions/w/end").trim().split(" ");
+  const view = await endedWorker(p, "w");
+  deepStrictEqual([view.state, view.ended_by], [state, by]);
+  await p.until("nobody is left", async () => (await p.processes()).length === 0);
+});
+
+Deno.test("given a worker with the pulse beside it, when it ends itself, then a blocked wait returns with it", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await startWorker(p, "w", 'read -r line; "$LOOOP_BIN" _ kill w; sleep 600');
+  await p.wait();
+  while ((await p.wait("--timeout", "0.2")).timed_out !== true);
+  using waiting = p.start(["_", "wait", "--json", "--full", "--timeout", "15"]);
+  Deno.writeTextFileSync(p.path("sessions/w/keys"), "\n", { append: true, create: false });
+  let seen = JSON.parse((await waiting.result).stdout);
+  while (seen.workers[0].alive) seen = await p.wait("--timeout", "15");
+  deepStrictEqual([seen.workers[0].state, seen.workers[0].exit_code], ["exited", 0]);
+  ok(seen.timed_out !== true);
+});

@@ -1,0 +1,433 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { killWorker } from "../../lib/worker.ts";
+import { TestProfile, testProfile } from "../looop.ts";
+import {
+  endedWorker,
+  fileText,
+  identityIn,
+  isAlive,
+  shell,
+  startWorker,
+  stranger,
+  textOf,
+  workerView,
+} from "../workers.ts";
+
+/** Pids that a worker's script has written to its report, one a line. */
+async function pidsIn(p: TestProfile, report: string, count: number): Promise<number[]> {
+  await p.until(`${count} pids are in ${report}`, () => fileText(p, report).split("\n").length > count);
+  return p.read(report).trim().split("\n").map(Number);
+}
+
+/** A line that waits for ever in this shell and takes no notice of TERM and HUP. */
+const STUBBORN = `trap "" TERM HUP INT; while :; do sleep 1; done`;
+
+Deno.test("given a worker, when it looks at its terminal, then stdin and stdout are one of 50 rows and 160 columns that sends no end of file", async () => {
+  await using p = await testProfile();
+  await startWorker(
+    p,
+    "w",
+    `report="$LOOOP_DATA_DIR/reports/w"
+     [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && echo terminals >>"$report"
+     [ "$(tty)" = "$(tty <&2)" ] && echo same >>"$report"
+     echo "$TERM $PWD" >>"$report"
+     stty size >>"$report"
+     read -r -t 1 line; echo "read $?" >>"$report"
+     read -r line; echo "then $line" >>"$report"`,
+    { env: { TERM: "dumb", COLUMNS: "20", LINES: "5" } },
+  );
+  await p.until("the first read is over", () => fileText(p, "reports/w").includes("read"));
+  deepStrictEqual(p.read("reports/w").trim().split("\n"), [
+    "terminals",
+    "same",
+    `xterm-256color ${p.profile.dir}`,
+    "50 160",
+    // bash's read: over 128 is the time limit, 1 would be an end of file.
+    "read 142",
+  ]);
+  Deno.writeTextFileSync(p.path("sessions/w/keys"), "typed\n", { append: true, create: false });
+  await endedWorker(p, "w");
+  match(p.read("reports/w"), /then typed\n$/);
+});
+
+Deno.test("given workers that end in every way, when they have ended, then code and cause are recorded", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await Promise.all([
+    startWorker(p, "well", "exit 0"),
+    startWorker(p, "badly", "exit 7"),
+    startWorker(p, "signalled", "kill -9 $$"),
+    startWorker(p, "itself", '"$LOOOP_BIN" _ kill itself; sleep 600'),
+    startWorker(p, "late", "sleep 600", { args: ["--timeout", "1"] }),
+    startWorker(p, "root", "sleep 600"),
+    startWorker(p, "down", "sleep 600"),
+  ]);
+  await p.ok("_", "worker", "kill", "root");
+  await Promise.all(["well", "badly", "signalled", "itself", "late"].map((id) => endedWorker(p, id)));
+  match(await p.ok("down"), /stopped 1 worker \(down\)\nlooop: pulse stopped/);
+  const fleet = await p.json("_", "worker", "list", "--json");
+  // deno-lint-ignore no-explicit-any -- the reply's own shape is what is compared
+  deepStrictEqual(fleet.map((one: any) => [one.id, one.state, one.exit_code, one.ended_by, one.alive]), [
+    ["badly", "exited", 7, "crash", false],
+    ["down", "killed", null, "down", false],
+    ["itself", "exited", 0, "self", false],
+    ["late", "killed", null, "timeout", false],
+    ["root", "killed", null, "root", false],
+    ["signalled", "exited", 137, "crash", false],
+    ["well", "exited", 0, "self", false],
+  ]);
+  match(fileText(p, "journal.md"), /timeout: worker late ran past its time/);
+  deepStrictEqual(await p.processes(), []);
+});
+
+Deno.test("given a worker, when the pulse is killed with -9, then the worker goes on and its end is recorded", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await startWorker(p, "w", "read -r line; exit 5");
+  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
+  await p.until("the pulse is dead", async () => !(await p.json("_", "state", "--json")).pulse.alive);
+  strictEqual((await workerView(p, "w")).state, "running");
+  Deno.writeTextFileSync(p.path("sessions/w/keys"), "\n", { append: true, create: false });
+  const { state, exit_code } = await endedWorker(p, "w");
+  deepStrictEqual([state, exit_code], ["exited", 5]);
+});
+
+Deno.test("given a start captured by $(…) with more descriptors open, when it is up, then the caller goes on at once", async () => {
+  await using p = await testProfile();
+  const started = performance.now();
+  const script = 'out=$("$@" "sleep 30" 2>&1 4>&1 9>&1) && echo "$out" | cat';
+  const { stdout } = await shell(p, script, ["_", "worker", "start", "w", "--runner", "shell"]);
+  strictEqual(stdout, "start-worker w (shell)\n");
+  ok(performance.now() - started < 20_000);
+  strictEqual((await workerView(p, "w")).alive, true);
+});
+
+Deno.test("given a supervisor killed with -9, when its worker is looked at, then it is lost, and kill and down end its tree", async () => {
+  await using p = await testProfile();
+  for (const id of ["one", "two"]) {
+    await startWorker(
+      p,
+      id,
+      `echo $$ >>"$LOOOP_DATA_DIR/reports/${id}"; (setsid sleep 600 & echo $! >>"$LOOOP_DATA_DIR/reports/${id}"); sleep 600`,
+    );
+  }
+  const programs = ["one", "two"].map((id) => identityIn(p, `sessions/${id}/program`));
+  for (const id of ["one", "two"]) Deno.kill(identityIn(p, `sessions/${id}/sup`).pid, "SIGKILL");
+  await p.until("both are lost", async () => {
+    const fleet = await p.json("_", "worker", "list", "--json");
+    return fleet.every((one: { state: string }) => one.state === "lost");
+  });
+  const { alive, exit_code, ended_by } = await workerView(p, "one");
+  deepStrictEqual([alive, exit_code, ended_by], [false, null, "crash"]);
+  for (const program of programs) ok(await isAlive(program), "an orphaned agent goes on until it is ended");
+  strictEqual(await p.ok("_", "worker", "kill", "one"), "killed worker one");
+  deepStrictEqual([await isAlive(programs[0]!), await isAlive(programs[1]!)], [false, true]);
+  match(fileText(p, "journal.md"), /kill-worker one/);
+  strictEqual((await workerView(p, "one")).state, "killed");
+  await p.ok("down");
+  deepStrictEqual(await p.processes(), []);
+  strictEqual((await workerView(p, "two")).ended_by, "down");
+  strictEqual(await p.ok("_", "worker", "kill", "one"), "worker one had ended already");
+});
+
+Deno.test("given workers that ignore TERM, fork twice and leave their session, when they are killed or stopped, then nobody is left", async () => {
+  await using p = await testProfile();
+  const brief = (id: string) =>
+    `report="$LOOOP_DATA_DIR/reports/${id}"
+     (setsid sh -c 'echo $$ >>"$0"; ${STUBBORN}' "$report" &)
+     (sh -c 'sh -c "echo \\$\\$ >>\\"$0\\"; exec sleep 600" & exit' "$report" &)
+     (setsid sh -c 'setsid sleep 600 & echo $! >>"$0"' "$report" &)
+     echo $$ >>"$report"
+     ${STUBBORN}`;
+  await Promise.all(["killed", "stopped"].map((id) => startWorker(p, id, brief(id))));
+  const pids = [...await pidsIn(p, "reports/killed", 4), ...await pidsIn(p, "reports/stopped", 4)];
+  const running = await p.processes();
+  for (const pid of pids) ok(running.includes(pid), `process ${pid} runs`);
+  await p.ok("_", "worker", "kill", "killed");
+  const left = await p.processes();
+  for (const pid of pids.slice(0, 4)) ok(!left.includes(pid), `process ${pid} is left`);
+  for (const pid of pids.slice(4)) ok(left.includes(pid), `process ${pid} was not to be ended`);
+  await p.ok("down");
+  deepStrictEqual(await p.processes(), []);
+});
+
+Deno.test("given sessions whose pids are a stranger's now, when they are shown, killed and stopped, then the stranger is left alone", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  await using other = await stranger();
+  const { pid, start, boot } = other.identity;
+  const identities = { time: `${pid} ${Number(start) + 1} ${boot}`, boot: `${pid} ${start} 0000-1111` };
+  for (const [id, identity] of Object.entries(identities)) {
+    const dir = p.path(`sessions/${id}`);
+    Deno.mkdirSync(dir);
+    const files: Record<string, string> = {
+      "meta.json": JSON.stringify({
+        v: 1,
+        id,
+        gen: "g",
+        cmd: [],
+        babysit_pid: pid,
+        started_at: 1,
+        runner: "shell",
+      }),
+      "status.json": JSON.stringify({ state: "running", child_pid: pid, exit_code: null, last_change: 1 }),
+      sup: identity,
+      program: identity,
+    };
+    for (const [name, text] of Object.entries(files)) Deno.writeTextFileSync(`${dir}/${name}`, `${text}\n`);
+    Deno.writeTextFileSync(
+      p.path(`claims/of-${id}.json`),
+      JSON.stringify({ session: id, name: `of-${id}`, gen: "g" }),
+    );
+  }
+  const fleet = await p.json("_", "worker", "list", "--json");
+  deepStrictEqual(fleet.map((one: { state: string }) => one.state), ["lost", "lost"]);
+  strictEqual(await p.ok("_", "claim", "of-time", "--session", "w"), "claimed of-time");
+  await p.ok("_", "worker", "kill", "time");
+  await p.ok("_", "kill", "boot");
+  await startWorker(p, "time", "sleep 600");
+  strictEqual((await workerView(p, "time")).state, "running", "the id can be used again");
+  await p.ok("down");
+  ok(await isAlive(other.identity));
+});
+
+Deno.test("given an id that is used again, when it runs anew, then the earlier runs are kept beside it", async () => {
+  await using p = await testProfile();
+  for (const n of [1, 2, 3]) {
+    await startWorker(p, "w", `echo run ${n}; exit ${n}`);
+    await endedWorker(p, "w");
+  }
+  const code = (dir: string) => JSON.parse(p.read(`sessions/${dir}/status.json`)).exit_code;
+  deepStrictEqual([code("w~1"), code("w~2"), code("w")], [1, 2, 3]);
+  match(p.read("sessions/w~1/output.log"), /run 1/);
+  strictEqual(await p.ok("_", "worker", "log", "w"), "run 3");
+  strictEqual((await p.json("_", "worker", "list", "--json")).length, 1);
+});
+
+Deno.test("given many starts of one id at once, when all have ended, then exactly one worker runs", async () => {
+  await using p = await testProfile();
+  const start = (n: number) =>
+    p.run("_", "worker", "start", "w", `echo $$ >>reports/w; sleep 600 # ${n}`, "--runner", "shell");
+  for (const round of ["first use", "used again"]) {
+    const results = await Promise.all([1, 2, 3, 4, 5].map(start));
+    deepStrictEqual(results.map(({ code }) => code).sort(), [0, 1, 1, 1, 1], round);
+    for (const { code, stderr } of results) {
+      if (code !== 0) match(stderr, /^looop _ worker start: Worker "w" is alive already; /);
+    }
+    const brief = p.read("prompts/w.md").trim().split("\n").at(-1);
+    strictEqual(results[Number(brief?.at(-1)) - 1]?.code, 0, "the prompt is the winner's");
+    await p.ok("_", "worker", "kill", "w");
+  }
+  strictEqual(p.read("reports/w").trim().split("\n").length, 2);
+  deepStrictEqual(
+    [...Deno.readDirSync(p.path("sessions"))].filter((entry) => entry.isDirectory).map(({ name }) => name)
+      .sort(),
+    [
+      "w",
+      "w~1",
+    ],
+  );
+});
+
+Deno.test("given workers that are killed while they start, when both are done, then what is shown is what runs", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  for (const id of ["a", "b", "c"]) {
+    const start = p.start(["_", "worker", "start", id, "sleep 600", "--runner", "shell"]);
+    const watcher = Deno.watchFs(p.path("sessions"), { recursive: false });
+    for await (const _ of watcher) if (fileText(p, `sessions/${id}/meta.json`) !== "") break;
+    await killWorker(p.profile, id, "root", Date.now);
+    await start.result;
+    const { state, ended_by } = await workerView(p, id);
+    deepStrictEqual([state, ended_by, await p.processes()], ["killed", "root", []]);
+  }
+});
+
+Deno.test("given a data dir with blanks, quotes and a command in its long path, when workers, sensors and prompts use it, then all work", async () => {
+  const name = `it's "a" $(touch pwned) \`touch pwned\` \\ * ${"long ".repeat(20)}`;
+  const outer = await Deno.makeTempDir();
+  const base = `${outer}/${name}`;
+  await Deno.mkdir(`${base}/home`, { recursive: true });
+  const p = new TestProfile(await Deno.realPath(base));
+  ok(p.profile.dir.length > 150);
+  p.sensor("here", 'printf \'{"signal":"%s"}\' "$("$LOOOP_BIN" version | cut -d" " -f1)"');
+  await p.ok("_", "state");
+  await p.ok("up");
+  const report = '"$LOOOP_BIN" _ kill "$LOOOP_SESSION_ID"; sleep 600';
+  await startWorker(p, "shell", `pwd >reports/shell; ${report}`);
+  const templates = {
+    bare: "tail -n 1 {{prompt_file}} >reports/bare",
+    double: 'tail -n 1 "{{prompt_file}}" >reports/double',
+    single: "tail -n 1 '{{prompt_file}}' >reports/single",
+    text: 'printf "%s\\n" "$(cat {{prompt_file}})" >reports/text',
+  };
+  for (const [id, template] of Object.entries(templates)) {
+    await p.okCall(["_", "worker", "start", id, "--command", template], { stdin: `brief of ${id}` });
+  }
+  await Promise.all(["shell", "bare", "double", "single", "text"].map((id) => endedWorker(p, id)));
+  strictEqual(p.read("reports/shell"), `${p.profile.dir}\n`);
+  for (const id of ["bare", "double", "single"]) strictEqual(p.read(`reports/${id}`), `brief of ${id}\n`);
+  match(p.read("reports/text"), /You are worker "text"[\s\S]*\nbrief of text\n$/);
+  strictEqual((await p.json("_", "state", "--json")).snapshots["sensor-here"].signal, "looop");
+  for (const dir of [p.base, p.profile.dir, `${p.base}/home`]) {
+    ok(![...Deno.readDirSync(dir)].some((entry) => entry.name === "pwned"), dir);
+  }
+  await p[Symbol.asyncDispose]();
+  await Deno.remove(outer, { recursive: true });
+});
+
+Deno.test("given a worker below an agent below a worker, when it looks around, then it has its own marks and the user's settings", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  await startWorker(
+    p,
+    "w",
+    'env >"$LOOOP_DATA_DIR/reports/env"; cd /; env -i "$LOOOP_BIN" version >"$LOOOP_DATA_DIR/reports/bin"; "$LOOOP_BIN" _ ready w',
+    {
+      args: ["--env", "MINE=a b=c", "--env", "TERM=vt100"],
+      env: {
+        CLAUDECODE: "1",
+        CLAUDE_CODE_ENTRYPOINT: "cli",
+        CODEX_THREAD_ID: "t",
+        PI_SESSION_ID: "s",
+        OPENCODE: "1",
+        AI_AGENT: "x",
+        LOOOP_SESSION_ID: "outer",
+        LOOOP_SESSION_GEN: "outer",
+        ANTHROPIC_API_KEY: "key",
+        CODEX_HOME: "/codex",
+        SHELL: "/bin/bash",
+      },
+    },
+  );
+  await endedWorker(p, "w");
+  const env = new Map(
+    p.read("reports/env").trim().split("\n").map((
+      line,
+    ) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  );
+  for (
+    const mark of [
+      "CLAUDECODE",
+      "CLAUDE_CODE_ENTRYPOINT",
+      "CODEX_THREAD_ID",
+      "PI_SESSION_ID",
+      "OPENCODE",
+      "AI_AGENT",
+    ]
+  ) {
+    ok(!env.has(mark), mark);
+  }
+  const ours = [...env.keys()].filter((name) => name.startsWith("LOOOP_")).sort();
+  deepStrictEqual(ours, [
+    "LOOOP_BIN",
+    "LOOOP_CONFIG",
+    "LOOOP_DATA_DIR",
+    "LOOOP_INTERVAL",
+    "LOOOP_SESSION_GEN",
+    "LOOOP_SESSION_ID",
+  ]);
+  deepStrictEqual(
+    [
+      "LOOOP_DATA_DIR",
+      "LOOOP_CONFIG",
+      "LOOOP_SESSION_ID",
+      "ANTHROPIC_API_KEY",
+      "CODEX_HOME",
+      "SHELL",
+      "MINE",
+      "TERM",
+    ].map((
+      name,
+    ) => env.get(name)),
+    [p.profile.dir, p.profile.config, "w", "key", "/codex", "/bin/bash", "a b=c", "vt100"],
+  );
+  ok(env.get("LOOOP_SESSION_GEN") !== "outer");
+  match(p.read("reports/bin"), /^looop \d/);
+  strictEqual((await workerView(p, "w")).ready, true);
+});
+
+Deno.test("given relative paths, when a worker starts elsewhere, then data dir and folder are those of the caller", async () => {
+  await using p = await testProfile();
+  Deno.mkdirSync(`${p.base}/repo`);
+  const start = [
+    "_",
+    "worker",
+    "start",
+    "w",
+    'pwd >"$LOOOP_DATA_DIR/reports/w"; echo "$LOOOP_CONFIG" >>"$LOOOP_DATA_DIR/reports/w"',
+    "--runner",
+    "shell",
+    "--cwd",
+    "./repo",
+  ];
+  await p.okCall(start, { env: { LOOOP_DATA_DIR: "data dir", LOOOP_CONFIG: "repo/../other.json" } });
+  await endedWorker(p, "w");
+  strictEqual(p.read("reports/w"), `${p.base}/repo\n${p.base}/other.json\n`);
+});
+
+Deno.test("given a runner that is not installed or cannot run, when a worker is started, then one line says what to do and nothing is left", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.writeTextFileSync(
+    p.profile.config,
+    '{"default":"mine","runners":{"mine":{"interactive":"X=1 no-such-agent @{{prompt_file}}"},"var":{"interactive":"$AGENT {{prompt_file}}"}}}',
+  );
+  Deno.mkdirSync(`${p.base}/empty`);
+  const cases: [string[], RegExp][] = [
+    [
+      [],
+      /Runner "mine" needs "no-such-agent", which is not on PATH; install it, or choose another with --runner/,
+    ],
+    [
+      ["--runner", "pi"],
+      /Runner "pi" needs "pi".*install it with `npm install -g @earendil-works\/pi-coding-agent`/,
+    ],
+    [["--runner", "codex"], /install it with `npm install -g @openai\/codex`/],
+    [["--command", "/no/such/agent x"], /needs "\/no\/such\/agent"/],
+  ];
+  for (const [args, says] of cases) {
+    const result = await p.call(["_", "worker", "start", "w", "brief", ...args], {
+      env: { PATH: `${p.base}/empty` },
+    });
+    deepStrictEqual([result.code, result.stdout], [1, ""]);
+    match(result.stderr, /^looop _ worker start: [^\n]+\n$/);
+    match(result.stderr, says);
+  }
+  deepStrictEqual([...Deno.readDirSync(p.path("sessions"))].map((entry) => entry.name), []);
+  deepStrictEqual([...Deno.readDirSync(p.path("prompts"))].map((entry) => entry.name), []);
+  // What only the shell can tell is tried: a variable, a builtin, an assignment first.
+  await p.okCall(["_", "worker", "start", "v", "exit 3", "--runner", "var", "--env", "AGENT=bash"]);
+  await p.okCall([
+    "_",
+    "worker",
+    "start",
+    "c",
+    "brief",
+    "--command",
+    'cd / && pwd >"$LOOOP_DATA_DIR/reports/c"',
+  ]);
+  await Promise.all([endedWorker(p, "v"), endedWorker(p, "c")]);
+  strictEqual(await textOf(p, "reports/c"), "/\n");
+});
+
+Deno.test("given a broken config, when a worker is started, then line and column are named and nothing is started", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.writeTextFileSync(p.profile.config, '{\n  "default": "shell",\n  "interval": "fast"\n}\n');
+  const result = await p.run("_", "worker", "start", "w", "x");
+  strictEqual(result.code, 1);
+  match(result.stderr, /^looop _ worker start: config\.json:3:15: "interval" is "fast", [^\n]+\n$/);
+  deepStrictEqual([...Deno.readDirSync(p.path("sessions"))].map((entry) => entry.name), []);
+});
+
+Deno.test("given a living worker, when its id is started again, then that is refused and the first goes on", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", "sleep 600");
+  const before = [p.read("prompts/w.md"), p.read("sessions/w/meta.json")];
+  const again = await p.run("_", "worker", "start", "w", "other", "--runner", "shell");
+  strictEqual(again.code, 1);
+  match(again.stderr, /Worker "w" is alive already; watch it with .*_ worker log w/);
+  deepStrictEqual([p.read("prompts/w.md"), p.read("sessions/w/meta.json")], before);
+  strictEqual((await workerView(p, "w")).alive, true);
+});
