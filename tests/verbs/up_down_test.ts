@@ -213,7 +213,7 @@ Deno.test({
     await p.ok("_", "state");
     const before = contents(p.profile.dir);
     const below = Object.keys(before).filter((path) => path.endsWith("/")).map((path) => p.path(path));
-  const dirs = [p.profile.dir, ...below];
+    const dirs = [p.profile.dir, ...below];
     for (const dir of dirs) await Deno.chmod(dir, 0o500);
     try {
       for (const args of [["up"], ["_", "goal", "write", "g", "x"], ["_", "goal", "archive", "setup"]]) {
