@@ -109,5 +109,10 @@ export function parseActivity(text: string | undefined): Record<string, number> 
 
 /** The activity map of the profile: id → unix seconds of the last move. */
 export function readActivity(profile: Profile): Record<string, number> {
-  return parseActivity(readText(profile.goalActivity));
+  try {
+    return parseActivity(readText(profile.goalActivity));
+  } catch {
+    // Not a readable file: ages are a convenience that must not stop a verb.
+    return {};
+  }
 }

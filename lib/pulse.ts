@@ -18,10 +18,19 @@ import { formatLog, type LogLevel } from "./pulse_log.ts";
 import { type PulseRecord, writePulse } from "./pulse_status.ts";
 import { type Identity, readMarked } from "./process.ts";
 import { parseHeader, readingOf, type SensorHeader } from "./reading.ts";
-import { runSensor, sweepSensors } from "./sensor.ts";
+import { endOrphanRuns, PULSE_RUN, runSensor, sweepSensors } from "./sensor.ts";
 import { readFleet, type Session } from "./session.ts";
 import { readOwnState, readWorld } from "./state.ts";
-import { listEntries, listFiles, readText, removeFile, replaceFile, statOf, Watch } from "./store.ts";
+import {
+  listEntries,
+  listFiles,
+  makeDir,
+  readText,
+  removeFile,
+  replaceFile,
+  statOf,
+  Watch,
+} from "./store.ts";
 import { type Alert, nextReading, withOwnState, type World, type WorldReading } from "./world.ts";
 import { endSession, killSessionTree, sessionMarks } from "./worker.ts";
 
@@ -40,6 +49,8 @@ export interface PulseHost {
   now(): number;
   /** Fires when the pulse is to stop. */
   stop: AbortSignal;
+  /** Whether the single-instance lock is still ours: a data dir that was replaced may have another pulse. */
+  holdsLock(): boolean;
 }
 
 /** What upkeep has found: for the world to tell. */
@@ -86,6 +97,8 @@ export class Pulse {
   #warnings: string[] = [];
   #beat: number;
   #ready = false;
+  /** Sensor runs of a pulse that was killed have been ended. */
+  #alone = false;
   #sensing: Promise<void> | undefined;
   #runs = 0;
   #chores: Promise<void> = Promise.resolve();
@@ -122,8 +135,14 @@ export class Pulse {
     const started = performance.now();
     let nextBeat = started;
     while (!stop.aborted) {
+      if (!this.#host.holdsLock()) {
+        this.#say("error", "pulse.lock_lost", "the lock or the whole data dir was taken away: stopping");
+        this.#abort.abort();
+        break;
+      }
       const now = performance.now();
       if (now >= nextBeat && this.#sensing === undefined) {
+        this.#readConfig();
         nextBeat = nextOnGrid(nextBeat, now, this.#intervalS() * 1000);
         this.#sensing = this.#doBeat().finally(() => {
           this.#sensing = undefined;
@@ -163,10 +182,12 @@ export class Pulse {
     this.#beat++;
     const started = performance.now();
     try {
-      this.#readConfig();
       this.#signOfLife();
       await this.#reap();
+      if (!this.#alone) await endOrphanRuns(this.#host.profile.dir);
+      this.#alone = true;
       const { ok, failed } = await this.#sense();
+      if (this.#abort.signal.aborted) return;
       await this.#publish(true);
       const secs = Math.round((performance.now() - started) / 100) / 10;
       const total = ok + failed.length;
@@ -299,7 +320,7 @@ export class Pulse {
       const outcome = await runSensor({
         path: sensor.path,
         cwd: profile.dir,
-        env: childEnv(env, own),
+        env: childEnv(env, own, PULSE_RUN),
         mark,
         timeoutMs: limits.timeoutS * 1000,
         maxBytes: limits.maxBytes,
@@ -365,6 +386,7 @@ export class Pulse {
   /** The readings as single files, for people and for old readers; only those that changed. */
   #writeSnapshots(before: World, next: World): void {
     const { profile } = this.#host;
+    makeDir(profile.snapshots);
     for (const [name, reading] of Object.entries(next.readings)) {
       const path = `${profile.snapshots}/${name}.json`;
       if (

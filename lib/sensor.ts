@@ -1,5 +1,5 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
-import { killTree, readMarkedAny, signal } from "./process.ts";
+import { killTree, readMarked, readMarkedAny, signal } from "./process.ts";
 import type { SensorOutcome } from "./reading.ts";
 
 /** What one run needs. */
@@ -148,4 +148,13 @@ export async function sweepSensors(marks: readonly string[], graceMs = SENSOR_GR
     marks.map((mark) => killTree({ roots: [], marks: [`LOOOP_SENSOR_RUN=${mark}`], graceMs })),
   );
   return found.size;
+}
+
+/** Marks a run as a pulse's, unlike one of `_ sensor run`. */
+export const PULSE_RUN = { LOOOP_PULSE: "sensor" } as const;
+
+/** Ends the sensor runs that an earlier pulse of this data dir, killed meanwhile, has left behind. */
+export async function endOrphanRuns(dataDir: string): Promise<void> {
+  const marks = [`LOOOP_DATA_DIR=${dataDir}`, `LOOOP_PULSE=${PULSE_RUN.LOOOP_PULSE}`];
+  if ((await readMarked(marks)).size > 0) await killTree({ roots: [], marks, graceMs: SENSOR_GRACE_MS });
 }

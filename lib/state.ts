@@ -19,12 +19,24 @@ export function readWorld(profile: Profile): { world: World; bad: BadFile[] } {
   return { world: read.value, bad: [] };
 }
 
-/** Goal id → text. */
-export function readGoals(profile: Profile): Record<string, string> {
+/** Stands for the text of a file that is there and cannot be read: neither absent nor any text. */
+const UNREADABLE = "\0unreadable";
+
+/** A policy file's text; one that cannot be read is listed in `bad` and stops nobody. */
+function readPolicy(path: string, bad: BadFile[]): string | undefined {
+  try {
+    return readText(path);
+  } catch (error) {
+    bad.push({ path, reason: (error as Error).message });
+    return UNREADABLE;
+  }
+}
+
+function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
   const goals: Record<string, string> = {};
   for (const file of listFiles(profile.goals, ".md")) {
     const id = file.slice(0, -".md".length);
-    if (isId(id)) goals[id] = readText(`${profile.goals}/${file}`) ?? "";
+    if (isId(id)) goals[id] = readPolicy(`${profile.goals}/${file}`, bad) ?? "";
   }
   return goals;
 }
@@ -37,8 +49,8 @@ export async function readOwnState(
 ): Promise<OwnState & { bad: BadFile[] }> {
   const { leases, bad } = listLeases(profile);
   return {
-    playbook: readText(profile.playbook),
-    goals: readGoals(profile),
+    playbook: readPolicy(profile.playbook, bad),
+    goals: readGoals(profile, bad),
     sessions: sessions ?? await readFleet(profile, nowMs),
     claims: leases,
     activity: readActivity(profile),

@@ -298,6 +298,12 @@ export async function acquireLock(path: string, timeoutMs: number): Promise<Deno
   return undefined;
 }
 
+/** Whether the lock file at `path` is still the one that this process holds, not removed or replaced. */
+export function holdsLock(file: Deno.FsFile, path: string): boolean {
+  const [held, named] = [file.statSync(), quietStat(path)];
+  return named !== undefined && named.ino === held.ino && named.dev === held.dev;
+}
+
 /** Names of files that looop derives itself and that wake nobody who watches the data dir. */
 const QUIET = [".pulse.json", ".format", "journal.md", "events.jsonl", "cost.jsonl", ".goal-activity.json"];
 

@@ -6,7 +6,7 @@ import { Pulse } from "../lib/pulse.ts";
 import { PULSE_RUNNING_EXIT } from "../lib/pulse_control.ts";
 import { setWanted } from "../lib/pulse_status.ts";
 import { readConfig } from "../lib/config.ts";
-import { acquireLock, replaceFile } from "../lib/store.ts";
+import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
 import { makeUpkeep } from "../lib/upkeep.ts";
 import { defineVerb } from "../lib/verb.ts";
 
@@ -50,6 +50,7 @@ export default defineVerb({
       log: (line) => context.out(`${line}\n`),
       now: context.now,
       stop: stop.signal,
+      holdsLock: () => holdsLock(lock, profile.lock),
     }, makeUpkeep());
     await pulse.run();
     lock.close();

@@ -102,7 +102,7 @@ function saveCursor(path: string, cursor: Cursor): void {
 function nextCursor(cursor: Cursor | undefined, sight: Snapshot, found: Difference, input: Input): Cursor {
   const next = cursorOf(sight, found.changes.asks ?? [], cursor);
   if (!input.flag("only-asks") || cursor === undefined) return next;
-  return { ...cursor, asks: next.asks };
+  return { ...cursor, asks: { ...cursor.asks, ...next.asks } };
 }
 
 function startingCursor(since: string, remembered: Cursor | undefined, sight: Snapshot): Cursor {

@@ -1,0 +1,46 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { testProfile } from "../looop.ts";
+
+Deno.test("given each life of a pulse, when status is asked, then it says which and what to do", async () => {
+  await using p = await testProfile();
+  match(await p.ok("status"), /^pulse: stopped; `looop up` starts it/);
+  await p.ok("up");
+  match(await p.ok("status"), /^pulse: alive \(beat \d+, .* ago, every 1 s\)/);
+  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
+  await p.until("it is dead", async () => (await p.ok("status")).startsWith("pulse: DEAD"));
+  match(await p.ok("status"), /DEAD .*`looop up` starts it/);
+  await p.ok("down");
+  match(await p.ok("status"), /^pulse: stopped/);
+});
+
+Deno.test("given a pulse that is alive but stands still, when status is asked, then it is stalled", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  const { pid } = JSON.parse(p.read(".pulse.json"));
+  Deno.kill(pid, "SIGSTOP");
+  try {
+    await p.until("it is stalled", async () => (await p.json("_", "state", "--json")).pulse.stalled);
+    match(await p.ok("status"), /^pulse: STALLED .*looop down && looop up/);
+  } finally {
+    Deno.kill(pid, "SIGCONT");
+  }
+});
+
+Deno.test("given questions, workers and failing sensors, when status is asked, then one screen shows them, and --json is the state", async () => {
+  await using p = await testProfile();
+  p.sensor("broken", "echo no token >&2; exit 4");
+  await p.ok("up");
+  await p.okCall(["_", "worker", "start", "w1", "--runner", "shell"], {
+    stdin: '"$LOOOP_BIN" _ ask --prompt "Merge it?"',
+  });
+  await p.until("it asks", async () => (await p.json("_", "state", "--json")).asks.length === 1);
+  await p.until("it fails", async () => "sensor-broken" in (await p.json("_", "state", "--json")).snapshots);
+  const text = await p.ok("status");
+  match(text, /asks waiting for you: 1\n {2}w1-1 .* Merge it\?/);
+  match(text, /workers: 1\n {2}w1 {2}running/);
+  match(text, /broken fails: exit 4: no token/);
+  ok(text.split("\n").every((line) => line.length <= 80), "a line is wider than the terminal");
+  const json = await p.json("status", "--json");
+  deepStrictEqual(Object.keys(json).sort(), Object.keys(await p.json("_", "state", "--json")).sort());
+  strictEqual(json.asks[0].id, "w1-1");
+});
