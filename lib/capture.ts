@@ -3,7 +3,6 @@
  * survives, neither a timeout nor its own normal end.
  */
 import {
-  delay,
   identityOf,
   killTree,
   type ProcessFact,
@@ -76,12 +75,14 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   let endedBy: CommandOutcome["endedBy"] = "self";
   let ending: Promise<ProcessFact[]> | undefined;
   const ended = Promise.withResolvers<void>();
+  let patience: ReturnType<typeof setTimeout> | undefined;
   const end = (by: "timeout" | "stop") => {
     if (ending !== undefined) return;
     endedBy = by;
     ending = endTree(child.pid, mark);
     // What not even KILL could end must not be waited for either.
-    ending.then(() => delay(DRAIN_MS)).finally(ended.resolve);
+    const giveUp = () => patience = setTimeout(ended.resolve, DRAIN_MS);
+    ending.then(giveUp, giveUp);
   };
   const onStop = () => end("stop");
   const timer = setTimeout(() => end("timeout"), Math.min(spec.timeoutMs, MAX_TIMER_MS));
@@ -91,6 +92,7 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   clearTimeout(timer);
   stop?.removeEventListener("abort", onStop);
   const survivors = ending === undefined ? await endLeftovers(child.pid, mark) : await ending;
+  clearTimeout(patience);
   await drain(readers);
   const [stdout, stderr] = readers.map((reader) => reader.tail()) as [Tail, Tail];
   return {
