@@ -30,7 +30,7 @@ import {
   type SessionMeta,
   writeFinalStatus,
 } from "./session.ts";
-import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, Watch, withLock } from "./store.ts";
+import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "./store.ts";
 import { SUPERVISOR } from "./supervisor.ts";
 
 /** What a worker is started with. */
@@ -235,17 +235,15 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
   );
 }
 
+/**
+ * Polls, since a session's folder must not be watched: it holds a FIFO, and the thread of Deno's watcher was
+ * seen blocked in opening it after a worker that ended at once, with \`worker start\` hanging for ever behind it.
+ */
 async function untilRunning(profile: Profile, id: string): Promise<void> {
-  const dir = sessionDir(profile, id);
+  const status = `${sessionDir(profile, id)}/status.json`;
   const deadline = performance.now() + START_TIMEOUT_MS;
-  const watch = new Watch({ dirs: [dir], pollMs: 100, ignore: ["output.log"] });
-  try {
-    while (performance.now() < deadline) {
-      if (statOf(`${dir}/status.json`) !== undefined) return;
-      await watch.next();
-    }
-  } finally {
-    watch.close();
+  for (; performance.now() < deadline; await delay(10)) {
+    if (statOf(status) !== undefined) return;
   }
   throw new UserError(`Worker "${id}" did not come up within 8 s`, {
     next: `see \`looop _ worker log ${id}\` and \`looop doctor\` (is \`script\` installed?)`,

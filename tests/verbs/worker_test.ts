@@ -431,3 +431,20 @@ Deno.test("given a living worker, when its id is started again, then that is ref
   deepStrictEqual([p.read("prompts/w.md"), p.read("sessions/w/meta.json")], before);
   strictEqual((await workerView(p, "w")).alive, true);
 });
+
+Deno.test("given many workers that end at once, when they are started, then every start returns", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const starts = Array.from({ length: 12 }, (_, n) => `w${n}`).map(async (id) => {
+    using start = p.start(["_", "worker", "start", id, "x", "--command", "true"]);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<string>((resolve) => timer = setTimeout(() => resolve("hangs"), 60_000));
+    const outcome = await Promise.race([start.result.then(({ stdout, stderr }) => stdout + stderr), late]);
+    clearTimeout(timer);
+    return outcome;
+  });
+  deepStrictEqual(
+    new Set((await Promise.all(starts)).map((line) => line.replace(/ w\d+/, ""))),
+    new Set(["start-worker (command)\n"]),
+  );
+});
