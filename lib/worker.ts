@@ -238,7 +238,9 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
 async function untilRunning(profile: Profile, id: string): Promise<void> {
   const dir = sessionDir(profile, id);
   const deadline = performance.now() + START_TIMEOUT_MS;
-  const watch = new Watch({ dirs: [dir], pollMs: 100, ignore: ["output.log"] });
+  // The supervisor pokes. Not the session's folder: Deno opens what a watched folder tells of, and the FIFO in
+  // it blocks that, and with it the end of this process, when its other end is gone.
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100 });
   try {
     while (performance.now() < deadline) {
       if (statOf(`${dir}/status.json`) !== undefined) return;
