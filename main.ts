@@ -12,7 +12,7 @@ import { EXIT, formatError, oneLine, UsageError, UserError } from "./lib/errors.
 import { nearest } from "./lib/nearest.ts";
 import { profileFrom } from "./lib/paths.ts";
 import { executablePath, selfCommand } from "./lib/self.ts";
-import { type Context, type Declaration, parseInput, type Verb } from "./lib/verb.ts";
+import { type Context, type Declaration, parseInput, type Reply, type Verb } from "./lib/verb.ts";
 import { VERSION } from "./lib/version.ts";
 
 /** Every verb and where it is; each is loaded only when it is called. */
@@ -167,14 +167,20 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     mutating = verb.declare.mutating === true;
     const reply = await verb.run(context, input);
-    if (reply?.json !== undefined && context.json) context.out(`${printableJson(reply.json, 2)}\n`);
-    else if (reply?.text !== undefined) {
-      context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
-    }
+    if (reply !== undefined) show(context, reply);
     return reply?.code ?? EXIT.ok;
   } catch (error) {
     if (error instanceof ReaderGone) return EXIT.ok;
     return await report(context, path, mutating, error);
+  }
+}
+
+/** Prints a reply: its text or, with `--json`, its value (a plain message as `{"message": …}`). */
+function show(context: Context, reply: Reply): void {
+  if (context.json && (reply.json ?? reply.text) !== undefined) {
+    context.out(`${printableJson(reply.json ?? { message: reply.text }, 2)}\n`);
+  } else if (reply.text !== undefined) {
+    context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
   }
 }
 

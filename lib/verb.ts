@@ -121,9 +121,13 @@ const JOURNAL: Option = {
 };
 const HELP: Option = { name: "help", short: "h", summary: "show this" };
 
+const JSON_OUTPUT: Option = { name: "json", summary: "the reply, or the error, as JSON" };
+
 /** All options of a declaration, the implied ones included. */
 export function optionsOf(declare: Declaration): Option[] {
-  return [...(declare.options ?? []), ...(declare.mutating ? [JOURNAL] : []), HELP];
+  const own = declare.options ?? [];
+  const json = declare.passthrough || own.some((option) => option.name === "json") ? [] : [JSON_OUTPUT];
+  return [...own, ...(declare.mutating ? [JOURNAL] : []), ...json, HELP];
 }
 
 /** Parsed arguments of one call. */

@@ -236,14 +236,21 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
 }
 
 /**
- * Polls, since a session's folder must not be watched: it holds a FIFO, and the thread of Deno's watcher was
- * seen blocked in opening it after a worker that ended at once, with \`worker start\` hanging for ever behind it.
+ * Waits for the supervisor's poke. The session's folder itself must not be watched: it holds a FIFO, and the
+ * thread of Deno's watcher was seen blocked in opening it after a worker that ended at once, with
+ * `worker start` hanging for ever behind it.
  */
 async function untilRunning(profile: Profile, id: string): Promise<void> {
   const status = `${sessionDir(profile, id)}/status.json`;
   const deadline = performance.now() + START_TIMEOUT_MS;
-  for (; performance.now() < deadline; await delay(10)) {
-    if (statOf(status) !== undefined) return;
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100 });
+  try {
+    while (performance.now() < deadline) {
+      if (statOf(status) !== undefined) return;
+      await watch.next();
+    }
+  } finally {
+    watch.close();
   }
   throw new UserError(`Worker "${id}" did not come up within 8 s`, {
     next: `see \`looop _ worker log ${id}\` and \`looop doctor\` (is \`script\` installed?)`,

@@ -115,7 +115,8 @@ async function deliver(context: Context, id: string): Promise<number | undefined
 
 /** Byte for byte, plus the newline that `$(…)` takes away again. */
 function print(context: Context, answer: Answer): void {
-  if (answer.outcome === "withdrawn") context.note(WITHDRAWN);
+  if (context.json) context.out(`${JSON.stringify({ outcome: answer.outcome, answer: answer.answer })}\n`);
+  else if (answer.outcome === "withdrawn") context.note(WITHDRAWN);
   else context.out(answer.answer.endsWith("\n") ? answer.answer : `${answer.answer}\n`);
 }
 
