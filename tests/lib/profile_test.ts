@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
-import { UserError } from "../../lib/errors.ts";
+import type { UserError } from "../../lib/errors.ts";
 import { type Profile, profileAt } from "../../lib/paths.ts";
 import { openProfile } from "../../lib/profile.ts";
 import { testProfile } from "../looop.ts";

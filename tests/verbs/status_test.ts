@@ -7,7 +7,11 @@ Deno.test("given each life of a pulse, when status is asked, then it says which 
   match(await p.ok("status"), /^pulse: stopped; `looop up` starts it/);
   await p.ok("up");
   match(await p.ok("status"), /^pulse: alive \(beat \d+, .* ago, every 1 s\)/);
+  const { started_at } = JSON.parse(p.read(".pulse.json"));
+  await p.until("it has lived for some beats", () => Date.now() - started_at > 2_500);
   await crashPulse(p);
+  // The age is that of the last sign of life, a beat ago, and not that of the start.
+  ok((await p.json("_", "state", "--json")).pulse.age_s < 2);
   match(await p.ok("status"), /DEAD .*`looop up` starts it/);
   await p.ok("down");
   match(await p.ok("status"), /^pulse: stopped/);
