@@ -2,7 +2,7 @@
 import { isRecord } from "./canonical.ts";
 import type { Profile } from "./paths.ts";
 import { aliveOf, type Identity } from "./process.ts";
-import { readJson, replaceFile } from "./store.ts";
+import { readJson, replaceFile, statOf } from "./store.ts";
 
 /** `.pulse.json`, written by the pulse at the start and end of each beat. */
 export interface PulseRecord {
@@ -85,7 +85,7 @@ export async function viewPulse(
   nowMs: number,
 ): Promise<PulseView> {
   const alive = await isPulseAlive(record);
-  const age = record === undefined ? null : ageOf(record, alive, nowMs);
+  const age = record === undefined ? null : ageOf(profile, record, alive, nowMs);
   const interval = record?.interval_s ?? 60;
   return {
     wanted: isWanted(profile),
@@ -97,9 +97,11 @@ export async function viewPulse(
   };
 }
 
-function ageOf(record: PulseRecord, alive: boolean, nowMs: number): number {
+/** Uptime is compared only while the pulse lives: a dead one's may be of an earlier boot. */
+function ageOf(profile: Profile, record: PulseRecord, alive: boolean, nowMs: number): number {
   if (alive) return Math.max(0, Math.floor(Deno.osUptime() - record.uptime_s));
-  return Math.max(0, Math.floor((nowMs - record.started_at) / 1000));
+  const last = statOf(profile.pulse)?.mtime?.getTime() ?? record.started_at;
+  return Math.max(0, Math.floor((nowMs - last) / 1000));
 }
 
 /** Whether `up` was the last word, not `down`. */

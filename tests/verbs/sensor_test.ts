@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
+import { published } from "../published.ts";
 
 const SCRIPT = '#!/bin/sh\necho \'{"signal":"up"}\'\n';
 
@@ -11,7 +12,7 @@ Deno.test("given a script, when it is written as a sensor, then it is whole, exe
   strictEqual((Deno.statSync(p.path("sensors/flag.sh")).mode ?? 0) & 0o777, 0o700);
   await p.until(
     "it is sensed",
-    async () => (await p.json("_", "state", "--json")).snapshots["sensor-flag"]?.signal === "up",
+    () => published(p).snapshots["sensor-flag"]?.signal === "up",
   );
   match(p.read("journal.md"), /- \d{4}-\d\d-\d\d \d\d:\d\d write-sensor flag\n$/);
   const before = [p.read("journal.md"), Deno.statSync(p.path("sensors/flag.sh")).mtime];
@@ -33,8 +34,8 @@ Deno.test("given a sensor that is rewritten while the pulse senses, when it is r
   await p.okCall(["_", "sensor", "write", "often"], { stdin: script(0) });
   await p.ok("up");
   for (let n = 1; n <= 8; n++) await p.okCall(["_", "sensor", "write", "often"], { stdin: script(n) });
-  await p.until("the last is sensed", async () => {
-    const { snapshots } = await p.json("_", "state", "--json");
+  await p.until("the last is sensed", () => {
+    const { snapshots } = published(p);
     strictEqual(typeof (snapshots["sensor-often"] ?? 0), "number", JSON.stringify(snapshots["sensor-often"]));
     return snapshots["sensor-often"] === 8;
   });
@@ -130,7 +131,7 @@ Deno.test("given a sensor, when it is removed, then its reading goes, which is t
     await p.okCall(["_", "sensor", "write", "flag"], { stdin: `#!/bin/sh\necho '"${round}"'\n` });
     await p.until(
       "it is sensed",
-      async () => (await p.json("_", "state", "--json")).snapshots["sensor-flag"] === round,
+      () => published(p).snapshots["sensor-flag"] === round,
     );
     while ((await p.wait("--timeout", "0.05")).timed_out !== true);
     strictEqual(await p.ok("_", "sensor", "remove", "flag"), "remove-sensor flag");
@@ -156,7 +157,7 @@ Deno.test("given files among the sensors that are none, when the pulse senses, t
   await p.ok("up");
   await p.until(
     "the link is sensed",
-    async () => (await p.json("_", "state", "--json")).snapshots["sensor-link"] === "linked",
+    () => published(p).snapshots["sensor-link"] === "linked",
   );
   const { snapshots } = await p.json("_", "state", "--json");
   deepStrictEqual(Object.keys(snapshots).filter((name) => name.startsWith("sensor-")), ["sensor-link"]);

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
+import { published } from "../published.ts";
 
 /** The keys of 0.16 come first; the rest is the contract's. */
 const KEYS = [
@@ -126,10 +127,10 @@ Deno.test("given policy that cannot be read, when verbs look and the pulse beats
   deepStrictEqual(unreadable.bad_files.map((bad: { path: string }) => bad.path), [p.profile.playbook]);
   ok(unreadable.world_hash !== absent.world_hash);
   await p.ok("up");
-  await p.until("it goes on sensing", async () => (await state()).snapshots["sensor-count"] >= 2);
+  await p.until("it goes on sensing", () => published(p).snapshots["sensor-count"] >= 2);
   deepStrictEqual((await state()).bad_files, unreadable.bad_files);
   await Deno.remove(p.profile.playbook);
-  await p.until("it is no longer listed", async () => (await state()).bad_files.length === 0);
+  await p.until("it is no longer listed", () => published(p).bad_files.length === 0);
 });
 
 Deno.test("given a limit, when the state is asked for, then it fits and says where the rest is; without one nothing is elided", async () => {

@@ -1,13 +1,17 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
+import { crashPulse, published, pulsePid } from "../published.ts";
 
 Deno.test("given each life of a pulse, when status is asked, then it says which and what to do", async () => {
   await using p = await testProfile();
   match(await p.ok("status"), /^pulse: stopped; `looop up` starts it/);
   await p.ok("up");
   match(await p.ok("status"), /^pulse: alive \(beat \d+, .* ago, every 1 s\)/);
-  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
-  await p.until("it is dead", async () => (await p.ok("status")).startsWith("pulse: DEAD"));
+  const { started_at } = JSON.parse(p.read(".pulse.json"));
+  await p.until("it has lived for some beats", () => Date.now() - started_at > 2_500);
+  await crashPulse(p);
+  // The age is that of the last sign of life, a beat ago, and not that of the start.
+  ok((await p.json("_", "state", "--json")).pulse.age_s < 2);
   match(await p.ok("status"), /DEAD .*`looop up` starts it/);
   await p.ok("down");
   match(await p.ok("status"), /^pulse: stopped/);
@@ -16,7 +20,7 @@ Deno.test("given each life of a pulse, when status is asked, then it says which 
 Deno.test("given a pulse that is alive but stands still, when status is asked, then it is stalled", async () => {
   await using p = await testProfile();
   await p.ok("up");
-  const { pid } = JSON.parse(p.read(".pulse.json"));
+  const pid = pulsePid(p);
   Deno.kill(pid, "SIGSTOP");
   try {
     await p.until("it is stalled", async () => (await p.json("_", "state", "--json")).pulse.stalled);
@@ -34,7 +38,7 @@ Deno.test("given questions, workers and failing sensors, when status is asked, t
     stdin: '"$LOOOP_BIN" _ ask --prompt "Merge it?"',
   });
   await p.until("it asks", async () => (await p.json("_", "state", "--json")).asks.length === 1);
-  await p.until("it fails", async () => "sensor-broken" in (await p.json("_", "state", "--json")).snapshots);
+  await p.until("it fails", () => "sensor-broken" in published(p).snapshots);
   const text = await p.ok("status");
   match(text, /asks waiting for you: 1\n {2}w1-1 .* Merge it\?/);
   match(text, /workers: 1\n {2}w1 {2}running/);
