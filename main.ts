@@ -167,7 +167,7 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     mutating = verb.declare.mutating === true;
     const reply = await verb.run(context, input);
-    if (reply !== undefined) show(context, reply);
+    if (reply !== undefined) show(context, verb.declare, reply);
     return reply?.code ?? EXIT.ok;
   } catch (error) {
     if (error instanceof ReaderGone) return EXIT.ok;
@@ -176,9 +176,12 @@ async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Prints a reply: its text or, with `--json`, its value (a plain message as `{"message": …}`). */
-function show(context: Context, reply: Reply): void {
-  if (context.json && (reply.json ?? reply.text) !== undefined) {
-    context.out(`${printableJson(reply.json ?? { message: reply.text }, 2)}\n`);
+function show(context: Context, declare: Declaration, reply: Reply): void {
+  // What `--json` means to a verb that declares it is that verb's own matter (`up`: how the pulse logs).
+  const implied = declare.options?.some((option) => option.name === "json") !== true;
+  const value = reply.json ?? (implied && reply.text !== undefined ? { message: reply.text } : undefined);
+  if (context.json && value !== undefined) {
+    context.out(`${printableJson(value, 2)}\n`);
   } else if (reply.text !== undefined) {
     context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
   }

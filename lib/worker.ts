@@ -30,7 +30,7 @@ import {
   type SessionMeta,
   writeFinalStatus,
 } from "./session.ts";
-import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "./store.ts";
+import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, Watch, withLock } from "./store.ts";
 import { SUPERVISOR } from "./supervisor.ts";
 
 /** What a worker is started with. */
