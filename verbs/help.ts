@@ -33,7 +33,8 @@ export default defineVerb({
       };
     }
     const path = input.words.join(" ");
-    const exact = all.filter((declare) => declare.path === path || declare.path === `_ ${path}`);
+    const whole = all.filter((declare) => declare.path === path);
+    const exact = whole.length > 0 ? whole : all.filter((declare) => declare.path === `_ ${path}`);
     const below = all.filter((declare) =>
       declare.path.startsWith(`${path} `) || declare.path.startsWith(`_ ${path} `)
     );
