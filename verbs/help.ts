@@ -33,8 +33,9 @@ export default defineVerb({
       };
     }
     const path = input.words.join(" ");
-    const whole = all.filter((declare) => declare.path === path);
-    const exact = whole.length > 0 ? whole : all.filter((declare) => declare.path === `_ ${path}`);
+    const named = (wanted: string) => all.filter((declare) => declare.path === wanted);
+    // Two verbs end alike, `cost` and `_ cost`: the one that was typed is meant.
+    const exact = named(path).length > 0 ? named(path) : named(`_ ${path}`);
     const below = all.filter((declare) =>
       declare.path.startsWith(`${path} `) || declare.path.startsWith(`_ ${path} `)
     );

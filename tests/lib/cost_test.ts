@@ -288,3 +288,48 @@ Deno.test("given a summary, when it is asked as JSON, then its keys are in snake
     coverage: { ran: 1, without_cost: [] },
   });
 });
+
+Deno.test("given lines that are almost of our own shape, when they are summed as bytes, then as much counts as when read as text", () => {
+  const good = formatRow(row({ costUsd: 0.25 }));
+  const time = "2026-06-01T12:00:00Z";
+  const times = [
+    "2026-02-29T12:00:00Z",
+    "2026-01-31T23:59:59Z",
+    "2026-06-01T24:30:00Z",
+    "2026-13-01T12:00:00Z",
+  ];
+  const amounts = [
+    "0",
+    "0.0",
+    "00.5",
+    "1.",
+    ".5",
+    "1e3",
+    "-1",
+    "1E-2",
+    "123456789012345678",
+    "0.30000000000000004",
+  ];
+  const lines = [
+    good,
+    formatRow(row({ source: "runner" })),
+    formatRow(row({ source: "other" })),
+    formatRow(row({ id: 'quote"d' })),
+    formatRow(row({ id: "漢", runner: "" })),
+    ...times.map((each) => good.replace(time, each)),
+    ...amounts.map((each) => good.replace("0.25", each)),
+    ...[...good].map((_, n) => good.slice(0, n) + good.slice(n + 1)),
+    ...[...good].map((_, n) => good.slice(0, n)),
+    good.replace('"id"', '"ID"'),
+    good.replace('"kind":', '"kind": '),
+    `${good} `,
+    `${good}\r`,
+  ];
+  for (const line of lines) {
+    const asBytes = new CostSum({ dayOf: utcDay });
+    asBytes.push(encoder.encode(`${line}\n`));
+    const asText = new CostSum({ dayOf: utcDay });
+    asText.pushLine(line);
+    deepStrictEqual(asBytes.summary(["w-1"]), asText.summary(["w-1"]), line);
+  }
+});
