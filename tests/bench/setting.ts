@@ -102,6 +102,10 @@ export class Setting implements AsyncDisposable {
       const made = await Deno.stat(profile.dir).catch(() => undefined);
       if (made !== undefined) await this.call(env, "down").catch(() => {});
     }
-    await Deno.remove(this.dir, { recursive: true });
+    // What has just been ended may still write a last file into a folder that is being removed.
+    for (let tries = 0; tries < 20; tries++) {
+      if (await Deno.remove(this.dir, { recursive: true }).then(() => true, () => false)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   }
 }

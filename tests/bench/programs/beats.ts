@@ -9,7 +9,7 @@ import { profileAt } from "../../../lib/paths.ts";
 import { ownIdentity } from "../../../lib/process.ts";
 import { openProfile } from "../../../lib/profile.ts";
 import { Pulse } from "../../../lib/pulse.ts";
-import { upkeep } from "../../../lib/upkeep.ts";
+import { makeUpkeep } from "../../../lib/upkeep.ts";
 
 const SPEED = 20;
 const realNow = performance.now.bind(performance);
@@ -44,6 +44,7 @@ const pulse = new Pulse({
     if (beat === beats) stop.abort();
   },
   now: () => Date.now(),
+  holdsLock: () => true,
   stop: stop.signal,
-}, upkeep);
+}, makeUpkeep());
 await pulse.run();

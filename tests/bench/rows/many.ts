@@ -154,9 +154,19 @@ async function peakOfRun(setting: Setting, { env }: BenchProfile): Promise<numbe
 /** 200 live workers and 50 pending asks: `_ state`, and the wake-up of a blocked `_ wait` by one more ask. */
 export async function fleetRows(setting: Setting): Promise<Row[]> {
   const bench = setting.profile("fleet");
+  await setting.call(bench.env, "_", "state");
+  try {
+    await using crowd = await Crowd.start(200);
+    return await measureFleet(setting, bench, crowd);
+  } finally {
+    // The crowd only stood for supervisors: there is nothing in it for `down` to end.
+    await Deno.remove(bench.profile.sessions, { recursive: true });
+    await setting.call(bench.env, "down");
+  }
+}
+
+async function measureFleet(setting: Setting, bench: BenchProfile, crowd: Crowd): Promise<Row[]> {
   const { env, profile } = bench;
-  await setting.call(env, "_", "state");
-  await using crowd = await Crowd.start(200);
   const now = Math.floor(Date.now() / 1000);
   const identities = await identityLines(crowd.pids);
   for (const [n, identity] of identities.entries()) writeSession(profile.sessions, `w${n}`, now, identity);
@@ -179,7 +189,6 @@ export async function fleetRows(setting: Setting): Promise<Row[]> {
     await waiter.child.status;
     await Deno.remove(`${profile.asks}/w${run}-2.json`);
   }
-  await setting.call(env, "down");
   const wake = seriesOf(wakes);
   if (empty === undefined || state === undefined) throw new Error("nothing was measured");
   const limits = { of: "value", bar: 100, aim: 50 } as const;
