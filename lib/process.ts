@@ -35,7 +35,12 @@ export interface ProcessTable {
 
 const MACOS = Deno.build.os === "darwin";
 
-const ONE_LINUX = `read -r b </proc/sys/kernel/random/boot_id; echo "$b"
+// The shell's own `read` takes a byte per system call: right for a few processes, `cat` for many.
+const ONE_LINUX = `if [ $# -gt 8 ]; then
+  for p; do set -- "$@" "/proc/$p/stat"; shift; done
+  exec cat /proc/sys/kernel/random/boot_id "$@"
+fi
+read -r b </proc/sys/kernel/random/boot_id; echo "$b"
 for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
 const ALL_LINUX = `cat /proc/sys/kernel/random/boot_id; cat /proc/[0-9]*/stat 2>/dev/null; :`;
 // macOS has no /proc: `ps` gives the same facts, start times in whole seconds, and `sysctl` the boot.
@@ -142,12 +147,53 @@ export function mayExist(pid: number): boolean {
   }
 }
 
-/** Which of these identities are alive. One `sh` for all, none when no pid exists. */
-export async function aliveOf(identities: readonly Identity[]): Promise<Set<Identity>> {
+/** When an identity was last found alive by its start time: "pid/start/boot" → `performance.now()`. */
+const verified = new Map<string, number>();
+
+/**
+ * Which of these identities are alive. One `sh` for all that are asked in the same turn, none when no pid exists.
+ *
+ * One who waits may pass `trustMs`: an identity that was verified no longer ago is taken for alive while a
+ * process of its pid exists, which costs no child. Only life is taken on trust, never death, so at worst a
+ * zombie, or a pid that was given out again within that time, is noticed that much later.
+ */
+export async function aliveOf(identities: readonly Identity[], trustMs = 0): Promise<Set<Identity>> {
   const candidates = identities.filter((identity) => identity.pid > 0 && mayExist(identity.pid));
-  if (candidates.length === 0) return new Set();
-  const table = await readProcesses(candidates.map((identity) => identity.pid));
-  return new Set(candidates.filter((identity) => isAliveIn(table, identity)));
+  const trustedFrom = performance.now() - trustMs;
+  const isTrusted = (identity: Identity) => (verified.get(keyOf(identity)) ?? -Infinity) > trustedFrom;
+  const doubtful = candidates.filter((identity) => trustMs === 0 || !isTrusted(identity));
+  const dead = new Set<Identity>();
+  if (doubtful.length > 0) {
+    const table = await readTogether(doubtful.map((identity) => identity.pid));
+    for (const identity of doubtful) {
+      if (isAliveIn(table, identity)) verified.set(keyOf(identity), performance.now());
+      else {
+        verified.delete(keyOf(identity));
+        dead.add(identity);
+      }
+    }
+  }
+  return new Set(candidates.filter((identity) => !dead.has(identity)));
+}
+
+function keyOf({ pid, start, boot }: Identity): string {
+  return `${pid}/${start}/${boot}`;
+}
+
+let together: { pids: Set<number>; table: Promise<ProcessTable> } | undefined;
+
+/** Facts of processes; all that is asked before the caller's turn ends is answered by one child. */
+function readTogether(pids: readonly number[]): Promise<ProcessTable> {
+  if (together === undefined) {
+    const all = new Set<number>();
+    const table = Promise.resolve().then(() => {
+      together = undefined;
+      return readProcesses([...all]);
+    });
+    together = { pids: all, table };
+  }
+  for (const pid of pids) together.pids.add(pid);
+  return together.table;
 }
 
 /** Sends a signal to one process or, with a negative number, to a group; false when there is none. */
@@ -180,20 +226,18 @@ const MARKED_MACOS = `ps -axEo pid=,command= | while read -r pid rest; do
   [ -n "$ok" ] && echo "$pid"
 done; :`;
 
-/** Like {@link readMarked}, for processes that carry any one of the marks. */
+/** Like {@link readMarked}, for processes that carry any one of the marks: one pass for any number of them. */
 export async function readMarkedAny(marks: readonly string[]): Promise<Set<number>> {
   if (marks.length === 0) return new Set();
-  if (MACOS) {
-    const sets = await Promise.all(marks.map((mark) => readMarked([mark])));
-    return new Set(sets.flatMap((set) => [...set]));
-  }
-  const text = await sh(
-    `for m in "$@"; do set -- "$@" -e "$m"; shift; done
-grep -lzxF "$@" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done; :`,
-    marks,
-  );
+  const text = await sh(MACOS ? MARKED_ANY_MACOS : MARKED_ANY_LINUX, marks);
   return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
 }
+
+const MARKED_ANY_LINUX = `for m in "$@"; do set -- "$@" -e "$m"; shift; done
+grep -lzxF "$@" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done; :`;
+const MARKED_ANY_MACOS = `ps -axEo pid=,command= | while read -r pid rest; do
+  for n in "$@"; do case " $rest " in *" $n "*) echo "$pid"; break;; esac; done
+done; :`;
 
 /** Processes that have a variable of this name in their environment, whatever its value. */
 export async function readNamed(name: string): Promise<Set<number>> {

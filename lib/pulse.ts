@@ -16,7 +16,7 @@ import { readOutputTail } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { formatLog, type LogLevel } from "./pulse_log.ts";
 import { type PulseRecord, writePulse } from "./pulse_status.ts";
-import { type Identity, readMarked } from "./process.ts";
+import { type Identity, readMarked, readMarkedAny } from "./process.ts";
 import { parseHeader, readingOf, type SensorHeader } from "./reading.ts";
 import { endOrphanRuns, PULSE_RUN, runSensor, sweepSensors } from "./sensor.ts";
 import { readFleet, type Session } from "./session.ts";
@@ -28,6 +28,7 @@ import {
   readText,
   removeFile,
   replaceFile,
+  STAMP_SETTLES_MS,
   statOf,
   Watch,
 } from "./store.ts";
@@ -71,6 +72,8 @@ const DEFAULT_MAX_BYTES = 8192;
 const LATE_AFTER_MS = 5_000;
 /** The first publication waits this long for the first beat, so that `up` is never slow. */
 const FIRST_PUBLISH_MS = 2_000;
+/** A verified supervisor is verified again this often; that it is there at all, at every look. */
+const TRUST_MS = 5_000;
 /** The slow look at everything, where watches work and where they do not. */
 const POLL_WATCHED_MS = 5_000;
 const POLL_BLIND_MS = 1_000;
@@ -115,7 +118,7 @@ export class Pulse {
       pollMs: POLL_WATCHED_MS,
       ignore: [".world.json"],
     });
-    this.#world = readWorld(profile).world;
+    this.#world = readWorld(profile, host.now()).world;
     this.#beat = this.#world.beat;
     // Until the first upkeep: what was there to be told is not taken back meanwhile.
     this.#found.alerts = this.#world.alerts.filter((alert) => alert.kind === "interrupted");
@@ -164,7 +167,8 @@ export class Pulse {
     const poll = this.#watch.armed ? POLL_WATCHED_MS : POLL_BLIND_MS;
     const first = this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started);
     const beat = this.#sensing === undefined ? nextBeat - now : Infinity;
-    return Math.max(1, Math.min(poll, first, beat, this.#msToDeadline()));
+    const settle = this.#fleetStamp === UNSETTLED ? STAMP_SETTLES_MS : Infinity;
+    return Math.max(1, Math.min(poll, first, beat, settle, this.#msToDeadline()));
   }
 
   #intervalS(): number {
@@ -414,7 +418,8 @@ export class Pulse {
       const differs = next.world_hash !== this.#world.world_hash || gone || finishedLate ||
         JSON.stringify(alerts) !== JSON.stringify(this.#world.alerts) ||
         JSON.stringify(this.#badFiles(own.bad)) !== JSON.stringify(this.#world.bad_files) ||
-        fleetKey(sessions) !== fleetKey(this.#world.fleet.workers.map((view) => ({ view, gen: view.gen })));
+        fleetKey(sessions) !== fleetKey(this.#world.fleet.workers.map((view) => ({ view, gen: view.gen }))) ||
+        (this.#fleetStamp !== UNSETTLED && this.#fleetStamp !== this.#world.fleet.dir_mtime);
       if (differs) await this.#publish(this.#sensing === undefined);
       this.#tend(sessions);
     } catch (error) {
@@ -429,11 +434,12 @@ export class Pulse {
   /** The fleet; sessions known to have ended are not read again while `sessions/` is unchanged. */
   async #fleet(): Promise<Session[]> {
     const { profile } = this.#host;
-    const stamp = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
+    const stamp = fleetStamp(profile, this.#host.now());
     if (stamp !== this.#fleetStamp) this.#ended.clear();
     this.#fleetStamp = stamp;
     const ids = sessionIdsOf(profile);
-    const live = await readFleet(profile, this.#host.now(), ids.filter((id) => !this.#ended.has(id)));
+    const unsettled = ids.filter((id) => !this.#ended.has(id));
+    const live = await readFleet(profile, this.#host.now(), unsettled, TRUST_MS);
     for (const session of live) {
       if (session.view.state === "exited" || session.view.state === "killed") {
         this.#ended.set(session.view.id, session);
@@ -445,38 +451,52 @@ export class Pulse {
 
   /** What sessions need done to them, off the publishing path: sweeping, ending, leases. */
   #tend(sessions: readonly Session[]): void {
+    const over: Session[] = [];
     for (const session of sessions) {
-      const key = `${session.view.id}/${session.gen}`;
+      const key = keyOf(session);
       if (this.#swept.has(key) || this.#ending.has(key)) continue;
-      const over = session.view.state === "exited" || session.view.state === "killed";
       const overdue = session.view.alive && session.deadline !== undefined &&
         this.#host.now() / 1000 >= session.deadline;
-      if (!over && !overdue && !(session.ending && session.view.alive)) continue;
-      this.#ending.add(key);
-      const work = over ? this.#sweep(session) : this.#end(session, overdue);
-      this.#chores = Promise.all([
-        this.#chores,
-        work.catch((error) => this.#say("error", "session.failed", `${session.view.id}: ${error.message}`))
-          .then(() => {
-            this.#ending.delete(key);
-            if (over) this.#swept.add(key);
-            this.#watch.poke();
-          }),
-      ]).then(() => {});
+      if (isOver(session)) over.push(session);
+      else if (overdue || (session.ending && session.view.alive)) {
+        this.#chore([session], this.#end(session, overdue));
+      }
     }
+    if (over.length > 0) this.#chore(over, this.#sweep(over));
   }
 
-  /** A worker that has ended leaves no process and no lease behind. */
-  async #sweep(session: Session): Promise<void> {
+  /** Work on sessions that the pulse does not wait for but at its own end. */
+  #chore(sessions: readonly Session[], work: Promise<void>): void {
+    const ids = sessions.slice(0, 5).map((session) => session.view.id).join(", ");
+    for (const session of sessions) this.#ending.add(keyOf(session));
+    const done = work.catch((error) => this.#say("error", "session.failed", `${ids}: ${error.message}`))
+      .then(() => {
+        for (const session of sessions) {
+          this.#ending.delete(keyOf(session));
+          if (isOver(session)) this.#swept.add(keyOf(session));
+        }
+        this.#watch.poke();
+      });
+    this.#chores = Promise.all([this.#chores, done]).then(() => {});
+  }
+
+  /** Workers that have ended leave no process and no lease behind. One scan serves any number of them. */
+  async #sweep(sessions: readonly Session[]): Promise<void> {
     const { profile } = this.#host;
-    const { id, state, exit_code, ended_by } = session.view;
-    if (session.endedAt !== undefined && session.endedAt * 1000 >= this.#startedAt - 60_000) {
+    for (const { view, endedAt } of sessions) {
+      if (endedAt === undefined || endedAt * 1000 < this.#startedAt - 60_000) continue;
+      const { id, state, exit_code, ended_by } = view;
       appendEvent(profile, "worker_ended", { id, state, exit_code, ended_by }, new Date(this.#host.now()));
     }
-    const left = await readMarked(sessionMarks(profile, session));
-    if (left.size > 0) await killSessionTree(profile, session, this.#host.now);
-    const freed = await reapLeases(profile, this.#host.now());
-    this.#sayFreed(freed);
+    const left = await readMarkedAny(sessions.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
+    for (const session of left.size > 0 ? sessions : []) {
+      const own = await readMarked(sessionMarks(profile, session));
+      if (own.size === 0) continue;
+      await killSessionTree(profile, session, this.#host.now).catch((error) =>
+        this.#say("error", "session.failed", `${session.view.id}: ${error.message}`)
+      );
+    }
+    this.#sayFreed(await reapLeases(profile, this.#host.now()));
   }
 
   async #end(session: Session, overdue: boolean): Promise<void> {
@@ -584,6 +604,15 @@ export function nextOnGrid(planned: number, now: number, intervalMs: number): nu
   return planned + (Math.max(0, missed) + 1) * intervalMs;
 }
 
+/** No time that a folder can have. */
+const UNSETTLED = -1;
+
+/** The time of `sessions/`, 0 when there is none, `UNSETTLED` while another change could still leave the same. */
+function fleetStamp(profile: Profile, nowMs: number): number {
+  const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
+  return Math.abs(nowMs - mtime) < STAMP_SETTLES_MS ? UNSETTLED : mtime;
+}
+
 function fleetKey(
   sessions: readonly { view: { id: string; state: string; ready: boolean }; gen: string }[],
 ): string {
@@ -640,6 +669,14 @@ export function sensorLimits(
 function stampOf(path: string): string {
   const info = path === "" ? undefined : statOf(path);
   return info === undefined ? "" : `${info.ino}/${info.size}/${info.mtime?.getTime() ?? 0}`;
+}
+
+function keyOf({ view, gen }: Session): string {
+  return `${view.id}/${gen}`;
+}
+
+function isOver({ view }: Session): boolean {
+  return view.state === "exited" || view.state === "killed";
 }
 
 function outputStamp(session: Session): number {

@@ -74,8 +74,8 @@ export interface PulseView {
 }
 
 /** Whether the pulse's process lives. Asks the system only when a process of that number exists. */
-export async function isPulseAlive(record: PulseRecord | undefined): Promise<boolean> {
-  return record !== undefined && (await aliveOf([identityIn(record)])).size > 0;
+export async function isPulseAlive(record: PulseRecord | undefined, trustMs = 0): Promise<boolean> {
+  return record !== undefined && (await aliveOf([identityIn(record)], trustMs)).size > 0;
 }
 
 /** The pulse as it is now. */
@@ -83,8 +83,9 @@ export async function viewPulse(
   profile: Profile,
   record: PulseRecord | undefined,
   nowMs: number,
+  trustMs = 0,
 ): Promise<PulseView> {
-  const alive = await isPulseAlive(record);
+  const alive = await isPulseAlive(record, trustMs);
   const age = record === undefined ? null : ageOf(profile, record, alive, nowMs);
   const interval = record?.interval_s ?? 60;
   return {

@@ -212,16 +212,17 @@ export function iso(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
-/** All sessions, their liveness asked of the system in one go. Sorted by id. */
+/** All sessions, their liveness asked of the system in one go (`trustMs` as in {@link aliveOf}). Sorted by id. */
 export async function readFleet(
   profile: Profile,
   nowMs: number,
   ids = listSessionIds(profile),
+  trustMs = 0,
 ): Promise<Session[]> {
   const records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
   const supervisors = records.filter((record) => !hasEnded(record)).map((record) => record.supervisor)
     .filter((identity) => identity !== undefined);
-  const alive = await aliveOf(supervisors);
+  const alive = await aliveOf(supervisors, trustMs);
   return records.map((record) =>
     sessionOf(record, record.supervisor !== undefined && alive.has(record.supervisor), nowMs)
   );

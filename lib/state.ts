@@ -7,15 +7,25 @@ import { type Ask, type BadFile, readMailbox } from "./mailbox.ts";
 import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "./paths.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_status.ts";
-import { iso, listSessionIds, readFleet, type Session, type WorkerView } from "./session.ts";
-import { listFiles, readJson, readText, statOf } from "./store.ts";
+import { iso, listSessionIds, readFleet, type WorkerView } from "./session.ts";
+import { listFiles, readJson, readText, settledStamp, statOf } from "./store.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
+/** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
+let parsed: { path: string; stamp: string; world: World } | undefined;
+
 /** The published world, or an empty one; and why a file that is there cannot be used. */
-export function readWorld(profile: Profile): { world: World; bad: BadFile[] } {
-  const read = readJson(profile.world, checkWorld);
+export function readWorld(profile: Profile, nowMs: number): { world: World; bad: BadFile[] } {
+  const { world: path } = profile;
+  const stamp = settledStamp(path, nowMs);
+  if (parsed !== undefined && parsed.path === path && parsed.stamp === stamp) {
+    return { world: parsed.world, bad: [] };
+  }
+  parsed = undefined;
+  const read = readJson(path, checkWorld);
   if (read === undefined) return { world: emptyWorld(), bad: [] };
-  if ("bad" in read) return { world: emptyWorld(), bad: [{ path: profile.world, reason: read.bad }] };
+  if ("bad" in read) return { world: emptyWorld(), bad: [{ path, reason: read.bad }] };
+  if (stamp !== undefined) parsed = { path, stamp, world: read.value };
   return { world: read.value, bad: [] };
 }
 
@@ -45,7 +55,7 @@ function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
 export async function readOwnState(
   profile: Profile,
   nowMs: number,
-  sessions?: readonly Session[],
+  sessions?: OwnState["sessions"],
 ): Promise<OwnState & { bad: BadFile[] }> {
   const { leases, bad } = listLeases(profile);
   return {
@@ -63,7 +73,12 @@ export async function readOwnState(
  * All workers. Those that the published world knows as ended are taken from there while `sessions/` has not
  * changed, so that the cost follows what lives, not what is past.
  */
-export async function readWorkers(profile: Profile, world: World, nowMs: number): Promise<WorkerView[]> {
+export async function readWorkers(
+  profile: Profile,
+  world: World,
+  nowMs: number,
+  trustMs = 0,
+): Promise<WorkerView[]> {
   const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
   const trusted = world.fleet.dir_mtime === mtime && mtime !== 0;
   const ended = trusted
@@ -71,7 +86,7 @@ export async function readWorkers(profile: Profile, world: World, nowMs: number)
     : [];
   const known = new Set(ended.map((worker) => worker.id));
   const ids = listSessionIds(profile).filter((id) => !known.has(id));
-  const live = await readFleet(profile, nowMs, ids);
+  const live = await readFleet(profile, nowMs, ids, trustMs);
   const past: WorkerView[] = ended.map(({ gen: _gen, ...view }) => view);
   return [...past, ...live.map((session) => session.view)].sort((a, b) => a.id < b.id ? -1 : 1);
 }
@@ -86,16 +101,20 @@ export interface Snapshot extends Sight {
 /**
  * Looks at the profile. While the pulse lives its published world is the truth; without one, looop's own
  * part of it is recomputed here, so that nothing shown is older than the files.
+ *
+ * @param trustMs As in `aliveOf`: for one who looks again and again.
  */
-export async function look(profile: Profile, nowMs: number): Promise<Snapshot> {
-  const record = readPulse(profile);
-  const pulse = await viewPulse(profile, record, nowMs);
-  const { world: published, bad } = readWorld(profile);
-  const workers = await readWorkers(profile, published, nowMs);
+export async function look(profile: Profile, nowMs: number, trustMs = 0): Promise<Snapshot> {
+  const { world: published, bad } = readWorld(profile, nowMs);
+  // In one turn, so that one child answers for the pulse and the workers alike.
+  const [pulse, workers] = await Promise.all([
+    viewPulse(profile, readPulse(profile), nowMs, trustMs),
+    readWorkers(profile, published, nowMs, trustMs),
+  ]);
   const mailbox = readMailbox(profile);
   let world = published;
   if (!pulse.alive || published.published_at === 0) {
-    const own = await readOwnState(profile, nowMs);
+    const own = await readOwnState(profile, nowMs, workers.map((view) => ({ view })));
     world = await withOwnState(published, own);
     bad.push(...own.bad);
   }

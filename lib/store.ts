@@ -213,6 +213,22 @@ export function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
+/** What changed less than this ago may change again within the same tick of the file system's clock, ms. */
+export const STAMP_SETTLES_MS = 50;
+
+/**
+ * Tells whether a file or folder is as it was: equal stamps mean that nothing was replaced, added or removed.
+ * Undefined when there is nothing, or while another change could still leave the same stamp.
+ */
+export function settledStamp(path: string, nowMs: number): string | undefined {
+  const info = statOf(path);
+  const mtime = info?.mtime?.getTime();
+  if (info === undefined || mtime === undefined || Math.abs(nowMs - mtime) < STAMP_SETTLES_MS) {
+    return undefined;
+  }
+  return `${info.ino}/${info.size}/${mtime}`;
+}
+
 /** Whether there is anything at `path`, a dangling symlink included. */
 export function exists(path: string): boolean {
   try {
@@ -419,10 +435,10 @@ export class Watch {
     }
   }
 
+  /** What happens to a temporary file changes nothing: it counts when it gets its name, which is told apart. */
   #isQuiet(path: string): boolean {
     const name = baseName(path);
-    const stem = isTempName(name) ? name.slice(TEMP_PREFIX.length, name.lastIndexOf(".tmp-")) : name;
-    return this.#quiet.has(stem);
+    return isTempName(name) || this.#quiet.has(name);
   }
 
   /**

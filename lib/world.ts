@@ -157,7 +157,7 @@ export function flappingOf(readings: Readonly<Record<string, WorldReading>>): st
 export interface OwnState {
   playbook: string | undefined;
   goals: Record<string, string>;
-  sessions: readonly Session[];
+  sessions: readonly Pick<Session, "view">[];
   claims: readonly { name: string; session: string }[];
   activity: Readonly<Record<string, number>>;
   nowMs: number;

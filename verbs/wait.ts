@@ -18,6 +18,9 @@ import { summaryOf } from "../lib/summary.ts";
 import { pollMs } from "../lib/timing.ts";
 import { type Context, defineVerb, type Input } from "../lib/verb.ts";
 
+/** While it blocks, a verified process is verified again this often; that it is there at all, at every look. */
+const TRUST_MS = 10_000;
+
 /** Agents' shell tools cut output from 10 KB on. */
 const DEFAULT_MAX_BYTES = 8_000;
 
@@ -59,7 +62,7 @@ export default defineVerb({
     });
     let gaveUp = false;
     for (let cursor = input.flag("fresh") ? undefined : remembered, first = true;; first = false) {
-      let sight = await look(profile, context.now());
+      let sight = await look(profile, context.now(), TRUST_MS);
       if (first && since !== undefined) cursor = startingCursor(since, remembered, sight);
       if (sight.pulse.wanted && !sight.pulse.alive && !gaveUp) {
         const { revivePulse } = await import("../lib/pulse_control.ts");

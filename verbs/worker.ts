@@ -113,7 +113,8 @@ export const list = defineVerb({
     example: "looop _ worker list",
   },
   async run(context) {
-    const workers = await readWorkers(context.profile, readWorld(context.profile).world, context.now());
+    const now = context.now();
+    const workers = await readWorkers(context.profile, readWorld(context.profile, now).world, now);
     const text = workers.length === 0
       ? "no workers"
       : workers.map((worker) => workerLine(worker, context.now())).join("\n");

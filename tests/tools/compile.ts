@@ -10,49 +10,52 @@
  */
 import { parseArgs } from "node:util";
 
-const { values } = parseArgs({
-  args: Deno.args,
-  options: { target: { type: "string" }, output: { type: "string", default: "dist/looop" } },
-});
-const output = values.output ?? "dist/looop";
 const root = new URL("../../", import.meta.url).pathname;
-const bundle = `${root}dist/bundle`;
 
 /** V8 keeps memory small after garbage-heavy beats; costs nothing at start-up. */
 const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1";
 
-await Deno.remove(bundle, { recursive: true }).catch(() => {});
-await run(Deno.execPath(), [
-  "bundle",
-  "--quiet",
-  "--platform=deno",
-  "--code-splitting",
-  "--minify",
-  "--outdir",
-  bundle,
-  `${root}main.ts`,
-]);
-await run(Deno.env.get("DENO_STANDALONE") ?? Deno.execPath(), [
-  "compile",
-  "--quiet",
-  "--no-check",
-  "--no-config",
-  "--no-lock",
-  "--no-code-cache",
-  "--no-prompt",
-  "--allow-read",
-  "--allow-write",
-  "--allow-run",
-  "--allow-env",
-  "--allow-sys",
-  `--v8-flags=${V8_FLAGS}`,
-  ...(values.target === undefined ? [] : ["--target", values.target]),
-  "--output",
-  output.startsWith("/") ? output : `${root}${output}`,
-  "--include",
-  bundle,
-  `${bundle}/main.js`,
-]);
+/** Bundles `entry` into the folder `bundle` and compiles that to `output`, all absolute paths. */
+export async function compileProgram(
+  entry: string,
+  bundle: string,
+  output: string,
+  target?: string,
+): Promise<void> {
+  await Deno.remove(bundle, { recursive: true }).catch(() => {});
+  await run(Deno.execPath(), [
+    "bundle",
+    "--quiet",
+    "--platform=deno",
+    "--code-splitting",
+    "--minify",
+    "--outdir",
+    bundle,
+    entry,
+  ]);
+  const main = entry.slice(entry.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
+  await run(Deno.env.get("DENO_STANDALONE") ?? Deno.execPath(), [
+    "compile",
+    "--quiet",
+    "--no-check",
+    "--no-config",
+    "--no-lock",
+    "--no-code-cache",
+    "--no-prompt",
+    "--allow-read",
+    "--allow-write",
+    "--allow-run",
+    "--allow-env",
+    "--allow-sys",
+    `--v8-flags=${V8_FLAGS}`,
+    ...(target === undefined ? [] : ["--target", target]),
+    "--output",
+    output,
+    "--include",
+    bundle,
+    `${bundle}/${main}`,
+  ]);
+}
 
 async function run(exe: string, args: string[]): Promise<void> {
   const { code } = await new Deno.Command(exe, { args, cwd: root }).output().then((result) => {
@@ -60,4 +63,18 @@ async function run(exe: string, args: string[]): Promise<void> {
     return result;
   });
   if (code !== 0) Deno.exit(code);
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    args: Deno.args,
+    options: { target: { type: "string" }, output: { type: "string", default: "dist/looop" } },
+  });
+  const output = values.output ?? "dist/looop";
+  await compileProgram(
+    `${root}main.ts`,
+    `${root}dist/bundle`,
+    output.startsWith("/") ? output : `${root}${output}`,
+    values.target,
+  );
 }

@@ -1,0 +1,50 @@
+/**
+ * The real pulse on a clock that runs 20 times faster, so that a thousand one-second beats fit into a benchmark.
+ * Nothing of looop is changed or told: only this program's own clock and timers are.
+ *
+ * Arguments: data dir, number of beats. Prints `BEAT` lines at a twentieth, a fifth and all of the beats, each
+ * of them held until a line comes on stdin, so that the caller can look at the process meanwhile.
+ */
+import { profileAt } from "../../../lib/paths.ts";
+import { ownIdentity } from "../../../lib/process.ts";
+import { openProfile } from "../../../lib/profile.ts";
+import { Pulse } from "../../../lib/pulse.ts";
+import { makeUpkeep } from "../../../lib/upkeep.ts";
+
+const SPEED = 20;
+const realNow = performance.now.bind(performance);
+const realTimeout = globalThis.setTimeout;
+performance.now = () => realNow() * SPEED;
+globalThis.setTimeout =
+  ((run: () => void, ms = 0, ...args: unknown[]) =>
+    realTimeout(run, ms / SPEED, ...args as [])) as typeof setTimeout;
+
+const dir = Deno.args[0] ?? "";
+const beats = Number(Deno.args[1]);
+const stops = new Set([Math.ceil(beats / 20), Math.ceil(beats / 5), beats]);
+const stop = new AbortController();
+const profile = profileAt(dir);
+openProfile(profile);
+
+let beat = 0;
+const pulse = new Pulse({
+  profile,
+  identity: await ownIdentity(),
+  version: "bench",
+  bin: "/bin/true",
+  exe: "",
+  env: { ...Deno.env.toObject(), LOOOP_INTERVAL: "1" },
+  jsonLog: true,
+  log: (line) => {
+    if (JSON.parse(line).event !== "sense") return;
+    beat++;
+    if (!stops.has(beat)) return;
+    Deno.stdout.writeSync(new TextEncoder().encode(`BEAT ${beat}\n`));
+    Deno.stdin.readSync(new Uint8Array(1));
+    if (beat === beats) stop.abort();
+  },
+  now: () => Date.now(),
+  holdsLock: () => true,
+  stop: stop.signal,
+}, makeUpkeep());
+await pulse.run();

@@ -1,0 +1,1 @@
+/** The empty program: what the runtime itself costs. */

@@ -1,0 +1,2 @@
+/** Sleeps for ever: what a waiting program costs at least. */
+setInterval(() => {}, 60_000);

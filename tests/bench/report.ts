@@ -1,0 +1,128 @@
+/** What the benchmark shows: rows with their bars, the table, and what got slower since an earlier run. Pure. */
+
+/** What a row is held against. */
+export interface Limits {
+  /** Whether the limits are of the value itself or of its ratio to the baseline. */
+  of: "value" | "ratio";
+  bar: number;
+  aim?: number;
+}
+
+/** One measured row. */
+export interface Row {
+  id: string;
+  what: string;
+  unit: "ms" | "MB";
+  /** Median; undefined when it could not be measured here, and `note` says why. */
+  value?: number;
+  baseline?: { name: string; value: number };
+  /** Value over baseline, both medians of interleaved runs. */
+  ratio?: number;
+  /** The same of CPU time (user and system), which a busy machine disturbs less. */
+  cpuRatio?: number;
+  /** Runs. */
+  n?: number;
+  /** Relative standard error of what `limits` and the comparison look at. */
+  noise?: number;
+  limits: Limits;
+  bar: string;
+  aim: string;
+  note?: string;
+}
+
+/** A whole run; what `--json` prints and `--compare` reads. */
+export interface Report {
+  v: 1;
+  version: string;
+  date: string;
+  machine: { os: string; arch: string; cpus: number; load: number };
+  rows: Row[];
+}
+
+/** Median, and the relative standard error of that median. */
+export interface Series {
+  median: number;
+  noise: number;
+  n: number;
+}
+
+/** Sums up runs robustly: one disturbed run does not move the figure. */
+export function seriesOf(values: readonly number[]): Series {
+  const median = medianOf(values);
+  const spread = 1.4826 * medianOf(values.map((value) => Math.abs(value - median)));
+  const error = 1.2533 * spread / Math.sqrt(Math.max(1, values.length));
+  return { median, noise: median === 0 ? 0 : error / median, n: values.length };
+}
+
+function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  const upper = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
+}
+
+/** Whether a row reaches its aim, its bar, or misses. */
+export function verdictOf(row: Row): "aim" | "bar" | "missed" | "not measured" {
+  const figure = row.limits.of === "value" ? row.value : row.ratio;
+  if (figure === undefined) return "not measured";
+  if (row.limits.aim !== undefined && figure <= row.limits.aim) return "aim";
+  return figure <= row.limits.bar ? "bar" : "missed";
+}
+
+const VERDICTS = { aim: "aim", bar: "bar", missed: "**missed**", "not measured": "not measured" } as const;
+
+/** The report as a Markdown table with a line on the machine and the notes below it. */
+export function formatTable(report: Report): string {
+  const { machine } = report;
+  const lines = [
+    "| what | measured | baseline in the same run | ratio | CPU ratio | bar | aim | reached |",
+    "|---|---|---|---|---|---|---|---|",
+    ...report.rows.map((row) =>
+      `| ${
+        [
+          row.what,
+          row.value === undefined ? "–" : `${round(row.value)} ${row.unit}`,
+          row.baseline === undefined ? "–" : `${row.baseline.name}: ${round(row.baseline.value)} ${row.unit}`,
+          row.ratio === undefined ? "–" : `${row.ratio.toFixed(2)} ×`,
+          row.cpuRatio === undefined ? "–" : `${row.cpuRatio.toFixed(2)} ×`,
+          row.bar,
+          row.aim,
+          VERDICTS[verdictOf(row)],
+        ].join(" | ")
+      } |`
+    ),
+    "",
+    `looop ${report.version}, ${machine.os} ${machine.arch}, ${machine.cpus} CPUs, load ${
+      machine.load.toFixed(1)
+    } during the run. Medians of interleaved runs.`,
+    ...report.rows.filter((row) => row.note !== undefined).map((row) => `- ${row.what}: ${row.note}`),
+  ];
+  return lines.join("\n");
+}
+
+function round(value: number): string {
+  if (value >= 100) return value.toFixed(0);
+  return value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** Differences below this are never called slower, however quiet the machine was. */
+const LEAST_CHANGE = 0.1;
+
+/** Rows that got slower or larger beyond the noise of both runs, and by how much. */
+export function slowerThan(
+  before: Report,
+  now: Report,
+): { id: string; what: string; from: number; to: number; change: number }[] {
+  const slower = [];
+  for (const row of now.rows) {
+    const old = before.rows.find((candidate) => candidate.id === row.id);
+    // The ratio to the baseline carries over to another machine and another load; the bare figure does not.
+    const from = old?.cpuRatio ?? old?.ratio ?? old?.value;
+    const to = row.cpuRatio ?? row.ratio ?? row.value;
+    if (old === undefined || from === undefined || to === undefined || from <= 0) continue;
+    const change = to / from - 1;
+    const noise = 3 * Math.hypot(old.noise ?? 0, row.noise ?? 0);
+    if (change > Math.max(LEAST_CHANGE, noise)) slower.push({ id: row.id, what: row.what, from, to, change });
+  }
+  return slower;
+}

@@ -1,0 +1,102 @@
+/** What runs while nothing happens: the CPU of those that wait, and a beat of sensors that sleep. */
+import { delay, endAll, interleaved, start, type Usage, usageOf } from "../measure.ts";
+import type { Row } from "../report.ts";
+import type { BenchProfile, Setting } from "../setting.ts";
+
+/** Both at once: neither disturbs what the other measures, and both are long. */
+export async function sleepingRows(setting: Setting): Promise<Row[]> {
+  const [idle, beat] = await Promise.all([idleRows(setting), beatRow(setting)]);
+  return [beat, ...idle];
+}
+
+async function idleRows(setting: Setting): Promise<Row[]> {
+  const seconds = setting.quick ? 10 : 30;
+  const idle = setting.profile("idle");
+  const head = (id: string, what: string): Row => ({
+    id,
+    what: `CPU of ${what} over ${seconds} s`,
+    unit: "ms",
+    limits: { of: "value", bar: seconds, aim: seconds / 10 },
+    bar: "not measurable (0.1 %)",
+    aim: "0.01 %",
+  });
+  const heads = [
+    head("idle-pulse", "an idle pulse (60 s interval)"),
+    head("idle-wait", "a blocked `_ wait`"),
+  ];
+  if (Deno.build.os !== "linux") {
+    return heads.map((row) => ({ ...row, note: "read from /proc, Linux alone" }));
+  }
+  await setting.call(idle.env, "up");
+  await setting.call(idle.env, "_", "wait", "--fresh");
+  const wait = start([setting.looop, "_", "wait"], idle.env);
+  const sleep = start([setting.programs.sleep], idle.env);
+  await delay(4_000);
+  const pids = [setting.pulsePid(idle), wait.pid, sleep.pid];
+  const before = pids.map(usageOf);
+  await delay(seconds * 1000);
+  const used = pids.map((pid, n) => between(before[n], usageOf(pid)));
+  await endAll([wait.child, sleep.child]);
+  const floor = used[2]?.cpu ?? 0;
+  return heads.map((row, n) => {
+    const { cpu, wakeups } = used[n] ?? { cpu: NaN, wakeups: NaN };
+    return {
+      ...row,
+      value: cpu,
+      baseline: { name: "sleeping program", value: floor },
+      n: 1,
+      note: `${(cpu / seconds / 10).toFixed(3)} % of one CPU, ${wakeups} wake-ups, children included`,
+    };
+  });
+}
+
+function between(before: Usage | undefined, after: Usage): Usage {
+  return { cpu: after.cpu - (before?.cpu ?? 0), wakeups: after.wakeups - (before?.wakeups ?? 0) };
+}
+
+const SENSORS = 50;
+const AT_ONCE = 8;
+
+async function beatRow(setting: Setting): Promise<Row> {
+  const bench = setting.profile("fifty");
+  await setting.call(bench.env, "_", "state");
+  await Deno.remove(`${bench.profile.sensors}/today.sh`);
+  for (let n = 0; n < SENSORS; n++) {
+    const path = `${bench.profile.sensors}/slow${n}.sh`;
+    await Deno.writeTextFile(path, "#!/bin/sh\nsleep 1\necho '{}'\n");
+    await Deno.chmod(path, 0o755);
+  }
+  const line = `i=0; while [ $i -lt ${SENSORS} ]; do echo $i; i=$((i+1)); done |
+    xargs -n 1 -P ${AT_ONCE} sh -c 'sleep 1; echo "{}"'`;
+  const [baseline] = await interleaved([{ argv: () => ["sh", "-c", line] }], 1, bench.env);
+  const beat = await oneBeat(setting, bench);
+  const ideal = Math.ceil(SENSORS / AT_ONCE) * 1000;
+  const floor = baseline?.wall.median ?? NaN;
+  return {
+    id: "beat-fifty",
+    what: `beat of ${SENSORS} sensors that take 1 s each, ${AT_ONCE} at once`,
+    unit: "ms",
+    value: beat,
+    baseline: { name: "`sh` and `xargs -P`", value: floor },
+    ratio: beat / floor,
+    n: 1,
+    limits: { of: "value", bar: ideal * 1.1, aim: ideal * 1.03 },
+    bar: "7 s + 10 %",
+    aim: "+ 3 %",
+  };
+}
+
+/** From the first sensor's start to the publication that holds all readings. */
+async function oneBeat(setting: Setting, { env, profile }: BenchProfile): Promise<number> {
+  await setting.call(env, "up");
+  for (;;) {
+    const world = JSON.parse(await Deno.readTextFile(profile.world));
+    const readings = Object.entries<{ sensed_at: number; ms: number }>(world.readings)
+      .filter(([name]) => name.startsWith("sensor-")).map(([, reading]) => reading);
+    if (readings.length >= SENSORS) {
+      const first = Math.min(...readings.map((reading) => reading.sensed_at - reading.ms));
+      return world.published_at - first;
+    }
+    await delay(50);
+  }
+}

@@ -1,0 +1,111 @@
+/** Where a benchmark runs: the binary, the baseline programs compiled like it, and throw-away profiles. */
+import { type Profile, profileAt } from "../../lib/paths.ts";
+import { compileProgram } from "../tools/compile.ts";
+
+const HERE = new URL("./", import.meta.url).pathname;
+const PROGRAMS = ["empty", "sleep", "watch", "beats"] as const;
+
+/** Baseline programs by name: paths of binaries compiled with looop's own flags. */
+export type Programs = Record<typeof PROGRAMS[number], string>;
+
+/** A throw-away profile. */
+export interface BenchProfile {
+  profile: Profile;
+  env: Record<string, string>;
+}
+
+/** What every row is given. */
+export class Setting implements AsyncDisposable {
+  readonly looop: string;
+  readonly programs: Programs;
+  readonly dir: string;
+  /** Fewer runs and less data: for a look, not for a figure to be quoted. */
+  readonly quick: boolean;
+  /** Beats of the memory row. */
+  readonly beats: number;
+  readonly #profiles: BenchProfile[] = [];
+
+  private constructor(looop: string, dir: string, quick: boolean, beats: number) {
+    this.looop = looop;
+    this.dir = dir;
+    this.quick = quick;
+    this.beats = beats;
+    this.programs = Object.fromEntries(
+      PROGRAMS.map((name) => [name, `${dir}/programs/${name}`]),
+    ) as Programs;
+  }
+
+  /** Makes the temporary folder and compiles the baselines. */
+  static async open(looop: string, quick: boolean, beats: number): Promise<Setting> {
+    const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-bench-" }));
+    const setting = new Setting(looop, dir, quick, beats);
+    await Deno.mkdir(`${dir}/programs`);
+    for (const name of PROGRAMS) {
+      await compileProgram(`${HERE}programs/${name}.ts`, `${dir}/bundle-${name}`, setting.programs[name]);
+    }
+    return setting;
+  }
+
+  /** How often: `usual` runs, or a third of them for a quick look. */
+  runs(usual: number): number {
+    return this.quick ? Math.max(3, Math.round(usual / 3)) : usual;
+  }
+
+  /** A fresh profile that nothing has touched yet. */
+  profile(name: string): BenchProfile {
+    const profile = profileAt(`${this.dir}/${name}`);
+    const env = {
+      PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
+      HOME: this.dir,
+      LANG: "C.UTF-8",
+      LOOOP_DATA_DIR: profile.dir,
+      LOOOP_INTERVAL: "60",
+    };
+    const made = { profile, env };
+    this.#profiles.push(made);
+    return made;
+  }
+
+  /** Calls looop; anything but exit 0 is an error. Returns stdout. */
+  async call(env: Record<string, string>, ...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await new Deno.Command(this.looop, {
+      args,
+      env,
+      clearEnv: true,
+      stdin: "null",
+    })
+      .output();
+    if (code !== 0) throw new Error(`looop ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+    return new TextDecoder().decode(stdout);
+  }
+
+  /** Whether this build has a verb. */
+  async has(verb: string): Promise<boolean> {
+    const env = { HOME: this.dir, PATH: Deno.env.get("PATH") ?? "" };
+    const { code } = await new Deno.Command(this.looop, {
+      args: [...verb.split(" "), "--help"],
+      env,
+      clearEnv: true,
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    return code === 0;
+  }
+
+  /** Pid of a profile's pulse. */
+  pulsePid({ profile }: BenchProfile): number {
+    return Number(JSON.parse(Deno.readTextFileSync(profile.pulse)).pid);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { profile, env } of this.#profiles) {
+      const made = await Deno.stat(profile.dir).catch(() => undefined);
+      if (made !== undefined) await this.call(env, "down").catch(() => {});
+    }
+    // What has just been ended may still write a last file into a folder that is being removed.
+    for (let tries = 0; tries < 20; tries++) {
+      if (await Deno.remove(this.dir, { recursive: true }).then(() => true, () => false)) return;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
