@@ -477,6 +477,8 @@ export class Pulse {
     if (left.size > 0) await killSessionTree(profile, session, this.#host.now);
     const freed = await reapLeases(profile, this.#host.now());
     this.#sayFreed(freed);
+    const { collectRun } = await import("./spend.ts");
+    await collectRun(this.#host, id, session.dir, this.#config.prices);
   }
 
   async #end(session: Session, overdue: boolean): Promise<void> {
