@@ -18,6 +18,7 @@ import { VERSION } from "./lib/version.ts";
 /** Every verb and where it is; each is loaded only when it is called. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "up": () => import("./verbs/up.ts").then((m) => m.default),
+  "init": () => import("./verbs/init.ts").then((m) => m.default),
   "down": () => import("./verbs/down.ts").then((m) => m.default),
   "logs": () => import("./verbs/logs.ts").then((m) => m.default),
   "cost": () => import("./verbs/cost.ts").then((m) => m.default),

@@ -2,7 +2,7 @@
 import type { AgentFile } from "./agent_session.ts";
 import { readConfig } from "./config.ts";
 import { UserError } from "./errors.ts";
-import { RUNNER_PRESETS, type SessionWords, withSessionResume } from "./runners.ts";
+import { presetNamed, type SessionWords, withSessionResume } from "./runners.ts";
 import { findSession, readSession } from "./session.ts";
 import { collectRun, completeAgent, countedAfter } from "./spend.ts";
 import {
@@ -31,7 +31,7 @@ export async function resumeWorker(host: WorkerHost, id: string, text: string): 
   const agent = await completeAgent(host, id, before.dir);
   const runner = resumedRunner(host, record.meta.runner, agent);
   const session = agent?.sessions.at(-1);
-  const words = RUNNER_PRESETS[runner.preset ?? ""]?.session;
+  const words = presetNamed(runner.preset)?.session;
   if (agent === undefined || session === undefined || (words === undefined && runner.resume === undefined)) {
     throw new UserError(`Worker "${id}" (${record.meta.runner}) has no agent session that could be resumed`, {
       next: `start it again with \`looop _ worker start ${id} …\``,

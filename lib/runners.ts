@@ -120,6 +120,11 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   },
 };
 
+/** The preset of a name; names that every object has (`constructor`) are none. */
+export function presetNamed(name: string | undefined): RunnerPreset | undefined {
+  return name !== undefined && Object.hasOwn(RUNNER_PRESETS, name) ? RUNNER_PRESETS[name] : undefined;
+}
+
 /** Largest prompt that goes on a command line: Linux refuses one argument of 128 KiB (E2BIG). */
 export const MAX_ARGUMENT_BYTES = 100_000;
 

@@ -24,6 +24,7 @@ import {
   fillTemplate,
   MAX_ARGUMENT_BYTES,
   passesPromptAsArgument,
+  presetNamed,
   presetOf,
   programOf,
   RUNNER_PRESETS,
@@ -82,8 +83,8 @@ export interface ResolvedRunner {
 
 /** Finds the runner of a name: the config's, else a preset of that name. @throws {UserError} unknown. */
 export function resolveRunner(config: Config, name: string, headless = false): ResolvedRunner {
-  const wired = config.runners[name];
-  const named = RUNNER_PRESETS[wired?.preset ?? name];
+  const wired = Object.hasOwn(config.runners, name) ? config.runners[name] : undefined;
+  const named = presetNamed(wired?.preset ?? name);
   if ((wired === undefined && named === undefined) || (wired?.preset !== undefined && named === undefined)) {
     throw unknownRunner(wired?.preset ?? name, [
       ...Object.keys(config.runners),
@@ -123,7 +124,7 @@ function unknownRunner(name: string, names: readonly string[]): UsageError {
 /** What is known of a template: by its program, else by the preset it was named after. */
 export function describeTemplate(name: string, template: string, named?: string): ResolvedRunner {
   const preset = presetOf(template);
-  const about = RUNNER_PRESETS[preset ?? named ?? ""];
+  const about = presetNamed(preset ?? named);
   return {
     name,
     template,
@@ -158,7 +159,7 @@ export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<R
       next: "put the material in a file and name its path",
     });
   }
-  const preset = RUNNER_PRESETS[runner.preset ?? ""];
+  const preset = presetNamed(runner.preset);
   const contract = workerContract({
     id: spec.id,
     bin: host.bin,
@@ -256,7 +257,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
 
 /** The preset's variables, but for those that the user has set. */
 function presetEnv(host: WorkerHost, runner: ResolvedRunner): Record<string, string> {
-  const wanted = Object.entries(RUNNER_PRESETS[runner.preset ?? ""]?.env ?? {});
+  const wanted = Object.entries(presetNamed(runner.preset)?.env ?? {});
   return Object.fromEntries(wanted.filter(([name]) => host.env[name] === undefined));
 }
 
