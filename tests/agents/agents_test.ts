@@ -24,6 +24,8 @@ const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
   codex: ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"],
   opencode: ["run", "--auto"],
 };
+/** A root agent that gets nowhere gives up; opencode alone takes most of a minute to start on a busy machine. */
+const GIVE_UP_MS = 150_000;
 /** Replies that the CLI may not have written down when it is ended from inside one of its tool calls. */
 const LOST_REPLIES: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 1, opencode: 1 };
 
@@ -53,6 +55,7 @@ for (const cli of CLIS) {
 
 /** One profile, one server, one CLI. */
 class Setting implements AsyncDisposable {
+  readonly #began = performance.now();
   private constructor(readonly cli: RecordsKind, readonly p: TestProfile, readonly server: ModelServer) {}
 
   static async of(cli: RecordsKind, folder: string): Promise<Setting> {
@@ -66,23 +69,32 @@ class Setting implements AsyncDisposable {
     return setting;
   }
 
-  /** Resolves when the worker's first question was cut off by its shell tool's limit. */
+  /** Resolves when a shell tool's limit has been reached and the question goes on: codex polls the command. */
   readonly cutOff = Promise.withResolvers<void>();
+
+  /** Waits until the question of `w1` is waited for beyond the limit: by the same command called again, or polled. */
+  async untilTakenUp(): Promise<void> {
+    const again = `${this.p.profile.reports}/ask-2`;
+    const isTakenUp = () => readIfThere(again).includes("took up w1-1");
+    await Promise.race([this.cutOff.promise, this.p.until("the question is taken up", isTakenUp, 60)]);
+  }
 
   /** Starts a worker, answers its question, and is done when the worker is. */
   readonly root: Script = async ({ results }) => {
+    const looop = `'${this.p.base}/bin/looop'`; // codex's shell is a login shell, which resets PATH
     const state = stateIn(results.at(-1) ?? "");
     const ask = state?.asks?.[0]?.id;
     if (results.length === 0) {
-      return { shell: `looop up && looop _ worker start w1 "[script:hurried] Ask for a colour."` };
+      return { shell: `${looop} up && ${looop} _ worker start w1 "[script:hurried] Ask for a colour."` };
     }
     if (ask !== undefined) {
-      await this.cutOff.promise;
-      return { shell: `looop _ answer ${ask} emerald` };
+      await this.untilTakenUp();
+      return { shell: `${looop} _ answer ${ask} emerald` };
     }
     const worker = state?.workers?.find(({ id }) => id === "w1");
+    if (performance.now() - this.#began > GIVE_UP_MS) return { text: `given up: ${results.at(-1)}` };
     if (worker !== undefined && !worker.alive) return { text: `w1 is ${worker.state}` };
-    return { shell: "looop _ wait --json --timeout 20" };
+    return { shell: `${looop} _ wait --json --timeout 20` };
   };
 
   /** Asks with a short limit, asks again, reports the answer, ends itself. */
@@ -93,10 +105,13 @@ class Setting implements AsyncDisposable {
 
   #work(conversation: Conversation, limit: { timeoutS?: number }): Reply {
     const { results } = conversation;
-    const ask = `"$LOOOP_BIN" _ ask --prompt "Which colour?"`;
+    const ask =
+      `"$LOOOP_BIN" _ ask --prompt "Which colour?" 2>"$LOOOP_DATA_DIR/reports/ask-${results.length}"`;
     const running = runningCommand(conversation);
-    if (results.length >= 2) this.cutOff.resolve();
-    if (running !== undefined) return running;
+    if (running !== undefined) {
+      this.cutOff.resolve();
+      return running;
+    }
     if (results.length === 0) return { shell: `"$LOOOP_BIN" _ ready "$LOOOP_SESSION_ID"` };
     if (results.length === 1) return { shell: ask, ...limit };
     if (!results.some((result) => result.includes("emerald"))) return { shell: ask };
@@ -115,7 +130,7 @@ class Setting implements AsyncDisposable {
   /** Starts a worker and waits until its question is open. */
   async startAsking(id: string): Promise<void> {
     match(await this.p.ok("_", "worker", "start", id, "[script:patient] Ask for a colour."), /start-worker/);
-    await this.p.until(`${id} asks`, () => this.pending().some((ask) => ask.startsWith(`${id}-`)), 40);
+    await this.p.until(`${id} asks`, () => this.pending().some((ask) => ask.startsWith(`${id}-`)), 150);
   }
 
   pending(): string[] {
@@ -178,6 +193,14 @@ interface View {
 interface State {
   asks?: { id: string }[];
   workers?: { id: string; alive: boolean; state: string }[];
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
 }
 
 /** The world that `_ wait --json` printed, out of whatever a shell tool puts around it. */

@@ -42,6 +42,8 @@ export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: s
     OPENCODE_DISABLE_MODELS_FETCH: "1",
     OPENCODE_DISABLE_AUTOUPDATE: "1",
   });
+  // codex's shell is a login shell, which sets PATH anew: as users have it, their profile names their programs.
+  write(`${home}/.profile`, `PATH='${p.env["PATH"]}'\n`);
   SETTINGS[cli](home, url, p.base);
 }
 
