@@ -262,12 +262,21 @@ export async function collectSpend(host: SpendHost, prices: Prices): Promise<voi
   await collectRoots(host, prices, 0);
 }
 
-/** Collects every ended run that has no row yet: those of ids that were used again, too. */
-export async function collectRuns(host: SpendHost, prices: Prices): Promise<void> {
+/** A beat looks for the record of a run that ended so long ago; later only `looop cost` and a new pulse do. */
+export const LOOKED_FOR_MS = 300_000;
+
+/**
+ * Collects every ended run that has no row yet: those of ids that were used again, too.
+ *
+ * @param maxAgeMs Leaves out runs that ended longer ago: a record that was never written costs no beat for ever.
+ */
+export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = Infinity): Promise<void> {
   const { profile } = host;
   const open = listDirs(profile.sessions).filter((name) => {
     const dir = `${profile.sessions}/${name}`;
-    return statOf(`${dir}/agent.json`) !== undefined && !readSpend(dir)?.done;
+    if (statOf(`${dir}/agent.json`) === undefined || readSpend(dir)?.done) return false;
+    const endedMs = statOf(`${dir}/status.json`)?.mtime?.getTime() ?? host.now();
+    return host.now() - endedMs <= maxAgeMs;
   });
   if (open.length === 0) return;
   const alive = new Set(
