@@ -18,6 +18,7 @@ import { VERSION } from "./lib/version.ts";
 /** Every verb and where it is; each is loaded only when it is called. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "up": () => import("./verbs/up.ts").then((m) => m.default),
+  "init": () => import("./verbs/init.ts").then((m) => m.default),
   "down": () => import("./verbs/down.ts").then((m) => m.default),
   "logs": () => import("./verbs/logs.ts").then((m) => m.default),
   "cost": () => import("./verbs/cost.ts").then((m) => m.default),
@@ -44,6 +45,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   "_ run": () => import("./verbs/run.ts").then((m) => m.default),
   "_ notify": () => import("./verbs/notify.ts").then((m) => m.default),
   "_ worker start": () => import("./verbs/worker.ts").then((m) => m.start),
+  "_ worker resume": () => import("./verbs/worker.ts").then((m) => m.resume),
   "_ worker kill": () => import("./verbs/worker.ts").then((m) => m.kill),
   "_ worker list": () => import("./verbs/worker.ts").then((m) => m.list),
   "_ worker log": () => import("./verbs/worker.ts").then((m) => m.log),
@@ -166,6 +168,7 @@ async function main(argv: readonly string[]): Promise<number> {
       checkProfile(context.profile);
     }
     mutating = verb.declare.mutating === true;
+    await noteAgent(context, verb.declare);
     const reply = await verb.run(context, input);
     if (reply !== undefined) show(context, verb.declare, reply);
     return reply?.code ?? EXIT.ok;
@@ -185,6 +188,16 @@ function show(context: Context, declare: Declaration, reply: Reply): void {
   } else if (reply.text !== undefined) {
     context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
   }
+}
+
+/** An agent that calls a verb tells in its environment which of its sessions it is: its spend is read there. */
+async function noteAgent(context: Context, { audience }: Declaration): Promise<void> {
+  if (audience !== "root" && audience !== "worker") return;
+  const { env } = context;
+  if (!env["PI_SESSION_ID"] && !env["CLAUDE_CODE_SESSION_ID"] && !env["CODEX_THREAD_ID"]) return;
+  const { noteCaller } = await import("./lib/agent_session.ts");
+  // A verb's work does not depend on it: what hinders it (a full disk) is told by the verb itself.
+  await noteCaller(context.profile, env, context.now()).catch(() => {});
 }
 
 /** Prints an error as one line (or as JSON) and returns the exit code. */

@@ -19,17 +19,14 @@ const AGENT_MARKS = new Set([
 /** Settings a user makes on purpose among the marks' prefixes: they stay. */
 const USER_SETTINGS = new Set([
   "CODEX_HOME",
+  "CODEX_API_KEY",
   "CLAUDE_CODE_SANDBOXED",
-  "CLAUDE_CODE_USE_BEDROCK",
-  "CLAUDE_CODE_USE_VERTEX",
   "CLAUDE_CODE_OAUTH_TOKEN",
-  "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC",
-  "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
-  "CLAUDE_CODE_MAX_OUTPUT_TOKENS",
-  "OPENCODE_CONFIG",
-  "OPENCODE_CONFIG_DIR",
-  "OPENCODE_CONFIG_CONTENT",
+  "CLAUDE_CODE_EFFORT_LEVEL",
 ]);
+/** Families of such settings: a worker without `OPENCODE_DISABLE_MODELS_FETCH` may hang where its root did not. */
+const USER_FAMILIES =
+  /^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS))(_|$)/;
 /** looop's own names of one session, sensor run or `_ run`: never inherited by the next. */
 const OWN_MARKS = new Set([
   "LOOOP_SESSION_ID",
@@ -41,7 +38,7 @@ const OWN_MARKS = new Set([
 
 /** Whether a variable is an agent's mark rather than a user's setting. */
 export function isAgentMark(name: string, value: string): boolean {
-  if (USER_SETTINGS.has(name)) return false;
+  if (USER_SETTINGS.has(name) || USER_FAMILIES.test(name)) return false;
   if (name === "GIT_EDITOR") return value === "true";
   return AGENT_MARKS.has(name) || /^(CLAUDE_CODE_|CODEX_|OPENCODE)/.test(name);
 }

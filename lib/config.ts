@@ -10,7 +10,12 @@ import { readText } from "./store.ts";
 export interface RunnerConfig {
   interactive?: string | undefined;
   preset?: string | undefined;
-  headless?: string | undefined;
+  /** Template of the form that ends by itself; `true`: workers use it (the preset's own) without being asked. */
+  headless?: string | boolean | undefined;
+  /** Template that goes on with the agent's session `{{session_id}}`. */
+  resume?: string | undefined;
+  /** Variables for the agent. */
+  env?: Record<string, string> | undefined;
 }
 
 /** Everything config.json can say, with defaults filled in. Times in seconds unless named otherwise. */
@@ -54,7 +59,13 @@ function plain(message: string) {
 
 const RUNNER = v.pipe(
   plain('expected an object with "interactive"'),
-  v.object({ interactive: v.optional(text), preset: v.optional(text), headless: v.optional(text) }),
+  v.object({
+    interactive: v.optional(text),
+    preset: v.optional(text),
+    headless: v.optional(v.union([text, v.boolean()], "expected a template, true or false")),
+    resume: v.optional(text),
+    env: v.optional(v.pipe(plain("expected an object of texts"), v.record(v.string(), text))),
+  }),
 );
 
 const SCHEMA = v.object({

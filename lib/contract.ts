@@ -8,12 +8,20 @@ export interface ContractFacts {
   bin: string;
   dataDir: string;
   runner: string;
+  /** What to do about the time limit of the agent's shell tool. */
+  shellLimit?: string | undefined;
+}
+
+/** The first words of a worker's prompt, which no other worker's has. */
+export function workerTitle(id: string): string {
+  return `You are worker "${id}" of looop`;
 }
 
 /** The contract of one worker. */
-export function workerContract({ id, bin, dataDir, runner }: ContractFacts): string {
+export function workerContract({ id, bin, dataDir, runner, shellLimit }: ContractFacts): string {
   const looop = shellQuote(bin);
-  return `# You are worker "${id}" of looop
+  const limit = shellLimit ?? "Give the command the longest time limit your shell tool has.";
+  return `# ${workerTitle(id)}
 
 Nobody watches this terminal. You work alone in the background; a root agent and its human decide.
 looop's own path is ${looop} (also in $LOOOP_BIN). Everything below is a shell command you run.
@@ -24,8 +32,9 @@ looop's own path is ${looop} (also in $LOOOP_BIN). Everything below is a shell c
    not guess, and do not do anything that cannot be undone without a yes:
    answer=$(${looop} _ ask ${id} --prompt "Which of A or B?" --options A,B)
    Stdout is the answer, exit 0. Exit 3: declined, stdout says why: respect it. Exit 4: withdrawn, stop.
-   Give the command the longest time limit your shell tool has. If it is cut off, run the very same command
-   again: it takes up the same question, nothing is asked twice and no answer is lost.
+   ${limit}
+   If it is cut off, run the very same command again: it takes up the same question, nothing is asked twice and
+   no answer is lost.
 3. Do not send notifications of any kind to people; asking is how you reach them.
 4. Only when your brief tells you to hold a lease: take it before the work, stop if it is refused, and give
    it back right before you end:
@@ -44,6 +53,25 @@ looop's own path is ${looop} (also in $LOOOP_BIN). Everything below is a shell c
 9. When the work is done and nothing is pending, end yourself, as the very last thing you do:
    ${looop} _ kill ${id}
 `;
+}
+
+/** The prompt of a worker whose own is too long for a command line. */
+export function pointerPrompt(id: string, promptFile: string): string {
+  return `${workerTitle(id)}. Your contract and your brief are in the file ${shellQuote(promptFile)}. ` +
+    "Read all of it first, in several parts if your tools cut it, then do what it says.\n";
+}
+
+/** The prompt of a resumed session when the root agent gives none. */
+export function resumePrompt(bin: string, asks: readonly { prompt: string; worker: string }[]): string {
+  const looop = shellQuote(bin);
+  const open = asks.map(({ worker, prompt }) => `${looop} _ ask ${worker} --prompt ${shellQuote(prompt)}`);
+  const again = open.length === 0
+    ? ""
+    : `Your open question is still there: run this to wait for its answer, nothing is asked twice:\n${
+      open.join("\n")
+    }\n`;
+  return `Your terminal was cut off and has been started again; your conversation so far is still yours, but no
+command that you had running is. ${again}Go on where you were. Your contract still holds; its commands are unchanged.`;
 }
 
 /** The prompt file: contract, then brief. For a runner that runs the prompt, the contract is commented out. */

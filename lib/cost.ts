@@ -16,13 +16,17 @@ export interface CostRow {
   /** `runner` when looop read it from the runner's own records; absent when the agent reported it itself. */
   source?: string;
   tokens?: unknown;
+  /** Which use of the id it belongs to: a worker's run, or a part of a root agent's session. */
+  gen?: string;
+  /** The tokens are known but not their price: `costUsd` is 0, and self-reports of the session count. */
+  unpriced?: true;
 }
 
 /** The row as one line without its line end, in the fixed shape that {@linkcode parseRow} reads fastest. */
 export function formatRow(row: CostRow): string {
   const ts = `${new Date(row.tsMs).toISOString().slice(0, 19)}Z`;
-  const { kind, id, runner, source, tokens } = row;
-  return JSON.stringify({ v: 1, ts, kind, id, runner, cost_usd: row.costUsd, source, tokens });
+  const { kind, id, runner, source, tokens, gen, unpriced } = row;
+  return JSON.stringify({ v: 1, ts, kind, id, runner, cost_usd: row.costUsd, source, tokens, gen, unpriced });
 }
 
 /** The words of a row in the shape we write, without escapes, so that they need no unescaping. */
@@ -34,7 +38,7 @@ const OWN_WORDS =
 export function parseRow(line: string): CostRow | undefined {
   const value = parseObject(line);
   if (value === undefined) return undefined;
-  const { v, ts, kind, id, runner, cost_usd: costUsd, source, tokens } = value;
+  const { v, ts, kind, id, runner, cost_usd: costUsd, source, tokens, gen, unpriced } = value;
   const tsMs = typeof ts === "number" ? ts * 1000 : typeof ts === "string" ? Date.parse(ts) : NaN;
   if (!isTime(tsMs) || typeof costUsd !== "number" || !isAmount(costUsd)) return undefined;
   if (typeof kind !== "string" || typeof id !== "string" || typeof runner !== "string") return undefined;
@@ -42,6 +46,8 @@ export function parseRow(line: string): CostRow | undefined {
   if (typeof v === "number") row.v = v;
   if (typeof source === "string") row.source = source;
   if (tokens !== undefined) row.tokens = tokens;
+  if (typeof gen === "string") row.gen = gen;
+  if (unpriced === true) row.unpriced = true;
   return row;
 }
 
@@ -208,17 +214,17 @@ export class CostSum {
   }
 
   /** Takes one row. */
-  add({ tsMs, kind, id, runner, costUsd, source }: CostRow): void {
+  add({ tsMs, kind, id, runner, costUsd, source, unpriced }: CostRow): void {
     if (!isTime(tsMs) || !isAmount(costUsd)) {
       this.#skipped++;
       return;
     }
     const account = this.#account(JSON.stringify({ kind, id, runner }).slice(1, -1));
-    this.#count(account, tsMs, costUsd, source);
+    this.#count(account, tsMs, costUsd, source, unpriced);
   }
 
-  #count(account: Account, tsMs: number, usd: number, source: string | undefined): void {
-    if (source === "runner") this.#idsWithRunnerRow.add(account.id);
+  #count(account: Account, tsMs: number, usd: number, source: string | undefined, unpriced = false): void {
+    if (source === "runner" && !unpriced) this.#idsWithRunnerRow.add(account.id);
     if (tsMs < this.#sinceMs) return;
     const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
     const day = this.#day(tsMs);

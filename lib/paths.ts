@@ -30,6 +30,8 @@ export interface Profile {
   readonly events: string;
   readonly eventsHistory: string;
   readonly cost: string;
+  /** Sessions of root agents that have called verbs, and what of them is in the ledger. */
+  readonly rootSessions: string;
   readonly claims: string;
   readonly asks: string;
   readonly asksArchive: string;
@@ -95,6 +97,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     events: `${dir}/events.jsonl`,
     eventsHistory: `${dir}/events.d`,
     cost: `${dir}/cost.jsonl`,
+    rootSessions: `${dir}/.root-sessions.json`,
     claims: `${dir}/claims`,
     asks: `${dir}/asks`,
     asksArchive: `${dir}/asks/archive`,

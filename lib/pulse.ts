@@ -497,6 +497,10 @@ export class Pulse {
       );
     }
     this.#sayFreed(await reapLeases(profile, this.#host.now()));
+    const { collectRun } = await import("./spend.ts");
+    for (const session of sessions) {
+      await collectRun(this.#host, session.view.id, session.dir, this.#config.prices);
+    }
   }
 
   async #end(session: Session, overdue: boolean): Promise<void> {

@@ -1,9 +1,33 @@
-/** The agents that looop can start as workers, as data, and how a template becomes a shell command. */
+/**
+ * The agents that looop can start as workers, as one table of data, and how a template becomes a shell command.
+ *
+ * A template is a shell line with placeholders: `{{prompt_file}}` the path of the worker's prompt,
+ * `{{session_id}}` the agent's own session. A plain template of 0.16 has only the first; then the words that
+ * give or resume a session are put behind the program's name, so that a user's own line keeps its options.
+ */
+import { baseName } from "./paths.ts";
+
+/** Where and how an agent CLI writes down what it spent; `lib/spend_records.ts` reads it. */
+export type RecordsKind = "pi" | "claude" | "codex" | "opencode";
+
+/** How an agent names its own sessions on its command line. Words go right behind the program's name. */
+export interface SessionWords {
+  /** Gives a new session its id at the start; absent where the CLI cannot. */
+  start?: string;
+  /** Goes on with a session. */
+  resume: string;
+  /** A template in which this is found speaks of sessions itself: nothing is added to it at the start. */
+  given: RegExp;
+}
 
 /** A built-in runner. */
 export interface RunnerPreset {
-  /** Shell template; `{{prompt_file}}` is the path of the worker's prompt. */
+  /** Shell template that works in a pseudo-terminal, where the agent does not end by itself. */
   interactive: string;
+  /** Shell template that ends by itself when the task is done. */
+  headless?: string;
+  /** Whether `interactive` needs a terminal; what is headless needs none. */
+  pty: boolean;
   /** `script`: the prompt itself is run by a shell, so the worker contract stands in comments. */
   prompt: "text" | "script";
   /** Word of the template that must be on PATH. */
@@ -11,48 +35,130 @@ export interface RunnerPreset {
   /** How to get the program. */
   install: string;
   summary: string;
+  session?: SessionWords;
+  records?: RecordsKind;
+  /** Set for the agent unless the user's environment or the config says otherwise. */
+  env?: Readonly<Record<string, string>>;
+  /** The limit of its shell tool, said to the worker where the contract speaks of waiting for an answer. */
+  shellLimit?: string;
 }
 
 /** Lines that were seen to run unattended in a pseudo-terminal. */
 export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   pi: {
     interactive: "pi @{{prompt_file}}",
+    headless: "pi -p @{{prompt_file}} </dev/null",
+    pty: true,
     prompt: "text",
     program: "pi",
     install: "npm install -g @earendil-works/pi-coding-agent",
     summary: "pi coding agent",
+    session: {
+      start: "--session-id {{session_id}}",
+      resume: "--session {{session_id}}",
+      given: /\s(--session(-id|-dir)?|--no-session|--fork|--continue|--resume|-c|-r)\b/,
+    },
+    records: "pi",
+    shellLimit: "Your bash tool has no time limit unless you set one: set none.",
   },
   claude: {
     interactive:
       'claude "$(cat {{prompt_file}})" --permission-mode dontAsk --allowedTools Bash Read Write Edit',
+    headless:
+      'claude -p "$(cat {{prompt_file}})" --permission-mode dontAsk --allowedTools Bash Read Write Edit </dev/null',
+    pty: true,
     prompt: "text",
     program: "claude",
     install: "npm install -g @anthropic-ai/claude-code",
     summary: "Claude Code; the data dir must be a trusted folder",
+    session: {
+      start: "--session-id {{session_id}}",
+      resume: "--resume {{session_id}}",
+      given: /\s(--session-id|--resume|--continue|--fork-session|--no-session-persistence|-c|-r)\b/,
+    },
+    records: "claude",
+    // Without it a wait is cut off after 10 minutes at best; with it the Bash tool's timeout may be hours.
+    env: { BASH_MAX_TIMEOUT_MS: "86400000" },
+    shellLimit:
+      "Give the Bash tool timeout: 86400000 for it; if it is moved to the background all the same,\n" +
+      "   its end is told to you, with a file that has the answer.",
   },
   codex: {
     interactive:
       'codex --disable daemon_auto_start --dangerously-bypass-approvals-and-sandbox "$(cat {{prompt_file}})"',
+    headless: "codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox " +
+      '"$(cat {{prompt_file}})" </dev/null',
+    pty: true,
     prompt: "text",
     program: "codex",
     install: "npm install -g @openai/codex",
     summary: "Codex CLI",
+    session: { resume: "resume {{session_id}}", given: /\s(resume|fork)\s/ },
+    records: "codex",
+    shellLimit: "When the tool says that the command still runs, poll it with the longest wait it takes.",
   },
   opencode: {
     interactive: 'opencode --auto --prompt "$(cat {{prompt_file}})"',
+    headless: 'opencode run --auto "$(cat {{prompt_file}})" </dev/null',
+    pty: true,
     prompt: "text",
     program: "opencode",
     install: "npm install -g opencode-ai",
     summary: "opencode",
+    session: { resume: "-s {{session_id}}", given: /\s(--session|--continue|--fork|-s|-c)\b/ },
+    records: "opencode",
+    shellLimit: "Give the bash tool timeout: 86400000 for it.",
   },
   shell: {
     interactive: "bash {{prompt_file}}",
+    headless: "bash {{prompt_file}} </dev/null",
+    pty: false,
     prompt: "script",
     program: "bash",
     install: "install bash",
     summary: "runs the prompt as a bash script: for demos, tests and chores",
   },
 };
+
+/** The preset of a name; names that every object has (`constructor`) are none. */
+export function presetNamed(name: string | undefined): RunnerPreset | undefined {
+  return name !== undefined && Object.hasOwn(RUNNER_PRESETS, name) ? RUNNER_PRESETS[name] : undefined;
+}
+
+/** Largest prompt that goes on a command line: Linux refuses one argument of 128 KiB (E2BIG). */
+export const MAX_ARGUMENT_BYTES = 100_000;
+
+/** Whether a template puts the whole prompt on the command line, as `$(cat {{prompt_file}})` does. Pure. */
+export function passesPromptAsArgument(template: string): boolean {
+  return /\$\(\s*(?:cat\s|<)\s*["']?\{\{prompt_file\}\}/.test(template);
+}
+
+/** The preset whose program a template starts, by the program's name, or undefined. Pure. */
+export function presetOf(template: string): string | undefined {
+  const name = baseName(programOf(template) ?? "");
+  return Object.entries(RUNNER_PRESETS).find(([, preset]) => preset.program === name && preset.records)?.[0];
+}
+
+/** A template that gives the agent's session its id, where the CLI can and the template does not. Pure. */
+export function withSessionStart(template: string, words: SessionWords | undefined): string {
+  if (words?.start === undefined || template.includes("{{session_id}}") || words.given.test(template)) {
+    return template;
+  }
+  return behindProgram(template, words.start);
+}
+
+/** A template that goes on with a session: what gave it its id is taken out, what resumes it put in. Pure. */
+export function withSessionResume(template: string, words: SessionWords): string {
+  const bare = words.start === undefined ? template : template.replace(` ${words.start}`, "");
+  // `codex exec`, `opencode run`: the headless word is a subcommand, and the session belongs to it.
+  return behindProgram(bare, words.resume, /^\s+(exec|run)(?=\s)/);
+}
+
+function behindProgram(template: string, words: string, subcommand?: RegExp): string {
+  const end = programSpan(template)?.end ?? 0;
+  const skip = subcommand?.exec(template.slice(end))?.[0].length ?? 0;
+  return `${template.slice(0, end + skip)} ${words}${template.slice(end + skip)}`;
+}
 
 /**
  * Fills `{{prompt_file}}` into a shell template so that the path is one word whatever it holds: the
@@ -114,12 +220,16 @@ const SHELL_WORDS = new Set(
  * Undefined when only a shell in the worker's own folder could tell: such a template is started unchecked.
  */
 export function programOf(template: string): string | undefined {
-  const words = template.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? [];
-  for (const word of words) {
-    const bare = word.replace(/["']/g, "");
+  return programSpan(template)?.word;
+}
+
+/** The program's word and where it ends in the template. */
+function programSpan(template: string): { word: string; end: number } | undefined {
+  for (const match of template.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)) {
+    const bare = match[0].replace(/["']/g, "");
     if (/^[A-Za-z_][A-Za-z0-9_]*=/.test(bare) || bare === "exec" || bare === "env") continue;
     const onlyShellKnows = /[$`(){};|&<>*?\\]/.test(bare) || /^[-~.]/.test(bare) || SHELL_WORDS.has(bare);
-    return onlyShellKnows ? undefined : bare;
+    return onlyShellKnows ? undefined : { word: bare, end: match.index + match[0].length };
   }
   return undefined;
 }

@@ -78,6 +78,7 @@ export const SEED_GITIGNORE =
 .lock/
 .poke
 .pulse.json
+.root-sessions.json
 .undo/
 .wal/
 .world.json

@@ -321,7 +321,15 @@ export function holdsLock(file: Deno.FsFile, path: string): boolean {
 }
 
 /** Names of files that looop derives itself and that wake nobody who watches the data dir. */
-const QUIET = [".pulse.json", ".format", "journal.md", "events.jsonl", "cost.jsonl", ".goal-activity.json"];
+const QUIET = [
+  ".pulse.json",
+  ".format",
+  "journal.md",
+  "events.jsonl",
+  "cost.jsonl",
+  ".goal-activity.json",
+  ".root-sessions.json",
+];
 
 /** What to watch and how. */
 export interface WatchOptions {

@@ -47,6 +47,11 @@ export function makeUpkeep(): PulseUpkeep {
       badSessions = result.bad;
       tellRemoved(host, result);
     });
+    await attempt(profile.cost, async () => {
+      const { collectRoots, collectRuns, LOOKED_FOR_MS, ROOT_ROW_EVERY_MS } = await import("./spend.ts");
+      await collectRuns(host, config.prices, LOOKED_FOR_MS);
+      await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
+    });
     return { alerts: interruptions(profile), bad: [...bad, ...badSessions] };
   };
 }

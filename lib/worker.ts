@@ -1,7 +1,8 @@
 /** Starts and ends workers. */
+import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "./agent_session.ts";
 import { childEnv } from "./child_env.ts";
-import { type Config, readConfig } from "./config.ts";
-import { composePrompt, workerContract } from "./contract.ts";
+import { type Config, readConfig, type RunnerConfig } from "./config.ts";
+import { composePrompt, pointerPrompt, workerContract } from "./contract.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { releaseLeasesOf } from "./lease.ts";
 import { withdrawAsks } from "./mailbox.ts";
@@ -19,7 +20,17 @@ import {
   signal,
   STOP_GRACE_MS,
 } from "./process.ts";
-import { fillTemplate, programOf, RUNNER_PRESETS, type RunnerPreset } from "./runners.ts";
+import {
+  fillTemplate,
+  MAX_ARGUMENT_BYTES,
+  passesPromptAsArgument,
+  presetNamed,
+  presetOf,
+  programOf,
+  RUNNER_PRESETS,
+  type RunnerPreset,
+  withSessionStart,
+} from "./runners.ts";
 import {
   type EndedBy,
   findSession,
@@ -40,6 +51,8 @@ export interface WorkerSpec {
   runner?: string | undefined;
   /** Shell template instead of a runner of the config. */
   command?: string | undefined;
+  /** The form of the runner that ends by itself. */
+  headless?: boolean | undefined;
   cwd?: string | undefined;
   env: Record<string, string>;
   timeoutS?: number | undefined;
@@ -54,33 +67,73 @@ export interface WorkerHost {
   now(): number;
 }
 
-/** A runner ready to be used: template and how the prompt is given. */
+/** A runner ready to be used: a template and what is known of its program. */
 export interface ResolvedRunner {
   name: string;
   template: string;
   prompt: RunnerPreset["prompt"];
   program: string | undefined;
   install: string | undefined;
+  /** Name of the preset that the program belongs to, where there is one. */
+  preset: string | undefined;
+  /** Template that goes on with the agent's session; derived from `template` unless the config has one. */
+  resume: string | undefined;
+  env: Readonly<Record<string, string>>;
 }
 
 /** Finds the runner of a name: the config's, else a preset of that name. @throws {UserError} unknown. */
-export function resolveRunner(config: Config, name: string): ResolvedRunner {
-  const wired = config.runners[name];
-  const preset = RUNNER_PRESETS[wired?.preset ?? name];
-  const template = withoutFormatter(wired?.interactive ?? preset?.interactive);
+export function resolveRunner(config: Config, name: string, headless = false): ResolvedRunner {
+  const wired = Object.hasOwn(config.runners, name) ? config.runners[name] : undefined;
+  const named = presetNamed(wired?.preset ?? name);
+  if ((wired === undefined && named === undefined) || (wired?.preset !== undefined && named === undefined)) {
+    throw unknownRunner(wired?.preset ?? name, [
+      ...Object.keys(config.runners),
+      ...Object.keys(RUNNER_PRESETS),
+    ]);
+  }
+  const wantsHeadless = headless || wired?.headless === true;
+  const headlessForm = typeof wired?.headless === "string" ? wired.headless : named?.headless;
+  const template = withoutFormatter(
+    wantsHeadless ? headlessForm : wired?.interactive ?? named?.interactive,
+  );
   if (template === undefined) {
-    const known = [...new Set([...Object.keys(config.runners), ...Object.keys(RUNNER_PRESETS)])];
-    const match = nearest(name, known);
-    throw new UsageError(`Unknown runner "${name}"`, {
-      next: match === undefined ? `known runners: ${known.join(", ")}` : `did you mean "${match}"?`,
+    throw new UsageError(`Runner "${name}" has no ${wantsHeadless ? "headless" : "interactive"} form`, {
+      next: `give "runners.${name}" in config.json one`,
     });
   }
   return {
+    ...describeTemplate(name, template, wired?.preset ?? name),
+    resume: wired?.resume,
+    ...envOf(wired),
+  };
+}
+
+/** The variables that a runner of the config sets. */
+export function envOf(wired: RunnerConfig | undefined): { env?: Readonly<Record<string, string>> } {
+  return wired?.env === undefined ? {} : { env: wired.env };
+}
+
+function unknownRunner(name: string, names: readonly string[]): UsageError {
+  const known = [...new Set(names)];
+  const match = nearest(name, known);
+  return new UsageError(`Unknown runner "${name}"`, {
+    next: match === undefined ? `known runners: ${known.join(", ")}` : `did you mean "${match}"?`,
+  });
+}
+
+/** What is known of a template: by its program, else by the preset it was named after. */
+export function describeTemplate(name: string, template: string, named?: string): ResolvedRunner {
+  const preset = presetOf(template);
+  const about = presetNamed(preset ?? named);
+  return {
     name,
     template,
-    prompt: preset?.prompt ?? "text",
+    preset,
+    prompt: about?.prompt ?? "text",
     program: programOf(template),
-    install: preset?.install,
+    install: about?.install,
+    resume: undefined,
+    env: {},
   };
 }
 
@@ -92,31 +145,83 @@ function withoutFormatter(template: string | undefined): string | undefined {
 /** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */
 const START_TIMEOUT_MS = 8_000;
 const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
-/** Linux takes no single argument beyond this (MAX_ARG_STRLEN, execve(2)), its ending NUL included. */
-const MAX_ARGUMENT_BYTES = 128 * 1024;
 
 /**
  * Starts a worker and returns once its agent's process runs in its terminal.
  *
  * @throws {UserError} when the id is alive, the runner is missing, or the agent could not be started.
  */
-export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<{ runner: string }> {
-  const { profile } = host;
+export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<ResolvedRunner> {
+  const runner = pickRunner(host, spec);
+  requireProgram(runner, { ...host.env, ...spec.env });
   if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
     throw new UsageError("The brief is larger than 4 MB", {
       next: "put the material in a file and name its path",
     });
   }
-  const runner = pickRunner(host, spec);
-  requireProgram(runner, { ...host.env, ...spec.env });
+  const preset = presetNamed(runner.preset);
+  const contract = workerContract({
+    id: spec.id,
+    bin: host.bin,
+    dataDir: host.profile.dir,
+    runner: runner.name,
+    shellLimit: preset?.shellLimit,
+  });
+  const template = withSessionStart(runner.template, preset?.session);
+  const sessionId = template.includes("{{session_id}}") ? crypto.randomUUID() : undefined;
+  await launchRun(host, {
+    spec,
+    runner,
+    template,
+    sessionId,
+    prompt: { text: composePrompt(contract, spec.brief, runner.prompt), inSession: false },
+    sessions: sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env }),
+    counted: {},
+  });
+  return runner;
+}
+
+/** The agent session that is known before the agent runs; opencode's id is found out later. */
+function sessionsAtStart(
+  preset: RunnerPreset | undefined,
+  sessionId: string | undefined,
+  env: Readonly<Record<string, string>>,
+): AgentSession[] {
+  const cli = preset?.records;
+  if (cli === undefined || (sessionId === undefined && cli !== "opencode")) return [];
+  return [{ cli, id: sessionId ?? "", records: recordsFolder(cli, env) }];
+}
+
+/** One run of a worker about to be launched. */
+export interface Run {
+  spec: WorkerSpec;
+  runner: ResolvedRunner;
+  template: string;
+  sessionId: string | undefined;
+  /** Of a resumed run it stays with the session: the worker's own prompt is kept. */
+  prompt: { text: string; inSession: boolean };
+  sessions: AgentSession[];
+  counted: AgentFile["counted"];
+}
+
+/** Makes the session, writes the prompt and launches the agent in its terminal. */
+export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
+  const { profile } = host;
+  const { spec, runner } = run;
   const cwd = spec.cwd ?? profile.dir;
   if (statOf(cwd)?.isDirectory !== true) {
     throw new UsageError(`Cannot start in "${cwd}": no such folder`, {
       next: "give an existing folder to --cwd",
     });
   }
-  const promptFile = `${profile.prompts}/${spec.id}.md`;
-  const command = fillTemplate(runner.template, { prompt_file: promptFile });
+  const ownPrompt = `${sessionDir(profile, spec.id)}/prompt.md`;
+  const promptFile = run.prompt.inSession ? ownPrompt : `${profile.prompts}/${spec.id}.md`;
+  const tooLong = passesPromptAsArgument(run.template) &&
+    new TextEncoder().encode(run.prompt.text).length > MAX_ARGUMENT_BYTES;
+  const command = fillTemplate(run.template, {
+    prompt_file: tooLong ? `${sessionDir(profile, spec.id)}/pointer.md` : promptFile,
+    session_id: run.sessionId ?? "",
+  });
   const now = host.now();
   const meta: SessionMeta = {
     v: 1,
@@ -129,27 +234,41 @@ export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<{
     cwd,
     ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
   };
-  const contract = workerContract({ id: spec.id, bin: host.bin, dataDir: profile.dir, runner: runner.name });
-  const prompt = composePrompt(contract, spec.brief, runner.prompt);
-  requireFit(runner, prompt);
-  await openSession(profile, meta, now);
-  replaceFile(promptFile, prompt);
-  launch(host, spec, meta, command, cwd);
+  const agent: AgentFile = {
+    v: 1,
+    preset: runner.preset ?? "",
+    template: runner.template,
+    env: spec.env,
+    sessions: run.sessions,
+    counted: run.counted,
+  };
+  await openSession(profile, meta, agent, now);
+  replaceFile(promptFile, run.prompt.text);
+  if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
+  launch(
+    host,
+    { ...spec, env: { ...presetEnv(host, runner), ...runner.env, ...spec.env } },
+    meta,
+    command,
+    cwd,
+  );
   await untilRunning(profile, spec.id);
-  return { runner: runner.name };
+}
+
+/** The preset's variables, but for those that the user has set. */
+function presetEnv(host: WorkerHost, runner: ResolvedRunner): Record<string, string> {
+  const wanted = Object.entries(presetNamed(runner.preset)?.env ?? {});
+  return Object.fromEntries(wanted.filter(([name]) => host.env[name] === undefined));
 }
 
 function pickRunner(host: WorkerHost, spec: WorkerSpec): ResolvedRunner {
-  if (spec.command !== undefined) {
-    const program = programOf(spec.command);
-    return { name: "command", template: spec.command, prompt: "text", program, install: undefined };
-  }
+  if (spec.command !== undefined) return describeTemplate("command", spec.command);
   const { config } = readConfig(host.profile.config);
-  return resolveRunner(config, spec.runner ?? config.default);
+  return resolveRunner(config, spec.runner ?? config.default, spec.headless);
 }
 
 /** @throws {UserError} when the runner's program is not on PATH; says how to install it. */
-function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, string>>): void {
+export function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, string>>): void {
   if (runner.program === undefined || findProgram(runner.program, env["PATH"] ?? "") !== undefined) return;
   const install = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
   throw new UserError(`Runner "${runner.name}" needs "${runner.program}", which is not on PATH`, {
@@ -160,21 +279,13 @@ function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, str
   });
 }
 
-/** @throws {UsageError} when the template hands the prompt over as one argument and it is too long for that. */
-function requireFit(runner: ResolvedRunner, prompt: string): void {
-  if (!/\$\(\s*(cat|<)\s*["']?\{\{prompt_file\}\}/.test(runner.template)) return;
-  const bytes = new TextEncoder().encode(prompt).length;
-  if (bytes < MAX_ARGUMENT_BYTES) return;
-  throw new UsageError(
-    `The prompt has ${bytes} bytes, runner "${runner.name}" takes ${MAX_ARGUMENT_BYTES - 1}`,
-    {
-      next: "put the material in a file and name its path",
-    },
-  );
-}
-
 /** Makes the session's folder under the fleet's lock, so that of many starts of one id one wins. */
-async function openSession(profile: Profile, meta: SessionMeta, nowMs: number): Promise<void> {
+async function openSession(
+  profile: Profile,
+  meta: SessionMeta,
+  agent: AgentFile,
+  nowMs: number,
+): Promise<void> {
   makeDir(profile.sessions);
   const dir = sessionDir(profile, meta.id);
   const before = await findSession(profile, meta.id, nowMs);
@@ -182,6 +293,7 @@ async function openSession(profile: Profile, meta: SessionMeta, nowMs: number): 
   const stage = `${profile.sessions}/.new-${meta.id}-${meta.gen}`;
   makeDir(stage);
   replaceFile(`${stage}/meta.json`, `${JSON.stringify(meta)}\n`);
+  writeAgent(stage, agent);
   replaceFile(`${stage}/output.log`, "", { durable: false });
   try {
     await withLock(`${profile.sessions}/.lock`, () => {
@@ -196,7 +308,8 @@ async function openSession(profile: Profile, meta: SessionMeta, nowMs: number): 
   }
 }
 
-function alreadyAlive(id: string): UserError {
+/** The error of an id that is in use. */
+export function alreadyAlive(id: string): UserError {
   return new UserError(`Worker "${id}" is alive already`, {
     next:
       `watch it with \`looop _ worker log ${id}\`, end it with \`looop _ worker kill ${id}\`, or use another id`,
@@ -354,6 +467,14 @@ async function untilStatus(profile: Profile, session: Session, now: () => number
   writeFinalStatus(session, now());
 }
 
+/** The error of an id that has no session. */
+export function unknownWorker(id: string): UserError {
+  return new UserError(`There is no worker "${id}"`, {
+    next: "list them with `looop _ worker list`",
+    kind: "not_found",
+  });
+}
+
 /** `_ worker kill`: ends a worker from outside and withdraws its questions. */
 export async function killWorker(
   profile: Profile,
@@ -362,12 +483,7 @@ export async function killWorker(
   now: () => number,
 ): Promise<KillResult> {
   const session = await findSession(profile, id, now());
-  if (session === undefined) {
-    throw new UserError(`There is no worker "${id}"`, {
-      next: "list them with `looop _ worker list`",
-      kind: "not_found",
-    });
-  }
+  if (session === undefined) throw unknownWorker(id);
   const wasAlive = session.view.alive;
   if (wasAlive) recordEnd(session, "killed", by);
   if (by === "root") await withdrawAsks(profile, id, now());

@@ -1,9 +1,10 @@
 /** `looop down`: stop the pulse and all workers, whole trees. */
+import { readConfig } from "../lib/config.ts";
 import { EXIT, UserError } from "../lib/errors.ts";
 import { appendJournal } from "../lib/journal.ts";
 import { stopAll } from "../lib/pulse_control.ts";
 import { statOf } from "../lib/store.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { type Context, defineVerb } from "../lib/verb.ts";
 
 export default defineVerb({
   declare: {
@@ -40,6 +41,17 @@ export default defineVerb({
     for (const { pid, state } of survivors) {
       context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
     }
+    await collect(context);
     return { text: lines.join("\n"), code: survivors.length > 0 ? EXIT.failed : EXIT.ok };
   },
 });
+
+/** With the pulse stopped nobody else would: puts into the ledger what the ended agents have recorded. */
+async function collect(context: Context): Promise<void> {
+  try {
+    const { collectSpend } = await import("../lib/spend.ts");
+    await collectSpend(context, readConfig(context.profile.config).config.prices);
+  } catch (error) {
+    context.note(`looop down: the agents' spend is not in the ledger yet: ${(error as Error).message}`);
+  }
+}

@@ -1,6 +1,8 @@
 /** `looop _ worker …`: the fleet. */
+import { resumePrompt } from "../lib/contract.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
+import { readMailbox } from "../lib/mailbox.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
 import { readOutputTail } from "../lib/output_log.ts";
 import { absolute } from "../lib/paths.ts";
@@ -10,8 +12,8 @@ import { readWorkers, readWorld } from "../lib/state.ts";
 import { age, sanitizeLine } from "../lib/style.ts";
 import { statOf } from "../lib/store.ts";
 import { LogRenderer } from "../lib/terminal.ts";
-import { bodyOf, defineVerb, type Input } from "../lib/verb.ts";
-import { killWorker, startWorker } from "../lib/worker.ts";
+import { bodyOf, type Context, defineVerb, type Input } from "../lib/verb.ts";
+import { killWorker, type ResolvedRunner, startWorker, type WorkerHost } from "../lib/worker.ts";
 
 export const start = defineVerb({
   declare: {
@@ -24,6 +26,7 @@ export const start = defineVerb({
     ],
     options: [
       { name: "runner", value: "NAME", summary: "the agent, as named in config.json", kind: "runner" },
+      { name: "headless", summary: "the runner's form that ends by itself when the task is done" },
       { name: "command", value: "TPL", summary: "a shell template instead; {{prompt_file}} is filled in" },
       { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
       { name: "env", value: "K=V", summary: "a variable for it", many: true },
@@ -42,23 +45,72 @@ export const start = defineVerb({
     }
     const brief = await bodyOf(context, input.words.slice(1), "brief");
     openProfile(context.profile);
-    const { runner } = await startWorker({
-      ...context,
-      profile: context.profile,
-      bin: context.bin(),
-      now: context.now,
-    }, {
+    const runner = await startWorker(hostOf(context), {
       id,
       brief,
       runner: input.text("runner"),
+      headless: input.flag("headless"),
       command: input.text("command"),
       cwd: cwd === undefined ? undefined : absolute(cwd, Deno.cwd()),
       env,
       timeoutS,
     });
     noteActivity(context.profile, id, context.now());
-    recordMove(context, `start-worker ${id} (${runner})`);
-    return { text: `start-worker ${id} (${runner})` };
+    recordMove(context, `start-worker ${id} (${runner.name})`);
+    await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);
+    return { text: `start-worker ${id} (${runner.name})` };
+  },
+});
+
+function hostOf(context: Context): WorkerHost {
+  return { profile: context.profile, bin: context.bin(), env: context.env, now: context.now };
+}
+
+/** Says on stderr at which dialog the agent is about to stop, as far as can be seen from outside. */
+async function warn(
+  context: Context,
+  runner: ResolvedRunner,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { runnerWarnings } = await import("../lib/runner_check.ts");
+  for (const line of runnerWarnings(runner, cwd, { ...context.env, ...runner.env, ...env })) {
+    context.note(`looop _ worker: ${line}`);
+  }
+}
+
+export const resume = defineVerb({
+  declare: {
+    path: "_ worker resume",
+    summary: "go on with the agent session of a worker that was cut off",
+    audience: "root",
+    args: [
+      { name: "id", summary: "a worker that has ended", kind: "worker" },
+      {
+        name: "text",
+        summary: "what to tell it; a text of looop's unless given",
+        optional: true,
+        many: true,
+      },
+    ],
+    mutating: true,
+    example: "looop _ worker resume fix-42",
+    details:
+      "A new run of the same worker: its conversation, its questions and its answers are kept, running commands\n" +
+      "are not. For agents that can (pi, claude, codex, opencode).",
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const { resumeWorker } = await import("../lib/resume.ts");
+    const host = hostOf(context);
+    const text = input.words.length < 2
+      ? resumePrompt(host.bin, readMailbox(context.profile).pending.filter((ask) => ask.worker === id))
+      : await bodyOf(context, input.words.slice(1), "text");
+    openProfile(context.profile);
+    const runner = await resumeWorker(host, id, text);
+    noteActivity(context.profile, id, context.now());
+    recordMove(context, `resume-worker ${id} (${runner.name})`);
+    return { text: `resume-worker ${id} (${runner.name})` };
   },
 });
 

@@ -1,6 +1,15 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { fillTemplate, programOf, RUNNER_PRESETS } from "../../lib/runners.ts";
+import {
+  fillTemplate,
+  passesPromptAsArgument,
+  presetNamed,
+  presetOf,
+  programOf,
+  RUNNER_PRESETS,
+  withSessionResume,
+  withSessionStart,
+} from "../../lib/runners.ts";
 
 const RUNS = 60;
 
@@ -119,4 +128,47 @@ Deno.test("given the built-in runners, when their templates are read, then progr
     strictEqual(programOf(preset.interactive), preset.program, name);
     strictEqual(preset.interactive.split("{{prompt_file}}").length, 2, name);
   }
+});
+
+Deno.test("given the presets' lines, when sessions are given and resumed, then the words stand where the CLI takes them", () => {
+  const of = (name: string) => {
+    const preset = presetNamed(name)!;
+    const started = withSessionStart(preset.interactive, preset.session);
+    return [started.split(" ").slice(0, 3).join(" "), withSessionResume(started, preset.session!)];
+  };
+  deepStrictEqual(of("pi"), [
+    "pi --session-id {{session_id}}",
+    "pi --session {{session_id}} @{{prompt_file}}",
+  ]);
+  match(of("claude")[1]!, /^claude --resume \{\{session_id\}\} "\$\(cat/);
+  match(of("codex")[1]!, /^codex resume \{\{session_id\}\} --disable/);
+  match(of("opencode")[1]!, /^opencode -s \{\{session_id\}\} --auto/);
+  const codex = presetNamed("codex")!;
+  match(withSessionResume(codex.headless!, codex.session!), /^codex exec resume \{\{session_id\}\} --skip/);
+});
+
+Deno.test("given a user's own line, when it speaks of sessions itself, then nothing is added to it", () => {
+  const pi = presetNamed("pi")!.session;
+  for (
+    const own of [
+      "pi --session-dir x @{{prompt_file}}",
+      "pi --no-session @{{prompt_file}}",
+      "pi -c @{{prompt_file}}",
+    ]
+  ) {
+    strictEqual(withSessionStart(own, pi), own);
+  }
+  strictEqual(
+    withSessionStart("A=1 exec pi --model m @{{prompt_file}}", pi),
+    "A=1 exec pi --session-id {{session_id}} --model m @{{prompt_file}}",
+  );
+});
+
+Deno.test("given a template, when its program is an agent's by any path, then its preset is known", () => {
+  strictEqual(presetOf("/opt/bin/claude --x"), "claude");
+  strictEqual(presetOf("bash {{prompt_file}}"), undefined);
+  strictEqual(presetNamed("constructor"), undefined);
+  strictEqual(passesPromptAsArgument('x "$(cat {{prompt_file}})"'), true);
+  strictEqual(passesPromptAsArgument('x "$(< "{{prompt_file}}")"'), true);
+  strictEqual(passesPromptAsArgument("x @{{prompt_file}}"), false);
 });

@@ -243,11 +243,6 @@ Deno.test("given a body larger than looop takes, when it is written, then it is 
       stdin: big.slice(0, 5 * 1024 * 1024),
       says: /4 MB/,
     },
-    {
-      args: ["_", "worker", "start", "x", "--command", 'true "$(cat {{prompt_file}})"'],
-      stdin: big.slice(0, 200 * 1024),
-      says: /The prompt has \d+ bytes/,
-    },
   ]);
 });
 

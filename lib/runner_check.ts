@@ -1,0 +1,143 @@
+/**
+ * Whether an agent CLI would stop at a dialog: told from its own settings before a worker starts, and tried for
+ * real by `looop doctor --runner`. The user's files are read, never changed. What each dialog is skipped by was
+ * measured on the real programs.
+ */
+import { isRecord } from "./canonical.ts";
+import { dirName } from "./paths.ts";
+import { readText, statOf } from "./store.ts";
+import type { ResolvedRunner } from "./worker.ts";
+
+type Env = Readonly<Record<string, string>>;
+/** Text of a file by path; undefined when it is not there. */
+type Read = (path: string) => string | undefined;
+
+/** One line for each dialog that the agent is known to stop at when it starts in `cwd`. */
+export function runnerWarnings(
+  runner: Pick<ResolvedRunner, "preset" | "template">,
+  cwd: string,
+  env: Env,
+  read: Read = quietRead,
+): string[] {
+  switch (runner.preset) {
+    case "claude":
+      return claudeWarnings(runner.template, cwd, env, read);
+    case "codex":
+      return codexWarnings(cwd, env, read);
+    case "pi":
+      return piWarnings(runner.template, cwd, env, read);
+    default:
+      return [];
+  }
+}
+
+function quietRead(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch {
+    // Not ours to complain about: the agent itself will.
+    return undefined;
+  }
+}
+
+function readObject(path: string, read: Read): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(read(path) ?? "{}");
+    return isRecord(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+function claudeWarnings(template: string, cwd: string, env: Env, read: Read): string[] {
+  const configDir = env["CLAUDE_CONFIG_DIR"];
+  const state = readObject(configDir ? `${configDir}/.claude.json` : `${env["HOME"]}/.claude.json`, read);
+  const settings = readObject(`${configDir || `${env["HOME"]}/.claude`}/settings.json`, read);
+  if (/\s(-p|--print)\b/.test(template)) return [];
+  const warnings: string[] = [];
+  if (state["hasCompletedOnboarding"] !== true) {
+    warnings.push("claude will stop at its first-run dialogs; run `claude` once by hand and log in");
+  }
+  if (env["CLAUDE_CODE_SANDBOXED"] !== "1" && !isTrusted(state, cwd)) {
+    warnings.push(
+      `claude will ask whether it may trust ${cwd}; run \`claude\` there once and say yes, or give --env CLAUDE_CODE_SANDBOXED=1`,
+    );
+  }
+  const mode = claudeMode(template, settings);
+  if (mode !== "dontAsk" && mode !== "bypassPermissions") {
+    warnings.push(
+      `claude will ask for permissions; add --permission-mode dontAsk --allowedTools Bash Read Write Edit to its template in config.json`,
+    );
+  }
+  if (mode === "bypassPermissions" && settings["skipDangerousModePermissionPrompt"] !== true) {
+    warnings.push(
+      'claude will warn of the bypass mode; set "skipDangerousModePermissionPrompt": true in its settings, or use --permission-mode dontAsk',
+    );
+  }
+  const key = env["ANTHROPIC_API_KEY"];
+  if (key && !isApproved(state, key)) {
+    warnings.push("claude will ask whether to use ANTHROPIC_API_KEY; run `claude` once by hand and say yes");
+  }
+  return warnings;
+}
+
+function isTrusted(state: Record<string, unknown>, cwd: string): boolean {
+  const projects = isRecord(state["projects"]) ? state["projects"] : {};
+  for (let dir = cwd;; dir = dirName(dir)) {
+    const project = projects[dir];
+    if (isRecord(project) && project["hasTrustDialogAccepted"] === true) return true;
+    if (dir === "/" || !dir.includes("/")) return false;
+  }
+}
+
+function claudeMode(template: string, settings: Record<string, unknown>): string {
+  if (template.includes("--dangerously-skip-permissions")) return "bypassPermissions";
+  const given = /--permission-mode[ =](\w+)/.exec(template)?.[1];
+  const permissions = isRecord(settings["permissions"]) ? settings["permissions"] : {};
+  return given ?? String(permissions["defaultMode"] ?? "auto");
+}
+
+function isApproved(state: Record<string, unknown>, key: string): boolean {
+  const responses = isRecord(state["customApiKeyResponses"]) ? state["customApiKeyResponses"] : {};
+  const approved = responses["approved"];
+  return Array.isArray(approved) && approved.includes(key.slice(-20));
+}
+
+function codexWarnings(cwd: string, env: Env, read: Read): string[] {
+  const home = env["CODEX_HOME"] || `${env["HOME"]}/.codex`;
+  const config = read(`${home}/config.toml`) ?? "";
+  const warnings: string[] = [];
+  const hasLogin = read(`${home}/auth.json`) !== undefined || env["CODEX_API_KEY"] || env["OPENAI_API_KEY"];
+  if (!hasLogin && !/^\s*model_provider\s*=/m.test(config)) {
+    warnings.push("codex will stop at its login; run `codex login` once");
+  }
+  if (quietIsFolder(`${cwd}/.codex`) && !trustsFolder(config, cwd)) {
+    warnings.push(
+      `codex will ask whether it may trust ${cwd}; run \`codex\` there once and say yes`,
+    );
+  }
+  return warnings;
+}
+
+function trustsFolder(config: string, cwd: string): boolean {
+  const at = config.indexOf(`[projects.${JSON.stringify(cwd)}]`);
+  return at >= 0 && /^\[.*\][^[]*trust_level\s*=\s*"trusted"/.test(config.slice(at));
+}
+
+function piWarnings(template: string, cwd: string, env: Env, read: Read): string[] {
+  if (!quietIsFolder(`${cwd}/.pi`) && !quietIsFolder(`${cwd}/.agents/skills`)) return [];
+  if (/\s(--approve|--no-approve|-a|-na|-p|--print)\b/.test(template)) return [];
+  const agentDir = env["PI_CODING_AGENT_DIR"] || `${env["HOME"]}/.pi/agent`;
+  if (read(`${agentDir}/trust.json`)?.includes(JSON.stringify(cwd))) return [];
+  return [
+    `pi may ask whether it may trust ${cwd}; add --approve or --no-approve to its template in config.json`,
+  ];
+}
+
+function quietIsFolder(path: string): boolean {
+  try {
+    return statOf(path)?.isDirectory === true;
+  } catch {
+    return false;
+  }
+}

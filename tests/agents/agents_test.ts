@@ -1,0 +1,276 @@
+/**
+ * The real agent CLIs, as their users install them, as looop's workers and as its root agent. They talk to a
+ * scripted model on loopback; `tests/agents/install.sh` installs them, and what is not installed is skipped.
+ */
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import type { RecordsKind } from "../../lib/runners.ts";
+import { type TestProfile, testProfile } from "../looop.ts";
+import { folderOf, furnish } from "./homes.ts";
+import {
+  type Conversation,
+  ModelServer,
+  type Reply,
+  REPLY_TOKENS,
+  type Script,
+  type Spent,
+} from "./model_server.ts";
+
+const CLIS: readonly RecordsKind[] = ["pi", "claude", "codex", "opencode"];
+/** How the root agent is run: without a terminal, so that it ends when its script does. */
+const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
+  // The prompt comes second.
+  pi: ["-p"],
+  claude: ["-p", "--permission-mode", "dontAsk", "--allowedTools=Bash"],
+  codex: ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"],
+  opencode: ["run", "--auto"],
+};
+/** A root agent that gets nowhere gives up; opencode alone takes most of a minute to start on a busy machine. */
+const GIVE_UP_MS = 150_000;
+/** Replies that the CLI may not have written down when it is ended from inside one of its tool calls. */
+const LOST_REPLIES: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 1, opencode: 1 };
+
+for (const cli of CLIS) {
+  const folder = folderOf(cli);
+  const skip = folder === undefined ? ` (skipped: run tests/agents/install.sh ${cli})` : "";
+  const test = (name: string, work: (setting: Setting) => Promise<void>) =>
+    Deno.test({
+      name: `given ${cli}, ${name}${skip}`,
+      ignore: folder === undefined,
+      fn: async () => {
+        await using setting = await Setting.of(cli, folder ?? "");
+        await work(setting);
+      },
+    });
+
+  test(
+    "when it is root agent and worker, then a question cut off by the shell tool is answered, both end, and the ledger has what both spent",
+    loopAsBoth,
+  );
+  test(
+    "when the worker's agent is killed -9 while it asks, then it is resumed, answered, and counted once",
+    killedAndResumed,
+  );
+  test("when workers are killed from outside or by down, then nothing of them is left", killedFromOutside);
+}
+
+/** One profile, one server, one CLI. */
+class Setting implements AsyncDisposable {
+  readonly #began = performance.now();
+  private constructor(readonly cli: RecordsKind, readonly p: TestProfile, readonly server: ModelServer) {}
+
+  static async of(cli: RecordsKind, folder: string): Promise<Setting> {
+    const p = await testProfile();
+    const scripts: Record<string, Script> = {};
+    const server = new ModelServer(scripts);
+    furnish(p, cli, folder, server.url);
+    const setting = new Setting(cli, p, server);
+    Object.assign(scripts, { root: setting.root, hurried: setting.hurried, patient: setting.patient });
+    await p.ok("init", "--runner", cli);
+    return setting;
+  }
+
+  /** Resolves when a shell tool's limit has been reached and the question goes on: codex polls the command. */
+  readonly cutOff = Promise.withResolvers<void>();
+
+  /** Waits until the question of `w1` is waited for beyond the limit: by the same command called again, or polled. */
+  async untilTakenUp(): Promise<void> {
+    const again = `${this.p.profile.reports}/ask-2`;
+    const isTakenUp = () => readIfThere(again).includes("took up w1-1");
+    await Promise.race([this.cutOff.promise, this.p.until("the question is taken up", isTakenUp, 60)]);
+  }
+
+  /** Starts a worker, answers its question, and is done when the worker is. */
+  readonly root: Script = async ({ results }) => {
+    const looop = `'${this.p.base}/bin/looop'`; // codex's shell is a login shell, which resets PATH
+    const state = stateIn(results.at(-1) ?? "");
+    const ask = state?.asks?.[0]?.id;
+    if (results.length === 0) {
+      return { shell: `${looop} up && ${looop} _ worker start w1 "[script:hurried] Ask for a colour."` };
+    }
+    if (ask !== undefined) {
+      await this.untilTakenUp();
+      return { shell: `${looop} _ answer ${ask} emerald` };
+    }
+    const worker = state?.workers?.find(({ id }) => id === "w1");
+    if (performance.now() - this.#began > GIVE_UP_MS) return { text: `given up: ${results.at(-1)}` };
+    if (worker !== undefined && !worker.alive) return { text: `w1 is ${worker.state}` };
+    return { shell: `${looop} _ wait --json --timeout 20` };
+  };
+
+  /** Asks with a short limit, asks again, reports the answer, ends itself. */
+  readonly hurried: Script = (conversation) => this.#work(conversation, { timeoutS: 2 });
+
+  /** The same without a limit. */
+  readonly patient: Script = (conversation) => this.#work(conversation, {});
+
+  #work(conversation: Conversation, limit: { timeoutS?: number }): Reply {
+    const { results } = conversation;
+    const ask =
+      `"$LOOOP_BIN" _ ask --prompt "Which colour?" 2>"$LOOOP_DATA_DIR/reports/ask-${results.length}"`;
+    const running = runningCommand(conversation);
+    if (running !== undefined) {
+      this.cutOff.resolve();
+      return running;
+    }
+    if (results.length === 0) return { shell: `"$LOOOP_BIN" _ ready "$LOOOP_SESSION_ID"` };
+    if (results.length === 1) return { shell: ask, ...limit };
+    if (!results.some((result) => result.includes("emerald"))) return { shell: ask };
+    return {
+      shell: `echo "told emerald" >"$LOOOP_DATA_DIR/reports/$LOOOP_SESSION_ID.md" && ` +
+        `"$LOOOP_BIN" _ kill "$LOOOP_SESSION_ID"`,
+    };
+  }
+
+  /** Rows of the ledger of one id. */
+  rows(id: string): Row[] {
+    return this.p.read("cost.jsonl").trim().split("\n").map((line) => JSON.parse(line) as Row)
+      .filter((row) => row.id === id);
+  }
+
+  /** Starts a worker and waits until its question is open. */
+  async startAsking(id: string): Promise<void> {
+    match(await this.p.ok("_", "worker", "start", id, "[script:patient] Ask for a colour."), /start-worker/);
+    await this.p.until(`${id} asks`, () => this.pending().some((ask) => ask.startsWith(`${id}-`)), 150);
+  }
+
+  pending(): string[] {
+    return [...Deno.readDirSync(this.p.profile.asks)].filter((entry) => /^[^.].*\.json$/.test(entry.name))
+      .map((entry) => entry.name);
+  }
+
+  /** The worker as `_ worker list` shows it. */
+  async view(id: string): Promise<View> {
+    const all: View[] = await this.p.json("_", "worker", "list", "--json");
+    return all.find((one) => one.id === id)!;
+  }
+
+  /** Waits until a worker has ended and returns how: state, who ended it, exit code. */
+  async ending(id: string): Promise<unknown[]> {
+    await this.p.until(`${id} ends`, async () => !(await this.view(id)).alive, 20);
+    const { state, ended_by, exit_code } = await this.view(id);
+    return [state, ended_by, exit_code];
+  }
+
+  /** Runs the CLI without a terminal as root agent and returns what it said. */
+  async runRoot(): Promise<string> {
+    const [mode, ...options] = ROOT[this.cli];
+    const child = new Deno.Command(`${this.p.base}/bin/${this.cli}`, {
+      args: [mode ?? "", "[script:root] Run the loop.", ...options],
+      env: this.p.env,
+      clearEnv: true,
+      cwd: this.p.base,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+    const { stdout, stderr } = await child.output();
+    return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cutOff.resolve();
+    await this.p[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
+  }
+}
+
+interface Row {
+  id: string;
+  runner: string;
+  cost_usd: number;
+  source: string;
+  tokens: { input: number; output: number; cache_read: number; cache_write: number };
+}
+
+interface View {
+  id: string;
+  state: string;
+  alive: boolean;
+  ended_by?: string;
+  exit_code: number | null;
+}
+
+interface State {
+  asks?: { id: string }[];
+  workers?: { id: string; alive: boolean; state: string }[];
+}
+
+function readIfThere(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return "";
+  }
+}
+
+/** The world that `_ wait --json` printed, out of whatever a shell tool puts around it. */
+function stateIn(result: string): State | undefined {
+  try {
+    return JSON.parse(result.slice(result.indexOf("{"), result.lastIndexOf("}") + 1)) as State;
+  } catch {
+    return undefined;
+  }
+}
+
+/** codex says that a command still runs, and wants to be asked again. */
+function runningCommand({ results }: Conversation): Reply | undefined {
+  const running = /Process running with session ID (\d+)/.exec(results.at(-1) ?? "");
+  return running === null ? undefined : { poll: Number(running[1]) };
+}
+
+/** The ledger's tokens are the server's, but for the replies that this CLI may lose. */
+function requireSpent(rows: readonly Row[], spent: Spent, lost: number): void {
+  const sum = (name: "input" | "output" | "cache_read") =>
+    rows.reduce((total, row) => total + row.tokens[name], 0);
+  const replies = sum("output") / REPLY_TOKENS.output;
+  ok(replies <= spent.replies && replies >= spent.replies - lost, `${replies} of ${spent.replies} replies`);
+  deepStrictEqual(
+    [sum("input"), sum("output"), sum("cache_read")],
+    [REPLY_TOKENS.input * replies, REPLY_TOKENS.output * replies, REPLY_TOKENS.cache_read * replies],
+  );
+  for (const row of rows) strictEqual(row.source, "runner");
+}
+
+async function loopAsBoth(setting: Setting): Promise<void> {
+  const { cli, p, server } = setting;
+  match(await setting.runRoot(), /w1 is exited/);
+  deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
+  strictEqual(p.read("reports/w1.md"), "told emerald\n");
+  await p.ok("down");
+  deepStrictEqual(await p.processes(), []);
+  deepStrictEqual(setting.pending(), []);
+  const month = new Date().toISOString().slice(0, 7);
+  const archived = [...Deno.readDirSync(`${p.profile.asksArchive}/${month}`)].map(({ name }) => name).sort();
+  deepStrictEqual(archived, ["w1-1.answer.json", "w1-1.json"], "asked once, however often it was called");
+  strictEqual(setting.rows("w1").length, 1);
+  requireSpent(setting.rows("w1"), server.spent("hurried"), LOST_REPLIES[cli]);
+  requireSpent(setting.rows("root"), server.spent("root"), 0);
+}
+
+async function killedAndResumed(setting: Setting): Promise<void> {
+  const { cli, p, server } = setting;
+  await p.ok("up");
+  await setting.startAsking("w1");
+  const [pid] = p.read("sessions/w1/program").split(" ");
+  Deno.kill(Number(pid), "SIGKILL");
+  strictEqual((await setting.ending("w1"))[1], "crash");
+  deepStrictEqual(setting.pending(), ["w1-1.json"]);
+  match(await p.ok("_", "worker", "resume", "w1"), /resume-worker w1/);
+  await p.ok("_", "answer", "w1-1", "emerald");
+  deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
+  strictEqual(p.read("reports/w1.md"), "told emerald\n");
+  await p.ok("down");
+  strictEqual(setting.rows("w1").length, 2, "one row a run");
+  requireSpent(setting.rows("w1"), server.spent("patient"), 2 * LOST_REPLIES[cli]);
+}
+
+async function killedFromOutside(setting: Setting): Promise<void> {
+  const { p } = setting;
+  await p.ok("up");
+  await Promise.all([setting.startAsking("w1"), setting.startAsking("w2")]);
+  match(await p.ok("_", "worker", "kill", "w1"), /killed worker w1/);
+  deepStrictEqual(await setting.ending("w1"), ["killed", "root", null]);
+  match(await p.ok("down"), /stopped 1 worker \(w2\)/);
+  deepStrictEqual(await setting.ending("w2"), ["killed", "down", null]);
+  deepStrictEqual(await p.processes(), []);
+}

@@ -1,0 +1,95 @@
+/** Throw-away homes in which the real agent CLIs talk to a {@link ModelServer} and to nothing else. */
+import type { RecordsKind } from "../../lib/runners.ts";
+import { looopCommand, type TestProfile } from "../looop.ts";
+
+const env = Deno.env.toObject();
+
+/** The folder that holds an installed CLI: of tests/agents/install.sh, else of PATH; undefined when there is none. */
+export function folderOf(cli: RecordsKind): string | undefined {
+  const cache = env["XDG_CACHE_HOME"] ?? `${env["HOME"]}/.cache`;
+  const own = `${env["LOOOP_AGENTS_DIR"] ?? `${cache}/looop-ci/agents`}/bin`;
+  return [own, ...(env["PATH"] ?? "").split(":")].find((dir) => isFile(`${dir}/${cli}`));
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Dollars for a million tokens, for the CLIs whose prices come from their config. */
+export const PRICES = { input: 3, output: 15, cached: 0.3 } as const;
+
+/** Makes the profile's home one in which `cli` asks nothing, puts it and `looop` on PATH. */
+export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: string): void {
+  const home = p.env["HOME"] ?? "";
+  const bin = `${p.base}/bin`;
+  const looop = looopCommand().map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  write(`${bin}/looop`, `#!/bin/sh\nexec ${looop} "$@"\n`, 0o755);
+  // A wrapper, since the folder may hold other programs that must not come before the machine's own.
+  write(`${bin}/${cli}`, `#!/bin/sh\nexec '${folder}/${cli}' "$@"\n`, 0o755);
+  Object.assign(p.env, {
+    PATH: `${bin}:${p.env["PATH"]}`,
+    SHELL: "/bin/bash",
+    TERM: "xterm-256color",
+    ANTHROPIC_BASE_URL: url,
+    ANTHROPIC_AUTH_TOKEN: "none",
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    DISABLE_AUTOUPDATER: "1",
+    PI_OFFLINE: "1",
+    OPENCODE_DISABLE_MODELS_FETCH: "1",
+    OPENCODE_DISABLE_AUTOUPDATE: "1",
+  });
+  // codex's shell is a login shell, which sets PATH anew: as users have it, their profile names their programs.
+  write(`${home}/.profile`, `PATH='${p.env["PATH"]}'\n`);
+  SETTINGS[cli](home, url, p.base);
+}
+
+const SETTINGS: Readonly<Record<RecordsKind, (home: string, url: string, base: string) => void>> = {
+  pi(home, url) {
+    const cost = { ...PRICES, cacheRead: PRICES.cached, cacheWrite: 0 };
+    const models = [{ id: "script", contextWindow: 200_000, cost }];
+    const provider = { baseUrl: url, api: "anthropic-messages", apiKey: "none", models };
+    write(`${home}/.pi/agent/models.json`, JSON.stringify({ providers: { local: provider } }));
+    const settings = { defaultProvider: "local", defaultModel: "script" };
+    write(`${home}/.pi/agent/settings.json`, JSON.stringify(settings));
+  },
+  claude(home, _url, base) {
+    const projects = { [base]: { hasTrustDialogAccepted: true } };
+    write(`${home}/.claude.json`, JSON.stringify({ hasCompletedOnboarding: true, projects }));
+  },
+  codex(home, url) {
+    write(
+      `${home}/.codex/config.toml`,
+      `model = "script"
+model_provider = "local"
+check_for_update_on_startup = false
+[model_providers.local]
+name = "local"
+base_url = "${url}/v1"
+wire_api = "responses"
+[analytics]
+enabled = false
+`,
+    );
+  },
+  opencode(home, url) {
+    const cost = { input: PRICES.input, output: PRICES.output, cache_read: PRICES.cached, cache_write: 0 };
+    const limit = { context: 200_000, output: 8000 };
+    const models = { script: { name: "script", tool_call: true, limit, cost } };
+    const options = { baseURL: `${url}/v1`, apiKey: "none" };
+    const local = { npm: "@ai-sdk/openai-compatible", name: "local", options, models };
+    write(
+      `${home}/.config/opencode/opencode.json`,
+      JSON.stringify({ autoupdate: false, share: "disabled", model: "local/script", provider: { local } }),
+    );
+  },
+};
+
+function write(path: string, text: string, mode = 0o600): void {
+  Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+  Deno.writeTextFileSync(path, text, { mode });
+  Deno.chmodSync(path, mode);
+}

@@ -1,0 +1,291 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import {
+  agentOf,
+  type AgentSession,
+  type Counted,
+  readRootSessions,
+  type Tokens,
+  writeAgent,
+} from "../../lib/agent_session.ts";
+import { type Profile, profileAt } from "../../lib/paths.ts";
+import { collectRoots, collectRun, collectSpend, deltaOf, priceOf, type SpendHost } from "../../lib/spend.ts";
+import { readClaude, readCodex, readPi, readRecorded } from "../../lib/spend_records.ts";
+import { testProfile } from "../looop.ts";
+
+const NOW = Date.UTC(2026, 5, 1, 12);
+const NONE: Counted = { tokens: tokens(0, 0), usd: 0 };
+const unpriced = () => undefined;
+
+function tokens(input: number, output: number, cache_read = 0, cache_write = 0): Tokens {
+  return { input, output, cache_read, cache_write };
+}
+
+/** A data dir with one ended worker `w1` of pi, whose record is a file beside it. */
+class Fixture implements AsyncDisposable {
+  readonly profile: Profile;
+  readonly dir: string;
+  readonly record: string;
+  readonly host: SpendHost;
+  now = NOW;
+
+  constructor(readonly base: string) {
+    this.profile = profileAt(`${base}/data`);
+    this.dir = `${this.profile.sessions}/w1`;
+    this.record = `${base}/records/--x--/2026_s1.jsonl`;
+    this.host = { profile: this.profile, env: { HOME: base }, now: () => this.now };
+    for (const dir of [this.dir, this.profile.lockDir, `${base}/records/--x--`]) {
+      Deno.mkdirSync(dir, { recursive: true });
+    }
+    Deno.writeTextFileSync(
+      `${this.dir}/meta.json`,
+      JSON.stringify({ id: "w1", gen: "g1", runner: "pi", started_at: 1 }),
+    );
+    Deno.writeTextFileSync(
+      `${this.dir}/status.json`,
+      JSON.stringify({ state: "exited", exit_code: 0, last_change: 2 }),
+    );
+    writeAgent(this.dir, {
+      v: 1,
+      preset: "pi",
+      template: "",
+      env: {},
+      sessions: [this.session],
+      counted: {},
+    });
+  }
+
+  get session(): AgentSession {
+    return { cli: "pi", id: "s1", records: `${this.base}/records` };
+  }
+
+  reply(input: number, usd: number): void {
+    const usage = { input, output: 1, cacheRead: 0, cacheWrite: 0, cost: { total: usd } };
+    const line = JSON.stringify({ type: "message", message: { role: "assistant", model: "m", usage } });
+    Deno.writeTextFileSync(this.record, `${line}\n`, { append: true });
+  }
+
+  // deno-lint-ignore no-explicit-any -- rows as a stranger would read them
+  rows(): any[] {
+    try {
+      return Deno.readTextFileSync(this.profile.cost).trim().split("\n").map((line) => JSON.parse(line));
+    } catch {
+      return [];
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.base, { recursive: true });
+  }
+}
+
+async function fixture(): Promise<Fixture> {
+  return new Fixture(await Deno.makeTempDir({ prefix: "looop spend " }));
+}
+
+Deno.test("given a run whose agent wrote down its spend, when it is collected again and again, then the ledger has one row", async () => {
+  await using f = await fixture();
+  f.reply(100, 0.5);
+  f.reply(20, 0.25);
+  const results = await Promise.all([1, 2, 3, 4].map(() => collectRun(f.host, "w1", f.dir, {})));
+  strictEqual(results.filter(Boolean).length, 1);
+  await collectSpend(f.host, {});
+  deepStrictEqual(f.rows(), [{
+    v: 1,
+    ts: "2026-06-01T12:00:00Z",
+    kind: "session",
+    id: "w1",
+    runner: "pi",
+    cost_usd: 0.75,
+    source: "runner",
+    tokens: { input: 120, output: 2, cache_read: 0, cache_write: 0 },
+    gen: "g1",
+  }]);
+});
+
+Deno.test("given a collector that died before or after its append, when the next one comes, then there is one row", async () => {
+  for (const appended of [false, true]) {
+    await using f = await fixture();
+    f.reply(100, 0.5);
+    await collectRun(f.host, "w1", f.dir, {});
+    const [line] = Deno.readTextFileSync(f.profile.cost).split("\n");
+    // As a kill between the steps leaves it: the row is written down, not yet marked as done.
+    const spend = JSON.parse(Deno.readTextFileSync(`${f.dir}/spend.json`));
+    Deno.writeTextFileSync(`${f.dir}/spend.json`, JSON.stringify({ ...spend, done: false }));
+    const self = JSON.stringify({ v: 1, ts: 5, kind: "session", id: "w9", runner: "pi", cost_usd: 1 });
+    Deno.writeTextFileSync(f.profile.cost, `${self}\n${appended ? `${line}\n` : ""}`);
+    f.now = NOW + 60_000;
+    strictEqual(await collectRun(f.host, "w1", f.dir, {}), !appended);
+    deepStrictEqual(f.rows().map((row) => row.id), ["w9", "w1"]);
+    strictEqual(await collectRun(f.host, "w1", f.dir, {}), false);
+  }
+});
+
+Deno.test("given a run without a record, when it is collected, then nothing is written and a later record is found", async () => {
+  await using f = await fixture();
+  strictEqual(await collectRun(f.host, "w1", f.dir, {}), false);
+  f.reply(1, 0.1);
+  await collectSpend(f.host, {});
+  strictEqual(f.rows().length, 1);
+});
+
+Deno.test("given a root agent's session that goes on, when it is collected, then each row has what came since the last", async () => {
+  await using f = await fixture();
+  Deno.removeSync(`${f.dir}/agent.json`);
+  f.reply(100, 0.5);
+  const root = { ...f.session, seen_at: NOW, counted: NONE };
+  Deno.writeTextFileSync(f.profile.rootSessions, JSON.stringify({ v: 1, sessions: [root] }));
+  await collectSpend(f.host, {});
+  await collectSpend(f.host, {});
+  f.reply(10, 0.25);
+  f.now = Date.now() + 1000;
+  await collectRoots(f.host, {}, 600_000_000_000);
+  await collectSpend(f.host, {});
+  deepStrictEqual(f.rows().map(({ id, cost_usd, tokens }) => [id, cost_usd, tokens.input]), [
+    ["root", 0.5, 100],
+    ["root", 0.25, 10],
+  ]);
+  strictEqual(readRootSessions(f.profile)[0]?.pending, undefined);
+});
+
+Deno.test("given a root row that was written down and not appended, when it is collected, then it is appended once", async () => {
+  await using f = await fixture();
+  Deno.removeSync(`${f.dir}/agent.json`);
+  f.reply(100, 0.5);
+  const counted = { tokens: tokens(100, 1), usd: 0.5 };
+  const line = JSON.stringify({
+    v: 1,
+    ts: "2026-06-01T12:00:00Z",
+    kind: "session",
+    id: "root",
+    runner: "pi",
+    cost_usd: 0.5,
+  });
+  const root = { ...f.session, seen_at: NOW, counted: NONE, pending: { line, counted } };
+  Deno.writeTextFileSync(f.profile.rootSessions, JSON.stringify({ v: 1, sessions: [root] }));
+  await collectSpend(f.host, {});
+  await collectSpend(f.host, {});
+  strictEqual(Deno.readTextFileSync(f.profile.cost), `${line}\n`);
+});
+
+Deno.test("given claude's transcript, when it is read, then each message counts once and the last closing sum is kept", () => {
+  const reader = readClaude();
+  const usage = {
+    input_tokens: 5,
+    output_tokens: 7,
+    cache_read_input_tokens: 11,
+    cache_creation_input_tokens: 13,
+  };
+  const message = (id: string, output_tokens: number) =>
+    JSON.stringify({ type: "assistant", message: { id, model: "m", usage: { ...usage, output_tokens } } });
+  for (
+    const line of [message("a", 1), message("a", 7), message("b", 7), '{"type":"user","usage":1}', '{"torn']
+  ) {
+    reader.take(line);
+  }
+  const modelUsage = {
+    m: { inputTokens: 1, outputTokens: 2, cacheReadInputTokens: 3, cacheCreationInputTokens: 4 },
+  };
+  for (const totalCostUSD of [1, 2]) {
+    reader.take(JSON.stringify({ type: "cost-state", totalCostUSD, modelUsage }));
+  }
+  deepStrictEqual(reader.sum(), {
+    tokens: tokens(10, 14, 22, 26),
+    models: { m: tokens(10, 14, 22, 26) },
+    closing: { tokens: tokens(1, 2, 3, 4), usd: 2, count: 2 },
+  });
+});
+
+Deno.test("given codex's record, when it is read, then replies are summed and cached input is not counted twice", () => {
+  const reader = readCodex();
+  const usage = { input_tokens: 100, cached_input_tokens: 30, output_tokens: 9 };
+  reader.take(JSON.stringify({ type: "turn_context", payload: { model: "m" } }));
+  for (const response_id of ["r1", "r1", "r2"]) {
+    reader.take(JSON.stringify({ type: "token_usage_record", payload: { response_id, usage } }));
+  }
+  deepStrictEqual(reader.sum().models, { m: tokens(140, 18, 60) });
+  const older = readCodex();
+  const info = { total_token_usage: usage };
+  older.take(JSON.stringify({ type: "event_msg", payload: { type: "token_count", info } }));
+  deepStrictEqual(older.sum().tokens, tokens(70, 9, 30));
+});
+
+Deno.test("given pi's record with compactions and broken amounts, when it is read, then only numbers count", () => {
+  const reader = readPi();
+  reader.take(JSON.stringify({ type: "compaction", usage: { input: 3, output: 1, cost: { total: 0.5 } } }));
+  reader.take(
+    JSON.stringify({
+      type: "message",
+      message: { usage: { input: "x", output: -1, cost: { total: null } } },
+    }),
+  );
+  deepStrictEqual(reader.sum(), { tokens: tokens(3, 1), models: { "": tokens(3, 1) }, usd: 0.5 });
+});
+
+Deno.test("given what was counted before, when a session is counted again, then only the rest is added", () => {
+  const before = { tokens: tokens(100, 10), usd: 1 };
+  const models = { m: tokens(150, 30) };
+  deepStrictEqual(deltaOf({ tokens: models.m, models, usd: 1.5 }, before, unpriced), {
+    tokens: tokens(50, 20),
+    usd: 0.5,
+  });
+  deepStrictEqual(deltaOf({ tokens: models.m, models }, before, unpriced), { tokens: tokens(50, 20) });
+  deepStrictEqual(deltaOf({ tokens: models.m, models }, before, () => 4), { tokens: tokens(50, 20), usd: 3 });
+});
+
+Deno.test("given claude's closing sums, when they are of the whole or of the last process alone, then dollars add up", () => {
+  const models = { m: tokens(300, 30) };
+  const whole = { tokens: tokens(300, 30), usd: 3, count: 2 };
+  const first = { tokens: tokens(100, 10), usd: 1, closings: 1 };
+  deepStrictEqual(deltaOf({ tokens: models.m, models, closing: whole }, first, unpriced), {
+    tokens: tokens(200, 20),
+    usd: 2,
+    closings: 2,
+  });
+  const cutOff = { tokens: tokens(100, 10), usd: 0 };
+  const last = { tokens: tokens(200, 20), usd: 2, count: 1 };
+  deepStrictEqual(deltaOf({ tokens: models.m, models, closing: last }, cutOff, unpriced), {
+    tokens: tokens(200, 20),
+    usd: 2,
+    closings: 1,
+  });
+  const used = { ...first, closings: 2 };
+  deepStrictEqual(deltaOf({ tokens: models.m, models, closing: whole }, used, unpriced), {
+    tokens: tokens(200, 20),
+  });
+});
+
+Deno.test("given prices in the config, when tokens are priced, then the nearest name wins and none is no price", () => {
+  const prices = { "codex/m": { input: 1, output: 2, cached: 0.5 }, m: { input: 9 }, codex: { input: 8 } };
+  strictEqual(priceOf(prices, "codex", "m", tokens(1e6, 1e6, 1e6)), 3.5);
+  strictEqual(priceOf(prices, "pi", "m", tokens(1e6, 0, 1e6)), 18);
+  strictEqual(priceOf(prices, "codex", "other", tokens(1e6, 0)), 8);
+  strictEqual(priceOf(prices, "pi", "other", tokens(1, 1)), undefined);
+});
+
+Deno.test("given the environment of an agent's shell, when it is read, then its session is known, and no path in its id is believed", () => {
+  deepStrictEqual(agentOf({ HOME: "/h", CLAUDE_CODE_SESSION_ID: "u-1" }), {
+    cli: "claude",
+    id: "u-1",
+    records: "/h/.claude/projects",
+  });
+  deepStrictEqual(agentOf({ HOME: "/h", CODEX_HOME: "/c", CODEX_THREAD_ID: "t" })?.records, "/c/sessions");
+  strictEqual(agentOf({ HOME: "/h", PI_SESSION_ID: "../../etc" }), undefined);
+  strictEqual(agentOf({ HOME: "/h" }), undefined);
+});
+
+Deno.test("given a record folder that is not there, when it is read, then there is no record", async () => {
+  for (const cli of ["pi", "claude", "codex"] as const) {
+    strictEqual(await readRecorded({ cli, id: "x", records: "/nowhere" }, {}), undefined);
+  }
+});
+
+Deno.test("given a verb called by a root agent, when it ends, then the agent's session is noted once", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const env = { CLAUDE_CODE_SESSION_ID: "7f0d7b33-9f8b-4a3c-8f60-000000000001" };
+  await p.okCall(["_", "goal", "write", "g", "text"], { env });
+  await p.okCall(["_", "goal", "write", "h", "text"], { env });
+  const sessions = readRootSessions(p.profile);
+  deepStrictEqual(sessions.map(({ cli, id }) => [cli, id]), [["claude", env.CLAUDE_CODE_SESSION_ID]]);
+  ok(sessions[0]?.records.endsWith("/home/.claude/projects"));
+});

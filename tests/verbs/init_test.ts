@@ -1,0 +1,53 @@
+import { match, strictEqual } from "node:assert/strict";
+import { type TestProfile, testProfile } from "../looop.ts";
+
+/** A PATH with the machine's shell tools and these fake programs, which are only looked for. */
+function pathWith(p: TestProfile, ...programs: string[]): Record<string, string> {
+  Deno.mkdirSync(`${p.base}/bin`, { recursive: true });
+  for (const name of programs) {
+    Deno.writeTextFileSync(`${p.base}/bin/${name}`, "#!/bin/sh\n", { mode: 0o755 });
+  }
+  return { PATH: `${p.base}/bin` };
+}
+
+Deno.test("given a fresh profile, when init names a runner twice, then config.json has it once and keeps its comments", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const before = p.read("config.json");
+  match(await p.ok("init", "--runner", "shell"), /workers are started with shell, no longer pi/);
+  const after = p.read("config.json");
+  strictEqual(after, before.replace('"default": "pi"', '"default": "shell"'));
+  match(await p.ok("init", "--runner", "shell"), /with shell already/);
+  strictEqual(p.read("config.json"), after);
+});
+
+Deno.test("given a config of one's own without a default, when init writes it, then nothing else is touched", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const own =
+    '// mine\n{\n  "interval": 5, // quick\n  "runners": { "pi": { "interactive": "mypi {{prompt_file}}" } },\n}\n';
+  Deno.writeTextFileSync(p.profile.config, own);
+  await p.ok("init", "--runner", "shell");
+  const after = p.read("config.json");
+  strictEqual(after.replace(/\s*"default": "shell",/, ""), own);
+});
+
+Deno.test("given installed agents, when init chooses, then it takes the first of them, and none is an error with a way out", async () => {
+  await using p = await testProfile();
+  const env = pathWith(p, "codex");
+  match(await p.okCall(["init"], { env }), /started with codex, no longer pi/);
+  Deno.removeSync(`${p.base}/bin/codex`);
+  const { code, stderr } = await p.call(["init"], { env });
+  strictEqual(code, 1);
+  match(stderr, /None of pi, claude, codex, opencode is on PATH; install one, e\.g\. with `npm install/);
+});
+
+Deno.test("given a runner that nobody knows, when init names it, then the nearest is offered and nothing is written", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const before = p.read("config.json");
+  const { code, stderr } = await p.run("init", "--runner", "cluade");
+  strictEqual(code, 2);
+  match(stderr, /did you mean "claude"/);
+  strictEqual(p.read("config.json"), before);
+});

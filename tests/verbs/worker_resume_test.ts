@@ -1,0 +1,75 @@
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { type TestProfile, testProfile } from "../looop.ts";
+
+/** A program named as an agent that writes down how it was called and what it was told, then waits. */
+function fakePi(p: TestProfile): Record<string, string> {
+  Deno.mkdirSync(`${p.base}/bin`, { recursive: true });
+  const script = `#!/bin/sh
+printf '%s\\n' "$@" >"$LOOOP_DATA_DIR/reports/called"
+for last; do :; done
+cat "\${last#@}" >"$LOOOP_DATA_DIR/reports/told"
+exec sleep 600
+`;
+  Deno.writeTextFileSync(`${p.base}/bin/pi`, script, { mode: 0o755 });
+  return { PATH: `${p.base}/bin:${p.env["PATH"]}` };
+}
+
+async function called(p: TestProfile): Promise<string[]> {
+  await p.until("the agent was called", () => exists(p.path("reports/told")));
+  const words = p.read("reports/called").trim().split("\n");
+  Deno.removeSync(p.path("reports/called"));
+  return words;
+}
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("given a worker that was cut off, when it is resumed, then its agent's own session goes on, told of its open question", async () => {
+  await using p = await testProfile();
+  const env = fakePi(p);
+  await p.okCall(["_", "worker", "start", "w1", "--runner", "pi", "--env", "MARK=1", "the brief"], { env });
+  const [option, session, prompt] = await called(p);
+  strictEqual(option, "--session-id");
+  match(session ?? "", /^[0-9a-f-]{36}$/);
+  strictEqual(prompt, `@${p.profile.prompts}/w1.md`);
+  using ask = p.start(["_", "ask", "w1", "--prompt", "it's ok?"]);
+  await ask.said("asked w1-1");
+  match((await p.call(["_", "worker", "resume", "w1"], { env })).stderr, /is alive already/);
+
+  const [pid] = p.read("sessions/w1/program").split(" ");
+  Deno.kill(Number(pid), "SIGKILL");
+  await p.until("w1 has ended", async () => !(await p.json("_", "worker", "list", "--json"))[0].alive);
+  Deno.removeSync(p.path("reports/told"));
+  await p.okCall(["_", "worker", "resume", "w1"], { env });
+  deepStrictEqual(await called(p), ["--session", session, `@${p.profile.sessions}/w1/prompt.md`]);
+  match(p.read("reports/told"), /_ ask w1 --prompt 'it'\\''s ok\?'/);
+  match(p.read("prompts/w1.md"), /the brief/);
+  strictEqual(JSON.parse(p.read("sessions/w1/agent.json")).env.MARK, "1");
+  match(p.read("journal.md"), /resume-worker w1 \(pi\)/);
+});
+
+Deno.test("given workers without a session to go on with, when they are resumed, then it is refused with what to do", async () => {
+  await using p = await testProfile();
+  match((await p.run("_", "worker", "resume", "none")).stderr, /There is no worker "none"/);
+  await p.ok("_", "worker", "start", "w1", "--runner", "shell", "true");
+  await p.until("w1 has ended", async () => !(await p.json("_", "worker", "list", "--json"))[0].alive);
+  const { code, stderr } = await p.run("_", "worker", "resume", "w1");
+  strictEqual(code, 1);
+  match(stderr, /"w1" \(shell\) has no agent session that could be resumed; start it again/);
+});
+
+Deno.test("given a brief too long for a command line, when its runner passes it there, then a short prompt names the file", async () => {
+  await using p = await testProfile();
+  const brief = `${"x".repeat(99)}\n`.repeat(1500);
+  const command = 'printf %s "$(cat {{prompt_file}})" >"$LOOOP_DATA_DIR/reports/told"; sleep 600';
+  await p.okCall(["_", "worker", "start", "w1", "--command", command], { stdin: brief });
+  await p.until("it was told", () => exists(p.path("reports/told")) && p.read("reports/told") !== "");
+  const told = p.read("reports/told");
+  match(told, /^You are worker "w1" of looop\. .* are in the file '.*prompts\/w1\.md'/);
+  strictEqual(p.read("prompts/w1.md").endsWith(brief), true);
+});

@@ -1,0 +1,71 @@
+/** `looop init`: chooses the agent that workers are started with, and writes the choice into config.json. */
+import { readConfig } from "../lib/config.ts";
+import { setConfigValue } from "../lib/config_edit.ts";
+import { UserError } from "../lib/errors.ts";
+import { openProfile } from "../lib/profile.ts";
+import { findProgram } from "../lib/programs.ts";
+import { runnerWarnings } from "../lib/runner_check.ts";
+import { RUNNER_PRESETS } from "../lib/runners.ts";
+import { readText, replaceFile } from "../lib/store.ts";
+import { type Context, defineVerb } from "../lib/verb.ts";
+import { type ResolvedRunner, resolveRunner } from "../lib/worker.ts";
+
+export default defineVerb({
+  declare: {
+    path: "init",
+    summary: "choose the agent for workers and write it into config.json",
+    audience: "people",
+    options: [{
+      name: "runner",
+      value: "NAME",
+      summary: "the agent; the first installed one unless given",
+      kind: "runner",
+    }],
+    example: "looop init --runner claude",
+    details: "Comments and everything else in config.json stay. Nothing but worker starts needs it.",
+  },
+  run(context, input) {
+    const { profile } = context;
+    openProfile(profile);
+    const { config } = readConfig(profile.config);
+    const name = input.text("runner") ?? firstInstalled(context);
+    const runner = resolveRunner(config, name);
+    const lines = [choose(profile.config, config.default, name)];
+    if (runner.program !== undefined && !isInstalled(context, runner.program)) {
+      lines.push(
+        `"${runner.program}" is not on PATH yet; install it with \`${runner.install ?? "its installer"}\``,
+      );
+    }
+    for (const warning of warningsOf(context, runner)) lines.push(`note: ${warning}`);
+    return Promise.resolve({ text: lines.join("\n") });
+  },
+});
+
+/** Writes the choice; a choice that stands already writes nothing. Returns what was done. */
+function choose(path: string, before: string, name: string): string {
+  const source = readText(path) ?? "{}\n";
+  const edited = setConfigValue(source, ["default"], name);
+  if (edited === source) return `workers are started with ${name} already (${path})`;
+  replaceFile(path, edited);
+  return before === name
+    ? `workers are started with ${name} (${path})`
+    : `workers are started with ${name}, no longer ${before} (${path})`;
+}
+
+function firstInstalled(context: Context): string {
+  const agents = Object.entries(RUNNER_PRESETS).filter(([, preset]) => preset.records !== undefined);
+  const found = agents.find(([, preset]) => isInstalled(context, preset.program));
+  if (found !== undefined) return found[0];
+  throw new UserError(`None of ${agents.map(([name]) => name).join(", ")} is on PATH`, {
+    next: `install one, e.g. with \`${agents[0]?.[1].install}\`, or name one with --runner`,
+    kind: "runner_missing",
+  });
+}
+
+function isInstalled(context: Context, program: string): boolean {
+  return findProgram(program, context.env["PATH"] ?? "") !== undefined;
+}
+
+function warningsOf(context: Context, runner: ResolvedRunner): string[] {
+  return runnerWarnings(runner, context.profile.dir, { ...context.env, ...runner.env });
+}
