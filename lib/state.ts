@@ -8,7 +8,7 @@ import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "./paths.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_status.ts";
 import { iso, listSessionIds, readFleet, type Session, type WorkerView } from "./session.ts";
-import { listFiles, readJson, readText, statOf } from "./store.ts";
+import { listFiles, oddness, readJson, readLinkedText, statOf } from "./store.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The published world, or an empty one; and why a file that is there cannot be used. */
@@ -25,7 +25,7 @@ const UNREADABLE = "\0unreadable";
 /** A policy file's text; one that cannot be read is listed in `bad` and stops nobody. */
 function readPolicy(path: string, bad: BadFile[]): string | undefined {
   try {
-    return readText(path);
+    return readLinkedText(path);
   } catch (error) {
     bad.push({ path, reason: (error as Error).message });
     return UNREADABLE;
@@ -99,6 +99,8 @@ export async function look(profile: Profile, nowMs: number): Promise<Snapshot> {
     world = await withOwnState(published, own);
     bad.push(...own.bad);
   }
+  const journal = oddness(profile.journal);
+  if (journal !== undefined) bad.push({ path: profile.journal, reason: journal });
   const files = [...bad, ...world.bad_files, ...mailbox.bad];
   return {
     profile,
