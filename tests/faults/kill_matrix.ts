@@ -45,13 +45,10 @@ export async function killMatrix(): Promise<Tally> {
   }
   await using lab = await openLab();
   const reader = startReader(lab);
-  const only = Deno.env.get("ONLY");
-  const all = (await moves(await lab.profile())).filter((m) =>
-    only === undefined || new RegExp(only).test(m.name)
-  );
+  const all = await moves(await lab.profile());
   tally.add("verbs", all.length);
   await inParallel(all, 2, (move) => killMove(lab, move, tally));
-  if (only === undefined) await Promise.all([killPulse(lab, tally), killSupervisor(lab, tally)]);
+  await Promise.all([killPulse(lab, tally), killSupervisor(lab, tally)]);
   const { reads, half } = await reader();
   tally.add("reads meanwhile", reads);
   for (const story of half) tally.fault("half-read", story);
@@ -75,9 +72,6 @@ const traceAll = ["-e", `trace=${FILE_CALLS}`];
 const killAt = ({ name, nth }: FileCall) => [...traceAll, "-e", `inject=${name}:signal=KILL:when=${nth}`];
 
 async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
-  if (Deno.env.get("DBG")) {
-    Deno.stderr.writeSync(new TextEncoder().encode(`${Date.now() % 1000000} ${move.name}\n`));
-  }
   const p = await lab.profile();
   const withWorker = move.name === "worker kill" || move.name === "kill";
   await move.prepare?.(p);
