@@ -2,6 +2,7 @@
  * What the parts of the fault harness share: tallies that are printed and judged, profiles that can be set back
  * to a prepared state, calls under strace, and the check that every file of a data dir is whole.
  */
+import { readAllProcesses, readMarked } from "../../lib/process.ts";
 import { looopCommand, type Result, TestProfile } from "../looop.ts";
 
 /** Whether everything is tried, or only what fits a gate that runs at every change. */
@@ -342,4 +343,18 @@ export function pause(ms: number): Promise<void> {
 /** Whether a verb exists in the program under test. */
 export async function hasVerb(p: TestProfile, ...path: string[]): Promise<boolean> {
   return (await p.run(...path, "--help")).code === 0;
+}
+
+/** The pulses of a profile; one that finds another at work has a moment to see that and to end. */
+export async function pulsesOf(p: TestProfile): Promise<number[]> {
+  for (const deadline = performance.now() + 3_000;; await pause(50)) {
+    const marked = await readMarked(["LOOOP_PULSE=1", `LOOOP_DATA_DIR=${p.profile.dir}`]);
+    const table = await readAllProcesses();
+    const pulses = [...marked].filter((pid) => {
+      const fact = table.processes.get(pid);
+      const isPulse = fact?.sid === pid && textAt(`/proc/${pid}/cmdline`).includes("\0pulse");
+      return isPulse && fact.state !== "Z";
+    });
+    if (pulses.length <= 1 || performance.now() > deadline) return pulses;
+  }
 }

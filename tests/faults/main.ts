@@ -9,6 +9,12 @@ import type { Tally } from "./lab.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   kills: () => import("./kill_matrix.ts").then((m) => m.killMatrix()),
+  errors: () => import("./error_injection.ts").then((m) => m.errorInjection()),
+  mailbox: () => import("./mailbox_torture.ts").then((m) => m.mailboxTorture()),
+  life: () => import("./life_and_death.ts").then((m) => m.lifeAndDeath()),
+  races: () => import("./races.ts").then((m) => m.races()),
+  time: () => import("./time.ts").then((m) => m.time()),
+  watches: () => import("./no_watches.ts").then((m) => m.noWatches()),
 };
 
 function say(text: string): void {
