@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { isRecord } from "./canonical.ts";
 import { UserError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
-import { readText } from "./store.ts";
+import { readLinkedText } from "./store.ts";
 
 /** One runner in the config: a shell template, or a preset's name with overrides. */
 export interface RunnerConfig {
@@ -181,7 +181,7 @@ function spaced(code: string): string {
 
 /** Reads and checks the config file; defaults when there is none. @throws {UserError} when it is broken. */
 export function readConfig(path: string): ConfigResult {
-  const source = readText(path);
+  const source = readLinkedText(path);
   const name = path.slice(path.lastIndexOf("/") + 1);
   return source === undefined ? { config: defaultConfig(), warnings: [] } : parseConfig(source, name);
 }

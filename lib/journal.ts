@@ -2,10 +2,10 @@
 import type { Profile } from "./paths.ts";
 import {
   appendLine,
-  exists,
   listFiles,
   makeDir,
   moveKeepingBoth,
+  oddness,
   readTail,
   readText,
   statOf,
@@ -33,7 +33,7 @@ function localMinute(at: Date): string {
 
 /** Appends one move. Durable. */
 export function appendJournal(profile: Profile, text: string, at: Date): void {
-  rotate(profile.journal, profile.journalHistory, ".md", at);
+  rotate(profile, profile.journal, profile.journalHistory, ".md", at);
   appendLine(profile.journal, formatEntry(text, at));
 }
 
@@ -58,6 +58,7 @@ export function writtenOrder(names: readonly string[], suffix: string): string[]
 }
 
 function tailLines(path: string, count: number): string[] {
+  if (oddness(path) !== undefined) return [];
   for (let block = TAIL_BLOCK;; block *= 4) {
     const text = readTail(path, block);
     const lines = text.split("\n").filter((line) => line !== "");
@@ -72,7 +73,7 @@ export function appendEvent(
   fields: Record<string, unknown>,
   at: Date,
 ): void {
-  rotate(profile.events, profile.eventsHistory, ".jsonl", at);
+  rotate(profile, profile.events, profile.eventsHistory, ".jsonl", at);
   const line = JSON.stringify({ ts: `${at.toISOString().slice(0, 19)}Z`, event, ...fields });
   appendLine(profile.events, line, { durable: false });
 }
@@ -81,14 +82,15 @@ export function appendEvent(
  * Moves a log aside, named by the month of its last line, when it is too large or of an earlier month.
  * A writer that has the old file open still writes into it under its new name: nothing is lost.
  */
-function rotate(path: string, history: string, suffix: string, at: Date): void {
+function rotate(profile: Profile, path: string, history: string, suffix: string, at: Date): void {
   const info = statOf(path);
   if (info === undefined || info.mtime === null) return;
   const month = monthOf(info.mtime);
   if (info.size < ROTATE_BYTES && month === monthOf(at)) return;
   if (info.size === 0 || info.mtime > at) return;
   makeDir(history);
-  if (exists(path)) moveKeepingBoth(path, `${history}/${month}`, suffix);
+  const holds = () => statOf(path)?.ino === info.ino;
+  moveKeepingBoth(path, `${history}/${month}`, { suffix, lock: `${profile.lockDir}/move`, holds });
 }
 
 function monthOf(date: Date): string {

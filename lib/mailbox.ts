@@ -13,6 +13,7 @@ import {
   createOnce,
   exists,
   listDirs,
+  listEntries,
   listFiles,
   makeDir,
   moveFile,
@@ -107,6 +108,10 @@ export function readMailbox(profile: Profile): MailboxView {
   const answered: string[] = [];
   const bad: BadFile[] = [];
   const outcomes = new Set(listFiles(profile.answers, ".json"));
+  for (const { name, isSymlink } of listEntries(profile.asks)) {
+    if (!isSymlink || !name.endsWith(".json")) continue;
+    bad.push({ path: `${profile.asks}/${name}`, reason: "it is a symbolic link" });
+  }
   for (const file of listFiles(profile.asks, ".json")) {
     const path = `${profile.asks}/${file}`;
     const read = readJson(path, checkAsk);

@@ -2,7 +2,7 @@
 import { appendJournal, readActivity } from "./journal.ts";
 import type { Profile } from "./paths.ts";
 import { poke } from "./poke.ts";
-import { replaceFile } from "./store.ts";
+import { replaceFile, withLockSync } from "./store.ts";
 import type { Context } from "./verb.ts";
 
 /** Journals a move (`--journal` overrides the text) and pokes the pulse. */
@@ -13,6 +13,9 @@ export function recordMove(context: Context, text: string): void {
 
 /** Notes that a goal or worker was acted on just now. */
 export function noteActivity(profile: Profile, id: string, nowMs: number): void {
-  const activity = { ...readActivity(profile), [id]: Math.floor(nowMs / 1000) };
-  replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);
+  // Read and written under a lock: of moves made at once none is forgotten.
+  withLockSync(`${profile.lockDir}/activity`, () => {
+    const activity = { ...readActivity(profile), [id]: Math.floor(nowMs / 1000) };
+    replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);
+  });
 }

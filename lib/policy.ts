@@ -6,9 +6,11 @@ import {
   listFiles,
   makeDir,
   moveFile,
+  readLinkedText,
   readText,
   removeFile,
   replaceFile,
+  syncFile,
 } from "./store.ts";
 
 /** How many earlier playbooks are kept. */
@@ -42,8 +44,12 @@ const HISTORY_KEPT = 20;
  * a verb puts aside is in `.undo/` or its history, a person's edit between two verbs too.
  */
 export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
-  const before = readText(path);
-  if (before === text && modeOf(path) === mode) return false;
+  const before = readLinkedText(path);
+  if (before === text && modeOf(path) === mode) {
+    // Perhaps left by a writer that was killed, or by an editor: it is acknowledged now.
+    syncFile(path);
+    return false;
+  }
   if (before !== undefined && before !== text) {
     finishSwap(path, undo);
     const displaced = readText(undo.path);
@@ -61,7 +67,7 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
   finishSwap(path, undo);
-  const before = readText(path);
+  const before = readLinkedText(path);
   const previous = readText(undo.path);
   if (previous === undefined) return false;
   if (before !== undefined) replaceFile(stagePath(undo), before, { mode });
@@ -79,7 +85,7 @@ function finishSwap(path: string, undo: UndoSlot): void {
   const staged = readText(stagePath(undo));
   if (staged === undefined) return;
   // Cut off before the file was replaced: the file still has the newer text, and nothing is to be kept twice.
-  const current = readText(path);
+  const current = readLinkedText(path);
   if (current === staged) {
     removeFile(stagePath(undo));
     return;

@@ -10,7 +10,17 @@ import {
   SEED_TODAY_SENSOR,
   seedConfig,
 } from "./seed.ts";
-import { createOnce, exists, fault, listEntries, makeDir, readText, statOf } from "./store.ts";
+import {
+  createOnce,
+  exists,
+  fault,
+  isTempName,
+  listEntries,
+  makeDir,
+  oddness,
+  readText,
+  statOf,
+} from "./store.ts";
 
 /**
  * Makes sure that the profile can be used, creating it where it does not exist. Cheap when it does.
@@ -108,15 +118,40 @@ function checkFormat(profile: Profile): void {
   );
 }
 
+interface Seed {
+  path: string;
+  text: string;
+  mode: number;
+}
+
+function policySeeds({ playbook, goals, sensors }: Profile): Seed[] {
+  return [
+    { path: playbook, text: SEED_PLAYBOOK, mode: 0o600 },
+    { path: `${goals}/setup.md`, text: SEED_SETUP_GOAL, mode: 0o600 },
+    { path: `${goals}/playbook-daily.md`, text: SEED_DAILY_GOAL, mode: 0o600 },
+    { path: `${sensors}/today.sh`, text: SEED_TODAY_SENSOR, mode: 0o700 },
+  ];
+}
+
+/** Whether there is no policy yet, or only some of the seeds, word for word. */
+function holdsNothingBut({ playbook, goals, sensors }: Profile, seeds: readonly Seed[]): boolean {
+  const below = (dir: string) =>
+    listEntries(dir).filter((entry) => !isTempName(entry.name)).map((entry) => `${dir}/${entry.name}`);
+  const there = [...(exists(playbook) ? [playbook] : []), ...below(goals), ...below(sensors)];
+  return there.every((path) =>
+    seeds.some((seed) => seed.path === path && readLinkedOrNothing(path) === seed.text)
+  );
+}
+
+function readLinkedOrNothing(path: string): string | undefined {
+  return oddness(path) === undefined ? readText(path) : undefined;
+}
+
 /** Writes the seeds: policy only into an empty profile, never over a file that exists. */
 function seed(profile: Profile): void {
-  const fresh = !exists(profile.playbook) && listEntries(profile.goals).length === 0 &&
-    listEntries(profile.sensors).length === 0;
-  if (fresh && !exists(profile.format)) {
-    createOnce(profile.playbook, SEED_PLAYBOOK);
-    createOnce(`${profile.goals}/setup.md`, SEED_SETUP_GOAL);
-    createOnce(`${profile.goals}/playbook-daily.md`, SEED_DAILY_GOAL);
-    createOnce(`${profile.sensors}/today.sh`, SEED_TODAY_SENSOR, { mode: 0o700 });
+  // The format is written last: without it, seeds alone are what a first call that was killed has left.
+  if (!exists(profile.format) && holdsNothingBut(profile, policySeeds(profile))) {
+    for (const { path, text, mode } of policySeeds(profile)) createOnce(path, text, { mode });
   }
   if (!exists(profile.gitignore)) createOnce(profile.gitignore, SEED_GITIGNORE);
   if (!exists(profile.config)) createOnce(profile.config, seedConfig());

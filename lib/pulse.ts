@@ -15,7 +15,7 @@ import { type BadFile, mendArchive, readMailbox } from "./mailbox.ts";
 import { readOutputTail } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { formatLog, type LogLevel } from "./pulse_log.ts";
-import { type PulseRecord, writePulse } from "./pulse_status.ts";
+import { isUnwanted, type PulseRecord, writePulse } from "./pulse_status.ts";
 import { type Identity, readMarked, readMarkedAny } from "./process.ts";
 import { parseHeader, readingOf, type SensorHeader } from "./reading.ts";
 import { endOrphanRuns, PULSE_RUN, runSensor, sweepSensors } from "./sensor.ts";
@@ -25,7 +25,7 @@ import {
   listEntries,
   listFiles,
   makeDir,
-  readText,
+  readLinkedText,
   removeFile,
   replaceFile,
   STAMP_SETTLES_MS,
@@ -137,7 +137,7 @@ export class Pulse {
     });
     const started = performance.now();
     let nextBeat = started;
-    while (!stop.aborted) {
+    while (!stop.aborted && !this.#abort.signal.aborted) {
       if (!this.#host.holdsLock()) {
         this.#say("error", "pulse.lock_lost", "the lock or the whole data dir was taken away: stopping");
         this.#abort.abort();
@@ -187,6 +187,7 @@ export class Pulse {
     const started = performance.now();
     try {
       this.#signOfLife();
+      if (this.#retires()) return;
       await this.#reap();
       if (!this.#alone) await endOrphanRuns(this.#host.profile.dir);
       this.#alone = true;
@@ -257,6 +258,17 @@ export class Pulse {
       warnings: this.#warnings,
     };
     writePulse(profile, record);
+  }
+
+  /**
+   * `down` ends what has written itself down; a pulse that was only starting then finds `down`'s own record, as
+   * each writes first and reads after. So none outlives a `down` that raced with `up`.
+   */
+  #retires(): boolean {
+    if (!isUnwanted(this.#host.profile)) return false;
+    this.#say("warn", "pulse.unwanted", "`looop down` was called meanwhile: not starting");
+    this.#abort.abort();
+    return true;
   }
 
   readonly #startedAt = Date.now();
@@ -645,7 +657,7 @@ export function listSensors(profile: Profile): SensorFile[] {
 
 function quietText(path: string): string {
   try {
-    return readText(path) ?? "";
+    return readLinkedText(path) ?? "";
   } catch {
     // Unreadable: running it will say so in its reading.
     return "";

@@ -17,15 +17,17 @@ import { identityIn, isPulseAlive, isWanted, readPulse, setWanted, wantedLogForm
 import { executablePath, type SelfCommand } from "./self.ts";
 import { readFleet } from "./session.ts";
 import {
+  acquireLock,
   exists,
   makeDir,
   moveFile,
+  oddness,
   readJson,
   readTail,
+  removeFile,
   replaceFile,
   statOf,
   Watch,
-  withLock,
 } from "./store.ts";
 import { reapIntents } from "./wal.ts";
 import { endSession } from "./worker.ts";
@@ -112,6 +114,7 @@ function spawnPulse(host: ControlHost): SpawnedPulse {
   const dir = pulseDir(profile);
   makeDir(dir);
   const log = `${dir}/output.log`;
+  if (oddness(log) !== undefined) removeFile(log);
   if ((statOf(log)?.size ?? 0) > PULSE_LOG_MAX) moveFile(log, `${dir}/output.1.log`);
   const logStart = statOf(log)?.size ?? 0;
   const own = { bin: executablePath(profile, self), dataDir: profile.dir, config: profile.config };
@@ -157,27 +160,35 @@ export function recentRevivals(times: readonly number[], nowMs: number): number[
 export async function revivePulse(host: ControlHost): Promise<boolean> {
   const { profile } = host;
   if (await isPulseAlive(readPulse(profile))) return true;
-  const allowed = await withLock(`${profile.lockDir}/revive`, () => {
-    const read = readJson(
-      profile.revivals,
-      (value) => Array.isArray(value) ? value.map(Number) : "not a list",
-    );
-    const recent = recentRevivals(read !== undefined && "value" in read ? read.value : [], host.now());
-    if (recent.length >= REVIVAL_LIMIT.count) return false;
-    replaceFile(profile.revivals, `${JSON.stringify([...recent, host.now()])}\n`, { durable: false });
-    return true;
-  });
-  if (!allowed || !isWanted(profile)) return false;
+  // Held until the pulse is up, so that those who noticed at the same time find it alive and count nothing.
+  const lock = await acquireLock(`${profile.lockDir}/revive`, 2 * READY_TIMEOUT_MS);
+  try {
+    if (await isPulseAlive(readPulse(profile))) return true;
+    if (lock === undefined || !isWanted(profile) || !countRevival(host)) return false;
+    return await revive(host);
+  } finally {
+    lock?.close();
+  }
+}
+
+/** Remembers one more revival, or says no when there were too many. */
+function countRevival({ profile, now }: ControlHost): boolean {
+  const read = readJson(profile.revivals, (value) => Array.isArray(value) ? value.map(Number) : "not a list");
+  const recent = recentRevivals(read !== undefined && "value" in read ? read.value : [], now());
+  if (recent.length >= REVIVAL_LIMIT.count) return false;
+  replaceFile(profile.revivals, `${JSON.stringify([...recent, now()])}\n`, { durable: false });
+  return true;
+}
+
+async function revive(host: ControlHost): Promise<boolean> {
+  const at = new Date(host.now());
   try {
     const outcome = await ensurePulse(host);
-    if (outcome === "started") appendJournal(profile, "pulse: was dead, started again", new Date(host.now()));
+    if (outcome === "started") appendJournal(host.profile, "pulse: was dead, started again", at);
     return true;
   } catch (error) {
-    appendJournal(
-      profile,
-      `pulse: was dead and could not be started: ${(error as Error).message}`,
-      new Date(host.now()),
-    );
+    const why = (error as Error).message;
+    appendJournal(host.profile, `pulse: was dead and could not be started: ${why}`, at);
     return false;
   }
 }

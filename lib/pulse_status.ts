@@ -111,6 +111,12 @@ export function isWanted(profile: Profile): boolean {
   return read !== undefined && "value" in read && read.value["wanted"] === true;
 }
 
+/** Whether `down` was the last word. A record that is missing or broken is no word at all. */
+export function isUnwanted(profile: Profile): boolean {
+  const read = readJson(profile.wanted, (value) => isRecord(value) ? value : "not an object");
+  return read !== undefined && "value" in read && read.value["wanted"] === false;
+}
+
 /** Records that the pulse is wanted, or is not. Durable: it decides what happens after a reboot. */
 export function setWanted(profile: Profile, wanted: boolean, nowMs: number, logFormat: string): void {
   const record = { v: 1, wanted, ts: Math.floor(nowMs / 1000), log_format: logFormat };

@@ -221,7 +221,8 @@ function sweepTemps(profile: Profile, nowMs: number): void {
   const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
   const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
   const dirs = [dir, goals, sensors, asks, answers, claims, prompts, cursors, lockDir, snapshots];
-  const more = [wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin];
+  const histories = listDirs(`${undo}/history`).map((name) => `${undo}/history/${name}`);
+  const more = [wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin, ...histories];
   for (const folder of [...dirs, ...more, ...sessionDirs]) {
     removeOld(folder, RETENTION.tempMs, nowMs, isTempName);
   }

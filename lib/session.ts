@@ -83,20 +83,29 @@ export interface SessionRecord {
 /** Reads one session's files, or undefined when there is no (readable) session. */
 export function readSession(profile: Profile, id: string): SessionRecord | undefined {
   const dir = sessionDir(profile, id);
-  const meta = parseMeta(readText(`${dir}/meta.json`), id);
+  const meta = parseMeta(quietText(`${dir}/meta.json`), id);
   if (meta === undefined) return undefined;
   const output = statOf(`${dir}/output.log`)?.mtime?.getTime();
   return {
     id,
     dir,
     meta,
-    status: parseStatus(readText(`${dir}/status.json`)),
-    supervisor: parseIdentity(readText(`${dir}/sup`)),
-    program: parseIdentity(readText(`${dir}/program`)),
-    end: parseEnd(readText(`${dir}/end`)),
+    status: parseStatus(quietText(`${dir}/status.json`)),
+    supervisor: parseIdentity(quietText(`${dir}/sup`)),
+    program: parseIdentity(quietText(`${dir}/program`)),
+    end: parseEnd(quietText(`${dir}/end`)),
     ready: statOf(`${dir}/ready`) !== undefined,
     lastOutput: output ?? meta.started_at * 1000,
   };
+}
+
+/** One file of one session that cannot be read must not hide all the others. */
+function quietText(path: string): string | undefined {
+  try {
+    return readText(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function parseMeta(text: string | undefined, id: string): SessionMeta | undefined {
@@ -250,7 +259,7 @@ export function recordEnd(session: Session, state: "exited" | "killed", by: Ende
 
 /** Writes the final status in place of a supervisor that could not. */
 export function writeFinalStatus(session: Session, nowMs: number): void {
-  const end = parseEnd(readText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
+  const end = parseEnd(quietText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
   const status = {
     state: end.state,
     child_pid: session.program?.pid ?? 0,

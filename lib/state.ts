@@ -8,7 +8,7 @@ import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "./paths.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_status.ts";
 import { iso, listSessionIds, readFleet, type WorkerView } from "./session.ts";
-import { listFiles, readJson, readText, settledStamp, statOf } from "./store.ts";
+import { listFiles, oddness, readJson, readLinkedText, settledStamp, statOf } from "./store.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
@@ -35,7 +35,7 @@ const UNREADABLE = "\0unreadable";
 /** A policy file's text; one that cannot be read is listed in `bad` and stops nobody. */
 function readPolicy(path: string, bad: BadFile[]): string | undefined {
   try {
-    return readText(path);
+    return readLinkedText(path);
   } catch (error) {
     bad.push({ path, reason: (error as Error).message });
     return UNREADABLE;
@@ -118,6 +118,8 @@ export async function look(profile: Profile, nowMs: number, trustMs = 0): Promis
     world = await withOwnState(published, own);
     bad.push(...own.bad);
   }
+  const journal = oddness(profile.journal);
+  if (journal !== undefined) bad.push({ path: profile.journal, reason: journal });
   const files = [...bad, ...world.bad_files, ...mailbox.bad];
   return {
     profile,

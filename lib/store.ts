@@ -4,7 +4,7 @@
  * One mechanism each: replace whole, create once, append one line, move, lock, watch or poll.
  * Everything is synchronous but locks and watches, since the synchronous calls are the fast ones.
  */
-import { UserError } from "./errors.ts";
+import { oneLine, UserError } from "./errors.ts";
 import { baseName, dirName } from "./paths.ts";
 
 /** How much a write must survive. */
@@ -18,9 +18,24 @@ export interface WriteOptions {
 const FILE_MODE = 0o600;
 const DIR_MODE = 0o700;
 
-/** A file's text, or undefined when there is none. Only regular files and symlinks to them are read. */
+/**
+ * A state file's text, or undefined when there is none. Links are not followed: one that was planted must not
+ * bring a file from elsewhere into what looop shows.
+ */
 export function readText(path: string): string | undefined {
+  return readRegular(path, Deno.lstatSync);
+}
+
+/** Like {@link readText} for what people may keep elsewhere and link to: config, playbook, goals, sensors. */
+export function readLinkedText(path: string): string | undefined {
+  return readRegular(path, Deno.statSync);
+}
+
+/** A FIFO would keep the reader for ever, so what is no regular file is not opened at all. */
+function readRegular(path: string, look: (path: string) => Deno.FileInfo): string | undefined {
   try {
+    const info = look(path);
+    if (!info.isFile) throw new Error(kindOf(info));
     return Deno.readTextFileSync(path);
   } catch (error) {
     if (isAbsent(error)) return undefined;
@@ -37,7 +52,8 @@ export function parseJson<T>(text: string, check: (value: unknown) => T | string
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { bad: `not JSON: ${(error as Error).message}` };
+    // The parser quotes the text, which may hold anything.
+    return { bad: `not JSON: ${oneLine((error as Error).message)}` };
   }
   const checked = check(value);
   return typeof checked === "string" ? { bad: checked } : { value: checked };
@@ -102,7 +118,7 @@ export function createOnce(path: string, text: string | Uint8Array, options: Wri
  */
 export function appendLine(path: string, line: string, options: WriteOptions = {}): void {
   try {
-    refuseSymlink(path);
+    refuseOdd(path);
     const file = Deno.openSync(path, {
       append: true,
       read: true,
@@ -136,18 +152,53 @@ export function moveFile(from: string, to: string, options: Pick<WriteOptions, "
   }
 }
 
-/** Moves `from` to the first free of `to`, `to~2`, `to~3`, … and returns that name; nothing is replaced. */
-export function moveKeepingBoth(from: string, to: string, suffix = ""): string {
+/**
+ * Moves `from` to the first free of `to`, `to~2`, `to~3`, … and returns that name; nothing is replaced. Undefined
+ * when `from` is gone, or when `holds`, asked once no other can move it, says no.
+ *
+ * One rename under a lock: a crash leaves the file in one place, and of racers one moves it.
+ */
+export function moveKeepingBoth(
+  from: string,
+  to: string,
+  { suffix, lock, holds = () => true }: { suffix: string; lock: string; holds?: () => boolean },
+): string | undefined {
+  return withLockSync(lock, () => {
+    if (!holds()) return undefined;
+    const target = firstFree(to, suffix);
+    return moveFile(from, target) ? target : undefined;
+  });
+}
+
+function firstFree(to: string, suffix: string): string {
   for (let n = 1;; n++) {
     const target = n === 1 ? `${to}${suffix}` : `${to}~${n}${suffix}`;
+    if (!exists(target)) return target;
+  }
+}
+
+/** Makes sure that a file which is as it should be already also survives a power cut. */
+export function syncFile(path: string): void {
+  try {
+    const file = Deno.openSync(path, { read: true });
     try {
-      Deno.linkSync(from, target);
-      Deno.removeSync(from);
-      syncDir(dirName(target));
-      return target;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw fault("move", from, error);
+      file.syncSync();
+    } finally {
+      file.close();
     }
+    syncDir(dirName(path));
+  } catch (error) {
+    throw fault("write", path, error);
+  }
+}
+
+/** Writes a line over a file that is nothing but a sign; a link or FIFO in its place is not touched. */
+export function touchFile(path: string): void {
+  try {
+    refuseOdd(path);
+    Deno.writeTextFileSync(path, "\n", { mode: FILE_MODE });
+  } catch (error) {
+    throw fault("write", path, error);
   }
 }
 
@@ -251,6 +302,7 @@ export function readTail(path: string, maxBytes: number): string {
 export function readTailBytes(path: string, maxBytes: number): Uint8Array {
   let file: Deno.FsFile;
   try {
+    refuseOdd(path);
     file = Deno.openSync(path, { read: true });
   } catch (error) {
     if (isAbsent(error)) return new Uint8Array();
@@ -298,12 +350,7 @@ export async function withLock<T>(path: string, work: () => T): Promise<T> {
  * moment it is granted. A caller that got undefined and wants to end must use `Deno.exit`.
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Deno.FsFile | undefined> {
-  let file: Deno.FsFile;
-  try {
-    file = Deno.openSync(path, { read: true, write: true, create: true, mode: FILE_MODE });
-  } catch (error) {
-    throw fault("lock", path, error);
-  }
+  const file = openLock(path);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const granted = file.lock(true).then(() => true);
   const late = new Promise<false>((resolve) => timer = setTimeout(() => resolve(false), timeoutMs));
@@ -318,6 +365,31 @@ export async function acquireLock(path: string, timeoutMs: number): Promise<Deno
 export function holdsLock(file: Deno.FsFile, path: string): boolean {
   const [held, named] = [file.statSync(), quietStat(path)];
   return named !== undefined && named.ino === held.ino && named.dev === held.dev;
+}
+
+/**
+ * Runs `work` while this process alone holds the lock file at `path`, without giving other tasks a turn.
+ *
+ * For files of their own only: a lock that is also taken by {@link acquireLock} could wait for itself.
+ */
+export function withLockSync<T>(path: string, work: () => T): T {
+  makeDir(dirName(path));
+  const file = openLock(path);
+  try {
+    file.lockSync(true);
+    return work();
+  } finally {
+    file.close();
+  }
+}
+
+function openLock(path: string): Deno.FsFile {
+  try {
+    refuseOdd(path);
+    return Deno.openSync(path, { read: true, write: true, create: true, mode: FILE_MODE });
+  } catch (error) {
+    throw fault("lock", path, error);
+  }
 }
 
 /** Names of files that looop derives itself and that wake nobody who watches the data dir. */
@@ -534,16 +606,33 @@ function syncDir(path: string): void {
   }
 }
 
-function refuseSymlink(path: string): void {
+/** Throws when something stands at `path` that is no regular file: a link leads elsewhere, a FIFO blocks. */
+function refuseOdd(path: string): void {
+  let info: Deno.FileInfo;
   try {
-    if (!Deno.lstatSync(path).isSymlink) return;
-  } catch {
-    return;
+    info = Deno.lstatSync(path);
+  } catch (error) {
+    if (isAbsent(error)) return;
+    throw error;
   }
-  throw new UserError(`Cannot append to "${path}": it is a symbolic link`, {
-    next: "remove the link; looop keeps its files inside the data dir",
-    kind: "symlink",
-  });
+  if (!info.isFile) throw new Error(kindOf(info));
+}
+
+const LINK = "it is a symbolic link";
+
+function kindOf(info: Deno.FileInfo): string {
+  if (info.isSymlink) return LINK;
+  return info.isDirectory ? "it is a folder" : "it is no regular file";
+}
+
+/** Why looop will not read or write what stands at `path`, or undefined when it will (or nothing is there). */
+export function oddness(path: string): string | undefined {
+  try {
+    refuseOdd(path);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 function removeQuietly(path: string): void {
@@ -573,6 +662,7 @@ function advice(error: unknown): string {
   if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") {
     return "make it yours and writable (`ls -ld` shows who owns it), or set LOOOP_DATA_DIR";
   }
+  if (text === LINK) return "remove the link; looop keeps its files inside the data dir";
   if (error instanceof Deno.errors.NotADirectory || code === "ENOTDIR") {
     return "a file stands where a folder should be: move it away or set LOOOP_DATA_DIR";
   }

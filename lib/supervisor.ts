@@ -20,6 +20,7 @@ export const TERMINAL = { rows: 50, cols: 160 } as const;
  * `ps` and `sysctl` give the identity, and BSD `script` returns the child's exit status by itself.
  */
 export const SUPERVISOR = `umask 077
+set -C
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 LOOOP_DIR=$1 LOOOP_POKE=$2
 export LOOOP_DIR LOOOP_POKE
@@ -34,26 +35,31 @@ LOOOP_IDENTIFY='identify() {
 }'
 export LOOOP_IDENTIFY
 eval "$LOOOP_IDENTIFY"
-publish() {
-  printf '%s\\n' "$2" >"$1.tmp" && mv -f "$1.tmp" "$1"
+LOOOP_PUBLISH='publish() {
+  printf "%s\\n" "$2" >"$LOOOP_DIR/.$1.tmp-$$-0" && mv -f "$LOOOP_DIR/.$1.tmp-$$-0" "$LOOOP_DIR/$1"
 }
-publish "$LOOOP_DIR/sup" "$(identify)"
+poke() {
+  [ -L "$LOOOP_POKE" ] || echo >|"$LOOOP_POKE"
+}'
+export LOOOP_PUBLISH
+eval "$LOOOP_PUBLISH"
+publish sup "$(identify)"
 rm -f "$LOOOP_DIR/keys"
 mkfifo -m 600 "$LOOOP_DIR/keys"
 LOOOP_USER_SHELL=\${SHELL:-/bin/sh}
 export LOOOP_USER_SHELL
 LOOOP_INNER='[ ! -f "$LOOOP_DIR/end" ] || exit 0
+set -C
 stty rows ${TERMINAL.rows} cols ${TERMINAL.cols} 2>/dev/null
 eval "$LOOOP_IDENTIFY"
-identify >"$LOOOP_DIR/program.tmp" && mv -f "$LOOOP_DIR/program.tmp" "$LOOOP_DIR/program"
-now=$(date +%s)
-printf "{\\"state\\":\\"running\\",\\"child_pid\\":%s,\\"exit_code\\":null,\\"last_change\\":%s}\\n" $$ "$now" >"$LOOOP_DIR/status.tmp"
-mv -f "$LOOOP_DIR/status.tmp" "$LOOOP_DIR/status.json"
-echo >"$LOOOP_POKE"
+eval "$LOOOP_PUBLISH"
+publish program "$(identify)"
+publish status.json "{\\"state\\":\\"running\\",\\"child_pid\\":$$,\\"exit_code\\":null,\\"last_change\\":$(date +%s)}"
+poke
 cmd=$LOOOP_WORKER_CMD
 SHELL=$LOOOP_USER_SHELL LOOOP_SESSION_ID=$LOOOP_WORKER_ID LOOOP_SESSION_GEN=$LOOOP_WORKER_GEN
 export SHELL LOOOP_SESSION_ID LOOOP_SESSION_GEN
-unset LOOOP_DIR LOOOP_POKE LOOOP_IDENTIFY LOOOP_INNER LOOOP_USER_SHELL LOOOP_WORKER_CMD LOOOP_WORKER_ID LOOOP_WORKER_GEN
+unset LOOOP_DIR LOOOP_POKE LOOOP_IDENTIFY LOOOP_PUBLISH LOOOP_INNER LOOOP_USER_SHELL LOOOP_WORKER_CMD LOOOP_WORKER_ID LOOOP_WORKER_GEN
 exec /bin/sh -c "$cmd"'
 export LOOOP_INNER
 if [ -f "$LOOOP_DIR/end" ]; then
@@ -73,8 +79,7 @@ fi
 [ "$state" = killed ] && code=null
 child=0
 [ -f "$LOOOP_DIR/program" ] && read -r child rest <"$LOOOP_DIR/program"
-printf '{"state":"%s","child_pid":%s,"exit_code":%s,"last_change":%s,"ended_by":"%s"}\\n' "$state" "$child" "$code" "$(date +%s)" "$by" >"$LOOOP_DIR/status.tmp"
-mv -f "$LOOOP_DIR/status.tmp" "$LOOOP_DIR/status.json"
+publish status.json "$(printf '{"state":"%s","child_pid":%s,"exit_code":%s,"last_change":%s,"ended_by":"%s"}' "$state" "$child" "$code" "$(date +%s)" "$by")"
 rm -f "$LOOOP_DIR/keys"
-echo >"$LOOOP_POKE"
+poke
 `;

@@ -2,7 +2,7 @@
 import { UserError } from "./errors.ts";
 import type { Profile } from "./paths.ts";
 import { keepPlaybook, type PolicyKind, swapPolicy, undoPath } from "./policy.ts";
-import { createOnce, exists, listFiles, readText, removeFile } from "./store.ts";
+import { createOnce, exists, listFiles, readLinkedText, readText, removeFile } from "./store.ts";
 
 /** What an undo did. */
 export type Undone = "swapped" | "unarchived";
@@ -41,7 +41,7 @@ export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs
   const place = placeOf(profile, kind, id);
   if (!exists(place.path) && unarchive(place, id)) return "unarchived";
   const slot = { dir: profile.undo, path: undoPath(profile, kind, id) };
-  const before = readText(place.path);
+  const before = readLinkedText(place.path);
   if (!swapPolicy(place.path, slot, place.mode)) throw nothingToUndo(kind, id, before !== undefined);
   if (kind === "playbook" && before !== undefined) keepPlaybook(profile, before, nowMs);
   return "swapped";

@@ -331,7 +331,7 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
     LOOOP_WORKER_ID: spec.id,
     LOOOP_WORKER_GEN: meta.gen,
   });
-  const child = new Deno.Command("/bin/sh", {
+  const supervisor = new Deno.Command("/bin/sh", {
     args: ["-c", SUPERVISOR, "looop-supervisor", sessionDir(profile, spec.id), profile.poke],
     cwd,
     env,
@@ -340,12 +340,29 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
     stdin: "null",
     stdout: "null",
     stderr: "null",
-  }).spawn();
+  });
+  const child = spawnSupervisor(profile, meta, supervisor);
   child.unref();
   replaceFile(
     `${sessionDir(profile, spec.id)}/meta.json`,
     `${JSON.stringify({ ...meta, babysit_pid: child.pid })}\n`,
   );
+}
+
+/** @throws {UserError} when the system refuses, as it does when command and environment are too long. */
+function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: Deno.Command): Deno.ChildProcess {
+  try {
+    return supervisor.spawn();
+  } catch (error) {
+    const last_change = Math.floor(Date.now() / 1000);
+    const status = { state: "exited", child_pid: 0, exit_code: 126, last_change, ended_by: "crash" };
+    replaceFile(`${sessionDir(profile, meta.id)}/status.json`, `${JSON.stringify(status)}\n`);
+    throw new UserError(`Cannot start worker "${meta.id}": ${(error as Error).message}`, {
+      next: "shorten the runner's template or the environment if they are long, then try again",
+      kind: "start_failed",
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -424,6 +441,8 @@ export async function killSessionTree(
   session: Session,
   now: () => number,
 ): Promise<ProcessFact[]> {
+  const starting = session.program === undefined && (session.view.alive || session.view.state === "lost");
+  if (starting) await endStart(profile, session);
   const supervisor = session.supervisor;
   const spare = supervisor === undefined ? [] : await supervisorPids(supervisor);
   const survivors = await killTree({
@@ -435,6 +454,15 @@ export async function killSessionTree(
   if (session.view.alive || session.view.state === "lost") await untilStatus(profile, session, now);
   for (const pid of spare) if (mayExist(pid)) signal(pid, "SIGKILL");
   return survivors;
+}
+
+/**
+ * Ends what a supervisor that hangs or was killed on its way has begun: before the agent runs nothing carries
+ * the session's marks, and `script` could still bring it up.
+ */
+async function endStart(profile: Profile, session: Session): Promise<void> {
+  const marks = [`LOOOP_WORKER_GEN=${session.gen}`, `LOOOP_DATA_DIR=${profile.dir}`];
+  await killTree({ roots: [], marks, graceMs: 0 });
 }
 
 /** What every process of one run of a session carries in its environment; the rarest first. */
@@ -456,7 +484,8 @@ async function supervisorPids(supervisor: Identity): Promise<number[]> {
 }
 
 async function untilStatus(profile: Profile, session: Session, now: () => number): Promise<void> {
-  const patience = session.view.state === "lost" ? 0 : STATUS_TIMEOUT_MS;
+  const hasSupervisor = session.program !== undefined && session.view.state !== "lost";
+  const patience = hasSupervisor ? STATUS_TIMEOUT_MS : 0;
   const deadline = performance.now() + patience;
   while (performance.now() < deadline) {
     const record = readSession(profile, session.view.id);

@@ -78,9 +78,11 @@ export async function isAlive(identity: Identity): Promise<boolean> {
 }
 
 /** A process that is nobody's: no mark of any profile. Ended when disposed of. */
-export async function stranger(): Promise<{ identity: Identity } & AsyncDisposable> {
-  const child = new Deno.Command("/bin/sh", {
-    args: ["-c", "while :; do sleep 1; done"],
+export async function stranger(
+  [program = "", ...args]: readonly string[] = ["/bin/sh", "-c", "while :; do sleep 1; done"],
+): Promise<{ identity: Identity } & AsyncDisposable> {
+  const child = new Deno.Command(program, {
+    args,
     clearEnv: true,
     env: { PATH: "/usr/bin:/bin" },
     stdin: "null",

@@ -48,16 +48,20 @@ export const archive = defineVerb({
   run(context, input) {
     const id = checkId("goal", input.word(0));
     const { goals, goalsArchive } = context.profile;
-    if (!exists(`${goals}/${id}.md`)) {
-      throw new UserError(`There is no goal "${id}"`, {
-        next: "`looop _ state` lists the goals",
-        kind: "not_found",
-      });
-    }
+    if (!exists(`${goals}/${id}.md`)) throw noGoal(id);
     makeDir(goalsArchive);
-    moveKeepingBoth(`${goals}/${id}.md`, `${goalsArchive}/${id}`, ".md");
+    const lock = `${context.profile.lockDir}/move`;
+    const moved = moveKeepingBoth(`${goals}/${id}.md`, `${goalsArchive}/${id}`, { suffix: ".md", lock });
+    if (moved === undefined) throw noGoal(id);
     noteActivity(context.profile, id, context.now());
     recordMove(context, `archive-goal ${id}`);
     return Promise.resolve({ text: `archive-goal ${id}` });
   },
 });
+
+function noGoal(id: string): UserError {
+  return new UserError(`There is no goal "${id}"`, {
+    next: "`looop _ state` lists the goals",
+    kind: "not_found",
+  });
+}

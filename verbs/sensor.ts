@@ -16,7 +16,7 @@ import { sensorLimits } from "../lib/pulse.ts";
 import { isErrorReading, parseHeader, readingOf } from "../lib/reading.ts";
 import { readMarked } from "../lib/process.ts";
 import { runSensor, sweepSensors } from "../lib/sensor.ts";
-import { exists, makeDir, moveKeepingBoth, readText, removeTree, replaceFile } from "../lib/store.ts";
+import { exists, makeDir, moveKeepingBoth, readLinkedText, removeTree, replaceFile } from "../lib/store.ts";
 import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
 
 export const write = defineVerb({
@@ -88,7 +88,7 @@ export const run = defineVerb({
   async run(context, input) {
     const name = checkId("sensor", input.word(0));
     const path = `${context.profile.sensors}/${name}.sh`;
-    const script = readText(path);
+    const script = readLinkedText(path);
     if (script === undefined) throw noSensor(name);
     const { reading, ms } = await runOnce(context, path, script);
     const ok = !isErrorReading(reading);
@@ -141,7 +141,12 @@ export const remove = defineVerb({
     const { sensors, sensorsArchive } = context.profile;
     if (!exists(`${sensors}/${name}.sh`)) throw noSensor(name);
     makeDir(sensorsArchive);
-    moveKeepingBoth(`${sensors}/${name}.sh`, `${sensorsArchive}/${name}`, ".sh");
+    const lock = `${context.profile.lockDir}/move`;
+    const moved = moveKeepingBoth(`${sensors}/${name}.sh`, `${sensorsArchive}/${name}`, {
+      suffix: ".sh",
+      lock,
+    });
+    if (moved === undefined) throw noSensor(name);
     recordMove(context, `remove-sensor ${name}`);
     return Promise.resolve({ text: `remove-sensor ${name}` });
   },
@@ -293,7 +298,7 @@ async function checkSensor(context: Context, what: string): Promise<Finding[]> {
   const scratch = await Deno.makeTempDir({ prefix: "looop-check-" });
   try {
     const path = exists(installed) && isId(what) ? installed : `${scratch}/sensor.sh`;
-    const script = readText(path) ?? await scriptOf(what);
+    const script = readLinkedText(path) ?? await scriptOf(what);
     const home = path === installed ? profile.dir : `${scratch}/data`;
     makeDir(`${scratch}/data`);
     makeDir(`${scratch}/tmp`);
@@ -315,7 +320,9 @@ async function checkSensor(context: Context, what: string): Promise<Finding[]> {
 }
 
 async function scriptOf(what: string): Promise<string> {
-  const file = what.includes("/") || what.endsWith(".sh") ? readText(absolute(what, Deno.cwd())) : undefined;
+  const file = what.includes("/") || what.endsWith(".sh")
+    ? readLinkedText(absolute(what, Deno.cwd()))
+    : undefined;
   if (file !== undefined) return file;
   if (what.includes("/")) {
     throw new UserError(`There is no file "${what}"`, { next: "check the path", kind: "not_found" });

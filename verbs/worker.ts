@@ -2,6 +2,7 @@
 import { resumePrompt } from "../lib/contract.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
+import { appendEvent } from "../lib/journal.ts";
 import { readMailbox } from "../lib/mailbox.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
 import { readOutputTail } from "../lib/output_log.ts";
@@ -56,6 +57,7 @@ export const start = defineVerb({
       timeoutS,
     });
     noteActivity(context.profile, id, context.now());
+    appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
     recordMove(context, `start-worker ${id} (${runner.name})`);
     await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);
     return { text: `start-worker ${id} (${runner.name})` };
@@ -109,6 +111,7 @@ export const resume = defineVerb({
     openProfile(context.profile);
     const runner = await resumeWorker(host, id, text);
     noteActivity(context.profile, id, context.now());
+    appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
     recordMove(context, `resume-worker ${id} (${runner.name})`);
     return { text: `resume-worker ${id} (${runner.name})` };
   },

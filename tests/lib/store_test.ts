@@ -205,7 +205,11 @@ Deno.test("given two files of one name, when both are archived, then both are ke
   const kept: string[] = [];
   for (const text of ["one", "two", "three"]) {
     replaceFile(dir.file("goal.md"), text);
-    kept.push(moveKeepingBoth(dir.file("goal.md"), dir.file("old"), ".md"));
+    const target = moveKeepingBoth(dir.file("goal.md"), dir.file("old"), {
+      suffix: ".md",
+      lock: dir.file("lock"),
+    });
+    kept.push(target ?? "");
   }
   deepStrictEqual(kept, ["old.md", "old~2.md", "old~3.md"].map((name) => dir.file(name)));
   deepStrictEqual(kept.map((path) => readText(path)), ["one", "two", "three"]);

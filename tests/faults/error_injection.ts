@@ -1,0 +1,158 @@
+/**
+ * Lets each open, write, fsync, rename, link and mkdir of each verb fail as a full, broken or read-only disk and
+ * an exhausted process do: one clear line, exit 1, the old file whole.
+ */
+import {
+  brokenFiles,
+  FILE_CALLS,
+  type FileCall,
+  fileCalls,
+  inParallel,
+  type Lab,
+  type LabProfile,
+  openLab,
+  run,
+  sample,
+  straceMissing,
+  Tally,
+} from "./lab.ts";
+import { type Move, moves } from "./moves.ts";
+
+/** How each call fails. */
+const ERRORS: Readonly<Record<string, readonly string[]>> = {
+  openat: ["EMFILE", "ENOSPC", "EROFS", "EIO"],
+  write: ["ENOSPC", "EIO"],
+  fsync: ["EIO", "ENOSPC"],
+  fdatasync: ["EIO"],
+  rename: ["EIO", "ENOSPC", "EROFS"],
+  link: ["EIO", "ENOSPC", "EROFS"],
+  linkat: ["EIO", "ENOSPC", "EROFS"],
+  mkdir: ["ENOSPC", "EROFS"],
+  unlink: ["EIO", "EROFS"],
+};
+
+/** Fails every file-changing call of every verb. */
+export async function errorInjection(): Promise<Tally> {
+  const tally = new Tally("errors", [
+    "broken files",
+    "half moves",
+    "unclear",
+    "false success",
+    "next verb failed",
+  ]);
+  const missing = await straceMissing();
+  await using lab = await openLab();
+  if (missing === undefined) {
+    const all = await moves(await lab.profile());
+    await inParallel(all, 2, (move) => failMove(lab, move, tally));
+  } else tally.skip(missing);
+  await fullDisk(lab, tally);
+  return tally;
+}
+
+async function failMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
+  const p = await lab.profile();
+  const withWorker = move.name === "worker kill" || move.name === "kill";
+  await move.prepare?.(p);
+  await p.keep();
+  const options = { ...(move.stdin === undefined ? {} : { stdin: move.stdin }), env: move.env ?? {} };
+  const begin = async () => {
+    await p.reset();
+    if (withWorker) await p.ok("_", "worker", "start", "w", "--command", "sleep 300", "a brief");
+  };
+  await begin();
+  const dry = await p.traced(move.argv, ["-e", `trace=${FILE_CALLS}`], options);
+  await move.clean?.(p);
+  const tries = fileCalls(dry.trace, p.profile.dir).flatMap((call) =>
+    (ERRORS[call.name] ?? []).map((error) => ({ call, error }))
+  );
+  for (const { call, error } of sample(tries, withWorker || move.clean !== undefined ? 0.05 : 0.12)) {
+    await begin();
+    await failOnce(p, move, call, error, options, tally);
+    await move.clean?.(p);
+  }
+  await p.run("down");
+}
+
+async function failOnce(
+  p: LabProfile,
+  move: Move,
+  call: FileCall,
+  error: string,
+  options: { stdin?: string; env: Record<string, string> },
+  tally: Tally,
+): Promise<void> {
+  const inject = `inject=${call.name}:error=${error}:when=${call.nth}`;
+  const reply = await p.traced(move.argv, ["-e", `trace=${FILE_CALLS}`, "-e", inject], options);
+  const at = `${move.name}, ${error} at ${call.line}`;
+  tally.add("tries");
+  if (reply.trace.includes("(INJECTED)")) tally.add("errors injected");
+  const effect = move.effect(p);
+  tally.demand(effect === "before" || effect === "after", "half moves", `${at}: ${effect}`);
+  const broken = brokenFiles(p.profile.dir);
+  tally.demand(broken.length === 0, "broken files", `${at}: ${broken.join("; ")}`);
+  if ((move.acknowledges ?? [0]).includes(reply.code)) {
+    tally.demand(
+      effect === "after" || move.name === "kill",
+      "false success",
+      `${at}: exits ${reply.code}, ${effect}`,
+    );
+  } else {
+    // `_ ask` tells the id of its question first; what strace itself says is not looop's.
+    const lines = reply.stderr.split("\n").filter((line) =>
+      line !== "" && !/^strace: |: (asked|took up) /.test(line)
+    );
+    const clear = reply.code === 1 && lines.length === 1 && /^looop [a-z_ ]+: .+; .+/.test(lines[0] ?? "");
+    tally.demand(clear, "unclear", `${at}: exits ${reply.code}: ${reply.stderr.trim()}`);
+  }
+  const state = await p.run("_", "state");
+  tally.demand(state.code === 0, "next verb failed", `${at}: _ state: ${state.stderr}`);
+}
+
+/** A really full file system: everything is refused in one line, and goes on once there is room. */
+async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
+  const p = await lab.profile();
+  await Deno.mkdir(p.profile.dir, { mode: 0o700 });
+  try {
+    await run("mount", ["-t", "tmpfs", "-o", "size=512k,mode=700", "none", p.profile.dir]);
+  } catch {
+    tally.add("full disks not tried (mount refused)");
+    return;
+  }
+  try {
+    await p.ok("_", "goal", "write", "g", "old");
+    await run("sh", [
+      "-c",
+      `dd if=/dev/zero of="$1/filler" bs=1k count=2000 2>/dev/null; :`,
+      "sh",
+      p.profile.dir,
+    ]);
+    const calls = [["_", "goal", "write", "g", "new"], ["_", "playbook", "write", "new"], [
+      "_",
+      "claim",
+      "c",
+      "--session",
+      "s",
+    ]];
+    for (const argv of calls) {
+      const { code, stderr } = await p.run(...argv);
+      tally.add("calls on a full disk");
+      const clear = code === 1 && /^looop [a-z_ ]+: [^\n]*No space left[^\n]*\n$/.test(stderr);
+      tally.demand(clear, "unclear", `full disk, ${argv.join(" ")}: exits ${code}: ${stderr}`);
+    }
+    tally.demand(
+      p.read("goals/g.md") === "old\n",
+      "half moves",
+      `full disk: g.md is ${p.read("goals/g.md")}`,
+    );
+    await Deno.remove(p.path("filler"));
+    const again = await p.run("_", "goal", "write", "g", "new");
+    tally.demand(
+      again.code === 0 && p.read("goals/g.md") === "new\n",
+      "next verb failed",
+      `room again: ${again.stderr}`,
+    );
+  } finally {
+    await run("umount", [p.profile.dir]);
+  }
+}

@@ -1,0 +1,294 @@
+/**
+ * Kills every mutating verb, the pulse and the supervisor with SIGKILL at each of their file-changing system
+ * calls in turn, and looks at what is left: whole files, moves made wholly or not at all, verbs that go on.
+ */
+import { SUPERVISOR } from "../../lib/supervisor.ts";
+import { looopCommand } from "../looop.ts";
+import {
+  brokenFiles,
+  FILE_CALLS,
+  type FileCall,
+  fileCalls,
+  filesBelow,
+  FULL,
+  inParallel,
+  type Lab,
+  type LabProfile,
+  openLab,
+  pause,
+  run,
+  sample,
+  straceMissing,
+  Tally,
+  textAt,
+  underStrace,
+} from "./lab.ts";
+import { type Move, moves } from "./moves.ts";
+
+/** A temporary file of looop, or of its supervisor. */
+const TEMP = /\/(\.[^/]*\.tmp-\d+-[a-z0-9]+|[^/]+\.tmp)$|\/sessions\/\.new-/;
+
+/** Kills at every file-changing call of everything. */
+export async function killMatrix(): Promise<Tally> {
+  const tally = new Tally("kill matrix", [
+    "broken files",
+    "half-read",
+    "half moves",
+    "acknowledged but absent",
+    "next verb failed",
+    "old temp files",
+  ]);
+  const missing = await straceMissing();
+  if (missing !== undefined) {
+    tally.skip(missing);
+    return tally;
+  }
+  await using lab = await openLab();
+  const reader = startReader(lab);
+  const all = await moves(await lab.profile());
+  tally.add("verbs", all.length);
+  await inParallel(all, 2, (move) => killMove(lab, move, tally));
+  await Promise.all([killPulse(lab, tally), killSupervisor(lab, tally)]);
+  const { reads, half } = await reader();
+  tally.add("reads meanwhile", reads);
+  for (const story of half) tally.fault("half-read", story);
+  return tally;
+}
+
+/** A process that reads every file over and over. Call the result to end it and hear what it saw. */
+function startReader(lab: Lab): () => Promise<{ reads: number; half: string[] }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--quiet", new URL("./reader.ts", import.meta.url).pathname, lab.root],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  return async () => {
+    await child.stdin.close();
+    return JSON.parse(new TextDecoder().decode((await child.output()).stdout));
+  };
+}
+
+const traceAll = ["-e", `trace=${FILE_CALLS}`];
+const killAt = ({ name, nth }: FileCall) => [...traceAll, "-e", `inject=${name}:signal=KILL:when=${nth}`];
+
+async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
+  const p = await lab.profile();
+  const withWorker = move.name === "worker kill" || move.name === "kill";
+  await move.prepare?.(p);
+  await p.keep();
+  const options = { ...(move.stdin === undefined ? {} : { stdin: move.stdin }), env: move.env ?? {} };
+  const begin = async () => {
+    await p.reset();
+    if (withWorker) await p.ok("_", "worker", "start", "w", "--command", "sleep 300", "a brief");
+  };
+  await begin();
+  const dry = await p.traced(move.argv, traceAll, options);
+  const acknowledges = move.acknowledges ?? [0];
+  if (!acknowledges.includes(dry.code)) {
+    tally.fault("next verb failed", `${move.name} exits ${dry.code} below strace: ${dry.stderr}`);
+    return;
+  }
+  if (move.effect(p) !== "after" && move.name !== "kill") {
+    tally.fault("acknowledged but absent", `${move.name}: ${move.effect(p)}`);
+  }
+  await move.clean?.(p);
+  const calls = fileCalls(dry.trace, p.profile.dir);
+  tally.add("system calls", calls.length);
+  for (const call of sample(calls, withWorker || move.clean !== undefined ? 0.12 : 0.25)) {
+    await begin();
+    const reply = await p.traced(move.argv, killAt(call), options);
+    const at = `${move.name}, killed at ${call.line}`;
+    tally.add("tries");
+    if (reply.killed) tally.add("kills");
+    checkBroken(p, at, tally);
+    const effect = move.effect(p);
+    tally.demand(effect === "before" || effect === "after", "half moves", `${at}: ${effect}`);
+    if (!reply.killed && acknowledges.includes(reply.code)) {
+      tally.demand(effect === "after" || move.name === "kill", "acknowledged but absent", `${at}: ${effect}`);
+    }
+    await checkNext(p, move, at, tally);
+    await move.clean?.(p);
+    await checkTemps(p, at, tally);
+  }
+  await p.run("down");
+}
+
+function checkBroken(p: LabProfile, at: string, tally: Tally): void {
+  const broken = brokenFiles(p.profile.dir);
+  tally.demand(broken.length === 0, "broken files", `${at}: ${broken.join("; ")}`);
+}
+
+/** The next verbs work: `_ state` reads all, and the move is made whole by being made again. */
+async function checkNext(p: LabProfile, move: Move, at: string, tally: Tally): Promise<void> {
+  const state = await p.run("_", "state", "--json");
+  tally.demand(state.code === 0, "next verb failed", `${at}: _ state exits ${state.code}: ${state.stderr}`);
+  if (state.code === 0) {
+    const bad = JSON.parse(state.stdout).bad_files;
+    tally.demand(bad.length === 0, "broken files", `${at}: bad_files ${JSON.stringify(bad)}`);
+  }
+  if (move.mend !== undefined) {
+    const wrong = await move.mend(p);
+    tally.demand(wrong === undefined, "next verb failed", `${at}: ${wrong}`);
+  } else {
+    const { code, stderr } = await p.call(move.argv, {
+      ...(move.stdin === undefined ? {} : { stdin: move.stdin }),
+      env: move.env ?? {},
+    });
+    tally.demand(
+      (move.acknowledges ?? [0]).includes(code) && move.effect(p) === "after",
+      "next verb failed",
+      `${at}: again: exits ${code}, ${move.effect(p)}: ${stderr.trim()}`,
+    );
+  }
+  checkBroken(p, `${at}, and made again`, tally);
+}
+
+/** What a killed writer leaves is gone after a day: its age is faked, and a pulse beats once. */
+async function checkTemps(p: LabProfile, at: string, tally: Tally): Promise<void> {
+  const temps = tempsBelow(p.profile.dir);
+  if (temps.length === 0) return;
+  tally.add("temp files left", temps.length);
+  // A beat through the binary costs 0.3 s: every new place is tried, not every file.
+  const places = temps.map((path) => placeOf(p, path)).filter((place) => !sweptPlaces.has(place));
+  if (places.length === 0) return;
+  for (const place of places) sweptPlaces.add(place);
+  const old = new Date(Date.now() - 2 * 86_400_000);
+  for (const path of temps) await Deno.utime(path, old, old).catch(() => {});
+  await p.ok("up");
+  const deadline = Date.now() + 5_000;
+  while (temps.some((path) => textAtOrDir(path)) && Date.now() < deadline) await pause(20);
+  await p.run("down");
+  for (const path of temps.filter(textAtOrDir)) {
+    tally.fault("old temp files", `${at}: ${path.slice(p.profile.dir.length)}`);
+  }
+}
+
+const sweptPlaces = new Set<string>();
+
+function placeOf(p: LabProfile, path: string): string {
+  return path.slice(p.profile.dir.length).replace(/\.tmp-\d+-[a-z0-9]+$/, "").replace(/\.new-.*/, ".new");
+}
+
+function tempsBelow(dir: string): string[] {
+  const files = filesBelow(dir).filter((path) => TEMP.test(path));
+  const stages: string[] = [];
+  try {
+    for (const entry of Deno.readDirSync(`${dir}/sessions`)) {
+      if (entry.name.startsWith(".new-")) stages.push(`${dir}/sessions/${entry.name}`);
+    }
+  } catch {
+    // No sessions.
+  }
+  return [...files.filter((path) => !path.includes("/.new-")), ...stages];
+}
+
+function textAtOrDir(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The pulse is killed at each call up to its second publication; `up` then starts another. */
+async function killPulse(lab: Lab, tally: Tally): Promise<void> {
+  const p = await lab.profile();
+  await p.ok("_", "state");
+  p.sensor("count", "echo '{\"signal\":1}'");
+  await p.keep();
+  const env = { LOOOP_PULSE: "1" };
+  const dry = await p.traced(["_", "pulse"], traceAll, { env, timeoutMs: 3_000 });
+  const calls = fileCalls(dry.trace, p.profile.dir);
+  tally.add("system calls", calls.length);
+  await run("rm", ["-rf", `${p.base}/trace`]);
+  for (const call of sample(calls.slice(0, 150), 0.05)) {
+    await p.reset();
+    const reply = await p.traced(["_", "pulse"], killAt(call), { env, timeoutMs: 4_000 });
+    const at = `pulse, killed at ${call.line}`;
+    tally.add("tries");
+    if (reply.killed) tally.add("kills");
+    checkBroken(p, at, tally);
+    const up = await p.run("up");
+    tally.demand(up.code === 0, "next verb failed", `${at}: up exits ${up.code}: ${up.stderr}`);
+    const world = textAt(p.path(".world.json"));
+    tally.demand(world.includes("sensor-count"), "next verb failed", `${at}: nothing was sensed`);
+    await p.run("down");
+    await checkTemps(p, at, tally);
+  }
+}
+
+/** The supervisor's shell is killed at each write and each child; the worker shows as lost and can be ended. */
+async function killSupervisor(lab: Lab, tally: Tally): Promise<void> {
+  const p = await lab.profile();
+  await p.ok("_", "state");
+  await p.keep();
+  const trace = ["-e", "trace=openat,write,clone,clone3,vfork,fork,wait4,dup2"];
+  const start = async (inject: readonly string[]) => {
+    const dir = p.path("sessions/w");
+    await Deno.mkdir(dir, { recursive: true });
+    const meta = {
+      v: 1,
+      id: "w",
+      gen: "12345678",
+      cmd: [],
+      babysit_pid: 0,
+      started_at: Math.floor(Date.now() / 1000),
+      runner: "shell",
+      cwd: p.profile.dir,
+    };
+    await Deno.writeTextFile(`${dir}/meta.json`, JSON.stringify(meta));
+    await Deno.writeTextFile(`${dir}/output.log`, "");
+    return await underStrace(["/bin/sh", "-c", SUPERVISOR, "looop-supervisor", dir, p.path(".poke")], [
+      ...trace,
+      ...inject,
+    ], {
+      cwd: p.base,
+      trace: `${p.base}/trace`,
+      timeoutMs: 8_000,
+      env: {
+        ...p.env,
+        LOOOP_BIN: looopCommand()[0] ?? "",
+        LOOOP_WORKER_CMD: "sleep 0.05",
+        LOOOP_WORKER_ID: "w",
+        LOOOP_WORKER_GEN: "12345678",
+      },
+    });
+  };
+  const dry = await start([]);
+  const seen = new Map<string, number>();
+  const calls: FileCall[] = [];
+  for (const line of dry.trace.split("\n")) {
+    const name = /^(\w+)\(/.exec(line)?.[1];
+    if (name === undefined) continue;
+    seen.set(name, (seen.get(name) ?? 0) + 1);
+    if (line.includes(p.profile.dir) || /^(clone|vfork|fork|wait4)/.test(name)) {
+      calls.push({ name, nth: seen.get(name) ?? 1, line });
+    }
+  }
+  tally.add("system calls", calls.length);
+  for (const call of sample(calls, 0.15)) {
+    await p.reset();
+    const reply = await start(["-e", `inject=${call.name}:signal=KILL:when=${call.nth}`]);
+    const at = `supervisor, killed at ${call.line}`;
+    tally.add("tries");
+    if (reply.killed) tally.add("kills");
+    checkBroken(p, at, tally);
+    const kill = await p.run("_", "worker", "kill", "w");
+    tally.demand(
+      kill.code === 0,
+      "next verb failed",
+      `${at}: worker kill exits ${kill.code}: ${kill.stderr}`,
+    );
+    const state = JSON.parse((await p.run("_", "worker", "list", "--json")).stdout)[0]?.state;
+    tally.demand(
+      state === "killed" || state === "exited",
+      "next verb failed",
+      `${at}: the worker shows as ${state} after worker kill`,
+    );
+    await checkTemps(p, at, tally);
+  }
+  const left = await p.processes();
+  tally.demand(left.length === 0, "left running", `supervisor matrix left ${left.join(", ")}`);
+  if (FULL) await p.run("down");
+}

@@ -1,0 +1,368 @@
+/** Every verb that changes files, how its profile is prepared, and what its effect looks like on disk. */
+import { hasVerb, type LabProfile, namesIn, textAt } from "./lab.ts";
+
+/** What a profile shows of a move: not made, made, or neither, in words. */
+export type Effect = "before" | "after" | string;
+
+/** One move to be killed or to be failed in the middle of. */
+export interface Move {
+  name: string;
+  argv: string[];
+  stdin?: string;
+  env?: Record<string, string>;
+  /** Exit codes that acknowledge; 0 unless said. */
+  acknowledges?: number[];
+  prepare?(p: LabProfile): Promise<void>;
+  effect(p: LabProfile): Effect;
+  /** What makes the move whole afterwards; the same call again unless said. Returns what is wrong, or nothing. */
+  mend?(p: LabProfile): Promise<string | undefined>;
+  /** Ends what it may have started. */
+  clean?(p: LabProfile): Promise<void>;
+}
+
+const file = (p: LabProfile, name: string) => textAt(p.path(name));
+
+/** before or after by a file's text. */
+function byText(name: string, before: string, after: string) {
+  return (p: LabProfile): Effect => {
+    const text = file(p, name);
+    if (text === before) return "before";
+    return text === after ? "after" : `${name} is ${JSON.stringify(text.slice(0, 80))}`;
+  };
+}
+
+/** before or after by where one file is: in exactly one of two places. */
+function byPlace(from: string, to: string) {
+  return (p: LabProfile): Effect => {
+    const [here, there] = [file(p, from) !== "", file(p, to) !== ""];
+    if (here === there) return here ? `both ${from} and ${to}` : `neither ${from} nor ${to}`;
+    return there ? "after" : "before";
+  };
+}
+
+async function again(p: LabProfile, argv: string[], codes: number[]): Promise<string | undefined> {
+  const { code, stderr } = await p.run(...argv);
+  return codes.includes(code) ? undefined : `${argv.join(" ")} exits ${code}: ${stderr.trim()}`;
+}
+
+/** A session that has ended, as a worker of an earlier day left it. */
+export function endedSession(p: LabProfile, id: string): void {
+  const dir = p.path(`sessions/${id}`);
+  Deno.mkdirSync(dir, { recursive: true });
+  const meta = {
+    v: 1,
+    id,
+    gen: "00000000",
+    cmd: ["true"],
+    babysit_pid: 1,
+    started_at: 1,
+    runner: "shell",
+    cwd: "/",
+  };
+  Deno.writeTextFileSync(`${dir}/meta.json`, JSON.stringify(meta));
+  const status = { state: "exited", child_pid: 1, exit_code: 0, last_change: 2, ended_by: "self" };
+  Deno.writeTextFileSync(`${dir}/status.json`, JSON.stringify(status));
+  Deno.writeTextFileSync(`${dir}/output.log`, "");
+}
+
+const seed = (p: LabProfile) => p.ok("_", "state").then(() => {});
+const SEEDS = [
+  "PLAYBOOK.md",
+  "goals/setup.md",
+  "goals/playbook-daily.md",
+  "sensors/today.sh",
+  "config.json",
+  ".format",
+];
+const SENSOR = "#!/bin/sh\necho 1\n";
+const LONG = `${"a line of a goal\n".repeat(2000)}`;
+
+async function ask(p: LabProfile, worker: string, prompt: string): Promise<void> {
+  await p.run("_", "ask", worker, "--prompt", prompt, "--timeout", "0.01");
+}
+
+/** Ends a worker and waits for nothing of it to be left. */
+async function endWorker(p: LabProfile, id: string): Promise<void> {
+  await p.run("_", "worker", "kill", id);
+}
+
+function askEffect(p: LabProfile): Effect {
+  const asks = namesIn(p.path("asks")).filter((name) => name.endsWith(".json"));
+  if (asks.length === 0) return "before";
+  return asks.length === 1 ? "after" : `${asks.length} asks`;
+}
+
+/** The fate of `w-1`, whose answer was there: unread, or read and archived as a pair. */
+function deliveryEffect(p: LabProfile): Effect {
+  const months = namesIn(p.path("asks/archive"));
+  const archived = months.some((month) => file(p, `asks/archive/${month}/w-1.json`) !== "");
+  const answers = [
+    file(p, "answers/w-1.json"),
+    ...months.map((m) => file(p, `asks/archive/${m}/w-1.answer.json`)),
+  ];
+  if (!answers.some((text) => text.includes("the answer"))) return "the answer is lost";
+  return archived ? "after" : "before";
+}
+
+/** Moves of the verbs that are there. */
+export async function moves(probe: LabProfile): Promise<Move[]> {
+  const all: Move[] = [
+    {
+      name: "seed",
+      argv: ["_", "state"],
+      effect: (p) => SEEDS.every((name) => file(p, name) !== "") ? "after" : "before",
+    },
+    {
+      name: "goal write (new)",
+      argv: ["_", "goal", "write", "g"],
+      stdin: LONG,
+      prepare: seed,
+      effect: byText("goals/g.md", "", LONG),
+    },
+    {
+      name: "goal write (over)",
+      argv: ["_", "goal", "write", "g", "new"],
+      prepare: async (p) => void await p.ok("_", "goal", "write", "g", "old"),
+      effect: byText("goals/g.md", "old\n", "new\n"),
+    },
+    {
+      name: "goal archive",
+      argv: ["_", "goal", "archive", "g"],
+      prepare: async (p) => void await p.ok("_", "goal", "write", "g", "old"),
+      effect: byPlace("goals/g.md", "goals/archive/g.md"),
+      mend: async (p) =>
+        await again(p, ["_", "goal", "archive", "g"], [0, 1]) ?? copies(p, "goals/archive", "g", 1),
+    },
+    {
+      name: "goal archive (onto one)",
+      argv: ["_", "goal", "archive", "g"],
+      prepare: async (p) => {
+        await p.ok("_", "goal", "write", "g", "old");
+        await p.ok("_", "goal", "archive", "g");
+        await p.ok("_", "goal", "write", "g", "new");
+      },
+      effect: byPlace("goals/g.md", "goals/archive/g~2.md"),
+      mend: async (p) =>
+        await again(p, ["_", "goal", "archive", "g"], [0, 1]) ?? copies(p, "goals/archive", "g", 2),
+    },
+    {
+      name: "sensor write",
+      argv: ["_", "sensor", "write", "s"],
+      stdin: SENSOR,
+      prepare: seed,
+      effect: (p) => {
+        const text = file(p, "sensors/s.sh");
+        if (text === "") return "before";
+        if (text !== SENSOR) return `s.sh is ${JSON.stringify(text)}`;
+        return (Deno.statSync(p.path("sensors/s.sh")).mode ?? 0) & 0o100 ? "after" : "s.sh cannot be run";
+      },
+    },
+    {
+      name: "sensor remove",
+      argv: ["_", "sensor", "remove", "s"],
+      prepare: async (p) => void await p.okCall(["_", "sensor", "write", "s"], { stdin: SENSOR }),
+      effect: byPlace("sensors/s.sh", "sensors/archive/s.sh"),
+      mend: async (p) =>
+        await again(p, ["_", "sensor", "remove", "s"], [0, 1]) ?? copies(p, "sensors/archive", "s", 1),
+    },
+    {
+      name: "playbook write",
+      argv: ["_", "playbook", "write", "new"],
+      prepare: async (p) => void await p.ok("_", "playbook", "write", "old"),
+      effect: byText("PLAYBOOK.md", "old\n", "new\n"),
+    },
+    {
+      name: "ask",
+      argv: ["_", "ask", "w", "--prompt", "Merge?", "--timeout", "0.01"],
+      acknowledges: [124],
+      prepare: seed,
+      effect: askEffect,
+      mend: async (p) =>
+        await again(p, ["_", "ask", "w", "--prompt", "Merge?", "--timeout", "0.01"], [124]) ??
+          (askEffect(p) === "after" ? undefined : `after asking again: ${askEffect(p)}`),
+    },
+    {
+      name: "ask (delivery)",
+      argv: ["_", "ask", "w", "--prompt", "Merge?", "--timeout", "20"],
+      prepare: async (p) => {
+        await ask(p, "w", "Merge?");
+        await p.ok("_", "answer", "w-1", "the answer");
+      },
+      effect: deliveryEffect,
+      mend: async (p) => {
+        if (deliveryEffect(p) === "after") return again(p, ["_", "state"], [0]);
+        const { code, stdout } = await p.run("_", "ask", "w", "--prompt", "Merge?", "--timeout", "5");
+        return code === 0 && stdout === "the answer\n" ? undefined : `asked again: ${code} ${stdout}`;
+      },
+    },
+    {
+      name: "answer",
+      argv: ["_", "answer", "w-1", "yes"],
+      prepare: (p) => ask(p, "w", "Merge?"),
+      effect: (p) => {
+        const text = file(p, "answers/w-1.json");
+        if (text === "") return "before";
+        return JSON.parse(text).answer === "yes" ? "after" : text;
+      },
+      mend: (p) => again(p, ["_", "answer", "w-1", "yes"], [0, 1]),
+    },
+    {
+      name: "answer --replace",
+      argv: ["_", "answer", "w-1", "no", "--replace"],
+      prepare: async (p) => {
+        await ask(p, "w", "Merge?");
+        await p.ok("_", "answer", "w-1", "yes");
+      },
+      effect: (p) => {
+        const { answer } = JSON.parse(file(p, "answers/w-1.json"));
+        return answer === "yes" ? "before" : answer === "no" ? "after" : answer;
+      },
+    },
+    {
+      name: "claim",
+      argv: ["_", "claim", "c", "--session", "s"],
+      prepare: seed,
+      effect: (p) => file(p, "claims/c.json") === "" ? "before" : "after",
+    },
+    {
+      name: "claim (takeover)",
+      argv: ["_", "claim", "c", "--session", "s2"],
+      prepare: async (p) => {
+        await seed(p);
+        endedSession(p, "s1");
+        Deno.writeTextFileSync(p.path("claims/c.json"), '{"session":"s1","name":"c"}\n');
+      },
+      // In between it is nobody's, which is what it was in truth before.
+      effect: (p) => file(p, "claims/c.json").includes('"s2"') ? "after" : "before",
+    },
+    {
+      name: "unclaim",
+      argv: ["_", "unclaim", "c", "--session", "s"],
+      prepare: async (p) => void await p.ok("_", "claim", "c", "--session", "s"),
+      effect: (p) => file(p, "claims/c.json") === "" ? "after" : "before",
+    },
+    {
+      name: "worker start",
+      argv: ["_", "worker", "start", "w", "--command", "sleep 300", "a brief"],
+      prepare: seed,
+      effect: (p) => workerEffect(p, "running"),
+      mend: async (p) => {
+        await endWorker(p, "w");
+        return again(p, ["_", "worker", "start", "w", "--command", "sleep 300", "again"], [0]);
+      },
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "worker kill",
+      argv: ["_", "worker", "kill", "w"],
+      prepare: (p) => seed(p),
+      effect: (p) => workerEffect(p, "killed"),
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "kill",
+      argv: ["_", "kill", "w"],
+      prepare: (p) => seed(p),
+      effect: (p) => workerEffect(p, "exited"),
+      mend: async (p) => {
+        await again(p, ["_", "kill", "w"], [0]);
+        const deadline = Date.now() + 12_000;
+        while (workerEffect(p, "exited") !== "after" && Date.now() < deadline) {
+          await new Promise((resolve) => setTimeout(resolve, 20));
+        }
+        return workerEffect(p, "exited") === "after" ? undefined : "the worker never ended";
+      },
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "ready",
+      argv: ["_", "ready", "w"],
+      prepare: async (p) => {
+        await seed(p);
+        endedSession(p, "w");
+      },
+      effect: (p) => namesIn(p.path("sessions/w")).includes("ready") ? "after" : "before",
+    },
+    {
+      name: "wait (cursor)",
+      argv: ["_", "wait", "--fresh", "--json"],
+      prepare: seed,
+      effect: (p) => file(p, ".cursors/root.json") === "" ? "before" : "after",
+    },
+    {
+      name: "up",
+      argv: ["up"],
+      prepare: seed,
+      effect: (p) => /"ready":true/.test(file(p, ".pulse.json")) ? "after" : "before",
+      clean: async (p) => void await p.run("down"),
+    },
+    {
+      name: "down",
+      argv: ["down"],
+      prepare: async (p) => {
+        await p.ok("up");
+        await p.ok("down");
+        Deno.writeTextFileSync(
+          p.path(".lock/wanted.json"),
+          '{"v":1,"wanted":true,"ts":1,"log_format":"text"}\n',
+        );
+      },
+      effect: (p) => /"wanted":true/.test(file(p, ".lock/wanted.json")) ? "before" : "after",
+    },
+    {
+      name: "run",
+      argv: ["_", "run", "echo done >ran"],
+      prepare: seed,
+      effect: (p) => file(p, "ran") === "" ? "before" : "after",
+    },
+    {
+      name: "notify",
+      argv: ["_", "notify", "look here"],
+      prepare: seed,
+      effect: (p) => file(p, "journal.md").includes("look here") ? "after" : "before",
+    },
+    {
+      name: "undo",
+      argv: ["_", "undo", "goal", "g"],
+      prepare: async (p) => {
+        await p.ok("_", "goal", "write", "g", "old");
+        await p.ok("_", "goal", "write", "g", "new");
+      },
+      effect: byText("goals/g.md", "new\n", "old\n"),
+      mend: (p) => again(p, ["_", "state"], [0]),
+    },
+    {
+      name: "cost",
+      argv: ["_", "cost", "session", "w", "pi", "0.5"],
+      prepare: seed,
+      effect: (p) => file(p, "cost.jsonl") === "" ? "before" : "after",
+      mend: (p) => again(p, ["_", "cost", "session", "w", "pi", "0.5"], [0]),
+    },
+  ];
+  const there = await Promise.all(
+    all.map((move) => move.argv[0] !== "_" ? true : hasVerb(probe, ...verbOf(move.argv))),
+  );
+  return all.filter((_, i) => there[i]);
+}
+
+const NESTED = ["goal", "sensor", "playbook", "worker"];
+
+/** The words of a call that name its verb. */
+function verbOf(argv: readonly string[]): string[] {
+  return argv.slice(0, NESTED.includes(argv[1] ?? "") ? 3 : 2);
+}
+
+function workerEffect(p: LabProfile, wanted: string): Effect {
+  const text = file(p, "sessions/w/status.json");
+  if (text === "") return "before";
+  const { state } = JSON.parse(text);
+  return state === wanted ? "after" : "before";
+}
+
+/** There are exactly `count` archived texts of an id: none lost, none doubled. */
+function copies(p: LabProfile, dir: string, id: string, count: number): string | undefined {
+  const found = namesIn(p.path(dir)).filter((name) =>
+    !name.startsWith(".") && new RegExp(`^${id}(~\\d+)?\\.`).test(name)
+  );
+  return found.length === count ? undefined : `${dir} holds ${found.join(", ")}`;
+}

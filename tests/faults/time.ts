@@ -1,0 +1,144 @@
+/**
+ * Clocks that jump and processes that are held: no wake-up is lost, nothing stampedes, a silent pulse shows as
+ * stalled, and no age is negative.
+ */
+import { FULL, type LabProfile, openLab, pause, Tally, textAt } from "./lab.ts";
+
+const JUMPS = FULL ? ["+5h", "-7h", "+30d", "-30d", "+1s"] : ["+5h", "-7h"];
+const LIBRARIES = [
+  "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+  "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+];
+
+/** Jumps and holds. */
+export async function time(): Promise<Tally> {
+  const tally = new Tally("time", [
+    "lost wake-ups",
+    "stampedes",
+    "negative ages",
+    "not seen as stalled",
+    "verbs failed",
+  ]);
+  await using lab = await openLab();
+  await held(await lab.profile(), tally);
+  const library = LIBRARIES.find((path) => textSize(path) > 0);
+  if (library === undefined) tally.add("jumps not tried (libfaketime is not installed)");
+  else await jumps(await lab.profile(), library, tally);
+  return tally;
+}
+
+function textSize(path: string): number {
+  try {
+    return Deno.statSync(path).size;
+  } catch {
+    return 0;
+  }
+}
+
+const beatOf = (p: LabProfile): number => JSON.parse(textAt(p.profile.pulse) || '{"beat":0}').beat;
+
+/** A pulse that is stopped for a while, as by a suspended laptop, and goes on. */
+async function held(p: LabProfile, tally: Tally): Promise<void> {
+  await p.ok("up");
+  for (let round = 0; round < (FULL ? 4 : 1); round++) {
+    await p.ok("_", "wait", "--fresh");
+    const { pid, beat } = JSON.parse(p.read(".pulse.json"));
+    Deno.kill(pid, "SIGSTOP");
+    tally.add("holds");
+    try {
+      using waiting = p.start(["_", "wait", "--json", "--full", "--timeout", "30"]);
+      const stopped = performance.now();
+      await p.ok("_", "goal", "write", `g${round}`, "while it is held");
+      let seen = "";
+      // Two beats of a second, one more as ages are whole seconds, and what the calls themselves take.
+      while (!seen.includes("STALLED") && performance.now() - stopped < 5_000) seen = await p.ok("status");
+      tally.demand(seen.includes("STALLED"), "not seen as stalled", seen.split("\n")[0] ?? "");
+      tally.most("seconds until seen", Math.round((performance.now() - stopped) / 100) / 10);
+      Deno.kill(pid, "SIGCONT");
+      const { code, stdout } = await waiting.result;
+      const woken = code === 0 && JSON.parse(stdout).reason.includes(`goal:g${round}`);
+      tally.demand(woken, "lost wake-ups", `held: exits ${code}: ${stdout.slice(0, 200)}`);
+      const before = beatOf(p);
+      await pause(1_500);
+      tally.demand(
+        beatOf(p) - before <= 3,
+        "stampedes",
+        `${beatOf(p) - before} beats in 1.5 s after ${beat}`,
+      );
+    } finally {
+      Deno.kill(pid, "SIGCONT");
+    }
+  }
+  await p.run("down");
+}
+
+/** The wall clock of everything jumps while it runs; sleeping time is left as it is. */
+async function jumps(p: LabProfile, library: string, tally: Tally): Promise<void> {
+  const clock = `${p.base}/clock`;
+  await Deno.writeTextFile(clock, "+0\n");
+  Object.assign(p.env, {
+    LD_PRELOAD: library,
+    FAKETIME_TIMESTAMP_FILE: clock,
+    FAKETIME_NO_CACHE: "1",
+    FAKETIME_DONT_FAKE_MONOTONIC: "1",
+    DONT_FAKE_MONOTONIC: "1",
+  });
+  const { code, stderr } = await p.run("up");
+  if (code !== 0) {
+    tally.add("jumps not tried (the binary does not start below libfaketime)");
+    tally.add(`: ${stderr.slice(0, 80)}`);
+    return;
+  }
+  await p.okCall(["_", "worker", "start", "w", "--command", "sleep 300"], { stdin: "brief" });
+  for (const [i, jump] of JUMPS.entries()) {
+    await p.ok("_", "wait", "--fresh");
+    using asking = p.start(["_", "ask", "w", "--prompt", `question ${i}`]);
+    await asking.said("w-");
+    await p.ok("_", "wait", "--fresh");
+    using waiting = p.start(["_", "wait", "--json", "--full", "--timeout", "40"]);
+    await pause(300);
+    const before = beatOf(p);
+    await Deno.writeTextFile(clock, `${jump}\n`);
+    const jumped = performance.now();
+    tally.add("jumps");
+    await p.ok("_", "goal", "write", "g", `after ${jump}`);
+    let woken = await waiting.result;
+    // A question that is due again because the clock says so may come first; the goal must not be lost.
+    for (let n = 0; n < 3 && !woken.stdout.includes("goal:g"); n++) {
+      woken = await p.run("_", "wait", "--json", "--full", "--timeout", "10");
+    }
+    tally.demand(
+      woken.stdout.includes("goal:g"),
+      "lost wake-ups",
+      `${jump}: ${woken.code} ${woken.stdout.slice(0, 200)}`,
+    );
+    await p.ok("_", "answer", `w-${i + 1}`, "yes");
+    const { stdout } = await asking.result;
+    tally.demand(stdout === "yes\n", "lost wake-ups", `${jump}: the asker read ${stdout}`);
+    const state = JSON.parse(await p.ok("_", "state", "--json"));
+    const negative = negativeAges(state);
+    tally.demand(negative.length === 0, "negative ages", `${jump}: ${negative.join(", ")}`);
+    const status = await p.ok("status");
+    tally.demand(!/-\d+ (s|min|h|d)\b/.test(status), "negative ages", `${jump}: ${status}`);
+    const seconds = (performance.now() - jumped) / 1000;
+    tally.demand(
+      beatOf(p) - before <= seconds + 2,
+      "stampedes",
+      `${jump}: ${beatOf(p) - before} beats in ${seconds} s`,
+    );
+    tally.demand(beatOf(p) > before || seconds < 2, "lost wake-ups", `${jump}: no beat in ${seconds} s`);
+    tally.demand(state.workers[0].alive, "verbs failed", `${jump}: the worker was ended`);
+  }
+  const down = await p.run("down");
+  tally.demand(down.code === 0, "verbs failed", `down exits ${down.code}: ${down.stderr}`);
+}
+
+/** Paths of keys whose name says age or idle time and whose value is negative. */
+function negativeAges(value: unknown, path = ""): string[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, part]) => {
+    const here = `${path}.${key}`;
+    const isAge = /(^|_)(age|idle|waited)_(s|ms)$/.test(key);
+    return isAge && typeof part === "number" && part < 0 ? [`${here} ${part}`] : negativeAges(part, here);
+  });
+}

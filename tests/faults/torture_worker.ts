@@ -1,0 +1,60 @@
+/**
+ * One process of the mailbox torture, to be killed at any moment and started again:
+ * `torture_worker.ts ask DIR LOG WORKER COUNT` or `torture_worker.ts answer DIR LOG NAME`.
+ *
+ * It uses the functions of lib/mailbox.ts as the verbs do. Its log, appended durably before it goes on, is what
+ * it has told the outside world: an asker which answers it was given, an answerer which answers were acknowledged.
+ */
+import { answerAsk, archiveAsk, findOutcome, postAsk, readMailbox, takeOutcome } from "../../lib/mailbox.ts";
+import { profileAt } from "../../lib/paths.ts";
+import { appendLine, Watch } from "../../lib/store.ts";
+import { textAt } from "./lab.ts";
+
+const [role, dir = "", log = "", name = "", count = "0"] = Deno.args;
+const profile = profileAt(dir);
+
+/** Asks its questions one after another, from the first that it was not given an answer to. */
+async function ask(): Promise<void> {
+  const given = new Set(
+    textAt(log).split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line).prompt),
+  );
+  for (let n = 0; n < Number(count); n++) {
+    const prompt = `${name} question ${n}`;
+    if (given.has(prompt)) continue;
+    const watch = new Watch({ dirs: [profile.answers], pollMs: 50 });
+    const { id } = await postAsk(profile, { worker: name, prompt }, "", Date.now());
+    while (findOutcome(profile, id) === undefined) await watch.next();
+    watch.close();
+    const outcome = await takeOutcome(profile, id);
+    if (outcome === undefined || !("value" in outcome)) {
+      throw new Error(`${id} was answered and cannot be read`);
+    }
+    appendLine(log, JSON.stringify({ id, prompt, answer: outcome.value.answer }));
+    await archiveAsk(profile, id, Date.now());
+  }
+}
+
+/** Answers whatever is pending, until it is killed. */
+async function answer(): Promise<void> {
+  const watch = new Watch({ dirs: [profile.asks], pollMs: 50 });
+  for (let serial = 0;; serial++) {
+    const { pending, bad } = readMailbox(profile);
+    for (const file of bad) appendLine(log, JSON.stringify({ bad: file.path, reason: file.reason }));
+    for (const { id, prompt } of pending) {
+      const text = `${prompt} / ${name} ${Deno.pid} ${serial}`;
+      try {
+        await answerAsk(profile, { id, text, outcome: "answered", free: false, replace: false }, Date.now());
+        appendLine(log, JSON.stringify({ id, text }));
+      } catch (error) {
+        const { kind } = error as { kind?: string };
+        if (kind !== "already_answered" && kind !== "not_found") throw error;
+      }
+    }
+    if (pending.length === 0) await watch.next();
+  }
+}
+
+if (role === "ask") {
+  await ask();
+  Deno.exit(0);
+} else await answer();
