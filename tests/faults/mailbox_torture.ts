@@ -2,7 +2,6 @@
  * Thousands of questions and answers from many processes that are killed at random, with the pulse and workers
  * killed too. Most go through lib/mailbox.ts in processes of their own; a share goes through the binary.
  */
-import type { looopCommand } from "../looop.ts";
 import { FULL, type Lab, type LabProfile, namesIn, openLab, pause, Tally, textAt } from "./lab.ts";
 
 const ASKERS = FULL ? 10 : 4;
