@@ -1,12 +1,15 @@
 /** `looop _ cost`: a worker reports its spend. `looop cost`: what was spent, and how much of it is known. */
 import { checkAmount, type CostSummary, costSummaryJson, localDay, showCost } from "../lib/cost.ts";
+import { readConfig } from "../lib/config.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
 import { appendCost, sumLedger } from "../lib/ledger.ts";
 import { poke } from "../lib/poke.ts";
 import { openProfile } from "../lib/profile.ts";
 import { markReady } from "../lib/session.ts";
-import { defineVerb, type Input } from "../lib/verb.ts";
+import { collectSpend } from "../lib/spend.ts";
+import { statOf } from "../lib/store.ts";
+import { type Context, defineVerb, type Input } from "../lib/verb.ts";
 
 export const ledger = defineVerb({
   declare: {
@@ -57,7 +60,8 @@ export default defineVerb({
     details:
       "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.",
   },
-  run(context, input) {
+  async run(context, input) {
+    await collect(context);
     const todayOnly = input.word(0) === "today";
     const now = context.now();
     const summary = sumLedger(context.profile, now, todayOnly);
@@ -69,9 +73,19 @@ export default defineVerb({
       unicode,
       ...(todayOnly ? { today: localDay(now) } : {}),
     });
-    return Promise.resolve({ text, json: jsonOf(summary, todayOnly) });
+    return { text, json: jsonOf(summary, todayOnly) };
   },
 });
+
+/** Brings the ledger up to date with what the agents have recorded; what is known is shown in any case. */
+async function collect(context: Context): Promise<void> {
+  if (statOf(context.profile.lockDir) === undefined) return;
+  try {
+    await collectSpend(context, readConfig(context.profile.config).config.prices);
+  } catch (error) {
+    context.note(`looop cost: some agents' own records are not in it: ${(error as Error).message}`);
+  }
+}
 
 function jsonOf(summary: CostSummary, todayOnly: boolean): Record<string, unknown> {
   const { ran, withoutCost } = summary.coverage ?? { ran: 0, withoutCost: [] };

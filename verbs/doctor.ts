@@ -1,21 +1,30 @@
 /** `looop doctor`: checks all that looop builds upon. `looop _ probe`: the other process of its lock check. */
 import { lineWidth } from "../lib/cli.ts";
 import { examine, type Finding, findingLine, probeLock } from "../lib/doctor.ts";
+import { readConfig } from "../lib/config.ts";
 import { EXIT } from "../lib/errors.ts";
+import { openProfile } from "../lib/profile.ts";
 import { styler, wrap } from "../lib/style.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { type Context, defineVerb } from "../lib/verb.ts";
+import { resolveRunner } from "../lib/worker.ts";
 
 export default defineVerb({
   declare: {
     path: "doctor",
     summary: "check all that looop builds upon; each line says how to mend it",
     audience: "people",
-    options: [{ name: "json", summary: "for machines" }],
+    options: [
+      { name: "json", summary: "for machines" },
+      { name: "runner", value: "NAME", summary: "start this agent for a moment instead", kind: "runner" },
+    ],
     example: "looop doctor",
-    details: "Exit 1 when anything is BAD. Nothing is changed, and the network is not used.",
+    details:
+      "Exit 1 when anything is BAD. Nothing is changed, and the network is not used. With --runner the agent's\n" +
+      "CLI is started without a task in a scratch folder of the data dir: does it stop at a dialog, and what skips it?",
   },
-  async run(context) {
-    const findings = await examine(context);
+  async run(context, input) {
+    const wanted = input.text("runner");
+    const findings = wanted === undefined ? await examine(context) : [await tryAgent(context, wanted)];
     const healthy = findings.every((finding) => finding.level !== "bad");
     const width = lineWidth(context.env);
     return {
@@ -25,6 +34,16 @@ export default defineVerb({
     };
   },
 });
+
+/** Tries one agent for real. */
+async function tryAgent(context: Context, name: string): Promise<Finding> {
+  const { profile, env, now } = context;
+  openProfile(profile);
+  const runner = resolveRunner(readConfig(profile.config).config, name);
+  const { tryRunner } = await import("../lib/runner_trial.ts");
+  const { ok, message, next } = await tryRunner({ profile, env, now, bin: context.bin() }, runner);
+  return { level: ok ? "ok" : "bad", name, message, ...(next === undefined ? {} : { next }) };
+}
 
 const HANGING = 5;
 

@@ -32,7 +32,7 @@ export default defineVerb({
     if (session.view.alive) spawnReaper(context, session);
     const text = `killed session ${id}`;
     if (!session.view.alive || context.env["LOOOP_SESSION_ID"] !== id) return { text };
-    context.out(`${text}\n`);
+    context.out(context.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`);
     await untilEnded(context, session);
   },
 });
