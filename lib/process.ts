@@ -36,11 +36,8 @@ export interface ProcessTable {
 const MACOS = Deno.build.os === "darwin";
 
 // The shell's own `read` takes a byte per system call: right for a few processes, `cat` for many.
-const ONE_LINUX = `if [ $# -gt 8 ]; then
-  for p; do set -- "$@" "/proc/$p/stat"; shift; done
-  exec cat /proc/sys/kernel/random/boot_id "$@"
-fi
-read -r b </proc/sys/kernel/random/boot_id; echo "$b"
+const MANY_LINUX = `exec cat /proc/sys/kernel/random/boot_id "$@"`;
+const ONE_LINUX = `read -r b </proc/sys/kernel/random/boot_id; echo "$b"
 for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
 const ALL_LINUX = `cat /proc/sys/kernel/random/boot_id; cat /proc/[0-9]*/stat 2>/dev/null; :`;
 // macOS has no /proc: `ps` gives the same facts, start times in whole seconds, and `sysctl` the boot.
@@ -69,7 +66,10 @@ async function sh(script: string, args: readonly string[]): Promise<string> {
 
 /** Facts of the given processes; those that are gone are absent. */
 export async function readProcesses(pids: readonly number[]): Promise<ProcessTable> {
-  const text = await sh(MACOS ? ONE_MACOS : ONE_LINUX, pids.map(String));
+  const many = !MACOS && pids.length > 8;
+  const text = many
+    ? await sh(MANY_LINUX, pids.map((pid) => `/proc/${pid}/stat`))
+    : await sh(MACOS ? ONE_MACOS : ONE_LINUX, pids.map(String));
   return parseProcessTable(text, MACOS);
 }
 
@@ -160,15 +160,15 @@ const verified = new Map<string, number>();
 export async function aliveOf(identities: readonly Identity[], trustMs = 0): Promise<Set<Identity>> {
   const candidates = identities.filter((identity) => identity.pid > 0 && mayExist(identity.pid));
   const trustedFrom = performance.now() - trustMs;
-  const isTrusted = (identity: Identity) => (verified.get(keyOf(identity)) ?? -Infinity) > trustedFrom;
+  const isTrusted = (identity: Identity) => (verified.get(identityKey(identity)) ?? -Infinity) > trustedFrom;
   const doubtful = candidates.filter((identity) => trustMs === 0 || !isTrusted(identity));
   const dead = new Set<Identity>();
   if (doubtful.length > 0) {
     const table = await readTogether(doubtful.map((identity) => identity.pid));
     for (const identity of doubtful) {
-      if (isAliveIn(table, identity)) verified.set(keyOf(identity), performance.now());
+      if (isAliveIn(table, identity)) verified.set(identityKey(identity), performance.now());
       else {
-        verified.delete(keyOf(identity));
+        verified.delete(identityKey(identity));
         dead.add(identity);
       }
     }
@@ -176,7 +176,8 @@ export async function aliveOf(identities: readonly Identity[], trustMs = 0): Pro
   return new Set(candidates.filter((identity) => !dead.has(identity)));
 }
 
-function keyOf({ pid, start, boot }: Identity): string {
+/** An identity as one text, equal for equal ones. */
+export function identityKey({ pid, start, boot }: Identity): string {
   return `${pid}/${start}/${boot}`;
 }
 

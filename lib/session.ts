@@ -2,7 +2,7 @@
 import { isRecord } from "./canonical.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { aliveOf, type Identity } from "./process.ts";
+import { aliveOf, type Identity, identityKey } from "./process.ts";
 import { createOnce, listDirs, parseJson, readText, replaceFile, statOf } from "./store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
@@ -221,20 +221,41 @@ export function iso(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
-/** All sessions, their liveness asked of the system in one go (`trustMs` as in {@link aliveOf}). Sorted by id. */
+/**
+ * All sessions, their liveness asked of the system in one go (`trustMs` as in {@link aliveOf}). Sorted by id.
+ *
+ * Liveness is asked before the records are read: a supervisor that was gone by then had written its status
+ * before, so a worker that ends meanwhile never looks lost. And the child answers while the files are read.
+ */
 export async function readFleet(
   profile: Profile,
   nowMs: number,
   ids = listSessionIds(profile),
   trustMs = 0,
 ): Promise<Session[]> {
-  const records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
-  const supervisors = records.filter((record) => !hasEnded(record)).map((record) => record.supervisor)
-    .filter((identity) => identity !== undefined);
-  const alive = await aliveOf(supervisors, trustMs);
-  return records.map((record) =>
-    sessionOf(record, record.supervisor !== undefined && alive.has(record.supervisor), nowMs)
+  const asking = aliveOf(
+    ids.map((id) => readSupervisor(profile, id)).filter((it) => it !== undefined),
+    trustMs,
   );
+  // One turn, in which the child is started.
+  await Promise.resolve();
+  const records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
+  const alive = new Set([...await asking].map(identityKey));
+  const isAlive = ({ supervisor }: SessionRecord) =>
+    supervisor !== undefined && alive.has(identityKey(supervisor));
+  // Between the two a session may have got a supervisor, or another one.
+  const doubtful = records.filter((record) => !hasEnded(record) && !isAlive(record))
+    .map((record) => record.supervisor).filter((supervisor) => supervisor !== undefined);
+  for (const identity of await aliveOf(doubtful, trustMs)) alive.add(identityKey(identity));
+  return records.map((record) => sessionOf(record, isAlive(record), nowMs));
+}
+
+/** The supervisor of a session that is not known to have ended. */
+function readSupervisor(profile: Profile, id: string): Identity | undefined {
+  const dir = sessionDir(profile, id);
+  const state = parseStatus(readText(`${dir}/status.json`))?.state;
+  if (state === "exited" || state === "killed") return undefined;
+  return parseIdentity(readText(`${dir}/sup`));
 }
 
 /** One session by id, or undefined. */

@@ -3,13 +3,17 @@
  * Nothing of looop is changed or told: only this program's own clock and timers are.
  *
  * Arguments: data dir, number of beats. Prints `BEAT` lines at a twentieth, a fifth and all of the beats, each
- * of them held until a line comes on stdin, so that the caller can look at the process meanwhile.
+ * of them held until a line comes on stdin, so that the caller can look at the process meanwhile. With `sleep` as
+ * the only argument it does nothing for ever: something that shares the program's pages, as a blocked
+ * `_ wait` shares the pulse's.
  */
 import { profileAt } from "../../../lib/paths.ts";
 import { ownIdentity } from "../../../lib/process.ts";
 import { openProfile } from "../../../lib/profile.ts";
 import { Pulse } from "../../../lib/pulse.ts";
 import { makeUpkeep } from "../../../lib/upkeep.ts";
+
+if (Deno.args[0] === "sleep") await new Promise(() => setInterval(() => {}, 60_000));
 
 const SPEED = 20;
 const realNow = performance.now.bind(performance);
