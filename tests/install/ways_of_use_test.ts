@@ -1,6 +1,23 @@
 import { match, strictEqual } from "node:assert/strict";
 import { readMarked } from "../../lib/process.ts";
 import { startRegistry } from "./registry.ts";
+import { ASSET, SCRIPT, sumLine } from "./sandbox.ts";
+
+/** The npm packages that looop uses, as they are cached for this test run: no network is needed for them. */
+async function copyNpmCache(denoDir: string): Promise<void> {
+  const home = Deno.env.get("HOME") ?? "";
+  const cache = Deno.env.get("DENO_DIR") ??
+    (Deno.build.os === "darwin"
+      ? `${home}/Library/Caches/deno`
+      : `${Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`}/deno`);
+  const { imports } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
+  // What is only named by a package that is used (an optional peer) needs its registry entry, not its files.
+  const script = `for host in "$1"/npm/*; do to=$2/npm/\${host##*/}; mkdir -p "$to"
+for at in "$host"/*; do name=\${at##*/}; case " $3 " in *" $name "*) cp -R "$at" "$to/";;
+*) [ ! -f "$at/registry.json" ] || { mkdir -p "$to/$name"; cp "$at/registry.json" "$to/$name/"; };; esac; done; done`;
+  const names = Object.keys(imports).join(" ");
+  await new Deno.Command("sh", { args: ["-c", script, "sh", cache, denoDir, names] }).output();
+}
 
 /** A home of its own; the npm packages that are cached already may be used, nothing else. */
 async function testHome(): Promise<{ dir: string; env: Record<string, string> } & AsyncDisposable> {
@@ -15,6 +32,7 @@ async function testHome(): Promise<{ dir: string; env: Record<string, string> } 
     "DENO_CERT",
   ];
   const kept = keep.map((name) => [name, Deno.env.get(name)]).filter(([, value]) => value !== undefined);
+  await copyNpmCache(`${dir}/deno`);
   return {
     dir,
     env: {
@@ -33,7 +51,12 @@ type Home = Awaited<ReturnType<typeof testHome>>;
 
 async function run(home: Home, command: string[], env: Record<string, string>, stdin?: string) {
   const [exe = "", ...args] = command;
-  const child = new Deno.Command(exe, {
+  const path = (env["PATH"] ?? home.env["PATH"] ?? "").split(":");
+  // A program is looked up on the PATH it is given, not on that of the tests.
+  const found = exe.includes("/")
+    ? exe
+    : path.map((dir) => `${dir}/${exe}`).find((file) => isFile(file)) ?? exe;
+  const child = new Deno.Command(found, {
     args,
     cwd: home.dir,
     env: { ...home.env, ...env },
@@ -51,6 +74,14 @@ async function run(home: Home, command: string[], env: Record<string, string>, s
   const text = new TextDecoder();
   strictEqual(code, 0, `${args.slice(-4).join(" ")}: ${text.decode(stderr)}`);
   return text.decode(stdout);
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
 }
 
 const BRIEF = `
@@ -116,4 +147,34 @@ Deno.test("given the package, when it is installed with deno install -g, then lo
     "jsr:@looop/cli",
   ], env);
   await wholeScenario(home, [`${home.dir}/bin/looop`], env);
+});
+
+const binary = Deno.env.get("LOOOP_UNDER_TEST");
+
+Deno.test({
+  name:
+    "given a release server, when install.sh has installed the real binary, then looop on PATH does the whole scenario",
+  ignore: binary === undefined,
+  async fn() {
+    await using home = await testHome();
+    const file = await Deno.readFile(
+      binary?.startsWith("/") ? binary : new URL(`../../${binary}`, import.meta.url),
+    );
+    const packed = await new Response(new Blob([file]).stream().pipeThrough(new CompressionStream("gzip")))
+      .bytes();
+    await using server = Deno.serve(
+      { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+      async (request) => {
+        const name = new URL(request.url).pathname.split("/").at(-1) ?? "";
+        return name === "SHA256SUMS" ? new Response(await sumLine(packed, ASSET)) : new Response(packed);
+      },
+    );
+    const env = {
+      LOOOP_RELEASE_URL: `http://127.0.0.1:${server.addr.port}`,
+      PATH: `${home.dir}/.local/bin:${home.env["PATH"]}`,
+    };
+    match(await run(home, ["sh", SCRIPT], env), /looop up|looop demo/);
+    await wholeScenario(home, ["looop"], env);
+    match(await run(home, ["looop", "demo"], env), /nothing is left running/);
+  },
 });

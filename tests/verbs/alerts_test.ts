@@ -78,7 +78,7 @@ Deno.test("given a worker that asks, when silent_after passes, then it is not si
 
 Deno.test("given a worker that never begins, when ready_timeout passes, then its last 20 screen lines are told once", async () => {
   await using p = await testProfile();
-  await up(p, { ready_timeout: 1 });
+  await up(p, { ready_timeout: 4 });
   await start(
     p,
     "stuck",
