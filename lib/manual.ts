@@ -106,6 +106,7 @@ export const OPERATING_CONTRACT = `IF YOU ARE THE ROOT AGENT, THIS IS YOUR CONTR
                             tell the human how to clear it, then looop _ worker kill <id> and start it again
      \`silent:<id>\`          look: looop _ worker log <id>; let it be, or end it
      \`worker:<id>\`          it ended: read what it left in reports/, check it against the goal, go on
+                            ended_by "crash", or state lost: looop _ worker resume <id> goes on where it was
      \`signal:<name>\`        the world moved: compare with the goals
      \`goal:\` \`policy\`       the human changed the course: follow it
      \`interrupted:<id>\`     a command of \`_ run\` was cut off: look what it did before you run it again

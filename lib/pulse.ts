@@ -511,7 +511,8 @@ export class Pulse {
     this.#sayFreed(await reapLeases(profile, this.#host.now()));
     const { collectRun } = await import("./spend.ts");
     for (const session of sessions) {
-      await collectRun(this.#host, session.view.id, session.dir, this.#config.prices);
+      const run = { id: session.view.id, dir: session.dir, gen: session.gen };
+      await collectRun(this.#host, run, this.#config.prices);
     }
   }
 

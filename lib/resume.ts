@@ -41,7 +41,7 @@ export async function resumeWorker(host: WorkerHost, id: string, text: string): 
   requireProgram(runner, { ...host.env, ...agent.env });
   // What the agent has left running must not go on beside its successor.
   await killSessionTree(profile, before, host.now);
-  await collectRun(host, id, before.dir, readConfig(profile.config).config.prices);
+  await collectRun(host, { id, dir: before.dir, gen: before.gen }, readConfig(profile.config).config.prices);
   await launchRun(host, {
     spec: { id, brief: text, cwd: record.meta.cwd, env: agent.env },
     runner,

@@ -78,14 +78,22 @@ export function countedAfter(dir: string): Record<string, Counted> {
 
 /**
  * Puts one ended run's spend into the ledger, unless it is there already or nothing was recorded (yet).
- * Returns whether a row was appended. Any number of processes may do so at once.
+ * Returns whether a row was appended. Any number of processes may do so at once, and the folder may meanwhile
+ * have become that of the id's next run: `gen` says which run is meant.
  */
-export async function collectRun(host: SpendHost, id: string, dir: string, prices: Prices): Promise<boolean> {
+export async function collectRun(
+  host: SpendHost,
+  run: { id: string; dir: string; gen: string },
+  prices: Prices,
+): Promise<boolean> {
+  const { id, dir, gen } = run;
   const known = readSpend(dir);
-  if (known?.done) return false;
+  if (known?.done || readMeta(dir).gen !== gen) return false;
   const fresh = known ?? await makeSpend(host, id, dir, prices);
   if (fresh === undefined) return false;
-  return await withLock(`${dir}/.spend.lock`, () => {
+  // The lock under which a folder makes room for the next run.
+  return await withLock(`${host.profile.sessions}/.lock`, () => {
+    if (readMeta(dir).gen !== gen) return false;
     createOnce(spendPath(dir), spendText(fresh));
     const spend = readSpend(dir);
     if (spend === undefined || spend.done) return false;
@@ -279,13 +287,14 @@ export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = In
     return host.now() - endedMs <= maxAgeMs;
   });
   if (open.length === 0) return;
-  const alive = new Set(
-    (await readFleet(profile, host.now(), open.filter((name) => !name.includes("~"))))
-      .filter((session) => session.view.alive).map((session) => session.view.id),
-  );
+  const current = await readFleet(profile, host.now(), open.filter((name) => !name.includes("~")));
+  const live = new Map(current.map((session) => [session.view.id, session]));
   for (const name of open) {
-    if (alive.has(name)) continue;
-    await collectRun(host, name.replace(/~\d+$/, ""), `${profile.sessions}/${name}`, prices);
+    const dir = `${profile.sessions}/${name}`;
+    const session = live.get(name);
+    if (session?.view.alive) continue;
+    const gen = session?.gen ?? readMeta(dir).gen;
+    await collectRun(host, { id: name.replace(/~\d+$/, ""), dir, gen }, prices);
   }
 }
 

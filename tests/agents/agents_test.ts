@@ -3,9 +3,10 @@
  * scripted model on loopback; `tests/agents/install.sh` installs them, and what is not installed is skipped.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { setConfigValue } from "../../lib/config_edit.ts";
 import type { RecordsKind } from "../../lib/runners.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
-import { folderOf, furnish } from "./homes.ts";
+import { folderOf, furnish, PRICES } from "./homes.ts";
 import {
   type Conversation,
   ModelServer,
@@ -26,6 +27,11 @@ const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
 };
 /** A root agent that gets nowhere gives up; opencode alone takes most of a minute to start on a busy machine. */
 const GIVE_UP_MS = 150_000;
+/** What a worker says of itself: kept, and not added to what its CLI recorded. */
+const SELF_REPORT_USD = 9;
+/** Dollars of one reply by {@link PRICES}; claude has a list of its own. */
+const REPLY_USD = (REPLY_TOKENS.input * PRICES.input + REPLY_TOKENS.output * PRICES.output +
+  REPLY_TOKENS.cache_read * PRICES.cached) / 1e6;
 /** Replies that the CLI may not have written down when it is ended from inside one of its tool calls. */
 const LOST_REPLIES: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 1, opencode: 1 };
 
@@ -66,6 +72,9 @@ class Setting implements AsyncDisposable {
     const setting = new Setting(cli, p, server);
     Object.assign(scripts, { root: setting.root, hurried: setting.hurried, patient: setting.patient });
     await p.ok("init", "--runner", cli);
+    // codex computes no dollars: the config's prices do.
+    const config = p.read("config.json");
+    Deno.writeTextFileSync(p.profile.config, setConfigValue(config, ["prices"], { codex: PRICES }));
     return setting;
   }
 
@@ -117,6 +126,7 @@ class Setting implements AsyncDisposable {
     if (!results.some((result) => result.includes("emerald"))) return { shell: ask };
     return {
       shell: `echo "told emerald" >"$LOOOP_DATA_DIR/reports/$LOOOP_SESSION_ID.md" && ` +
+        `"$LOOOP_BIN" _ cost session "$LOOOP_SESSION_ID" self ${SELF_REPORT_USD} && ` +
         `"$LOOOP_BIN" _ kill "$LOOOP_SESSION_ID"`,
     };
   }
@@ -124,7 +134,7 @@ class Setting implements AsyncDisposable {
   /** Rows of the ledger of one id. */
   rows(id: string): Row[] {
     return this.p.read("cost.jsonl").trim().split("\n").map((line) => JSON.parse(line) as Row)
-      .filter((row) => row.id === id);
+      .filter((row) => row.id === id && row.source === "runner");
   }
 
   /** Starts a worker and waits until its question is open. */
@@ -178,7 +188,8 @@ interface Row {
   id: string;
   runner: string;
   cost_usd: number;
-  source: string;
+  unpriced?: boolean;
+  source?: string;
   tokens: { input: number; output: number; cache_read: number; cache_write: number };
 }
 
@@ -228,7 +239,9 @@ function requireSpent(rows: readonly Row[], spent: Spent, lost: number): void {
     [sum("input"), sum("output"), sum("cache_read")],
     [REPLY_TOKENS.input * replies, REPLY_TOKENS.output * replies, REPLY_TOKENS.cache_read * replies],
   );
-  for (const row of rows) strictEqual(row.source, "runner");
+  for (const row of rows) {
+    ok(row.tokens.output === 0 || row.cost_usd > 0 || row.unpriced, "dollars, or said to be unknown");
+  }
 }
 
 async function loopAsBoth(setting: Setting): Promise<void> {
@@ -245,6 +258,13 @@ async function loopAsBoth(setting: Setting): Promise<void> {
   strictEqual(setting.rows("w1").length, 1);
   requireSpent(setting.rows("w1"), server.spent("hurried"), LOST_REPLIES[cli]);
   requireSpent(setting.rows("root"), server.spent("root"), 0);
+  const cost = await p.json("cost", "--json");
+  deepStrictEqual([cost.superseded.usd, cost.coverage.ratio], [SELF_REPORT_USD, 1]);
+  const rows = [...setting.rows("w1"), ...setting.rows("root")];
+  const usd = rows.reduce((sum, row) => sum + row.cost_usd, 0);
+  ok(Math.abs(cost.total_usd - usd) < 1e-6, `${cost.total_usd} is ${usd}`);
+  const replies = rows.reduce((sum, row) => sum + row.tokens.output, 0) / REPLY_TOKENS.output;
+  ok(cli === "claude" || Math.abs(usd - replies * REPLY_USD) < 1e-6, `${usd} for ${replies} replies`);
 }
 
 async function killedAndResumed(setting: Setting): Promise<void> {

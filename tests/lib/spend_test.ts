@@ -54,6 +54,10 @@ class Fixture implements AsyncDisposable {
     });
   }
 
+  get run(): { id: string; dir: string; gen: string } {
+    return { id: "w1", dir: this.dir, gen: "g1" };
+  }
+
   get session(): AgentSession {
     return { cli: "pi", id: "s1", records: `${this.base}/records` };
   }
@@ -86,7 +90,7 @@ Deno.test("given a run whose agent wrote down its spend, when it is collected ag
   await using f = await fixture();
   f.reply(100, 0.5);
   f.reply(20, 0.25);
-  const results = await Promise.all([1, 2, 3, 4].map(() => collectRun(f.host, "w1", f.dir, {})));
+  const results = await Promise.all([1, 2, 3, 4].map(() => collectRun(f.host, f.run, {})));
   strictEqual(results.filter(Boolean).length, 1);
   await collectSpend(f.host, {});
   deepStrictEqual(f.rows(), [{
@@ -106,7 +110,7 @@ Deno.test("given a collector that died before or after its append, when the next
   for (const appended of [false, true]) {
     await using f = await fixture();
     f.reply(100, 0.5);
-    await collectRun(f.host, "w1", f.dir, {});
+    await collectRun(f.host, f.run, {});
     const [line] = Deno.readTextFileSync(f.profile.cost).split("\n");
     // As a kill between the steps leaves it: the row is written down, not yet marked as done.
     const spend = JSON.parse(Deno.readTextFileSync(`${f.dir}/spend.json`));
@@ -114,15 +118,28 @@ Deno.test("given a collector that died before or after its append, when the next
     const self = JSON.stringify({ v: 1, ts: 5, kind: "session", id: "w9", runner: "pi", cost_usd: 1 });
     Deno.writeTextFileSync(f.profile.cost, `${self}\n${appended ? `${line}\n` : ""}`);
     f.now = NOW + 60_000;
-    strictEqual(await collectRun(f.host, "w1", f.dir, {}), !appended);
+    strictEqual(await collectRun(f.host, f.run, {}), !appended);
     deepStrictEqual(f.rows().map((row) => row.id), ["w9", "w1"]);
-    strictEqual(await collectRun(f.host, "w1", f.dir, {}), false);
+    strictEqual(await collectRun(f.host, f.run, {}), false);
   }
+});
+
+Deno.test("given a folder that has become the next run's, when the earlier run is collected, then the next one keeps its row", async () => {
+  await using f = await fixture();
+  f.reply(100, 0.5);
+  const next = { ...f.run, gen: "g1" };
+  Deno.writeTextFileSync(
+    `${f.dir}/meta.json`,
+    JSON.stringify({ id: "w1", gen: "g2", runner: "pi", started_at: 1 }),
+  );
+  strictEqual(await collectRun(f.host, next, {}), false);
+  strictEqual(await collectRun(f.host, { ...next, gen: "g2" }, {}), true);
+  deepStrictEqual(f.rows().map((row) => row.gen), ["g2"]);
 });
 
 Deno.test("given a run without a record, when it is collected, then nothing is written and a later record is found", async () => {
   await using f = await fixture();
-  strictEqual(await collectRun(f.host, "w1", f.dir, {}), false);
+  strictEqual(await collectRun(f.host, f.run, {}), false);
   f.reply(1, 0.1);
   await collectSpend(f.host, {});
   strictEqual(f.rows().length, 1);
