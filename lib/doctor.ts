@@ -22,8 +22,8 @@ import {
   removeTree,
   replaceFile,
   statOf,
-  Watch,
 } from "./store.ts";
+import { Watch } from "./watch.ts";
 import { age, sanitizeLine } from "./style.ts";
 import { findProgram } from "./programs.ts";
 

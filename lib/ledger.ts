@@ -2,7 +2,8 @@
 import { type CostRow, CostSum, type CostSummary, formatRow, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { appendLine, fault, isAbsent, listDirs, listFiles, readJson, statOf } from "./store.ts";
+import { appendLine, listDirs, listFiles, readJson, statOf } from "./store.ts";
+import { fault, isAbsent } from "./fault.ts";
 
 /** Adds one row. Durable; the ledger is never rotated, as sums are taken over all of it. */
 export function appendCost(profile: Profile, row: CostRow): void {

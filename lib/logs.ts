@@ -3,7 +3,8 @@ import { readOutputTail } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { delay } from "./process.ts";
 import { findSession, readSession, sessionDir } from "./session.ts";
-import { exists, fault, isAbsent, readTailBytes, statOf } from "./store.ts";
+import { exists, readTailBytes, statOf } from "./store.ts";
+import { fault, isAbsent } from "./fault.ts";
 import { TERMINAL } from "./supervisor.ts";
 import { LogRenderer, sanitize } from "./terminal.ts";
 

@@ -5,7 +5,8 @@
  * the writer has it open (O_APPEND: its next write lands at the new end). The very first part is kept once as
  * `output.head.log`. What is written between copy and truncation, microseconds, is lost.
  */
-import { createOnce, exists, fault, readTailBytes, removeFile, replaceFile, statOf } from "./store.ts";
+import { createOnce, exists, readTailBytes, removeFile, replaceFile, statOf } from "./store.ts";
+import { fault } from "./fault.ts";
 
 /** `output.log` is put aside when it is larger, and this much of its end is kept. */
 export const OUTPUT_MAX_BYTES = 10 * 1024 * 1024;

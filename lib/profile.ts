@@ -10,17 +10,9 @@ import {
   SEED_TODAY_SENSOR,
   seedConfig,
 } from "./seed.ts";
-import {
-  createOnce,
-  exists,
-  fault,
-  isTempName,
-  listEntries,
-  makeDir,
-  oddness,
-  readText,
-  statOf,
-} from "./store.ts";
+import { createOnce, exists, listEntries, makeDir, oddness, readText, statOf } from "./store.ts";
+import { fault } from "./fault.ts";
+import { isTempName } from "./temp_name.ts";
 
 /**
  * Makes sure that the profile can be used, creating it where it does not exist. Cheap when it does.

@@ -30,8 +30,8 @@ import {
   replaceFile,
   STAMP_SETTLES_MS,
   statOf,
-  Watch,
 } from "./store.ts";
+import { Watch } from "./watch.ts";
 import { type Alert, nextReading, withOwnState, type World, type WorldReading } from "./world.ts";
 import { endSession, killSessionTree, sessionMarks } from "./worker.ts";
 

@@ -27,8 +27,8 @@ import {
   removeFile,
   replaceFile,
   statOf,
-  Watch,
 } from "./store.ts";
+import { Watch } from "./watch.ts";
 import { reapIntents } from "./wal.ts";
 import { endSession } from "./worker.ts";
 

@@ -10,7 +10,6 @@ import type { Profile } from "./paths.ts";
 import { aliveOf, readMarked } from "./process.ts";
 import { hasEnded, readSession, type SessionRecord } from "./session.ts";
 import {
-  isTempName,
   listDirs,
   listEntries,
   listFiles,
@@ -21,6 +20,7 @@ import {
   statOf,
   withLock,
 } from "./store.ts";
+import { isTempName } from "./temp_name.ts";
 import type { BadFile } from "./world.ts";
 import { interruptedDir } from "./wal.ts";
 import { isRecord } from "./canonical.ts";

@@ -1,11 +1,13 @@
 /**
  * The file-state layer: the only module that writes state files.
  *
- * One mechanism each: replace whole, create once, append one line, move, lock, watch or poll.
- * Everything is synchronous but locks and watches, since the synchronous calls are the fast ones.
+ * One mechanism each: replace whole, create once, append one line, move, lock. To be told of changes is `watch.ts`.
+ * Everything is synchronous but locks, since the synchronous calls are the fast ones.
  */
 import { oneLine, UserError } from "./errors.ts";
-import { baseName, dirName } from "./paths.ts";
+import { fault, isAbsent, LINK } from "./fault.ts";
+import { dirName } from "./paths.ts";
+import { tempName } from "./temp_name.ts";
 
 /** How much a write must survive. */
 export interface WriteOptions {
@@ -392,176 +394,6 @@ function openLock(path: string): Deno.FsFile {
   }
 }
 
-/** Names of files that looop derives itself and that wake nobody who watches the data dir. */
-const QUIET = [
-  ".pulse.json",
-  ".format",
-  "journal.md",
-  "events.jsonl",
-  "cost.jsonl",
-  ".goal-activity.json",
-  ".root-sessions.json",
-];
-
-/** What to watch and how. */
-export interface WatchOptions {
-  /** Folders, each watched flat. */
-  dirs: readonly string[];
-  /** Longest time between two looks when watches work or not, ms. */
-  pollMs: number;
-  /** File names (without temporary siblings) whose changes do not count. */
-  ignore?: readonly string[];
-}
-
-/**
- * Tells when something may have changed below some folders: by inotify or FSEvents where that can be had,
- * else by polling. Any event means "read again"; kinds and paths are hints and not trusted further.
- *
- * Open it, then read, then call `next`: what changed in between is not lost.
- */
-export class Watch {
-  readonly #options: WatchOptions;
-  readonly #quiet: ReadonlySet<string>;
-  #watcher: Deno.FsWatcher | undefined;
-  #pending = false;
-  #wake: (() => void) | undefined;
-  #inodes: string;
-  #closed = false;
-
-  constructor(options: WatchOptions) {
-    this.#options = options;
-    this.#quiet = new Set([...QUIET, ...(options.ignore ?? [])]);
-    this.#arm();
-    this.#inodes = this.#inodesOf();
-  }
-
-  /** Whether the kernel tells us of changes; if not, `next` relies on polling alone. */
-  get armed(): boolean {
-    return this.#watcher !== undefined;
-  }
-
-  /**
-   * Waits for a change, at most `maxMs` (and at most the poll period), or until `poke` is called.
-   * Returns whether a change was told; the caller reads again either way, since events can be dropped.
-   */
-  async next(maxMs = this.#options.pollMs): Promise<boolean> {
-    if (!this.#pending) await this.#sleep(Math.max(1, Math.min(maxMs, this.#options.pollMs)));
-    const told = this.#pending;
-    this.#pending = false;
-    if (!told) this.#rearm();
-    return told;
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = undefined;
-  }
-
-  /** Ends a running `next` from within the process. */
-  poke(): void {
-    this.#pending = true;
-    this.#wake?.();
-  }
-
-  /** Stops watching; a running `next` ends. */
-  close(): void {
-    this.#closed = true;
-    this.#disarm();
-    this.#wake?.();
-  }
-
-  #arm(): void {
-    if (Deno.env.get("LOOOP_NO_WATCH") === "1") return;
-    const dirs = this.#options.dirs.filter((dir) => exists(dir));
-    if (dirs.length === 0) return;
-    try {
-      this.#watcher = Deno.watchFs(dirs, { recursive: false });
-    } catch {
-      // No instances left ("Too many open files", without a code) or not supported here: polling serves.
-      return;
-    }
-    this.#listen(this.#watcher);
-  }
-
-  #disarm(): void {
-    const watcher = this.#watcher;
-    this.#watcher = undefined;
-    try {
-      watcher?.close();
-    } catch {
-      // Already closed by its own end.
-    }
-  }
-
-  async #listen(watcher: Deno.FsWatcher): Promise<void> {
-    try {
-      for await (const event of watcher) {
-        if (this.#watcher !== watcher) return;
-        // A folder that tells of itself may be gone; one made anew can have its inode, so that is no proof.
-        if (event.paths.some((path) => this.#options.dirs.includes(path))) this.#inodes = "";
-        if (event.paths.every((path) => this.#isQuiet(path))) continue;
-        this.#pending = true;
-        this.#wake?.();
-      }
-    } catch {
-      // The watcher broke: the next look arms a new one or polls.
-      if (this.#watcher === watcher) this.#watcher = undefined;
-    }
-  }
-
-  /** What happens to a temporary file changes nothing: it counts when it gets its name, which is told apart. */
-  #isQuiet(path: string): boolean {
-    const name = baseName(path);
-    return isTempName(name) || this.#quiet.has(name);
-  }
-
-  /**
-   * The slow look: a folder that was replaced, or could not be watched before, is watched anew. The old watch
-   * is closed one look earlier: opened in the same turn, the new one hears nothing (Deno 2.9).
-   */
-  #rearm(): void {
-    if (this.#closed) return;
-    const inodes = this.#inodesOf();
-    if (this.#watcher !== undefined) {
-      if (inodes !== this.#inodes) this.#disarm();
-      return;
-    }
-    this.#inodes = inodes;
-    this.#arm();
-  }
-
-  #inodesOf(): string {
-    return this.#options.dirs.map((dir) => quietStat(dir)?.ino ?? 0).join(" ");
-  }
-}
-
-function quietStat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch {
-    return undefined;
-  }
-}
-
-const TEMP_PREFIX = ".";
-
-/** `.NAME.tmp-PID-RANDOM` beside the file: hidden from listings, swept when older than a day. */
-function tempName(path: string): string {
-  const random = crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36) ?? "0";
-  return `${dirName(path)}/${TEMP_PREFIX}${baseName(path)}.tmp-${Deno.pid}-${random}`;
-}
-
-/** Whether a name is one of our temporary files. */
-export function isTempName(name: string): boolean {
-  return name.startsWith(TEMP_PREFIX) && /\.tmp-\d+-[a-z0-9]+$/.test(name);
-}
-
 function writeTemp(temp: string, text: string | Uint8Array, options: WriteOptions): void {
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   const mode = options.mode ?? FILE_MODE;
@@ -618,8 +450,6 @@ function refuseOdd(path: string): void {
   if (!info.isFile) throw new Error(kindOf(info));
 }
 
-const LINK = "it is a symbolic link";
-
 function kindOf(info: Deno.FileInfo): string {
   if (info.isSymlink) return LINK;
   return info.isDirectory ? "it is a folder" : "it is no regular file";
@@ -643,40 +473,11 @@ function removeQuietly(path: string): void {
   }
 }
 
-/** Whether an error says that the file or one of its folders is not there. */
-export function isAbsent(error: unknown): boolean {
-  return error instanceof Deno.errors.NotFound || (error as { code?: string })?.code === "ENOENT";
-}
-
-/** What to do about an operating system error, by its code or class. */
-function advice(error: unknown): string {
-  const code = (error as { code?: string })?.code ?? "";
-  const text = String((error as Error)?.message ?? error);
-  if (code === "ENOSPC" || /no space left/i.test(text)) return "free some disk space, then try again";
-  if (code === "EDQUOT") return "your disk quota is used up: free some space, then try again";
-  if (code === "EROFS" || /read-only file system/i.test(text)) {
-    return "the file system is read-only: remount it or set LOOOP_DATA_DIR";
+/** What stat(2) says, or undefined whatever the reason that it cannot. */
+export function quietStat(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.statSync(path);
+  } catch {
+    return undefined;
   }
-  if (code === "EMFILE" || /too many open files/i.test(text)) return "raise `ulimit -n`, then try again";
-  if (code === "EIO") return "the disk reports an error: check it, your data was left as it was";
-  if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") {
-    return "make it yours and writable (`ls -ld` shows who owns it), or set LOOOP_DATA_DIR";
-  }
-  if (text === LINK) return "remove the link; looop keeps its files inside the data dir";
-  if (error instanceof Deno.errors.NotADirectory || code === "ENOTDIR") {
-    return "a file stands where a folder should be: move it away or set LOOOP_DATA_DIR";
-  }
-  return "check the path and its permissions";
-}
-
-/** Wraps an operating system error into one line that names the path. */
-export function fault(action: string, path: string, error: unknown): UserError {
-  if (error instanceof UserError) return error;
-  // Deno appends ": <operation> '<path>'"; the path is already named.
-  const reason = String((error as Error)?.message ?? error).replace(/:\s+\w+ '.*$/s, "");
-  return new UserError(`Cannot ${action} "${path}": ${reason}`, {
-    next: advice(error),
-    kind: "io",
-    cause: error,
-  });
 }

@@ -41,7 +41,8 @@ import {
   type SessionMeta,
   writeFinalStatus,
 } from "./session.ts";
-import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, Watch, withLock } from "./store.ts";
+import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "./store.ts";
+import { Watch } from "./watch.ts";
 import { SUPERVISOR } from "./supervisor.ts";
 
 /** What a worker is started with. */

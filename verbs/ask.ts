@@ -5,7 +5,7 @@ import { appendJournal } from "../lib/journal.ts";
 import { type Answer, archiveAsk, checkPrompt, findOutcome, postAsk, takeOutcome } from "../lib/mailbox.ts";
 import { openProfile } from "../lib/profile.ts";
 import { hasEnded, markReady, readSession } from "../lib/session.ts";
-import { Watch } from "../lib/store.ts";
+import { Watch } from "../lib/watch.ts";
 import { pollMs } from "../lib/timing.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
 

@@ -13,7 +13,8 @@ import {
 } from "../lib/observer.ts";
 import { openProfile } from "../lib/profile.ts";
 import { fitFiles, look, type Snapshot, stateOf } from "../lib/state.ts";
-import { makeDir, readJson, replaceFile, Watch } from "../lib/store.ts";
+import { makeDir, readJson, replaceFile } from "../lib/store.ts";
+import { Watch } from "../lib/watch.ts";
 import { summaryOf } from "../lib/summary.ts";
 import { pollMs } from "../lib/timing.ts";
 import { type Context, defineVerb, type Input } from "../lib/verb.ts";

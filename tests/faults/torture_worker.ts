@@ -7,7 +7,8 @@
  */
 import { answerAsk, archiveAsk, findOutcome, postAsk, readMailbox, takeOutcome } from "../../lib/mailbox.ts";
 import { profileAt } from "../../lib/paths.ts";
-import { appendLine, Watch } from "../../lib/store.ts";
+import { appendLine } from "../../lib/store.ts";
+import { Watch } from "../../lib/watch.ts";
 import { textAt } from "./lab.ts";
 
 const [role, dir = "", log = "", name = "", count = "0"] = Deno.args;

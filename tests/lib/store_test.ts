@@ -5,16 +5,16 @@ import {
   acquireLock,
   appendLine,
   createOnce,
-  isTempName,
   listFiles,
   moveKeepingBoth,
   readJson,
   readTail,
   readText,
   replaceFile,
-  Watch,
   withLock,
 } from "../../lib/store.ts";
+import { isTempName } from "../../lib/temp_name.ts";
+import { Watch } from "../../lib/watch.ts";
 import { RUNS } from "../properties.ts";
 
 const STORE = new URL("../../lib/store.ts", import.meta.url).href;

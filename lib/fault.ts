@@ -1,0 +1,43 @@
+/** Errors of the file system as one line that names the path and says what to do. */
+import { UserError } from "./errors.ts";
+
+/** Why a path is refused that links elsewhere. */
+export const LINK = "it is a symbolic link";
+
+/** Whether an error says that the file or one of its folders is not there. */
+export function isAbsent(error: unknown): boolean {
+  return error instanceof Deno.errors.NotFound || (error as { code?: string })?.code === "ENOENT";
+}
+
+/** What to do about an operating system error, by its code or class. */
+function advice(error: unknown): string {
+  const code = (error as { code?: string })?.code ?? "";
+  const text = String((error as Error)?.message ?? error);
+  if (code === "ENOSPC" || /no space left/i.test(text)) return "free some disk space, then try again";
+  if (code === "EDQUOT") return "your disk quota is used up: free some space, then try again";
+  if (code === "EROFS" || /read-only file system/i.test(text)) {
+    return "the file system is read-only: remount it or set LOOOP_DATA_DIR";
+  }
+  if (code === "EMFILE" || /too many open files/i.test(text)) return "raise `ulimit -n`, then try again";
+  if (code === "EIO") return "the disk reports an error: check it, your data was left as it was";
+  if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") {
+    return "make it yours and writable (`ls -ld` shows who owns it), or set LOOOP_DATA_DIR";
+  }
+  if (text === LINK) return "remove the link; looop keeps its files inside the data dir";
+  if (error instanceof Deno.errors.NotADirectory || code === "ENOTDIR") {
+    return "a file stands where a folder should be: move it away or set LOOOP_DATA_DIR";
+  }
+  return "check the path and its permissions";
+}
+
+/** Wraps an operating system error into one line that names the path. */
+export function fault(action: string, path: string, error: unknown): UserError {
+  if (error instanceof UserError) return error;
+  // Deno appends ": <operation> '<path>'"; the path is already named.
+  const reason = String((error as Error)?.message ?? error).replace(/:\s+\w+ '.*$/s, "");
+  return new UserError(`Cannot ${action} "${path}": ${reason}`, {
+    next: advice(error),
+    kind: "io",
+    cause: error,
+  });
+}
