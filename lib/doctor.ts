@@ -8,7 +8,7 @@ import { UserError } from "./errors.ts";
 import type { Profile } from "./paths.ts";
 import { openProfile } from "./profile.ts";
 import { delay } from "./process.ts";
-import { listSensors } from "./pulse.ts";
+import { listSensors } from "./sensors.ts";
 import type { SelfCommand } from "./self.ts";
 import type { Snapshot } from "./state.ts";
 import { look } from "./state.ts";

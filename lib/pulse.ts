@@ -5,34 +5,33 @@
  * (any event below the data dir) re-reads looop's own state and publishes at once. Everything is recomputed
  * from files, so a pulse that is killed at any moment and started again goes on where it was.
  */
+import { WorkerAlerts } from "./alerts.ts";
 import { type Config, defaultConfig, readConfig } from "./config.ts";
 import { numberFrom } from "./config_number.ts";
-import { childEnv } from "./child_env.ts";
 import { isId } from "./ids.ts";
 import { appendEvent, appendJournal } from "./journal.ts";
 import { reapLeases } from "./lease.ts";
-import { type BadFile, mendArchive, readMailbox } from "./mailbox.ts";
-import { readOutputTail } from "./output_log.ts";
+import { type BadFile, mendArchive } from "./mailbox.ts";
 import type { Profile } from "./paths.ts";
 import { formatLog, type LogLevel } from "./pulse_log.ts";
 import { isUnwanted, type PulseRecord, writePulse } from "./pulse_status.ts";
 import { type Identity, readMarked, readMarkedAny } from "./process.ts";
-import { parseHeader, readingOf, type SensorHeader } from "./reading.ts";
-import { endOrphanRuns, PULSE_RUN, runSensor, sweepSensors } from "./sensor.ts";
+import { Sensing } from "./sensing.ts";
+import { endOrphanRuns } from "./sensor.ts";
+import { listSensors } from "./sensors.ts";
 import { readFleet, type Session } from "./session.ts";
 import { readOwnState, readWorld } from "./state.ts";
 import {
   listEntries,
   listFiles,
   makeDir,
-  readLinkedText,
   removeFile,
   replaceFile,
   STAMP_SETTLES_MS,
   statOf,
 } from "./store.ts";
 import { Watch } from "./watch.ts";
-import { type Alert, nextReading, withOwnState, type World, type WorldReading } from "./world.ts";
+import { type Alert, withOwnState, type World } from "./world.ts";
 import { endSession, killSessionTree, sessionMarks } from "./worker.ts";
 
 /** What the pulse is given. */
@@ -66,10 +65,6 @@ export interface PulseUpkeep {
 }
 
 const MIN_INTERVAL_S = 1;
-const DEFAULT_TIMEOUT_S = 60;
-const DEFAULT_MAX_BYTES = 8192;
-/** A sensor that has been running for longer does not hold its beat's publication: it joins a later one. */
-const LATE_AFTER_MS = 5_000;
 /** The first publication waits this long for the first beat, so that `up` is never slow. */
 const FIRST_PUBLISH_MS = 2_000;
 /** A verified supervisor is verified again this often; that it is there at all, at every look. */
@@ -78,21 +73,14 @@ const TRUST_MS = 5_000;
 const POLL_WATCHED_MS = 5_000;
 const POLL_BLIND_MS = 1_000;
 
-/** One sensor script on disk. */
-interface SensorFile {
-  name: string;
-  path: string;
-  header: SensorHeader;
-}
-
 export class Pulse {
   readonly #host: PulseHost;
   readonly #watch: Watch;
-  readonly #running = new Map<string, number>();
-  readonly #finished = new Map<string, WorldReading>();
+  readonly #sensors: Sensing;
   readonly #swept = new Set<string>();
   readonly #ended = new Map<string, Session>();
   readonly #ending = new Set<string>();
+  readonly #alerts = new WorkerAlerts();
   readonly #abort = new AbortController();
   #world: World;
   #config: Config = defaultConfig();
@@ -103,7 +91,6 @@ export class Pulse {
   /** Sensor runs of a pulse that was killed have been ended. */
   #alone = false;
   #sensing: Promise<void> | undefined;
-  #runs = 0;
   #chores: Promise<void> = Promise.resolve();
   readonly #upkeep: PulseUpkeep;
   #found: UpkeepFindings = { alerts: [], bad: [] };
@@ -118,6 +105,7 @@ export class Pulse {
       pollMs: POLL_WATCHED_MS,
       ignore: [".world.json"],
     });
+    this.#sensors = new Sensing(host, this.#abort.signal, () => this.#watch.poke());
     this.#world = readWorld(profile, host.now()).world;
     this.#beat = this.#world.beat;
     // Until the first upkeep: what was there to be told is not taken back meanwhile.
@@ -157,6 +145,7 @@ export class Pulse {
       await this.#watch.next(this.#pause(nextBeat, started));
     }
     await this.#sensing;
+    await this.#sensors.ended;
     await this.#chores;
     this.#watch.close();
     this.#say("ok", "pulse.stop", "pulse stopped");
@@ -168,7 +157,7 @@ export class Pulse {
     const first = this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started);
     const beat = this.#sensing === undefined ? nextBeat - now : Infinity;
     const settle = this.#fleetStamp === UNSETTLED ? STAMP_SETTLES_MS : Infinity;
-    return Math.max(1, Math.min(poll, first, beat, settle, this.#msToDeadline()));
+    return Math.max(1, Math.min(poll, first, beat, settle, this.#alerts.msToNext(this.#host.now())));
   }
 
   #intervalS(): number {
@@ -191,7 +180,10 @@ export class Pulse {
       await this.#reap();
       if (!this.#alone) await endOrphanRuns(this.#host.profile.dir);
       this.#alone = true;
-      const { ok, failed } = await this.#sense();
+      const { ok, failed } = await this.#sensors.beat(this.#world.readings, {
+        intervalS: this.#intervalS(),
+        concurrency: this.#config.sensor_concurrency,
+      });
       if (this.#abort.signal.aborted) return;
       await this.#publish(true);
       const secs = Math.round((performance.now() - started) / 100) / 10;
@@ -273,84 +265,6 @@ export class Pulse {
 
   readonly #startedAt = Date.now();
 
-  /** Runs every sensor that is due; waits for those that are not late. */
-  async #sense(): Promise<{ ok: number; failed: string[] }> {
-    const due = listSensors(this.#host.profile).filter((sensor) =>
-      !this.#running.has(sensor.name) && this.#isDue(sensor)
-    );
-    const queue = [...due];
-    const marks: string[] = [];
-    const worker = async () => {
-      for (let sensor = queue.shift(); sensor !== undefined; sensor = queue.shift()) {
-        if (this.#abort.signal.aborted) return;
-        await this.#runUntilLate(sensor, marks);
-      }
-    };
-    const slots = Math.max(1, this.#config.sensor_concurrency - this.#running.size);
-    await Promise.all(Array.from({ length: Math.min(slots, queue.length) }, worker));
-    await sweepSensors(marks);
-    const names = due.map((sensor) => sensor.name).filter((name) => this.#finished.has(name));
-    const failed = names.filter((name) => this.#finished.get(name)?.error === true);
-    return { ok: names.length - failed.length, failed };
-  }
-
-  #isDue(sensor: SensorFile): boolean {
-    const interval = sensor.header.interval;
-    const before = this.#world.readings[`sensor-${sensor.name}`];
-    if (interval === undefined || before === undefined) return true;
-    const elapsed = this.#host.now() - before.sensed_at;
-    // Half a beat early is on time; a clock that was set back makes it due rather than never.
-    return elapsed < 0 || elapsed >= interval * 1000 - (this.#intervalS() * 1000) / 2;
-  }
-
-  /** Ends when the sensor has ended, or when it has become late and goes on alone. */
-  async #runUntilLate(sensor: SensorFile, marks: string[]): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let late = false;
-    const mark = `${this.#host.identity.pid}.${this.#host.identity.start}.${++this.#runs}`;
-    const run = this.#runOne(sensor, mark).then(async () => {
-      if (!late) {
-        marks.push(mark);
-        return;
-      }
-      await sweepSensors([mark]);
-      this.#watch.poke();
-    });
-    const lateness = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        late = true;
-        resolve();
-      }, LATE_AFTER_MS);
-    });
-    await Promise.race([run, lateness]);
-    clearTimeout(timer);
-    if (late) this.#chores = Promise.all([this.#chores, run]).then(() => {});
-  }
-
-  async #runOne(sensor: SensorFile, mark: string): Promise<void> {
-    const { profile, env, bin } = this.#host;
-    this.#running.set(sensor.name, performance.now());
-    const limits = sensorLimits(sensor.header, env);
-    const own = { bin, dataDir: profile.dir, config: profile.config };
-    try {
-      const outcome = await runSensor({
-        path: sensor.path,
-        cwd: profile.dir,
-        env: childEnv(env, own, PULSE_RUN),
-        mark,
-        timeoutMs: limits.timeoutS * 1000,
-        maxBytes: limits.maxBytes,
-      }, this.#abort.signal);
-      if (this.#abort.signal.aborted) return;
-      const before = this.#world.readings[`sensor-${sensor.name}`];
-      const lastGood = before?.error ? before.last_good : before?.value;
-      const value = readingOf(outcome, limits.maxBytes, limits.timeoutS, lastGood);
-      this.#finished.set(sensor.name, await nextReading(before, value, this.#host.now(), outcome.ms));
-    } finally {
-      this.#running.delete(sensor.name);
-    }
-  }
-
   // --- publishing -----------------------------------------------------------------------------------------
 
   /**
@@ -365,10 +279,9 @@ export class Pulse {
       Object.entries(this.#world.readings).filter(([name]) => names.has(name)),
     );
     if (whole) {
-      for (const [name, reading] of this.#finished) {
+      for (const [name, reading] of this.#sensors.take()) {
         if (names.has(`sensor-${name}`)) readings[`sensor-${name}`] = reading;
       }
-      this.#finished.clear();
     }
     const own = await readOwnState(profile, this.#host.now(), sessions);
     const next = await withOwnState({
@@ -377,7 +290,7 @@ export class Pulse {
       beat: this.#beat,
       published_at: this.#host.now(),
       readings,
-      alerts: await this.#alerts(sessions),
+      alerts: await this.#lookForAlerts(sessions),
       bad_files: this.#badFiles(own.bad),
       settings: { interval_s: this.#intervalS(), ask_redeliver_s: this.#config.ask_redeliver },
       fleet: {
@@ -424,9 +337,9 @@ export class Pulse {
       const gone = Object.keys(this.#world.readings).some((name) =>
         name.startsWith("sensor-") && !sensors.includes(name)
       );
-      const finishedLate = this.#sensing === undefined && this.#finished.size > 0;
+      const finishedLate = this.#sensing === undefined && this.#sensors.hasFinished;
       const next = await withOwnState(this.#world, own);
-      const alerts = await this.#alerts(sessions);
+      const alerts = await this.#lookForAlerts(sessions);
       const differs = next.world_hash !== this.#world.world_hash || gone || finishedLate ||
         JSON.stringify(alerts) !== JSON.stringify(this.#world.alerts) ||
         JSON.stringify(this.#badFiles(own.bad)) !== JSON.stringify(this.#world.bad_files) ||
@@ -530,59 +443,17 @@ export class Pulse {
     await endSession(profile, session, "killed", overdue ? "timeout" : "root", this.#host.now);
   }
 
-  #msToDeadline(): number {
-    const deadlines = this.#world.fleet.workers.length === 0 ? [] : [...this.#deadlines];
-    const next = Math.min(Infinity, ...deadlines);
-    return next === Infinity ? Infinity : Math.max(50, next - this.#host.now());
-  }
-
-  #deadlines: number[] = [];
-
-  /** Generations of sessions that waited for an answer when last looked at. */
-  readonly #asking = new Set<string>();
-  /** Generation → when it was first seen with nothing to wait for again, unix ms. */
-  readonly #answeredAt = new Map<string, number>();
-
-  /** Workers that did not begin, and workers that have gone silent: told once each. */
-  async #alerts(sessions: readonly Session[]): Promise<Alert[]> {
-    const now = this.#host.now();
-    const { ready_timeout, silent_after } = this.#config;
-    const alerts: Alert[] = [...this.#found.alerts];
-    this.#deadlines = [];
-    const asking = new Set(
-      sessions.some((session) => session.view.alive)
-        ? readMailbox(this.#host.profile).pending.map((ask) => ask.worker)
-        : [],
+  /** What upkeep found and what the fleet shows: each told once. */
+  async #lookForAlerts(sessions: readonly Session[]): Promise<Alert[]> {
+    const { profile } = this.#host;
+    const ofWorkers = await this.#alerts.look(
+      profile,
+      sessions,
+      this.#config,
+      this.#world.alerts,
+      this.#host.now(),
     );
-    for (const session of sessions) {
-      const { view } = session;
-      if (!view.alive) continue;
-      if (session.deadline !== undefined) this.#deadlines.push(session.deadline * 1000);
-      const readyBy = (session.startedAt + ready_timeout) * 1000;
-      if (!view.ready && now >= readyBy) alerts.push(await this.#alert("not_ready", session, session.gen));
-      else if (!view.ready) this.#deadlines.push(readyBy);
-      if (asking.has(view.id)) {
-        this.#asking.add(session.gen);
-        continue;
-      }
-      // Waiting for an answer is no silence: that begins with the last output or with the end of the asking.
-      if (this.#asking.delete(session.gen)) this.#answeredAt.set(session.gen, now);
-      const quietSince = Math.max(
-        session.startedAt * 1000,
-        outputStamp(session),
-        this.#answeredAt.get(session.gen) ?? 0,
-      );
-      const silentAt = quietSince + silent_after * 1000;
-      if (now < silentAt) this.#deadlines.push(silentAt);
-      else alerts.push(await this.#alert("silent", session, `${session.gen}/${quietSince}`));
-    }
-    return alerts;
-  }
-
-  async #alert(kind: Alert["kind"], session: Session, occurrence: string): Promise<Alert> {
-    const key = `${kind}/${session.view.id}/${occurrence}`;
-    const known = this.#world.alerts.find((alert) => alert.key === key);
-    return known ?? { kind, id: session.view.id, key, screen: await screenOf(session) };
+    return [...this.#found.alerts, ...ofWorkers];
   }
 
   // --- reaping --------------------------------------------------------------------------------------------
@@ -643,45 +514,6 @@ function sessionIdsOf(profile: Profile): string[] {
     .map((entry) => entry.name).sort();
 }
 
-/** The sensors of a profile by name; scripts may be symbolic links to a repository. */
-export function listSensors(profile: Profile): SensorFile[] {
-  return listEntries(profile.sensors)
-    .filter((entry) =>
-      (entry.isFile || entry.isSymlink) && entry.name.endsWith(".sh") && isId(entry.name.slice(0, -3))
-    )
-    .map((entry) => entry.name.slice(0, -3)).sort()
-    .map((name) => {
-      const path = `${profile.sensors}/${name}.sh`;
-      return { name, path, header: parseHeader(quietText(path)) };
-    });
-}
-
-function quietText(path: string): string {
-  try {
-    return readLinkedText(path) ?? "";
-  } catch {
-    // Unreadable: running it will say so in its reading.
-    return "";
-  }
-}
-
-/**
- * Time and size limits of a sensor: header, then environment, then default; 0 in the environment is
- * none. A day is the most: timers hold 24.8 days, and one that is set for longer fires at once.
- */
-export function sensorLimits(
-  header: SensorHeader,
-  env: Readonly<Record<string, string>>,
-): { timeoutS: number; maxBytes: number } {
-  const day = 86_400;
-  const fromEnv = numberFrom(env["LOOOP_SENSOR_TIMEOUT"]) ?? DEFAULT_TIMEOUT_S;
-  const maxBytes = numberFrom(env["LOOOP_SENSOR_MAX_BYTES"]) ?? DEFAULT_MAX_BYTES;
-  return {
-    timeoutS: Math.min(day, header.timeout ?? (fromEnv > 0 ? fromEnv : day)),
-    maxBytes: maxBytes > 0 ? maxBytes : 64 * 1024 * 1024,
-  };
-}
-
 /** Tells one file at a path from another that replaced it. */
 function stampOf(path: string): string {
   const info = path === "" ? undefined : statOf(path);
@@ -694,15 +526,4 @@ function keyOf({ view, gen }: Session): string {
 
 function isOver({ view }: Session): boolean {
   return view.state === "exited" || view.state === "killed";
-}
-
-function outputStamp(session: Session): number {
-  return statOf(`${session.dir}/output.log`)?.mtime?.getTime() ?? 0;
-}
-
-/** The last lines of a worker's screen, as text. */
-async function screenOf(session: Session): Promise<string[]> {
-  const { renderScreen } = await import("./terminal.ts");
-  const { TERMINAL } = await import("./supervisor.ts");
-  return renderScreen(readOutputTail(session.dir, 256 * 1024), { ...TERMINAL, lastLines: 20 });
 }

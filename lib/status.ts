@@ -6,7 +6,7 @@ import type { UserError } from "./errors.ts";
 import { spentToday } from "./ledger.ts";
 import type { Profile } from "./paths.ts";
 import { readPulse } from "./pulse_status.ts";
-import { listSensors } from "./pulse.ts";
+import { listSensors } from "./sensors.ts";
 import type { WorkerView } from "./session.ts";
 import type { Snapshot } from "./state.ts";
 import { age, sanitizeLine, styler, table, truncate, wrap } from "./style.ts";

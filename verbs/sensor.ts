@@ -12,7 +12,7 @@ import { recordMove } from "../lib/move.ts";
 import { undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { childEnv } from "../lib/child_env.ts";
-import { sensorLimits } from "../lib/pulse.ts";
+import { sensorLimits } from "../lib/sensors.ts";
 import { isErrorReading, parseHeader, readingOf } from "../lib/reading.ts";
 import { readMarked } from "../lib/process.ts";
 import { runSensor, sweepSensors } from "../lib/sensor.ts";

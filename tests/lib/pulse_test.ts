@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { nextOnGrid, sensorLimits } from "../../lib/pulse.ts";
+import { nextOnGrid } from "../../lib/pulse.ts";
+import { sensorLimits } from "../../lib/sensors.ts";
 import { recentRevivals, REVIVAL_LIMIT } from "../../lib/pulse_control.ts";
 import { parseHeader } from "../../lib/reading.ts";
 import { pollMs } from "../../lib/timing.ts";
