@@ -156,7 +156,7 @@ class Setting implements AsyncDisposable {
 
   /** Waits until a worker has ended and returns how: state, who ended it, exit code. */
   async ending(id: string): Promise<unknown[]> {
-    await this.p.until(`${id} ends`, async () => !(await this.view(id)).alive, 20);
+    await this.p.until(`${id} ends`, async () => !(await this.view(id)).alive, 120);
     const { state, ended_by, exit_code } = await this.view(id);
     return [state, ended_by, exit_code];
   }
