@@ -94,7 +94,7 @@ async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
   await move.clean?.(p);
   const calls = fileCalls(dry.trace, p.profile.dir);
   tally.add("system calls", calls.length);
-  for (const call of sample(calls, withWorker || move.clean !== undefined ? 0.12 : 0.25)) {
+  for (const call of sample(calls, withWorker || move.clean !== undefined ? 0.1 : 0.2)) {
     await begin();
     const reply = await p.traced(move.argv, killAt(call), options);
     const at = `${move.name}, killed at ${call.line}`;

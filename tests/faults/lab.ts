@@ -174,7 +174,7 @@ export async function underStrace(
   options: TraceOptions,
 ): Promise<Result & { trace: string; killed: boolean }> {
   const child = new Deno.Command("strace", {
-    args: ["-y", "-s", "0", "-o", options.trace, ...strace, ...argv],
+    args: ["-I2", "-y", "-s", "0", "-o", options.trace, ...strace, ...argv],
     cwd: options.cwd,
     env: options.env,
     clearEnv: true,
@@ -189,7 +189,8 @@ export async function underStrace(
   }
   const timer = setTimeout(() => {
     try {
-      child.kill("SIGKILL");
+      // strace hands it on to what it has started; killed itself, it would leave that running.
+      child.kill("SIGTERM");
     } catch {
       // Ended meanwhile.
     }
