@@ -35,13 +35,24 @@ const REPLY_USD = (REPLY_TOKENS.input * PRICES.input + REPLY_TOKENS.output * PRI
 /** Replies that the CLI may not have written down when it is ended from inside one of its tool calls. */
 const LOST_REPLIES: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 1, opencode: 1 };
 
+/** Why a CLI is not tried here; undefined when it is. */
+function whyNot(cli: RecordsKind, folder: string | undefined): string | undefined {
+  if (folder === undefined) return `run tests/agents/install.sh ${cli}`;
+  // Its terminal interface takes half a minute to two minutes to begin on a busy machine of two cores.
+  if (cli === "opencode" && Deno.env.get("LOOOP_TEST_OPENCODE") !== "1") {
+    return "LOOOP_TEST_OPENCODE=1 runs it";
+  }
+  return undefined;
+}
+
 for (const cli of CLIS) {
   const folder = folderOf(cli);
-  const skip = folder === undefined ? ` (skipped: run tests/agents/install.sh ${cli})` : "";
+  const why = whyNot(cli, folder);
+  const skip = why === undefined ? "" : ` (skipped: ${why})`;
   const test = (name: string, work: (setting: Setting) => Promise<void>) =>
     Deno.test({
       name: `given ${cli}, ${name}${skip}`,
-      ignore: folder === undefined,
+      ignore: why !== undefined,
       fn: async () => {
         await using setting = await Setting.of(cli, folder ?? "");
         await work(setting);
@@ -257,7 +268,9 @@ async function loopAsBoth(setting: Setting): Promise<void> {
   deepStrictEqual(archived, ["w1-1.answer.json", "w1-1.json"], "asked once, however often it was called");
   strictEqual(setting.rows("w1").length, 1);
   requireSpent(setting.rows("w1"), server.spent("hurried"), LOST_REPLIES[cli]);
-  requireSpent(setting.rows("root"), server.spent("root"), 0);
+  // opencode tells its shell tool no session, so as root agent it stays unknown.
+  if (cli === "opencode") deepStrictEqual(setting.rows("root"), []);
+  else requireSpent(setting.rows("root"), server.spent("root"), 0);
   const cost = await p.json("cost", "--json");
   deepStrictEqual([cost.superseded.usd, cost.coverage.ratio], [SELF_REPORT_USD, 1]);
   const rows = [...setting.rows("w1"), ...setting.rows("root")];
