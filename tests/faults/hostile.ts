@@ -2,7 +2,7 @@
  * Hostile surroundings: directories that others can write, links planted in the data dir, text that means to be
  * a command, another record or a terminal's control code, and secrets in looop's environment.
  */
-import { filesBelow, type LabProfile, namesIn, openLab, Tally, textAt } from "./lab.ts";
+import { filesBelow, type LabProfile, namesIn, openLab, sample, Tally, textAt } from "./lab.ts";
 
 const SECRET = "s3cr3t-of-the-environment";
 const OUTSIDE = "what the file outside holds";
@@ -104,7 +104,7 @@ async function links(p: LabProfile, tally: Tally): Promise<void> {
     "prompts/w.md",
     ".undo/goal-g",
   ];
-  for (const name of names) {
+  for (const name of sample(names, 0.2)) {
     await p.run("down");
     await Deno.remove(p.profile.dir, { recursive: true });
     await p.ok("_", "state");
