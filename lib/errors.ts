@@ -62,7 +62,7 @@ export class UsageError extends UserError {
 /** Makes text safe for one line of a message: no control characters, bounded length. */
 export function oneLine(text: string, maxChars = 300): string {
   // deno-lint-ignore no-control-regex -- control characters are what must go
-  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ").trim();
+  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, " ").trim();
   return flat.length > maxChars ? `${flat.slice(0, maxChars - 1)}…` : flat;
 }
 

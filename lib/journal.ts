@@ -19,7 +19,7 @@ const TAIL_BLOCK = 16 * 1024;
 /** `- YYYY-MM-DD HH:MM <text>` in local time, newlines flattened so that no text can forge an entry. */
 export function formatEntry(text: string, at: Date): string {
   // deno-lint-ignore no-control-regex -- control characters are what must go
-  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim();
+  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, " ").trim();
   const short = flat.length > MAX_ENTRY_CHARS ? `${flat.slice(0, MAX_ENTRY_CHARS - 1)}…` : flat;
   return `- ${localMinute(at)} ${short}`;
 }

@@ -2,6 +2,7 @@
 import { readConfig } from "../lib/config.ts";
 import { EXIT, UserError } from "../lib/errors.ts";
 import { appendJournal } from "../lib/journal.ts";
+import { checkProfile } from "../lib/profile.ts";
 import { stopAll } from "../lib/pulse_control.ts";
 import { statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
@@ -17,6 +18,8 @@ export default defineVerb({
   async run(context) {
     const { profile, env } = context;
     if (statOf(profile.dir) === undefined) return { text: "looop: nothing to stop, there is no data dir" };
+    // Whoever else can write the records in it decides what would be ended.
+    checkProfile(profile);
     if (env["LOOOP_SESSION_ID"] && env["LOOOP_DATA_DIR"] === profile.dir) {
       throw new UserError(`Cannot stop everything from inside worker "${env["LOOOP_SESSION_ID"]}"`, {
         next: "run `looop down` in a terminal of your own",

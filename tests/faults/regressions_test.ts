@@ -211,3 +211,20 @@ Deno.test("given temporary files of writers that were killed, when a day is over
     [],
   );
 });
+
+Deno.test("given a data dir that others can write, when down is called, then it is refused: its records could name anybody", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  await Deno.chmod(p.profile.dir, 0o770);
+  const { code, stderr } = await p.run("down");
+  await Deno.chmod(p.profile.dir, 0o700);
+  strictEqual(code, 1);
+  match(stderr, /can be written by others/);
+});
+
+Deno.test("given text that turns the direction of writing, when it is journaled or told, then it cannot", async () => {
+  await using p = await testProfile();
+  await p.run("_", "ask", "w", "--prompt", "safe \u202e gnp.exe", "--timeout", "0.01");
+  ok(!p.read("journal.md").includes("\u202e"));
+  ok(!(await p.run("_", "goal", "archive", "a\u202eb")).stderr.includes("\u202e"));
+});
