@@ -8,7 +8,7 @@ import { interleaved } from "./measure.ts";
 import { Setting } from "./setting.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-const RUNS = 15;
+const RUNS = 9;
 
 /** Verbs to look into; the module is what their entry in main.ts's table loads. */
 const VERBS = [
@@ -35,6 +35,9 @@ const SHARED = ["cli", "errors", "nearest", "paths", "self", "verb", "version"];
 
 if (import.meta.main) {
   await using setting = await Setting.open(`${ROOT}dist/looop`, true, 1);
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(name, () => setting[Symbol.asyncDispose]().finally(() => Deno.exit(130)));
+  }
   const still = setting.profile("still");
   const beating = setting.profile("beating");
   await setting.call(still.env, "_", "state");
