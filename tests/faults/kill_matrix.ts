@@ -94,7 +94,7 @@ async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
   await move.clean?.(p);
   const calls = fileCalls(dry.trace, p.profile.dir);
   tally.add("system calls", calls.length);
-  for (const call of sample(calls, withWorker || move.clean !== undefined ? 0.1 : 0.2)) {
+  for (const call of sample(calls, withWorker || move.clean !== undefined ? 0.06 : 0.12)) {
     await begin();
     const reply = await p.traced(move.argv, killAt(call), options);
     const at = `${move.name}, killed at ${call.line}`;
@@ -202,7 +202,7 @@ async function killPulse(lab: Lab, tally: Tally): Promise<void> {
   const calls = fileCalls(dry.trace, p.profile.dir);
   tally.add("system calls", calls.length);
   await run("rm", ["-rf", `${p.base}/trace`]);
-  for (const call of sample(calls.slice(0, 150), 0.05)) {
+  for (const call of sample(calls.slice(0, 150), 0.04)) {
     await p.reset();
     const reply = await p.traced(["_", "pulse"], killAt(call), { env, timeoutMs: 4_000 });
     const at = `pulse, killed at ${call.line}`;
@@ -267,7 +267,7 @@ async function killSupervisor(lab: Lab, tally: Tally): Promise<void> {
     }
   }
   tally.add("system calls", calls.length);
-  for (const call of sample(calls, 0.15)) {
+  for (const call of sample(calls, 0.1)) {
     await p.reset();
     const reply = await start(["-e", `inject=${call.name}:signal=KILL:when=${call.nth}`]);
     const at = `supervisor, killed at ${call.line}`;

@@ -302,10 +302,7 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
       prepare: async (p) => {
         await p.ok("up");
         await p.ok("down");
-        Deno.writeTextFileSync(
-          p.path(".lock/wanted.json"),
-          '{"v":1,"wanted":true,"ts":1,"log_format":"text"}\n',
-        );
+        setWanted(p.profile, true, 1, "text");
       },
       effect: (p) => /"wanted":true/.test(file(p, ".lock/wanted.json")) ? "before" : "after",
     },
