@@ -43,9 +43,20 @@ export async function noWatches(): Promise<Tally> {
   await pause(200);
   await expect("goal write", /write-goal/, "_", "goal", "write", "g", "text");
   await woken("a goal", goal, /goal:g/, tally);
-  await expect("worker start", /start-worker/, "_", "worker", "start", "w", "--command", "sleep 2", "brief");
+  await expect(
+    "worker start",
+    /start-worker/,
+    "_",
+    "worker",
+    "start",
+    "w",
+    "--command",
+    "until [ -e go ]; do sleep 0.1; done",
+    "brief",
+  );
   await expect("a started worker", /worker:w/, "_", "wait", "--json", "--timeout", "20");
   const end = call("_", "wait", "--json", "--timeout", "20");
+  await Deno.writeTextFile(p.path("go"), "");
   await woken("a worker's end", end, /worker:w/, tally);
   const asking = call("_", "ask", "q", "--prompt", "Merge?");
   await woken("a question", call("_", "wait", "--json", "--timeout", "20"), /ask:q-1/, tally);
