@@ -40,10 +40,12 @@ async function type(p: TestProfile, shell: string, keys: string): Promise<string
   return new TextDecoder().decode((await child.output()).stdout);
 }
 
+// The last line is harmless to the shell that runs it, quoted as it is: only a completion that evaluates typed
+// words would run what is in them.
 const KEYS = [
   "looop _ go\tar\tmy-g\t\n",
   "looop _ answer w\tyes\n",
-  "looop _ goal archive '$(touch pwned)' `touch pwned` $(touch pwned)\t",
+  "looop _ goal archive '$(touch pwned)' '`touch pwned`' \t\n",
 ].join("");
 
 /** A goal and a question whose ids are to be completed. */
@@ -54,7 +56,7 @@ async function furnish(p: TestProfile): Promise<void> {
 
 async function completesLiveIds(p: TestProfile, shell: string, setUp: string): Promise<void> {
   await furnish(p);
-  const screen = await type(p, shell, `${setUp}\n${KEYS}\x15exit\n`);
+  const screen = await type(p, shell, `${setUp}\n${KEYS}exit\n`);
   ok(Deno.readTextFileSync(p.path("goals/archive/my-goal.md")), screen);
   match(p.read("journal.md"), /answer w-1: yes/, screen);
   deepStrictEqual(
