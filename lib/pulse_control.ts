@@ -203,8 +203,10 @@ export interface DownResult {
 /** Ends the pulse, then all workers, whole trees; what is still there afterwards is named. */
 export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
+  // Asked first: a pulse that reads that it is unwanted ends by itself, and was stopped by this all the same.
+  const wasAlive = await isPulseAlive(readPulse(profile));
   if (exists(profile.lockDir)) setWanted(profile, false, host.now(), wantedLogFormat(profile));
-  const pulse = await stopPulse(profile);
+  const pulse = await stopPulse(profile) || wasAlive;
   const fleet = await readFleet(profile, host.now());
   const alive = fleet.filter((session) => session.view.alive || session.view.state === "lost");
   const results = await inPool(alive, (session) => endSession(profile, session, "killed", "down", host.now));

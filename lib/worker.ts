@@ -17,6 +17,7 @@ import {
   mayExist,
   type ProcessFact,
   readAllProcesses,
+  readProcesses,
   signal,
   STOP_GRACE_MS,
 } from "./process.ts";
@@ -445,15 +446,15 @@ export async function killSessionTree(
   const starting = session.program === undefined && (session.view.alive || session.view.state === "lost");
   if (starting) await endStart(profile, session);
   const supervisor = session.supervisor;
-  const spare = supervisor === undefined ? [] : await supervisorPids(supervisor);
+  const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
   const survivors = await killTree({
     roots: session.program === undefined ? [] : [session.program],
     marks: sessionMarks(profile, session),
-    spare,
+    spare: spared.map((fact) => fact.pid),
     graceMs: STOP_GRACE_MS,
   });
   if (session.view.alive || session.view.state === "lost") await untilStatus(profile, session, now);
-  for (const pid of spare) if (mayExist(pid)) signal(pid, "SIGKILL");
+  await killStill(spared);
   return survivors;
 }
 
@@ -475,13 +476,21 @@ export function sessionMarks(profile: Profile, session: Session): string[] {
   ];
 }
 
-async function supervisorPids(supervisor: Identity): Promise<number[]> {
+/** The supervisor's shell and its `script`. */
+async function supervisorProcesses(supervisor: Identity): Promise<ProcessFact[]> {
   const table = await readAllProcesses();
   if (!isAliveIn(table, supervisor)) return [];
-  const children = [...table.processes.values()].filter((fact) =>
-    fact.ppid === supervisor.pid && fact.sid === supervisor.pid
+  return [...table.processes.values()].filter((fact) =>
+    fact.pid === supervisor.pid || (fact.ppid === supervisor.pid && fact.sid === supervisor.pid)
   );
-  return [supervisor.pid, ...children.map((fact) => fact.pid)];
+}
+
+/** Kills those of the processes that are still the same: their pids may have been given out again meanwhile. */
+async function killStill(facts: readonly ProcessFact[]): Promise<void> {
+  const left = facts.filter((fact) => mayExist(fact.pid));
+  if (left.length === 0) return;
+  const { processes } = await readProcesses(left.map((fact) => fact.pid));
+  for (const { pid, start } of left) if (processes.get(pid)?.start === start) signal(pid, "SIGKILL");
 }
 
 async function untilStatus(profile: Profile, session: Session, now: () => number): Promise<void> {

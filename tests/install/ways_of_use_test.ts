@@ -108,7 +108,8 @@ async function wholeScenario(home: Home, looop: string[], env: Record<string, st
     strictEqual(seen.workers[0].ended_by, "self");
     strictEqual(await Deno.readTextFile(`${home.dir}/data/reports/w1`), "go\n");
   } finally {
-    match(await call(["down"]), /pulse stopped/);
+    const log = await Deno.readTextFile(`${home.dir}/data/sessions/pulse/output.log`);
+    match(await call(["down"]), /pulse stopped/, log);
   }
   strictEqual((await readMarked([`LOOOP_DATA_DIR=${home.dir}/data`])).size, 0);
 }
