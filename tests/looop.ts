@@ -6,6 +6,7 @@
  */
 import { readAllProcesses, readMarked } from "../lib/process.ts";
 import { type Profile, profileAt } from "../lib/paths.ts";
+import { writeExecutable } from "./executable.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -132,9 +133,7 @@ export class TestProfile implements AsyncDisposable {
   /** Writes a sensor straight into the data dir, as a person with an editor would. */
   sensor(name: string, script: string): void {
     Deno.mkdirSync(this.profile.sensors, { recursive: true });
-    const path = this.path(`sensors/${name}.sh`);
-    Deno.writeTextFileSync(path, `#!/usr/bin/env bash\n${script}\n`);
-    Deno.chmodSync(path, 0o755);
+    writeExecutable(this.path(`sensors/${name}.sh`), `#!/usr/bin/env bash\n${script}\n`);
   }
 
   /** Calls `_ wait` and returns what it printed. */

@@ -1,6 +1,7 @@
 /** Throw-away homes in which the real agent CLIs talk to a {@link ModelServer} and to nothing else. */
 import type { RecordsKind } from "../../lib/runners.ts";
 import { looopCommand, type TestProfile } from "../looop.ts";
+import { writeExecutable } from "../executable.ts";
 
 const env = Deno.env.toObject();
 
@@ -27,9 +28,10 @@ export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: s
   const home = p.env["HOME"] ?? "";
   const bin = `${p.base}/bin`;
   const looop = looopCommand().map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
-  write(`${bin}/looop`, `#!/bin/sh\nexec ${looop} "$@"\n`, 0o755);
+  Deno.mkdirSync(bin, { recursive: true });
+  writeExecutable(`${bin}/looop`, `#!/bin/sh\nexec ${looop} "$@"\n`);
   // A wrapper, since the folder may hold other programs that must not come before the machine's own.
-  write(`${bin}/${cli}`, `#!/bin/sh\nexec '${folder}/${cli}' "$@"\n`, 0o755);
+  writeExecutable(`${bin}/${cli}`, `#!/bin/sh\nexec '${folder}/${cli}' "$@"\n`);
   Object.assign(p.env, {
     PATH: `${bin}:${p.env["PATH"]}`,
     SHELL: "/bin/bash",
@@ -88,8 +90,7 @@ enabled = false
   },
 };
 
-function write(path: string, text: string, mode = 0o600): void {
+function write(path: string, text: string): void {
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-  Deno.writeTextFileSync(path, text, { mode });
-  Deno.chmodSync(path, mode);
+  Deno.writeTextFileSync(path, text, { mode: 0o600 });
 }

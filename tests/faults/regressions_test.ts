@@ -4,6 +4,7 @@ import { applyRetention } from "../../lib/retention.ts";
 import { SEED_PLAYBOOK } from "../../lib/seed.ts";
 import { readJson } from "../../lib/store.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
+import { writeExecutable } from "../executable.ts";
 
 const SECRET = "hunter2 is what the other file holds";
 
@@ -122,7 +123,7 @@ Deno.test("given a worker that is only coming up, when it is killed, then nothin
   await p.ok("_", "state");
   await Deno.mkdir(`${p.base}/bin`);
   const slow = '#!/bin/sh\nsleep 1\nPATH=${PATH#*:}\nexec script "$@"\n';
-  await Deno.writeTextFile(`${p.base}/bin/script`, slow, { mode: 0o755 });
+  writeExecutable(`${p.base}/bin/script`, slow);
   const env = { PATH: `${p.base}/bin:${p.env["PATH"]}` };
   using starting = p.start(
     ["_", "worker", "start", "w", "--command", "trap '' HUP; exec sleep 300", "brief"],

@@ -7,8 +7,8 @@ const cannotDownload = (box: Sandbox) => `Cannot download ${box.releaseUrl}/late
 
 Deno.test("given a checkout and Deno, when there is no release, then the checkout is built", async () => {
   await using box = await Sandbox.create();
-  await box.addTool("deno", DENO);
-  await box.addTool("npx", "exit 1");
+  box.addTool("deno", DENO);
+  box.addTool("npx", "exit 1");
   await box.addCheckout();
   const { code, stdout } = await box.run();
   strictEqual(code, 0);
@@ -23,7 +23,7 @@ Deno.test("given a checkout and Deno, when there is no release, then the checkou
 
 Deno.test("given a checkout around install.sh, when it is run from elsewhere, then that checkout is built", async () => {
   await using box = await Sandbox.create();
-  await box.addTool("deno", DENO);
+  box.addTool("deno", DENO);
   await box.addCheckout();
   const { stdout } = await box.run({ cwd: `${box.root}/home` });
   match(stdout, /Installed looop 0\.1\.0-built/);
@@ -31,8 +31,8 @@ Deno.test("given a checkout around install.sh, when it is run from elsewhere, th
 
 Deno.test("given a checkout and a Deno that cannot compile, when there is no release, then npx's Deno builds it", async () => {
   await using box = await Sandbox.create();
-  await box.addTool("deno", "exit 1");
-  await box.addTool("npx", DENO);
+  box.addTool("deno", "exit 1");
+  box.addTool("npx", DENO);
   await box.addCheckout();
   const { code, stdout } = await box.run();
   strictEqual(code, 0);
@@ -45,7 +45,7 @@ Deno.test("given a checkout and a Deno that cannot compile, when there is no rel
 
 Deno.test("given a checkout and npx alone, when its build fails, then a launcher is written", async () => {
   await using box = await Sandbox.create();
-  await box.addTool("npx", `case "$*" in *compile) exit 1 ;; esac\n${DENO}`);
+  box.addTool("npx", `case "$*" in *compile) exit 1 ;; esac\n${DENO}`);
   await box.addCheckout();
   const { code, stdout } = await box.run();
   strictEqual(code, 0);
@@ -61,7 +61,7 @@ Deno.test("given a checkout and npx alone, when its build fails, then a launcher
 
 Deno.test("given Deno and no checkout, when there is no release, then the launcher passes arguments on", async () => {
   await using box = await Sandbox.create();
-  await box.addTool("deno", `${DENO}\n[ "$4" = version ] || for word in "$@"; do echo "<$word>"; done`);
+  box.addTool("deno", `${DENO}\n[ "$4" = version ] || for word in "$@"; do echo "<$word>"; done`);
   strictEqual((await box.run()).code, 0);
   // PATH without Deno, as agents and services have it: the launcher finds it where it was at install time.
   const { stdout } = await new Deno.Command(box.target, {
@@ -78,7 +78,7 @@ Deno.test("given Deno and no checkout, when there is no release, then the launch
 Deno.test("given a launcher that Deno cannot run, when there is no release, then nothing is installed and the cause shown", async () => {
   await using box = await Sandbox.create();
   await box.preinstall(OLD);
-  await box.addTool("deno", "echo 'error: Import failed' >&2; exit 1");
+  box.addTool("deno", "echo 'error: Import failed' >&2; exit 1");
   const { code, stderr } = await box.run();
   strictEqual(code, 1);
   match(
@@ -128,23 +128,23 @@ const NO_RELEASE: Record<
   "musl": {
     make: async (box) => {
       await box.publish(NEW);
-      await box.addTool("uname", `[ "$1" = -s ] && echo Linux || echo x86_64`);
-      await box.addTool("getconf", "exit 1");
-      await box.addTool("ldd", "echo 'musl libc (x86_64)' >&2; exit 1");
+      box.addTool("uname", `[ "$1" = -s ] && echo Linux || echo x86_64`);
+      box.addTool("getconf", "exit 1");
+      box.addTool("ldd", "echo 'musl libc (x86_64)' >&2; exit 1");
     },
     says: /^This Linux uses musl; releases need glibc/m,
   },
   "an unknown system": {
     make: async (box) => {
       await box.publish(NEW);
-      await box.addTool("uname", `[ "$1" = -s ] && echo FreeBSD || echo amd64`);
+      box.addTool("uname", `[ "$1" = -s ] && echo FreeBSD || echo amd64`);
     },
     says: /^There are no releases for FreeBSD on amd64\.$/m,
   },
   "an unknown processor": {
     make: async (box) => {
       await box.publish(NEW);
-      await box.addTool("uname", `[ "$1" = -s ] && echo Linux || echo riscv64`);
+      box.addTool("uname", `[ "$1" = -s ] && echo Linux || echo riscv64`);
     },
     says: /^There are no releases for Linux on riscv64\.$/m,
   },
@@ -153,7 +153,7 @@ const NO_RELEASE: Record<
 for (const [name, { tools, make, url, says }] of Object.entries(NO_RELEASE)) {
   Deno.test(`given ${name}, when install.sh runs beside Deno, then it says so and installs the launcher`, async () => {
     await using box = await Sandbox.create(tools);
-    await box.addTool("deno", DENO);
+    box.addTool("deno", DENO);
     await make?.(box);
     const { code, stdout } = await box.run(url === undefined ? {} : { env: { LOOOP_RELEASE_URL: url } });
     strictEqual(code, 0);
@@ -176,9 +176,9 @@ const PLATFORMS: [system: string, machine: string, asset: string][] = [
 for (const [system, machine, asset] of PLATFORMS) {
   Deno.test(`given ${system} on ${machine}, when install.sh runs, then it asks for ${asset}`, async () => {
     await using box = await Sandbox.create();
-    await box.addTool("uname", `[ "$1" = -s ] && echo ${system} || echo ${machine.split(" ")[0]}`);
-    await box.addTool("getconf", "echo glibc 2.36");
-    await box.addTool("sysctl", machine.endsWith("Rosetta") ? "echo 1" : "exit 1");
+    box.addTool("uname", `[ "$1" = -s ] && echo ${system} || echo ${machine.split(" ")[0]}`);
+    box.addTool("getconf", "echo glibc 2.36");
+    box.addTool("sysctl", machine.endsWith("Rosetta") ? "echo 1" : "exit 1");
     box.files.set("latest/download/SHA256SUMS", await sumLine(new Uint8Array(1), asset));
     await box.run();
     deepStrictEqual(box.requests, ["latest/download/SHA256SUMS", `latest/download/${asset}`]);

@@ -75,7 +75,7 @@ Deno.test("given a build under way, when install.sh is ended, then the build end
   await box.addCheckout();
   const fifo = `${box.root}/begun`;
   strictEqual((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success, true);
-  await box.addTool("deno", `echo $$ >'${fifo}'; exec sleep 60`);
+  box.addTool("deno", `echo $$ >'${fifo}'; exec sleep 60`);
   const child = box.spawn();
   // Deno 2.4 opens a named pipe on its one thread, which also serves the release.
   const { stdout } = await new Deno.Command("cat", { args: [fifo] }).output();
@@ -228,7 +228,7 @@ for (const [name, { tools, spoil, says }] of Object.entries(BAD_DOWNLOADS)) {
     fn: async () => {
       await using box = await Sandbox.create(tools);
       await box.preinstall(OLD);
-      await box.addTool("deno", DENO);
+      box.addTool("deno", DENO);
       await box.addCheckout();
       await box.publish(NEW);
       await spoil(box);

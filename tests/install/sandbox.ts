@@ -1,5 +1,7 @@
 /** A machine for install.sh: a home, a PATH of chosen tools only, and a release server on loopback. */
 
+import { writeExecutable } from "../executable.ts";
+
 /** The script under test. */
 export const SCRIPT = new URL("../../install.sh", import.meta.url).pathname;
 
@@ -120,11 +122,9 @@ export class Sandbox {
   }
 
   /** Puts an executable script on PATH; it appends its name and arguments to `calls`. */
-  async addTool(name: string, body: string): Promise<void> {
+  addTool(name: string, body: string): void {
     const path = `${this.root}/tools/${name}`;
-    await Deno.remove(path).catch(() => {});
-    await Deno.writeTextFile(path, `#!/bin/sh\necho "${name} $*" >>'${this.root}/calls'\n${body}\n`);
-    await Deno.chmod(path, 0o755);
+    writeExecutable(path, `#!/bin/sh\necho "${name} $*" >>'${this.root}/calls'\n${body}\n`);
   }
 
   /** Every call of an added tool: one "name arguments" a line. */
@@ -143,8 +143,7 @@ export class Sandbox {
   /** Puts a program where looop is installed, as an older install did. */
   async preinstall(text: string): Promise<void> {
     await Deno.mkdir(this.dir, { recursive: true });
-    await Deno.writeTextFile(this.target, text);
-    await Deno.chmod(this.target, 0o755);
+    writeExecutable(this.target, text);
   }
 
   /** Makes the working dir of the runs a checkout of looop. */

@@ -24,7 +24,7 @@ Deno.test("given a release that calls itself otherwise, when LOOOP_VERSION asks 
 
 Deno.test("given LOOOP_VERSION of no release, when the checkout is of another, then the launcher is of that version", async () => {
   await using box = await Sandbox.create();
-  await box.addTool("deno", DENO);
+  box.addTool("deno", DENO);
   await box.addCheckout("0.2.0");
   const { code, stdout } = await box.run({ env: { LOOOP_VERSION: "0.1.0" } });
   strictEqual(code, 0);
@@ -166,10 +166,10 @@ const ADVICE: [shell: string, system: string, says: (dir: string) => string][] =
 for (const [shell, system, says] of ADVICE) {
   Deno.test(`given ${shell} on ${system}, when looop is installed outside PATH, then the line to run is said`, async () => {
     await using box = await Sandbox.create();
-    await box.addTool("uname", `[ "$1" = -s ] && echo ${system} || echo x86_64`);
-    await box.addTool("getconf", "echo glibc 2.36");
-    await box.addTool("sysctl", "exit 1");
-    await box.addTool("deno", DENO);
+    box.addTool("uname", `[ "$1" = -s ] && echo ${system} || echo x86_64`);
+    box.addTool("getconf", "echo glibc 2.36");
+    box.addTool("sysctl", "exit 1");
+    box.addTool("deno", DENO);
     const { stdout } = await box.run({ env: { SHELL: shell } });
     strictEqual(stdout.split("\n").includes(says(box.dir)), true, stdout);
   });
@@ -191,7 +191,7 @@ Deno.test("given the folder in PATH, when another looop comes first there, then 
   await box.publish(NEW);
   const inPath = await box.run({ env: { PATH: `${box.root}/tools:${box.dir}` } });
   deepStrictEqual(inPath.stdout.split("\n").length, 4, inPath.stdout);
-  await box.addTool("looop", "exit 1");
+  box.addTool("looop", "exit 1");
   const shadowed = await box.run({ env: { PATH: `${box.root}/tools:${box.dir}` } });
   match(shadowed.stdout, /\nNote: PATH finds another looop first: .*\/tools\/looop\nNext: /);
 });

@@ -2,6 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { profileAt } from "../../lib/paths.ts";
 import { executablePath, shellQuote } from "../../lib/self.ts";
+import { writeExecutable } from "../executable.ts";
 
 Deno.test("given any words, when they are quoted, then a real shell gets the same words back", () => {
   const word = fc.string({ unit: "grapheme", maxLength: 20 }).filter((text) => !text.includes("\0"));
@@ -33,12 +34,14 @@ Deno.test("given no single binary, when its path is asked for, then a launcher p
   const base = await Deno.makeTempDir({ prefix: "it's $(x) " });
   try {
     const program = `${base}/pro gram`;
-    Deno.writeTextFileSync(program, `#!/bin/sh\nfor w in "$@"; do printf '<%s>' "$w"; done\nexit 7\n`);
-    Deno.chmodSync(program, 0o755);
+    writeExecutable(program, `#!/bin/sh\nfor w in "$@"; do printf '<%s>' "$w"; done\nexit 7\n`);
     const self = { exe: program, args: ["run", "it's"], standalone: false };
     const path = executablePath(profileAt(`${base}/data`), self);
     const written = Deno.statSync(path);
-    const { code, stdout } = await new Deno.Command(path, { args: ["", "a b", "--help", "$(x)"] }).output();
+    // A copy, since this process has just written the launcher itself: see writeExecutable.
+    const copy = `${base}/copy`;
+    strictEqual((await new Deno.Command("cp", { args: ["-p", path, copy] }).output()).code, 0);
+    const { code, stdout } = await new Deno.Command(copy, { args: ["", "a b", "--help", "$(x)"] }).output();
     strictEqual(new TextDecoder().decode(stdout), "<run><it's><><a b><--help><$(x)>");
     strictEqual(code, 7);
     strictEqual(executablePath(profileAt(`${base}/data`), self), path);

@@ -3,6 +3,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { checkReading, EXAMPLES, Place, serve } from "./harness.ts";
 import { LOCAL_SENSORS } from "./local_scenarios.ts";
 import { SERVICES } from "./services.ts";
+import { writeExecutable } from "../executable.ts";
 
 const HEADER = ["summary", "needs", "env", "optional", "interval", "timeout"] as const;
 const SETTING = /^([A-Z_]+)="\$\{\1:-(.*)\}"$/;
@@ -88,7 +89,7 @@ Deno.test("given a setting written below the header, when the sensor runs, then 
   const lines = Deno.readTextFileSync(`${EXAMPLES}github-issues.sh`).split("\n");
   const quoted = `it's "a" $(touch x)`.replaceAll("'", `'\\''`);
   lines.splice(HEADER.length + 1, 0, "REPO='octo/hello'", `LABELS='${quoted}'`);
-  await Deno.writeTextFile(`${place.root}/bin/installed.sh`, lines.join("\n"), { mode: 0o755 });
+  writeExecutable(`${place.root}/bin/installed.sh`, lines.join("\n"));
   const { code, stdout, stderr } = await new Deno.Command(`${place.root}/bin/installed.sh`, {
     clearEnv: true,
     env: {

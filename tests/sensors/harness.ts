@@ -3,6 +3,7 @@
  * rules that every reading and every failure must keep.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { writeExecutable } from "../executable.ts";
 
 export const EXAMPLES = new URL("../../sensors_examples/", import.meta.url).pathname;
 /** Size cap of a reading in bytes (`LOOOP_SENSOR_MAX_BYTES`). */
@@ -60,9 +61,9 @@ export class Place implements AsyncDisposable {
   }
 
   /** Puts a program of that name first in the PATH that it returns. */
-  async program(name: string, script: string): Promise<string> {
-    await Deno.writeTextFile(`${this.root}/bin/${name}`, script, { mode: 0o755 });
-    return `${this.root}/bin:${Deno.env.get("PATH") ?? ""}`;
+  program(name: string, script: string): Promise<string> {
+    writeExecutable(`${this.root}/bin/${name}`, script);
+    return Promise.resolve(`${this.root}/bin:${Deno.env.get("PATH") ?? ""}`);
   }
 
   /** Fails when a run left a file behind, as a title that was run as a command would. */

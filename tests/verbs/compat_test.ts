@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
+import { writeExecutable } from "../executable.ts";
 
 /** A data dir as looop 0.16 leaves it, by its file formats. */
 async function oldProfile(p: TestProfile): Promise<void> {
@@ -60,8 +61,8 @@ async function oldProfile(p: TestProfile): Promise<void> {
   for (const [name, text] of Object.entries(files)) {
     const path = p.path(name);
     await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
-    await Deno.writeTextFile(path, text);
-    if (name.endsWith(".sh")) await Deno.chmod(path, 0o755);
+    if (name.endsWith(".sh")) writeExecutable(path, text);
+    else await Deno.writeTextFile(path, text);
   }
   await Deno.mkdir(p.path("reports"));
 }

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { findProgram } from "../../lib/programs.ts";
 import { shellQuote } from "../../lib/self.ts";
+import { writeExecutable } from "../executable.ts";
 
 /** Whether a shell is here; says so when its tests are left out. */
 function has(shell: string): boolean {
@@ -16,7 +17,7 @@ function install(p: TestProfile): string {
   const bin = `${p.base}/bin`;
   Deno.mkdirSync(bin);
   const words = looopCommand().map(shellQuote).join(" ");
-  Deno.writeTextFileSync(`${bin}/looop`, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  writeExecutable(`${bin}/looop`, `#!/bin/sh\nexec ${words} "$@"\n`);
   return `${bin}:${p.env["PATH"]}`;
 }
 

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { published } from "../published.ts";
+import { writeExecutable } from "../executable.ts";
 
 const SCRIPT = '#!/bin/sh\necho \'{"signal":"up"}\'\n';
 
@@ -152,7 +153,7 @@ Deno.test("given files among the sensors that are none, when the pulse senses, t
   for (const name of ["notes.txt", ".hidden.sh", "bad name.sh", "archive/old.sh"]) {
     await Deno.writeTextFile(p.path(`sensors/${name}`), "#!/bin/sh\ntouch ran\necho 1\n", { mode: 0o755 });
   }
-  await Deno.writeTextFile(`${p.base}/linked`, "#!/bin/sh\necho '\"linked\"'\n", { mode: 0o755 });
+  writeExecutable(`${p.base}/linked`, "#!/bin/sh\necho '\"linked\"'\n");
   await Deno.symlink(`${p.base}/linked`, p.path("sensors/link.sh"));
   await p.ok("up");
   await p.until(

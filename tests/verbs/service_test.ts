@@ -1,6 +1,7 @@
 import { match, ok, strictEqual } from "node:assert/strict";
 import { serviceUnit } from "../../lib/service.ts";
 import { testProfile } from "../looop.ts";
+import { writeExecutable } from "../executable.ts";
 
 const FACTS = {
   bin: "/opt/my tools/looop",
@@ -45,9 +46,7 @@ Deno.test({
     // Only the manager's client is played: it records its calls. The unit is checked by the real systemd.
     const bin = `${p.base}/bin`;
     await Deno.mkdir(bin);
-    await Deno.writeTextFile(`${bin}/systemctl`, `#!/bin/sh\necho "$@" >>'${p.base}/calls'\n`, {
-      mode: 0o755,
-    });
+    writeExecutable(`${bin}/systemctl`, `#!/bin/sh\necho "$@" >>'${p.base}/calls'\n`);
     const env = { PATH: `${bin}:${p.env["PATH"]}` };
     await p.okCall(["service", "install"], { env });
     const unit = `${p.base}/home/.config/systemd/user/looop.service`;

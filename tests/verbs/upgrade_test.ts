@@ -1,6 +1,11 @@
 import { match, strictEqual } from "node:assert/strict";
 import { looopCommand, testProfile } from "../looop.ts";
 
+/** Copies by a process of its own, so that the copy can be run at once: see tests/executable.ts. */
+async function copy(from: string, to: string): Promise<void> {
+  strictEqual((await new Deno.Command("cp", { args: ["-R", from, to] }).output()).success, true);
+}
+
 const compiled = Deno.env.get("LOOOP_UNDER_TEST") !== undefined;
 
 Deno.test({
@@ -18,10 +23,10 @@ Deno.test({
       }).output();
       return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     };
-    await Deno.copyFile(looopCommand()[0] ?? "", exe);
+    await copy(looopCommand()[0] ?? "", exe);
     await call("up");
     // A new file takes the path in one step, as an installer does it.
-    await Deno.copyFile(exe, `${exe}.new`);
+    await copy(exe, `${exe}.new`);
     await Deno.rename(`${exe}.new`, exe);
     await p.until("status tells of the upgrade", async () => (await call("status")).includes("was replaced"));
     match(await call("down"), /pulse stopped/);
@@ -37,10 +42,7 @@ Deno.test("given a pulse of another version, when up is called after an upgrade,
   const next = `${p.base}/next`;
   await Deno.mkdir(next);
   for (const name of ["main.ts", "deno.json", "deno.lock", "lib", "verbs"]) {
-    const copied = await new Deno.Command("cp", {
-      args: ["-R", new URL(`../../${name}`, import.meta.url).pathname, next],
-    }).output();
-    strictEqual(copied.success, true);
+    await copy(new URL(`../../${name}`, import.meta.url).pathname, next);
   }
   const version = `${next}/lib/version.ts`;
   await Deno.writeTextFile(

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
+import { writeExecutable } from "../executable.ts";
 
 /** A program named as an agent that writes down how it was called and what it was told, then waits. */
 function fakePi(p: TestProfile): Record<string, string> {
@@ -10,7 +11,7 @@ for last; do :; done
 cat "\${last#@}" >"$LOOOP_DATA_DIR/reports/told"
 exec sleep 600
 `;
-  Deno.writeTextFileSync(`${p.base}/bin/pi`, script, { mode: 0o755 });
+  writeExecutable(`${p.base}/bin/pi`, script);
   return { PATH: `${p.base}/bin:${p.env["PATH"]}` };
 }
 

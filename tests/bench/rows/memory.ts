@@ -2,6 +2,7 @@
 import { blocked, childrenOf, delay, endAll, memoryOf, start } from "../measure.ts";
 import { type Row, seriesOf } from "../report.ts";
 import type { Setting } from "../setting.ts";
+import { writeExecutable } from "../../executable.ts";
 
 export async function waitingRows(setting: Setting): Promise<Row[]> {
   const { env } = setting.profile("memory");
@@ -114,8 +115,7 @@ export async function pulseRow(setting: Setting): Promise<Row> {
   await Deno.mkdir(profile.sensors, { recursive: true });
   for (let n = 0; n < 20; n++) {
     const path = `${profile.sensors}/s${n}.sh`;
-    await Deno.writeTextFile(path, `#!/bin/sh\nprintf '{"signal":%s,"detail":"%0512d"}' $$ 0\n`);
-    await Deno.chmod(path, 0o755);
+    writeExecutable(path, `#!/bin/sh\nprintf '{"signal":%s,"detail":"%0512d"}' $$ 0\n`);
   }
   const pulse = new Deno.Command(setting.programs.beats, {
     args: [profile.dir, String(setting.beats)],

@@ -2,6 +2,7 @@
 import { delay, endAll, interleaved, start, type Usage, usageOf } from "../measure.ts";
 import type { Row } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
+import { writeExecutable } from "../../executable.ts";
 
 /** Both at once: neither disturbs what the other measures, and both are long. */
 export async function sleepingRows(setting: Setting): Promise<Row[]> {
@@ -63,8 +64,7 @@ async function beatRow(setting: Setting): Promise<Row> {
   await Deno.remove(`${bench.profile.sensors}/today.sh`);
   for (let n = 0; n < SENSORS; n++) {
     const path = `${bench.profile.sensors}/slow${n}.sh`;
-    await Deno.writeTextFile(path, "#!/bin/sh\nsleep 1\necho '{}'\n");
-    await Deno.chmod(path, 0o755);
+    writeExecutable(path, "#!/bin/sh\nsleep 1\necho '{}'\n");
   }
   const line = `i=0; while [ $i -lt ${SENSORS} ]; do echo $i; i=$((i+1)); done |
     xargs -n 1 -P ${AT_ONCE} sh -c 'sleep 1; echo "{}"'`;
