@@ -16,52 +16,31 @@ fail() { # CODE MESSAGE: one line on stderr, and the end
   printf '%s' "$2" | tr '[:cntrl:]' ' ' | cut -c 1-400 >&2
   exit "$1"
 }
-
 declared() { sed -n "s/^# looop:$1=//p" "$0" | tr ',' ' '; }
-
-number() { # NAME: that setting must be a whole number
-  case ${!1} in '' | *[!0-9]*) fail 78 "$1 is \"${!1}\", expected a whole number" ;; esac
-}
-
-for name in $(declared needs); do
-  command -v "$name" >/dev/null 2>&1 || fail 78 "\"$name\" is not installed here, and this sensor needs it"
-done
-for name in $(declared env); do
-  [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"
-done
-work=$(mktemp -d "${TMPDIR:-/tmp}/looop-sensor.XXXXXX") || fail 73 "cannot make a temporary directory"
+for name in $(declared needs); do command -v "$name" >/dev/null || fail 78 "\"$name\" is not installed here"; done
+for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"; done
+work=$(mktemp -d "${TMPDIR:-/tmp}/looop-sensor.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal holds the
-# sorted keys, the detail the items. Both are cut to stay below 8 KiB together; what is cut is counted and summed up.
+# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
+# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
 report() {
   jq -c --arg name "$1" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
-    def short: if length > 120 then .[:100] + "~" + (sum | tostring) else . end;
-    def plain: explode | map(if . < 32 or . == 127 then 32 else . end) | implode;
-    def tidy($max):
-      if type == "string" then .[:$max] | plain
-      elif type == "array" then .[:10] | map(tidy(60))
-      elif type == "object" then to_entries[:16] | map({key: .key[:60], value: .value | tidy($max)}) | from_entries
-      else . end;
-    def fit($max):
-      reduce .[] as $x ([[], 2, true];
-        ($x | size + 1) as $n
-        | if .[2] and .[1] + $n <= $max then [.[0] + [$x], .[1] + $n, true] else [.[0], .[1], false] end)
-      | .[0];
-    (.left // 0) as $left
-    | ([.list[].key | values | short] | unique) as $keys
-    | ($keys | fit(2400)) as $named
-    | $keys[($named | length):] as $rest
-    | ((.signal // {}) + {($name): ($named | map(plain))}
-        + (if ($rest | length) + $left == 0 then {}
-           else {more: {count: (($rest | length) + $left), sum: ($rest | sum)}} end)) as $signal
-    | ((.detail // {}) | tidy(200)) as $detail
-    | ([.list[:120][] | del(.key) | tidy(200)] | fit(7700 - ($signal | size) - ($detail | size))) as $items
-    | ((.list | length) - ($items | length) + $left + (.unshown // 0)) as $cut
-    | {signal: $signal, detail: ($detail + {items: $items, cut: $cut})}' 2>/dev/null ||
-    fail 70 "what was found cannot be told as a reading"
+    def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
+    def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "array" then .[:10]
+      elif type == "object" then to_entries[:16] | from_entries else . end);
+    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
+    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | (.detail // {} | tidy) as $detail
+    | ([.list[:120][] | del(.key) | tidy] | fit(7700 - ([$signal, $detail] | size))) as $items
+    | {$signal, detail: ($detail + {$items, cut: ((.list | length) - ($items | length) + .left + .unshown)})}'
+}
+
+number() { # NAME: that setting must be a whole number
+  case ${!1} in '' | *[!0-9]*) fail 78 "$1 is \"${!1}\", expected a whole number" ;; esac
 }
 
 number DISK_WARN
@@ -70,7 +49,8 @@ set -f
 # shellcheck disable=SC2086
 df -P -k $DISK_PATHS >"$work/df" 2>"$work/err" || [ -z "$DISK_PATHS" ] || fail 78 "df: $(head -n 1 "$work/err")"
 jq -Rsc --argjson warn "$DISK_WARN" --argjson critical "$DISK_CRITICAL" --arg paths "$DISK_PATHS" '
-  [split("\n")[1:][] | capture("^(?<device>.*?) +(?<kib>[0-9]+) +(?<used>-?[0-9]+) +(?<free>-?[0-9]+) +(?<percent>[0-9]+)% +(?<mount>/.*)$")
+  [split("\n")[1:][]
+   | capture("^(?<device>.*?) +(?<kib>[0-9]+) +-?[0-9]+ +(?<free>-?[0-9]+) +(?<percent>[0-9]+)% +(?<mount>/.*)$")
    | (.device | test("^(tmpfs|devtmpfs|udev|devfs|overlay|none|efivarfs|map .*|/dev/loop.*|.*\\.snap)$")) as $unreal
    | select($paths != "" or .mount == "/" or (.kib != "0" and ($unreal | not)))
    | .percent |= tonumber

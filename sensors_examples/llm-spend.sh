@@ -15,19 +15,9 @@ fail() { # CODE MESSAGE: one line on stderr, and the end
   printf '%s' "$2" | tr '[:cntrl:]' ' ' | cut -c 1-400 >&2
   exit "$1"
 }
-
 declared() { sed -n "s/^# looop:$1=//p" "$0" | tr ',' ' '; }
-
-number() { # NAME: that setting must be a whole number
-  case ${!1} in '' | *[!0-9]*) fail 78 "$1 is \"${!1}\", expected a whole number" ;; esac
-}
-
-for name in $(declared needs); do
-  command -v "$name" >/dev/null 2>&1 || fail 78 "\"$name\" is not installed here, and this sensor needs it"
-done
-for name in $(declared env); do
-  [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"
-done
+for name in $(declared needs); do command -v "$name" >/dev/null || fail 78 "\"$name\" is not installed here"; done
+for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"; done
 
 jq -en --arg budget "$BUDGET_USD" '$budget | tonumber > 0' >/dev/null 2>&1 ||
   fail 78 "BUDGET_USD is \"$BUDGET_USD\", expected a number above 0"
@@ -38,18 +28,22 @@ ledger="$LOOOP_DATA_DIR/cost.jsonl"
 # Amounts are summed by local day. A line that is no row (torn by a power cut) is skipped and counted.
 tail -n 20000 "$ledger" | jq -Rnc --arg budget "$BUDGET_USD" --arg today "$(date +%Y-%m-%d)" '
   def cents: . * 100 | round / 100;
-  def by($field): group_by(.[$field] // "?") | map({key: (.[0][$field] // "?" | tostring | .[:60]), value: (map(.cost_usd) | add | cents)})
+  def total: map(.cost_usd) | add // 0;
+  def by($field): group_by(.[$field] // "?")
+    | map({key: (.[0][$field] // "?" | tostring | .[:60]), value: (total | cents)})
     | sort_by(-.value) | .[:5] | from_entries;
   ($budget | tonumber) as $budget
   | [inputs | . as $line | try (fromjson | {ts, kind, id, runner, cost_usd}
       | if (.cost_usd | type) == "number" and (.ts | type) == "string" then . else error("row") end
-      | .day = (.ts | sub("\\.[0-9]+"; "") | sub("\\+00:00$"; "Z") | fromdate | strflocaltime("%Y-%m-%d"))) catch {torn: ($line != "")}]
+      | .day = (.ts | sub("\\.[0-9]+"; "") | sub("\\+00:00$"; "Z") | fromdate | strflocaltime("%Y-%m-%d")))
+    catch {torn: ($line != "")}]
   | (map(select(.torn)) | length) as $torn | map(select(.day)) as $rows
   | ($rows | map(select(.day == $today))) as $now
-  | ($now | map(.cost_usd) | add // 0) as $spent
-  | {signal: {day: $today, level: (if $spent >= $budget then "over budget" elif $spent >= $budget * 0.8 then "over 80 percent"
+  | ($now | total) as $spent
+  | {signal: {day: $today, level: (if $spent >= $budget then "over budget"
+       elif $spent >= $budget * 0.8 then "over 80 percent"
        elif $spent >= $budget / 2 then "over half" else "fine" end)},
-     detail: {spent_today_usd: ($spent | cents), budget_usd: $budget, entries_today: ($now | length), by_runner: ($now | by("runner")),
-       by_kind: ($now | by("kind")), by_id: ($now | by("id")),
-       by_day: ($rows | group_by(.day) | map({key: .[0].day, value: (map(.cost_usd) | add | cents)}) | .[-7:] | from_entries),
+     detail: {spent_today_usd: ($spent | cents), budget_usd: $budget, entries_today: ($now | length),
+       by_runner: ($now | by("runner")), by_kind: ($now | by("kind")), by_id: ($now | by("id")),
+       by_day: ($rows | group_by(.day) | map({key: .[0].day, value: (total | cents)}) | .[-7:] | from_entries),
        lines_skipped: $torn, cut: 0}}' 2>/dev/null || fail 65 "the ledger \"$ledger\" cannot be summed"

@@ -13,17 +13,8 @@ fail() { # CODE MESSAGE: one line on stderr, and the end
   printf '%s' "$2" | tr '[:cntrl:]' ' ' | cut -c 1-400 >&2
   exit "$1"
 }
-
 declared() { sed -n "s/^# looop:$1=//p" "$0" | tr ',' ' '; }
+for name in $(declared needs); do command -v "$name" >/dev/null || fail 78 "\"$name\" is not installed here"; done
+for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"; done
 
-number() { # NAME: that setting must be a whole number
-  case ${!1} in '' | *[!0-9]*) fail 78 "$1 is \"${!1}\", expected a whole number" ;; esac
-}
-
-for name in $(declared needs); do
-  command -v "$name" >/dev/null 2>&1 || fail 78 "\"$name\" is not installed here, and this sensor needs it"
-done
-for name in $(declared env); do
-  [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"
-done
 date +'{"signal":{"date":"%Y-%m-%d"},"detail":{"weekday":"%A","week":"%V","time_zone":"%Z","cut":0}}'

@@ -42,7 +42,7 @@ for (const { name, text } of scripts) {
 Deno.test("given all examples, when their functions are compared, then functions of one name are the same everywhere", () => {
   const seen = new Map<string, { name: string; body: string }>();
   for (const { name, text } of scripts) {
-    for (const [body, title = ""] of text.matchAll(/^([a-z_]+)\(\) \{[^\n]*\n(?:.*\n)*?\}$/gm)) {
+    for (const [body, title = ""] of text.matchAll(/^([a-z_]+)\(\) \{(?: .*\}|.*\n(?:.*\n)*?\})$/gm)) {
       const other = seen.get(title);
       if (other !== undefined) {
         strictEqual(body, other.body, `${title}() differs between ${other.name} and ${name}`);
@@ -50,6 +50,15 @@ Deno.test("given all examples, when their functions are compared, then functions
     }
   }
   ok(seen.has("fetch") && seen.has("report") && seen.has("fail"), [...seen.keys()].join());
+});
+
+Deno.test("given all examples, when they are read, then each is short and no line is long", () => {
+  const special = ["calendar.sh", "feed.sh"];
+  for (const { name, text } of scripts) {
+    const lines = text.trimEnd().split("\n");
+    ok(special.includes(name) || lines.length <= 120, `${name} has ${lines.length} lines`);
+    ok(lines.every((line) => line.length <= 120), `${name} has a line of more than 120 characters`);
+  }
 });
 
 Deno.test("given all examples, when they are looked through, then all run, none needs bash 4 or hides a secret badly", () => {

@@ -89,12 +89,12 @@ export function httpScenarios(service: Service): Scenario[] {
       strictEqual(reading.detail.cut, 0);
     }),
     failing("401", service.unauthorized, EXIT.forbidden, /refuses the token/),
-    failing("403", () => new Response("{}", { status: 403 }), EXIT.forbidden, /forbids this|refuses/),
+    failing("403", () => new Response("{}", { status: 403 }), EXIT.forbidden, /refuses the token/),
     scenario("429", answering(service.limited), (outcome) => {
       checkFailure(outcome, EXIT.limited, /rate limit/);
       match(outcome.stderr, service.resets);
     }),
-    failing("404", () => new Response("{}", { status: 404 }), EXIT.settings, /no such thing/),
+    failing("404", () => new Response("{}", { status: 404 }), EXIT.settings, /check the settings \(HTTP 404\)/),
     failing(
       "500",
       () => new Response("Internal Server Error", { status: 500 }),
@@ -150,13 +150,13 @@ export function httpScenarios(service: Service): Scenario[] {
       "moved",
       () => new Response(null, { status: 302, headers: { location: "http://127.0.0.1:1/login" } }),
       service.sensor === "feed" || service.sensor === "calendar" ? EXIT.unavailable : EXIT.settings,
-      /redirects elsewhere|cannot connect/,
+      /check the settings \(HTTP 302\)|no answer from/,
     ),
     {
       circumstance: "no network",
       run: (place: Place) => place.run(service.sensor, service.env(`http://127.0.0.1:${closedPort()}`)),
       check: (outcome: Outcome) =>
-        checkFailure(outcome, EXIT.unavailable, /cannot connect to "127\.0\.0\.1:\d+"/),
+        checkFailure(outcome, EXIT.unavailable, /no answer from "127\.0\.0\.1:\d+": .*onnect/),
     },
     {
       circumstance: "a token with a line break",
@@ -168,7 +168,7 @@ export function httpScenarios(service: Service): Scenario[] {
         return place.run(service.sensor, Object.fromEntries(broken));
       },
       check: (outcome: Outcome) => {
-        if (service.sensor === "jira-issues") checkFailure(outcome, EXIT.unavailable, /cannot connect/);
+        if (service.sensor === "jira-issues") checkFailure(outcome, EXIT.unavailable, /no answer from/);
         else checkFailure(outcome, EXIT.settings, /quote, backslash or line break/);
       },
     },
