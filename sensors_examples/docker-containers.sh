@@ -27,14 +27,14 @@ report() {
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
-    def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "array" then .[:10]
-      elif type == "object" then to_entries[:16] | from_entries else . end);
+    def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
+      to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
     ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
     | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail
-    | ([.list[:120][] | del(.key) | tidy] | fit(7700 - ([$signal, $detail] | size))) as $items
-    | {$signal, detail: ($detail + {$items, cut: ((.list | length) - ($items | length) + .left + .unshown)})}'
+    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
+    | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
 
 set -- ps --all --no-trunc --format '{{json .}}'

@@ -64,14 +64,14 @@ report() {
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
-    def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "array" then .[:10]
-      elif type == "object" then to_entries[:16] | from_entries else . end);
+    def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
+      to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
     ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
     | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail
-    | ([.list[:120][] | del(.key) | tidy] | fit(7700 - ([$signal, $detail] | size))) as $items
-    | {$signal, detail: ($detail + {$items, cut: ((.list | length) - ($items | length) + .left + .unshown)})}'
+    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
+    | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
 
 encode() { jq -rn --arg text "$1" '$text | @uri'; }
@@ -84,7 +84,7 @@ slack() { # METHOD AND ARGUMENTS: Slack tells with HTTP 200 what it refuses, and
     "") ;;
     ratelimited*) fail 75 "the rate limit of \"$host\" is reached, $(resets)" ;;
     *auth* | *token* | *_denied* | account_inactive* | missing_scope* | no_permission*)
-      fail 77 "\"$host\" refuses the token: $refusal (it must be a user token: search:read and the :read scopes)"
+      fail 77 "\"$host\" refuses the token: $refusal (search:read and {channels,groups,im,mpim}:read are needed)"
       ;;
     *_error* | service_unavailable*) fail 69 "\"$host\" failed: $refusal" ;;
     *) fail 65 "\"$host\" answers with an error: $refusal" ;;
@@ -102,7 +102,7 @@ for page in 1 2; do
        text: (.text | text), url: .permalink}]}' >>"$work/pages"
   [ "$page" -lt "$(tail -n 1 "$work/pages" | jq .pages)" ] || break
 done
-# A conversation without a read mark, or beyond the 20 that are asked for theirs, counts as unread.
+# What has no read mark, or is beyond the 20 conversations asked for theirs, counts as unread: better twice than never.
 for channel in $(jq -rs '[.[].list[].channel] | unique[:20][]' "$work/pages"); do
   slack "conversations.info?channel=$channel"
   json "a conversation" '.channel | {(.id | text): (.last_read // "0")}' >>"$work/read"

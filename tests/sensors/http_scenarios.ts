@@ -94,7 +94,12 @@ export function httpScenarios(service: Service): Scenario[] {
       checkFailure(outcome, EXIT.limited, /rate limit/);
       match(outcome.stderr, service.resets);
     }),
-    failing("404", () => new Response("{}", { status: 404 }), EXIT.settings, /check the settings \(HTTP 404\)/),
+    failing(
+      "404",
+      () => new Response("{}", { status: 404 }),
+      EXIT.settings,
+      /check the settings \(HTTP 404\)/,
+    ),
     failing(
       "500",
       () => new Response("Internal Server Error", { status: 500 }),

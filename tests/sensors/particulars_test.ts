@@ -147,6 +147,20 @@ test("given messages that were read, when slack-unread runs, then only later one
   });
 });
 
+test("given what Slack refuses with HTTP 200, when slack-unread runs, then it tells tokens, limits and failures apart", async () => {
+  const refusing = (refusal: Record<string, string>) =>
+    against("slack-unread", () => Response.json({ ok: false, ...refusal }));
+  const lacks = await refusing({ error: "missing_scope", needed: "im:read", provided: "search:read" });
+  checkFailure(lacks, EXIT.forbidden, /refuses the token: missing_scope im:read /);
+  checkFailure(await refusing({ error: "ratelimited" }), EXIT.limited, /rate limit .* does not say when/);
+  checkFailure(await refusing({ error: "internal_error" }), EXIT.unavailable, /failed: internal_error/);
+  checkFailure(
+    await refusing({ error: "channel_not_found" }),
+    EXIT.answer,
+    /answers with an error: channel_/,
+  );
+});
+
 test("given an alert beyond those the signal names, when its state changes, then the signal changes", async () => {
   const pagerduty = service("pagerduty-incidents");
   const signal = async (change: boolean) => {
