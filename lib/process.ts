@@ -176,6 +176,13 @@ export async function aliveOf(identities: readonly Identity[], trustMs = 0): Pro
   return new Set(candidates.filter((identity) => !dead.has(identity)));
 }
 
+/** Whether all that were last found alive still exist, as far as microseconds can tell; tells of each end once. */
+export function allStillThere(): boolean {
+  const gone = [...verified.keys()].filter((key) => !mayExist(parseInt(key)));
+  for (const key of gone) verified.delete(key);
+  return gone.length === 0;
+}
+
 /** An identity as one text, equal for equal ones. */
 export function identityKey({ pid, start, boot }: Identity): string {
   return `${pid}/${start}/${boot}`;

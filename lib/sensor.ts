@@ -20,6 +20,8 @@ const SENSOR_GRACE_MS = 2_000;
 /** How long output is still read after the sensor's own end, for a child that holds the pipe. */
 const DRAIN_MS = 100;
 const STDERR_MAX = 64 * 1024;
+/** Bytes read at once; left to itself a stream takes 64 KiB for each read, which a pulse pays for in memory. */
+const CHUNK = 4 * 1024;
 
 /** Runs the sensor to its end; never throws for what the script does. */
 export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<SensorOutcome> {
@@ -88,11 +90,11 @@ class Capture {
   readonly done: Promise<void>;
   overflowed = false;
   readonly #parts: Uint8Array[] = [];
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #reader: ReadableStreamBYOBReader;
   #size = 0;
 
   constructor(stream: ReadableStream<Uint8Array>, cap: number, onOverflow: () => void) {
-    this.#reader = stream.getReader();
+    this.#reader = stream.getReader({ mode: "byob" });
     this.done = this.#read(cap, onOverflow);
   }
 
@@ -111,11 +113,11 @@ class Capture {
   }
 
   async #read(cap: number, onOverflow: () => void): Promise<void> {
-    for (;;) {
-      const { value, done } = await this.#reader.read();
-      if (done) return;
+    for (let free = new Uint8Array(CHUNK);;) {
+      const { value, done } = await this.#reader.read(free);
+      if (done || value === undefined) return;
       const room = cap - this.#size;
-      this.#parts.push(value.length > room ? value.subarray(0, room) : value);
+      this.#parts.push(value.slice(0, room));
       this.#size += Math.min(room, value.length);
       if (value.length > room) {
         this.overflowed = true;
@@ -123,6 +125,7 @@ class Capture {
         await this.cancel();
         return;
       }
+      free = new Uint8Array(value.buffer);
     }
   }
 }

@@ -6,6 +6,7 @@ import { listLeases } from "./lease.ts";
 import { type Ask, type BadFile, readMailbox } from "./mailbox.ts";
 import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "./paths.ts";
+import { allStillThere } from "./process.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_status.ts";
 import { iso, listSessionIds, readFleet, type WorkerView } from "./session.ts";
 import { listFiles, oddness, readJson, readLinkedText, settledStamp, statOf } from "./store.ts";
@@ -131,6 +132,17 @@ export async function look(profile: Profile, nowMs: number, trustMs = 0): Promis
     nowMs,
     bad: files.filter((file, i) => files.findIndex((other) => other.path === file.path) === i),
   };
+}
+
+/**
+ * What one who waits can tell without looking again: equal glances mean that nothing it would look at was
+ * published, posted or ended in between. Undefined when a glance cannot tell.
+ */
+export function glance(profile: Profile, nowMs: number): string | undefined {
+  if (!allStillThere()) return undefined;
+  const { world, wanted, asks, answers, sessions } = profile;
+  const stamps = [world, wanted, asks, answers, sessions].map((path) => settledStamp(path, nowMs));
+  return stamps.includes(undefined) ? undefined : stamps.join(" ");
 }
 
 /** One pending ask as it is shown. */

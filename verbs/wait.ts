@@ -12,15 +12,18 @@ import {
   type Difference,
 } from "../lib/observer.ts";
 import { openProfile } from "../lib/profile.ts";
-import { fitFiles, look, type Snapshot, stateOf } from "../lib/state.ts";
+import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/state.ts";
 import { makeDir, readJson, replaceFile } from "../lib/store.ts";
 import { Watch } from "../lib/watch.ts";
 import { summaryOf } from "../lib/summary.ts";
 import { pollMs } from "../lib/timing.ts";
 import { type Context, defineVerb, type Input } from "../lib/verb.ts";
 
-/** While it blocks, a verified process is verified again this often; that it is there at all, at every look. */
-const TRUST_MS = 10_000;
+/**
+ * While it blocks, everything is looked at again this often, and a verified process is verified again. Every
+ * poll period in between a glance tells whether a watch has missed something, for a tenth of the work.
+ */
+const WHOLE_LOOK_MS = 30_000;
 
 /** Agents' shell tools cut output from 10 KB on. */
 const DEFAULT_MAX_BYTES = 8_000;
@@ -63,7 +66,8 @@ export default defineVerb({
     });
     let gaveUp = false;
     for (let cursor = input.flag("fresh") ? undefined : remembered, first = true;; first = false) {
-      let sight = await look(profile, context.now(), TRUST_MS);
+      const seen = glance(profile, context.now());
+      let sight = await look(profile, context.now(), WHOLE_LOOK_MS);
       if (first && since !== undefined) cursor = startingCursor(since, remembered, sight);
       if (sight.pulse.wanted && !sight.pulse.alive && !gaveUp) {
         const { revivePulse } = await import("../lib/pulse_control.ts");
@@ -86,10 +90,27 @@ export default defineVerb({
         return;
       }
       if (Deno.ppid !== parent) return { code: EXIT.failed };
-      await watch.next(deadline - performance.now());
+      await mayHaveChanged(context, watch, sight.pulse.alive ? seen : undefined, deadline);
     }
   },
 });
+
+/** Sleeps until another look may see more, at most until the deadline or a whole look is due. */
+async function mayHaveChanged(
+  { profile, now }: Context,
+  watch: Watch,
+  seen: string | undefined,
+  deadline: number,
+): Promise<void> {
+  const parent = Deno.ppid;
+  const until = Math.min(deadline, performance.now() + WHOLE_LOOK_MS);
+  do {
+    if (await watch.next(until - performance.now())) return;
+  } while (
+    watch.armed && seen !== undefined && seen === glance(profile, now()) && performance.now() < until &&
+    Deno.ppid === parent
+  );
+}
 
 function readCursor(path: string): Cursor | undefined {
   const read = readJson(path, checkCursor);

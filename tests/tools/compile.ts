@@ -12,8 +12,12 @@ import { parseArgs } from "node:util";
 
 const root = new URL("../../", import.meta.url).pathname;
 
-/** V8 keeps memory small after garbage-heavy beats; costs nothing at start-up. */
-const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1";
+/**
+ * V8 keeps memory small after garbage-heavy beats; costs nothing at start-up. Without its optimizing compilers a
+ * pulse is 10 MB lighter, as their code is never paged in and nothing is kept for them; what a verb computes is
+ * over before they would pay, and where much is read the time goes into JSON.parse, which is native.
+ */
+const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1,--no-opt,--no-maglev";
 
 /** Bundles `entry` into the folder `bundle` and compiles that to `output`, all absolute paths. */
 export async function compileProgram(
