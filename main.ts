@@ -11,6 +11,7 @@ import { ReaderGone, readStdin, terminalWidth, wantsColour, writeAll } from "./l
 import { EXIT, formatError, oneLine, UsageError, UserError } from "./lib/errors.ts";
 import { nearest } from "./lib/nearest.ts";
 import { profileFrom } from "./lib/paths.ts";
+import { checkProfile } from "./lib/profile_check.ts";
 import { executablePath, selfCommand } from "./lib/self.ts";
 import { type Context, type Declaration, parseInput, type Reply, type Verb } from "./lib/verb.ts";
 import { VERSION } from "./lib/version.ts";
@@ -163,10 +164,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     context.journalText = input.text("journal");
-    if (verb.declare.audience !== "people") {
-      const { checkProfile } = await import("./lib/profile.ts");
-      checkProfile(context.profile);
-    }
+    if (verb.declare.audience !== "people") checkProfile(context.profile);
     mutating = verb.declare.mutating === true;
     await noteAgent(context, verb.declare);
     const reply = await verb.run(context, input);

@@ -1,9 +1,12 @@
-/** Leases: who owns a task for a while. Decided under one short lock with fresh liveness, so one racer wins. */
+/**
+ * Leases: who owns a task for a while. Taken by an exclusive creation, taken over and given back under one short
+ * lock with fresh liveness, so one racer wins.
+ */
 import { isRecord } from "./canonical.ts";
 import { UserError } from "./errors.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { findSession, readFleet, sessionDir } from "./session.ts";
+import { findSession, generationOf, readFleet, sessionDir } from "./session.ts";
 import {
   createOnce,
   exists,
@@ -12,6 +15,7 @@ import {
   type Parsed,
   readJson,
   removeFile,
+  replaceFile,
   withLock,
 } from "./store.ts";
 
@@ -60,24 +64,29 @@ export async function acquireLease(
 ): Promise<"acquired" | "held" | "taken_over"> {
   makeDir(profile.claims);
   const path = leasePath(profile, name);
-  const own = await findSession(profile, session, nowMs);
-  const lease: Lease = { v: 1, session, name, ts: Math.floor(nowMs / 1000), gen: own?.gen ?? "" };
+  const gen = generationOf(profile, session);
+  const lease: Lease = { v: 1, session, name, ts: Math.floor(nowMs / 1000), gen };
+  const text = `${JSON.stringify(lease)}\n`;
   for (;;) {
+    // Creating is exclusive by itself; only what removes a lease must be alone while it makes sure which.
     const before = readJson(path, checkLease);
-    const dead = before !== undefined && await isStale(profile, before, nowMs);
+    if (before === undefined) {
+      if (createOnce(path, text)) return "acquired";
+      continue;
+    }
+    const dead = await isStale(profile, before, nowMs);
     const done = await withLock(`${profile.claims}/.lock`, () => {
       const current = readJson(path, checkLease);
-      if (current === undefined) {
-        return createOnce(path, JSON.stringify(lease) + "\n") ? "acquired" : undefined;
-      }
+      if (current === undefined) return createOnce(path, text) ? "acquired" : undefined;
       if (!("bad" in current) && current.value.session === session && current.value.gen === lease.gen) {
         return "held";
       }
       // Liveness was asked before the lock; it holds only for the very lease that was read then.
       if (!sameLease(before, current)) return undefined;
       if (!dead) throw heldBy(name, current);
-      removeFile(path);
-      return createOnce(path, JSON.stringify(lease) + "\n") ? "taken_over" : undefined;
+      // In one step: were it nobody's for a moment, another could take it as if it were new.
+      replaceFile(path, text);
+      return "taken_over";
     });
     if (done !== undefined) return done;
   }

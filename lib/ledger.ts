@@ -1,14 +1,9 @@
-/** The ledger on disk: appends rows, reads sums of it, and knows which workers ran, the pruned ones included. */
-import { type CostRow, CostSum, type CostSummary, formatRow, localDay, startOfLocalDay } from "./cost.ts";
+/** The ledger on disk: reads sums of it, and knows which workers ran, the pruned ones included. */
+import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { appendLine, listDirs, listFiles, readJson, statOf } from "./store.ts";
+import { listDirs, listFiles, readJson, statOf } from "./store.ts";
 import { fault, isAbsent } from "./fault.ts";
-
-/** Adds one row. Durable; the ledger is never rotated, as sums are taken over all of it. */
-export function appendCost(profile: Profile, row: CostRow): void {
-  appendLine(profile.cost, formatRow(row));
-}
 
 const CHUNK = 64 * 1024;
 

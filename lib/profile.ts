@@ -1,8 +1,7 @@
-/** Opens a profile: checks that its data dir is safe and of a known format, makes its layout, seeds it once. */
-import { UserError } from "./errors.ts";
+/** Opens a profile: checks its data dir, makes its layout, seeds it once. */
 import type { Profile } from "./paths.ts";
+import { checkProfile, FORMAT } from "./profile_check.ts";
 import {
-  FORMAT,
   SEED_DAILY_GOAL,
   SEED_GITIGNORE,
   SEED_PLAYBOOK,
@@ -10,8 +9,7 @@ import {
   SEED_TODAY_SENSOR,
   seedConfig,
 } from "./seed.ts";
-import { createOnce, exists, listEntries, makeDir, oddness, readText, statOf } from "./store.ts";
-import { fault } from "./fault.ts";
+import { createOnce, exists, listEntries, makeDir, oddness, readText } from "./store.ts";
 import { isTempName } from "./temp_name.ts";
 
 /**
@@ -25,16 +23,6 @@ export function openProfile(profile: Profile): void {
   if (readText(profile.format) !== undefined && exists(profile.config)) return;
   for (const dir of foldersOf(profile)) makeDir(dir);
   seed(profile);
-}
-
-/**
- * Refuses a data dir that must not be used; one that does not exist yet is fine and is not made.
- *
- * @throws {UserError} as {@link openProfile} does.
- */
-export function checkProfile(profile: Profile): void {
-  checkDir(profile);
-  checkFormat(profile);
 }
 
 function foldersOf(profile: Profile): string[] {
@@ -52,62 +40,6 @@ function foldersOf(profile: Profile): string[] {
     profile.snapshots,
     profile.wal,
   ];
-}
-
-function checkDir(profile: Profile): void {
-  const info = statOf(profile.dir);
-  if (info === undefined) return;
-  if (!info.isDirectory) {
-    throw new UserError(`The data dir "${profile.dir}" is not a folder`, {
-      next: "move it away or set LOOOP_DATA_DIR",
-      kind: "data_dir",
-    });
-  }
-  refuseForeign(profile.dir, info);
-}
-
-/** Whoever can write the data dir can make looop run commands, so it must be this user's alone. */
-function refuseForeign(dir: string, info: Deno.FileInfo): void {
-  const uid = Deno.uid();
-  if (uid !== null && info.uid !== null && info.uid !== uid) {
-    throw new UserError(`The data dir "${dir}" belongs to user ${info.uid}, not to you (${uid})`, {
-      next: "set LOOOP_DATA_DIR to a folder of your own",
-      kind: "data_dir",
-    });
-  }
-  const mode = info.mode ?? DIR_PRIVATE;
-  if ((mode & 0o022) !== 0) {
-    throw new UserError(
-      `The data dir "${dir}" can be written by others (mode ${(mode & 0o777).toString(8)})`,
-      {
-        next: `make it yours alone with \`chmod 700 ${dir}\``,
-        kind: "data_dir",
-      },
-    );
-  }
-  if ((mode & 0o077) !== 0) {
-    try {
-      Deno.chmodSync(dir, DIR_PRIVATE);
-    } catch (error) {
-      throw fault("make private", dir, error);
-    }
-  }
-}
-
-const DIR_PRIVATE = 0o700;
-
-function checkFormat(profile: Profile): void {
-  const text = readText(profile.format)?.trim();
-  if (text === undefined || text === "") return;
-  const format = Number(text);
-  if (Number.isInteger(format) && format >= 1 && format <= FORMAT) return;
-  throw new UserError(
-    `The data dir "${profile.dir}" has format "${text}", this looop knows up to ${FORMAT}`,
-    {
-      next: "upgrade looop, or set LOOOP_DATA_DIR to another folder",
-      kind: "format",
-    },
-  );
 }
 
 interface Seed {

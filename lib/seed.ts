@@ -1,9 +1,6 @@
 /** What a fresh profile begins with. Pure. */
 import { RUNNER_PRESETS } from "./runners.ts";
 
-/** The number of the data format that this program writes and knows. */
-export const FORMAT = 1;
-
 export const SEED_PLAYBOOK = `# PLAYBOOK
 
 How to judge here. The root agent reads this at every wake; people and agents edit it together.

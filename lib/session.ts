@@ -99,6 +99,11 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
   };
 }
 
+/** The generation of an id's present session, "" when it has none; costs one file, no look at processes. */
+export function generationOf(profile: Profile, id: string): string {
+  return parseMeta(quietText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
+}
+
 /** One file of one session that cannot be read must not hide all the others. */
 function quietText(path: string): string | undefined {
   try {

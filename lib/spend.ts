@@ -22,7 +22,7 @@ import {
 import { isRecord } from "./canonical.ts";
 import type { Config } from "./config.ts";
 import { workerTitle } from "./contract.ts";
-import { type CostRow, formatRow } from "./cost.ts";
+import { type CostRow, formatRow } from "./cost_row.ts";
 import type { Profile } from "./paths.ts";
 import { readFleet } from "./session.ts";
 import { addTokens, findOpencodeSession, readRecorded, type Recorded, recordFiles } from "./spend_records.ts";

@@ -1,14 +1,12 @@
 /** `looop _ cost`: a worker reports its spend. `looop cost`: what was spent, and how much of it is known. */
-import { checkAmount, type CostSummary, costSummaryJson, localDay, showCost } from "../lib/cost.ts";
-import { readConfig } from "../lib/config.ts";
+import type { CostSummary } from "../lib/cost.ts";
+import { checkAmount, formatRow } from "../lib/cost_row.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
-import { appendCost, sumLedger } from "../lib/ledger.ts";
 import { poke } from "../lib/poke.ts";
 import { openProfile } from "../lib/profile.ts";
 import { markReady } from "../lib/session.ts";
-import { collectSpend } from "../lib/spend.ts";
-import { statOf } from "../lib/store.ts";
+import { appendLine, statOf } from "../lib/store.ts";
 import { type Context, defineVerb, type Input } from "../lib/verb.ts";
 
 export const ledger = defineVerb({
@@ -34,7 +32,8 @@ export const ledger = defineVerb({
     ];
     const costUsd = checkAmount(input.word(3));
     openProfile(context.profile);
-    appendCost(context.profile, { tsMs: context.now(), kind, id, runner, costUsd });
+    // Never rotated, as sums are taken over all of it.
+    appendLine(context.profile.cost, formatRow({ tsMs: context.now(), kind, id, runner, costUsd }));
     markReady(context.profile, id);
     poke(context.profile);
     return Promise.resolve({ text: `cost ${id}: $${costUsd}` });
@@ -61,6 +60,9 @@ export default defineVerb({
       "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.",
   },
   async run(context, input) {
+    // Loaded here, as `_ cost` needs none of it.
+    const { costSummaryJson, localDay, showCost } = await import("../lib/cost.ts");
+    const { sumLedger } = await import("../lib/ledger.ts");
     await collect(context);
     const todayOnly = input.word(0) === "today";
     const now = context.now();
@@ -73,7 +75,7 @@ export default defineVerb({
       unicode,
       ...(todayOnly ? { today: localDay(now) } : {}),
     });
-    return { text, json: jsonOf(summary, todayOnly) };
+    return { text, json: jsonOf(summary, costSummaryJson(summary), todayOnly) };
   },
 });
 
@@ -81,19 +83,25 @@ export default defineVerb({
 async function collect(context: Context): Promise<void> {
   if (statOf(context.profile.lockDir) === undefined) return;
   try {
+    const { readConfig } = await import("../lib/config.ts");
+    const { collectSpend } = await import("../lib/spend.ts");
     await collectSpend(context, readConfig(context.profile.config).config.prices);
   } catch (error) {
     context.note(`looop cost: some agents' own records are not in it: ${(error as Error).message}`);
   }
 }
 
-function jsonOf(summary: CostSummary, todayOnly: boolean): Record<string, unknown> {
+function jsonOf(
+  summary: CostSummary,
+  sums: Record<string, unknown>,
+  todayOnly: boolean,
+): Record<string, unknown> {
   const { ran, withoutCost } = summary.coverage ?? { ran: 0, withoutCost: [] };
   const reported = ran - withoutCost.length;
   const ratio = ran === 0 ? null : Math.round((reported / ran) * 1000) / 1000;
   return {
     span: todayOnly ? "today" : "all",
-    ...costSummaryJson(summary),
+    ...sums,
     coverage: { ran, reported, ratio, without_cost: withoutCost },
   };
 }

@@ -2,7 +2,7 @@
 import { readConfig } from "../lib/config.ts";
 import { EXIT, UserError } from "../lib/errors.ts";
 import { appendJournal } from "../lib/journal.ts";
-import { checkProfile } from "../lib/profile.ts";
+import { checkProfile } from "../lib/profile_check.ts";
 import { stopAll } from "../lib/pulse_control.ts";
 import { statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";

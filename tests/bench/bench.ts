@@ -57,7 +57,7 @@ async function main(): Promise<number> {
   const rows: Row[] = [];
   let load = 0;
   {
-    await using setting = await Setting.open(binary, quick, Number(values.beats ?? (quick ? 60 : 200)));
+    await using setting = await Setting.open(binary, quick, Number(values.beats ?? (quick ? 60 : 1000)));
     for (const name of ["SIGINT", "SIGTERM"] as const) {
       Deno.addSignalListener(name, () => setting[Symbol.asyncDispose]().finally(() => Deno.exit(130)));
     }

@@ -1,17 +1,7 @@
 import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
-import {
-  checkAmount,
-  type CostRow,
-  CostSum,
-  costSummaryJson,
-  formatRow,
-  formatUsd,
-  localDay,
-  parseRow,
-  showCost,
-  startOfLocalDay,
-} from "../../lib/cost.ts";
+import { CostSum, costSummaryJson, formatUsd, localDay, showCost, startOfLocalDay } from "../../lib/cost.ts";
+import { checkAmount, type CostRow, formatRow, parseRow } from "../../lib/cost_row.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { displayWidth } from "../../lib/style.ts";
 

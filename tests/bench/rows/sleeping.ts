@@ -4,10 +4,9 @@ import type { Row } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 import { writeExecutable } from "../../executable.ts";
 
-/** Both at once: neither disturbs what the other measures, and both are long. */
+/** One after the other: on a busy machine even what sleeps takes more time to wake. */
 export async function sleepingRows(setting: Setting): Promise<Row[]> {
-  const [idle, beat] = await Promise.all([idleRows(setting), beatRow(setting)]);
-  return [beat, ...idle];
+  return [await beatRow(setting), ...await idleRows(setting)];
 }
 
 async function idleRows(setting: Setting): Promise<Row[]> {
@@ -32,7 +31,8 @@ async function idleRows(setting: Setting): Promise<Row[]> {
   await setting.call(idle.env, "_", "wait", "--fresh");
   const wait = start([setting.looop, "_", "wait"], idle.env);
   const sleep = start([setting.programs.sleep], idle.env);
-  await delay(4_000);
+  // What has just started gives memory back for some seconds, once: that is not what a pulse does for weeks.
+  await delay(15_000);
   const pids = [setting.pulsePid(idle), wait.pid, sleep.pid];
   const before = pids.map(usageOf);
   await delay(seconds * 1000);

@@ -1,0 +1,74 @@
+/** Whether a data dir may be used: this user's alone, and of a format that this looop knows. */
+import { UserError } from "./errors.ts";
+import { fault } from "./fault.ts";
+import type { Profile } from "./paths.ts";
+import { readText, statOf } from "./store.ts";
+
+/** The number of the data format that this program writes and knows. */
+export const FORMAT = 1;
+
+/**
+ * Refuses a data dir that must not be used; one that does not exist yet is fine and is not made.
+ *
+ * @throws {UserError} as {@link openProfile} does.
+ */
+export function checkProfile(profile: Profile): void {
+  checkDir(profile);
+  checkFormat(profile);
+}
+
+function checkDir(profile: Profile): void {
+  const info = statOf(profile.dir);
+  if (info === undefined) return;
+  if (!info.isDirectory) {
+    throw new UserError(`The data dir "${profile.dir}" is not a folder`, {
+      next: "move it away or set LOOOP_DATA_DIR",
+      kind: "data_dir",
+    });
+  }
+  refuseForeign(profile.dir, info);
+}
+
+/** Whoever can write the data dir can make looop run commands, so it must be this user's alone. */
+function refuseForeign(dir: string, info: Deno.FileInfo): void {
+  const uid = Deno.uid();
+  if (uid !== null && info.uid !== null && info.uid !== uid) {
+    throw new UserError(`The data dir "${dir}" belongs to user ${info.uid}, not to you (${uid})`, {
+      next: "set LOOOP_DATA_DIR to a folder of your own",
+      kind: "data_dir",
+    });
+  }
+  const mode = info.mode ?? DIR_PRIVATE;
+  if ((mode & 0o022) !== 0) {
+    throw new UserError(
+      `The data dir "${dir}" can be written by others (mode ${(mode & 0o777).toString(8)})`,
+      {
+        next: `make it yours alone with \`chmod 700 ${dir}\``,
+        kind: "data_dir",
+      },
+    );
+  }
+  if ((mode & 0o077) !== 0) {
+    try {
+      Deno.chmodSync(dir, DIR_PRIVATE);
+    } catch (error) {
+      throw fault("make private", dir, error);
+    }
+  }
+}
+
+const DIR_PRIVATE = 0o700;
+
+function checkFormat(profile: Profile): void {
+  const text = readText(profile.format)?.trim();
+  if (text === undefined || text === "") return;
+  const format = Number(text);
+  if (Number.isInteger(format) && format >= 1 && format <= FORMAT) return;
+  throw new UserError(
+    `The data dir "${profile.dir}" has format "${text}", this looop knows up to ${FORMAT}`,
+    {
+      next: "upgrade looop, or set LOOOP_DATA_DIR to another folder",
+      kind: "format",
+    },
+  );
+}
