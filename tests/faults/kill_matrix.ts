@@ -218,77 +218,97 @@ async function killPulse(lab: Lab, tally: Tally): Promise<void> {
   }
 }
 
-/** The supervisor's shell is killed at each write and each child; the worker shows as lost and can be ended. */
+/** Calls of the supervisor's processes that change files or make, await or become a process. */
+const SUPERVISOR_CALLS = [
+  "-e",
+  "trace=openat,write,clone,clone3,vfork,fork,wait4,dup2,execve,unlink,rename,renameat2",
+];
+
+/**
+ * The supervisor is killed at each of its calls: first its own shell, then whichever of its processes (`script`,
+ * the shell in the terminal, their helpers) gets to that call. However it dies, the worker can be ended.
+ */
 async function killSupervisor(lab: Lab, tally: Tally): Promise<void> {
   const p = await lab.profile();
   await p.ok("_", "state");
   await p.keep();
-  const trace = ["-e", "trace=openat,write,clone,clone3,vfork,fork,wait4,dup2"];
-  const start = async (inject: readonly string[]) => {
-    const dir = p.path("sessions/w");
-    await Deno.mkdir(dir, { recursive: true });
-    const meta = {
-      v: 1,
-      id: "w",
-      gen: "12345678",
-      cmd: [],
-      babysit_pid: 0,
-      started_at: Math.floor(Date.now() / 1000),
-      runner: "shell",
-      cwd: p.profile.dir,
-    };
-    await Deno.writeTextFile(`${dir}/meta.json`, JSON.stringify(meta));
-    await Deno.writeTextFile(`${dir}/output.log`, "");
-    return await underStrace(["/bin/sh", "-c", SUPERVISOR, "looop-supervisor", dir, p.path(".poke")], [
-      ...trace,
-      ...inject,
-    ], {
-      cwd: p.base,
-      trace: `${p.base}/trace`,
-      timeoutMs: 8_000,
-      env: {
-        ...p.env,
-        LOOOP_BIN: looopCommand()[0] ?? "",
-        LOOOP_WORKER_CMD: "sleep 0.05",
-        LOOOP_WORKER_ID: "w",
-        LOOOP_WORKER_GEN: "12345678",
-      },
-    });
-  };
-  const dry = await start([]);
-  const seen = new Map<string, number>();
-  const calls: FileCall[] = [];
-  for (const line of dry.trace.split("\n")) {
-    const name = /^(\w+)\(/.exec(line)?.[1];
-    if (name === undefined) continue;
-    seen.set(name, (seen.get(name) ?? 0) + 1);
-    if (line.includes(p.profile.dir) || /^(clone|vfork|fork|wait4)/.test(name)) {
-      calls.push({ name, nth: seen.get(name) ?? 1, line });
+  for (const follow of [[], ["-f"]]) {
+    const dry = await supervise(p, [...follow, ...SUPERVISOR_CALLS]);
+    const calls = supervisorCalls(dry.trace, p.profile.dir);
+    tally.add("system calls", calls.length);
+    for (const call of sample(calls, 0.1)) {
+      await p.reset();
+      const inject = ["-e", `inject=${call.name}:signal=KILL:when=${call.nth}`];
+      const reply = await supervise(p, [...follow, ...SUPERVISOR_CALLS, ...inject]);
+      const at = `supervisor, killed at ${call.line}`;
+      tally.add("tries");
+      if (reply.killed) tally.add("kills");
+      checkBroken(p, at, tally);
+      await checkEnded(p, at, tally);
+      await checkTemps(p, at, tally);
     }
-  }
-  tally.add("system calls", calls.length);
-  for (const call of sample(calls, 0.1)) {
-    await p.reset();
-    const reply = await start(["-e", `inject=${call.name}:signal=KILL:when=${call.nth}`]);
-    const at = `supervisor, killed at ${call.line}`;
-    tally.add("tries");
-    if (reply.killed) tally.add("kills");
-    checkBroken(p, at, tally);
-    const kill = await p.run("_", "worker", "kill", "w");
-    tally.demand(
-      kill.code === 0,
-      "next verb failed",
-      `${at}: worker kill exits ${kill.code}: ${kill.stderr}`,
-    );
-    const state = JSON.parse((await p.run("_", "worker", "list", "--json")).stdout)[0]?.state;
-    tally.demand(
-      state === "killed" || state === "exited",
-      "next verb failed",
-      `${at}: the worker shows as ${state} after worker kill`,
-    );
-    await checkTemps(p, at, tally);
   }
   const left = await p.processes();
   tally.demand(left.length === 0, "left running", `supervisor matrix left ${left.join(", ")}`);
   if (FULL) await p.run("down");
+}
+
+/** Runs a supervisor below strace, as a worker's start does, until its agent has ended. */
+async function supervise(p: LabProfile, strace: readonly string[]) {
+  const dir = p.path("sessions/w");
+  await Deno.mkdir(dir, { recursive: true });
+  const meta = {
+    v: 1,
+    id: "w",
+    gen: "12345678",
+    cmd: [],
+    babysit_pid: 0,
+    started_at: Math.floor(Date.now() / 1000),
+    runner: "shell",
+    cwd: p.profile.dir,
+  };
+  await Deno.writeTextFile(`${dir}/meta.json`, JSON.stringify(meta));
+  await Deno.writeTextFile(`${dir}/output.log`, "");
+  return await underStrace(["/bin/sh", "-c", SUPERVISOR, "looop-supervisor", dir, p.path(".poke")], strace, {
+    cwd: p.base,
+    trace: `${p.base}/trace`,
+    timeoutMs: 8_000,
+    env: {
+      ...p.env,
+      LOOOP_BIN: looopCommand()[0] ?? "",
+      LOOOP_WORKER_CMD: "sleep 0.05",
+      LOOOP_WORKER_ID: "w",
+      LOOOP_WORKER_GEN: "12345678",
+    },
+  });
+}
+
+/** Each call of a trace once, by its name and its number in the process that makes it. */
+function supervisorCalls(trace: string, dir: string): FileCall[] {
+  const seen = new Map<string, number>();
+  const calls = new Map<string, FileCall>();
+  for (const line of trace.split("\n")) {
+    const [, pid = "", name] = /^(?:(\d+) +)?(\w+)\(/.exec(line) ?? [];
+    if (name === undefined) continue;
+    const nth = (seen.get(`${pid} ${name}`) ?? 0) + 1;
+    seen.set(`${pid} ${name}`, nth);
+    const matters = line.includes(dir) || /^(clone|vfork|fork|wait4|execve)/.test(name);
+    if (matters && !calls.has(`${name} ${nth}`)) calls.set(`${name} ${nth}`, { name, nth, line });
+  }
+  return [...calls.values()];
+}
+
+async function checkEnded(p: LabProfile, at: string, tally: Tally): Promise<void> {
+  const kill = await p.run("_", "worker", "kill", "w");
+  tally.demand(
+    kill.code === 0,
+    "next verb failed",
+    `${at}: worker kill exits ${kill.code}: ${kill.stderr}`,
+  );
+  const state = JSON.parse((await p.run("_", "worker", "list", "--json")).stdout)[0]?.state;
+  tally.demand(
+    state === "killed" || state === "exited",
+    "next verb failed",
+    `${at}: the worker shows as ${state} after worker kill`,
+  );
 }

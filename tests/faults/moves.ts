@@ -76,6 +76,7 @@ const SEEDS = [
   ".format",
 ];
 const SENSOR = "#!/bin/sh\necho 1\n";
+const EXAMPLE = textAt(new URL("../../sensors_examples/today.sh", import.meta.url).pathname);
 const LONG = `${"a line of a goal\n".repeat(2000)}`;
 
 async function ask(p: LabProfile, worker: string, prompt: string): Promise<void> {
@@ -167,6 +168,27 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
         await again(p, ["_", "sensor", "remove", "s"], [0, 1]) ?? copies(p, "sensors/archive", "s", 1),
     },
     {
+      name: "sensor add",
+      argv: ["_", "sensor", "add", "today", "--as", "s"],
+      prepare: seed,
+      effect: (p) => {
+        const text = file(p, "sensors/s.sh");
+        if (text === "") return "before";
+        return text === EXAMPLE ? "after" : `s.sh is ${JSON.stringify(text.slice(0, 80))}`;
+      },
+      mend: (p) => again(p, ["_", "sensor", "add", "today", "--as", "s"], [0, 1]),
+    },
+    {
+      name: "init",
+      argv: ["init", "--runner", "shell"],
+      prepare: seed,
+      effect: (p) => {
+        const text = file(p, "config.json");
+        if (text.includes('"default": "pi"')) return "before";
+        return text.includes('"default": "shell"') && text.trimEnd().endsWith("}") ? "after" : text;
+      },
+    },
+    {
       name: "playbook write",
       argv: ["_", "playbook", "write", "new"],
       prepare: async (p) => void await p.ok("_", "playbook", "write", "old"),
@@ -220,6 +242,18 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
       },
     },
     {
+      name: "answer --decline",
+      argv: ["_", "answer", "w-1", "--decline", "not now"],
+      prepare: (p) => ask(p, "w", "Merge?"),
+      effect: (p) => {
+        const text = file(p, "answers/w-1.json");
+        if (text === "") return "before";
+        const { answer, outcome } = JSON.parse(text);
+        return answer === "not now" && outcome === "declined" ? "after" : text;
+      },
+      mend: (p) => again(p, ["_", "answer", "w-1", "--decline", "not now"], [0, 1]),
+    },
+    {
       name: "claim",
       argv: ["_", "claim", "c", "--session", "s"],
       prepare: seed,
@@ -252,6 +286,42 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
         return again(p, ["_", "worker", "start", "w", "--command", "sleep 300", "again"], [0]);
       },
       clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "worker start (again)",
+      argv: ["_", "worker", "start", "w", "--command", "sleep 300", "a brief"],
+      prepare: async (p) => {
+        await seed(p);
+        endedSession(p, "w");
+      },
+      effect: (p) => {
+        // The earlier run is kept whole, in its own place or aside.
+        const runs = ["w", "w~1"].filter((id) => file(p, `sessions/${id}/meta.json`).includes("00000000"));
+        if (runs.length !== 1) return `the earlier run is in ${runs.length} places`;
+        return workerEffect(p, "running");
+      },
+      mend: async (p) => {
+        await endWorker(p, "w");
+        return again(p, ["_", "worker", "start", "w", "--command", "sleep 300", "again"], [0]);
+      },
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "worker kill (asking)",
+      argv: ["_", "worker", "kill", "w"],
+      prepare: async (p) => {
+        await ask(p, "w", "Merge?");
+        endedSession(p, "w");
+      },
+      // Its question is pending, or withdrawn; it is never gone without an outcome.
+      effect: (p) => {
+        if (file(p, "asks/w-1.json") !== "" && file(p, "answers/w-1.json") === "") return "before";
+        const months = namesIn(p.path("asks/archive"));
+        const outcomes = ["answers/w-1.json", ...months.map((m) => `asks/archive/${m}/w-1.answer.json`)];
+        return outcomes.some((name) => file(p, name).includes('"withdrawn"'))
+          ? "after"
+          : "the question is lost";
+      },
     },
     {
       name: "worker kill",
