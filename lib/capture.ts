@@ -2,6 +2,7 @@
  * Runs one command to its end: a session of its own, a deadline, the tails of its output; nothing of it
  * survives, neither a timeout nor its own normal end.
  */
+import { drain, PipeReader } from "./pipe_reader.ts";
 import {
   identityOf,
   killTree,
@@ -43,8 +44,8 @@ export interface CommandOutcome {
   survivors: ProcessFact[];
 }
 
-/** How long output is still read after everything has ended, for a stranger that holds the pipe. */
-const DRAIN_MS = 100;
+/** What not even KILL could end is waited for that much longer. */
+const GIVE_UP_MS = 100;
 /** Leftovers of a command that has ended by itself get this long between TERM and KILL. */
 const LEFTOVER_GRACE_MS = 2_000;
 /** The longest that a timer can hold, about 24 days. */
@@ -68,10 +69,13 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
     stderr: "piped",
   }).spawn();
   const mark = `${spec.mark.name}=${spec.mark.value}`;
-  const readers = [
-    new TailReader(child.stdout, spec.tailBytes),
-    new TailReader(child.stderr, spec.tailBytes),
-  ];
+  const tails = [new TailBuffer(spec.tailBytes), new TailBuffer(spec.tailBytes)] as const;
+  const readers = [child.stdout, child.stderr].map((stream, n) =>
+    new PipeReader(stream, (part) => {
+      tails[n as 0 | 1].push(part);
+      return true;
+    })
+  );
   let endedBy: CommandOutcome["endedBy"] = "self";
   let ending: Promise<ProcessFact[]> | undefined;
   const ended = Promise.withResolvers<void>();
@@ -81,7 +85,7 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
     endedBy = by;
     ending = endTree(child.pid, mark);
     // What not even KILL could end must not be waited for either.
-    const giveUp = () => patience = setTimeout(ended.resolve, DRAIN_MS);
+    const giveUp = () => patience = setTimeout(ended.resolve, GIVE_UP_MS);
     ending.then(giveUp, giveUp);
   };
   const onStop = () => end("stop");
@@ -94,12 +98,11 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   const survivors = ending === undefined ? await endLeftovers(child.pid, mark) : await ending;
   clearTimeout(patience);
   await drain(readers);
-  const [stdout, stderr] = readers.map((reader) => reader.tail()) as [Tail, Tail];
   return {
     code: status?.code ?? 137,
     endedBy,
-    stdout,
-    stderr,
+    stdout: tails[0].tail(),
+    stderr: tails[1].tail(),
     ms: Math.round(performance.now() - started),
     survivors,
   };
@@ -119,35 +122,6 @@ async function endLeftovers(pid: number, mark: string): Promise<ProcessFact[]> {
   if (left.length === 0) return [];
   const roots = left.map((fact) => ({ pid: fact.pid, start: fact.start, boot: table.boot }));
   return await killTree({ roots, marks: [mark], graceMs: LEFTOVER_GRACE_MS });
-}
-
-/** Reads a stream to its end and keeps the last bytes of it. */
-class TailReader {
-  readonly done: Promise<void>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #buffer: TailBuffer;
-
-  constructor(stream: ReadableStream<Uint8Array>, cap: number) {
-    this.#reader = stream.getReader();
-    this.#buffer = new TailBuffer(cap);
-    this.done = this.#read();
-  }
-
-  cancel(): Promise<void> {
-    return this.#reader.cancel().catch(() => {});
-  }
-
-  tail(): Tail {
-    return this.#buffer.tail();
-  }
-
-  async #read(): Promise<void> {
-    for (;;) {
-      const { value, done } = await this.#reader.read();
-      if (done) return;
-      this.#buffer.push(value);
-    }
-  }
 }
 
 /** Keeps the last `cap` bytes of what is pushed. */
@@ -187,13 +161,4 @@ export class TailBuffer {
     }
     return { bytes: whole.subarray(from), cut: this.#total - (whole.length - from) };
   }
-}
-
-async function drain(readers: readonly TailReader[]): Promise<void> {
-  const all = Promise.all(readers.map((reader) => reader.done));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([all, new Promise<void>((resolve) => timer = setTimeout(resolve, DRAIN_MS))]);
-  clearTimeout(timer);
-  await Promise.all(readers.map((reader) => reader.cancel()));
-  await all;
 }

@@ -1,4 +1,5 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+import { drain, PipeReader } from "./pipe_reader.ts";
 import { killTree, readMarked, readMarkedAny, signal } from "./process.ts";
 import type { SensorOutcome } from "./reading.ts";
 
@@ -17,11 +18,7 @@ export interface SensorRun {
 
 /** TERM to KILL for a sensor. */
 const SENSOR_GRACE_MS = 2_000;
-/** How long output is still read after the sensor's own end, for a child that holds the pipe. */
-const DRAIN_MS = 100;
 const STDERR_MAX = 64 * 1024;
-/** Bytes read at once; left to itself a stream takes 64 KiB for each read, which a pulse pays for in memory. */
-const CHUNK = 4 * 1024;
 
 /** Runs the sensor to its end; never throws for what the script does. */
 export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<SensorOutcome> {
@@ -45,11 +42,11 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   }, run.timeoutMs);
   const onAbort = () => ending.begin();
   abort?.addEventListener("abort", onAbort);
-  const out = new Capture(child.stdout, run.maxBytes, () => ending.begin());
-  const err = new Capture(child.stderr, STDERR_MAX, () => {});
+  const out = new Head(child.stdout, run.maxBytes, () => ending.begin());
+  const err = new Head(child.stderr, STDERR_MAX, () => {});
   const status = await child.status;
   clearTimeout(timer);
-  await drained([out, err]);
+  await drain([out.reader, err.reader]);
   abort?.removeEventListener("abort", onAbort);
   await run.inspect?.();
   ending.finish();
@@ -85,17 +82,22 @@ class Ending {
   }
 }
 
-/** Reads a stream up to a cap; what comes after is not read. */
-class Capture {
-  readonly done: Promise<void>;
+/** The first bytes of a pipe, up to a cap; one more makes it an overflow. */
+class Head {
+  readonly reader: PipeReader;
   overflowed = false;
   readonly #parts: Uint8Array[] = [];
-  readonly #reader: ReadableStreamBYOBReader;
   #size = 0;
 
   constructor(stream: ReadableStream<Uint8Array>, cap: number, onOverflow: () => void) {
-    this.#reader = stream.getReader({ mode: "byob" });
-    this.done = this.#read(cap, onOverflow);
+    this.reader = new PipeReader(stream, (part) => {
+      const kept = part.subarray(0, cap - this.#size);
+      this.#parts.push(kept);
+      this.#size += kept.length;
+      this.overflowed = kept.length < part.length;
+      if (this.overflowed) onOverflow();
+      return !this.overflowed;
+    });
   }
 
   bytes(): Uint8Array {
@@ -107,36 +109,6 @@ class Capture {
     }
     return whole;
   }
-
-  cancel(): Promise<void> {
-    return this.#reader.cancel().catch(() => {});
-  }
-
-  async #read(cap: number, onOverflow: () => void): Promise<void> {
-    for (let free = new Uint8Array(CHUNK);;) {
-      const { value, done } = await this.#reader.read(free);
-      if (done || value === undefined) return;
-      const room = cap - this.#size;
-      this.#parts.push(value.slice(0, room));
-      this.#size += Math.min(room, value.length);
-      if (value.length > room) {
-        this.overflowed = true;
-        onOverflow();
-        await this.cancel();
-        return;
-      }
-      free = new Uint8Array(value.buffer);
-    }
-  }
-}
-
-async function drained(captures: readonly Capture[]): Promise<void> {
-  const all = Promise.all(captures.map((capture) => capture.done));
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  await Promise.race([all, new Promise<void>((resolve) => timer = setTimeout(resolve, DRAIN_MS))]);
-  clearTimeout(timer);
-  await Promise.all(captures.map((capture) => capture.cancel()));
-  await all;
 }
 
 /**
