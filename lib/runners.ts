@@ -16,6 +16,11 @@ export interface SessionWords {
   start?: string;
   /** Goes on with a session. */
   resume: string;
+  /**
+   * Where the interactive form of the CLI takes no prompt when it resumes: the subcommand that does, and then
+   * ends by itself, and the option before the prompt that it does not know.
+   */
+  resumedBy?: { subcommand: string; without: RegExp };
   /** A template in which this is found speaks of sessions itself: nothing is added to it at the start. */
   given: RegExp;
 }
@@ -105,7 +110,12 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     program: "opencode",
     install: "npm install -g opencode-ai",
     summary: "opencode",
-    session: { resume: "-s {{session_id}}", given: /\s(--session|--continue|--fork|-s|-c)\b/ },
+    session: {
+      resume: "-s {{session_id}}",
+      // With -s its terminal interface shows the session and leaves --prompt unsent.
+      resumedBy: { subcommand: "run", without: /\s--prompt(?:=|\s+)/ },
+      given: /\s(--session|--continue|--fork|-s|-c)\b/,
+    },
     records: "opencode",
     shellLimit: "Give the bash tool timeout: 86400000 for it.",
   },
@@ -150,14 +160,22 @@ export function withSessionStart(template: string, words: SessionWords | undefin
 /** A template that goes on with a session: what gave it its id is taken out, what resumes it put in. Pure. */
 export function withSessionResume(template: string, words: SessionWords): string {
   const bare = words.start === undefined ? template : template.replace(` ${words.start}`, "");
-  // `codex exec`, `opencode run`: the headless word is a subcommand, and the session belongs to it.
-  return behindProgram(bare, words.resume, /^\s+(exec|run)(?=\s)/);
+  const by = words.resumedBy;
+  if (by === undefined || subcommandLength(bare) > 0) return behindProgram(bare, words.resume);
+  return behindProgram(bare.replace(by.without, " "), `${by.subcommand} ${words.resume}`);
 }
 
-function behindProgram(template: string, words: string, subcommand?: RegExp): string {
+/** `codex exec`, `opencode run`: the headless word is a subcommand, and the session belongs to it. */
+const SUBCOMMAND = /^\s+(exec|run)(?=\s)/;
+
+function subcommandLength(template: string): number {
   const end = programSpan(template)?.end ?? 0;
-  const skip = subcommand?.exec(template.slice(end))?.[0].length ?? 0;
-  return `${template.slice(0, end + skip)} ${words}${template.slice(end + skip)}`;
+  return SUBCOMMAND.exec(template.slice(end))?.[0].length ?? 0;
+}
+
+function behindProgram(template: string, words: string): string {
+  const at = (programSpan(template)?.end ?? 0) + subcommandLength(template);
+  return `${template.slice(0, at)} ${words}${template.slice(at)}`;
 }
 
 /**

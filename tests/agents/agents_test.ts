@@ -4,6 +4,7 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setConfigValue } from "../../lib/config_edit.ts";
+import { readAllProcesses } from "../../lib/process.ts";
 import type { RecordsKind } from "../../lib/runners.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { folderOf, furnish, PRICES } from "./homes.ts";
@@ -172,6 +173,14 @@ class Setting implements AsyncDisposable {
     return [state, ended_by, exit_code];
   }
 
+  /** Kills the agent's own program, which may stand below the shell of its template. */
+  async killAgent(id: string): Promise<void> {
+    const [pid] = this.p.read(`sessions/${id}/program`).split(" ");
+    const { processes } = await readAllProcesses();
+    const below = [...processes.values()].find((fact) => fact.ppid === Number(pid) && fact.pgid === Number(pid));
+    Deno.kill(below?.pid ?? Number(pid), "SIGKILL");
+  }
+
   /** Runs the CLI without a terminal as root agent and returns what it said. */
   async runRoot(): Promise<string> {
     const [mode, ...options] = ROOT[this.cli];
@@ -284,8 +293,7 @@ async function killedAndResumed(setting: Setting): Promise<void> {
   const { cli, p, server } = setting;
   await p.ok("up");
   await setting.startAsking("w1");
-  const [pid] = p.read("sessions/w1/program").split(" ");
-  Deno.kill(Number(pid), "SIGKILL");
+  await setting.killAgent("w1");
   strictEqual((await setting.ending("w1"))[1], "crash");
   deepStrictEqual(setting.pending(), ["w1-1.json"]);
   match(await p.ok("_", "worker", "resume", "w1"), /resume-worker w1/);

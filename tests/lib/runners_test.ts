@@ -142,7 +142,9 @@ Deno.test("given the presets' lines, when sessions are given and resumed, then t
   ]);
   match(of("claude")[1]!, /^claude --resume \{\{session_id\}\} "\$\(cat/);
   match(of("codex")[1]!, /^codex resume \{\{session_id\}\} --disable/);
-  match(of("opencode")[1]!, /^opencode -s \{\{session_id\}\} --auto/);
+  strictEqual(of("opencode")[1], 'opencode run -s {{session_id}} --auto "$(cat {{prompt_file}})"');
+  const opencode = presetNamed("opencode")!;
+  match(withSessionResume(opencode.headless!, opencode.session!), /^opencode run -s \{\{session_id\}\} --auto/);
   const codex = presetNamed("codex")!;
   match(withSessionResume(codex.headless!, codex.session!), /^codex exec resume \{\{session_id\}\} --skip/);
 });
