@@ -188,14 +188,17 @@ function show(context: Context, declare: Declaration, reply: Reply): void {
   }
 }
 
+/** Each is set in the shell tool of one agent CLI. */
+const AGENT_SHELLS = ["PI_SESSION_ID", "CLAUDE_CODE_SESSION_ID", "CODEX_THREAD_ID", "OPENCODE_PID"];
+
 /** An agent that calls a verb tells in its environment which of its sessions it is: its spend is read there. */
 async function noteAgent(context: Context, { audience }: Declaration): Promise<void> {
   if (audience !== "root" && audience !== "worker") return;
   const { env } = context;
-  if (!env["PI_SESSION_ID"] && !env["CLAUDE_CODE_SESSION_ID"] && !env["CODEX_THREAD_ID"]) return;
+  if (!AGENT_SHELLS.some((name) => env[name])) return;
   const { noteCaller } = await import("./lib/agent_session.ts");
   // A verb's work does not depend on it: what hinders it (a full disk) is told by the verb itself.
-  await noteCaller(context.profile, env, context.now()).catch(() => {});
+  await Promise.try(() => noteCaller(context.profile, env, Deno.cwd(), context.now())).catch(() => {});
 }
 
 /** Prints an error as one line (or as JSON) and returns the exit code. */

@@ -4,6 +4,7 @@
  * environment of the verbs that the agent calls.
  */
 import { isRecord } from "./canonical.ts";
+import type { OpencodeCall } from "./opencode_records.ts";
 import type { Profile } from "./paths.ts";
 import type { RecordsKind } from "./runners.ts";
 import { sessionDir } from "./session.ts";
@@ -124,18 +125,56 @@ export interface RootSession extends AgentSession {
 
 export const NO_TOKENS: Readonly<Tokens> = { input: 0, output: 0, cache_read: 0, cache_write: 0 };
 
+/** A process of opencode's that called verbs as root agent: which of its sessions did is found out later. */
+export interface OpencodeProcess {
+  pid: string;
+  /** As in {@link AgentSession}. */
+  records: string;
+  /** Unix ms of the last call that was noted. */
+  noted_at: number;
+  /** Unix ms at which the sessions were last looked for. */
+  tried_at?: number;
+  /** Calls whose session is not known yet, oldest first. */
+  calls: OpencodeCall[];
+}
+
+/** `.root-sessions.json`. */
+export interface RootAgents {
+  sessions: RootSession[];
+  opencode: OpencodeProcess[];
+}
+
+/** What is known of the root agents. */
+export function readRootAgents(profile: Profile): RootAgents {
+  const read = readJson(profile.rootSessions, (value) => isRecord(value) ? value : "not an object");
+  const { sessions, opencode } = read !== undefined && "value" in read ? read.value : {} as RootFile;
+  return {
+    sessions: (Array.isArray(sessions) ? sessions : []).filter((value): value is RootSession =>
+      isAgentSession(value) && isRecord((value as RootSession).counted)
+    ),
+    opencode: (Array.isArray(opencode) ? opencode : []).filter((value): value is OpencodeProcess =>
+      isRecord(value) && typeof value["records"] === "string" && Array.isArray(value["calls"])
+    ),
+  };
+}
+
+type RootFile = Record<string, unknown>;
+
 /** The root agents' sessions. */
 export function readRootSessions(profile: Profile): RootSession[] {
-  const read = readJson(profile.rootSessions, (value) => isRecord(value) ? value : "not an object");
-  if (read === undefined || "bad" in read || !Array.isArray(read.value["sessions"])) return [];
-  return read.value["sessions"].filter((value): value is RootSession =>
-    isAgentSession(value) && isRecord((value as RootSession).counted)
-  );
+  return readRootAgents(profile).sessions;
+}
+
+/** Replaces what is known of the root agents; to be called under {@link rootLock}. */
+export function writeRootAgents(profile: Profile, agents: RootAgents): void {
+  const { sessions, opencode } = agents;
+  const more = opencode.length === 0 ? {} : { opencode };
+  replaceFile(profile.rootSessions, `${JSON.stringify({ v: 1, sessions, ...more })}\n`);
 }
 
 /** Replaces the list of root agents' sessions; to be called under {@link rootLock}. */
 export function writeRootSessions(profile: Profile, sessions: readonly RootSession[]): void {
-  replaceFile(profile.rootSessions, `${JSON.stringify({ v: 1, sessions })}\n`);
+  writeRootAgents(profile, { ...readRootAgents(profile), sessions: [...sessions] });
 }
 
 /** Lock of `.root-sessions.json`. */
@@ -147,12 +186,43 @@ export function rootLock(profile: Profile): string {
  * Notes the agent session that calls a verb: a worker's in its session's folder, else a root agent's.
  * Costs one small read when it is known already; writes only what is new.
  */
-export async function noteCaller(profile: Profile, env: Env, nowMs: number): Promise<void> {
+export async function noteCaller(profile: Profile, env: Env, cwd: string, nowMs: number): Promise<void> {
+  if (statOf(profile.lockDir) === undefined) return;
   const agent = agentOf(env);
-  if (agent === undefined || statOf(profile.lockDir) === undefined) return;
   const worker = env["LOOOP_SESSION_ID"];
-  if (worker) await noteWorker(sessionDir(profile, worker), agent);
-  else await noteRoot(profile, agent, nowMs);
+  const pid = env["OPENCODE_PID"] ?? "";
+  if (worker) {
+    if (agent !== undefined) await noteWorker(sessionDir(profile, worker), agent);
+  } else if (agent !== undefined) await noteRoot(profile, agent, nowMs);
+  else if (/^\d+$/.test(pid)) {
+    const call = { at: nowMs, cwd };
+    await noteOpencode(profile, {
+      pid,
+      records: recordsFolder("opencode", env),
+      noted_at: nowMs,
+      calls: [call],
+    });
+  }
+}
+
+/** Of one opencode process a call is noted so often, ms: its sessions may change, it calls again and again. */
+const CALL_EVERY_MS = 60_000;
+/** Calls without a session that are kept of a process. */
+const MAX_CALLS = 20;
+
+async function noteOpencode(profile: Profile, next: OpencodeProcess): Promise<void> {
+  const isSame = (one: OpencodeProcess) => one.pid === next.pid && one.records === next.records;
+  const isNoted = (one: OpencodeProcess) =>
+    isSame(one) && Math.abs(next.noted_at - one.noted_at) < CALL_EVERY_MS;
+  if (readRootAgents(profile).opencode.some(isNoted)) return;
+  await withLock(rootLock(profile), () => {
+    const agents = readRootAgents(profile);
+    if (agents.opencode.some(isNoted)) return;
+    const known = agents.opencode.find(isSame);
+    const calls = [...known?.calls ?? [], ...next.calls].slice(-MAX_CALLS);
+    const opencode = [...agents.opencode.filter((one) => !isSame(one)), { ...known, ...next, calls }];
+    writeRootAgents(profile, { ...agents, opencode });
+  });
 }
 
 async function noteWorker(dir: string, agent: AgentSession): Promise<void> {

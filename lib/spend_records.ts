@@ -4,6 +4,8 @@
  */
 import type { AgentSession, Tokens } from "./agent_session.ts";
 import { isRecord } from "./canonical.ts";
+import { ModelSums, numberOf } from "./token_sums.ts";
+import { opencodeFiles, readOpencode } from "./opencode_records.ts";
 import { listEntries, statOf } from "./store.ts";
 
 /** What a CLI has recorded of one of its sessions. */
@@ -15,6 +17,8 @@ export interface Recorded {
   usd?: number;
   /** claude: the last sums that it wrote as it ended, and how many times it has. */
   closing?: { tokens: Tokens; usd: number; count: number };
+  /** opencode: when the session was last written to, unix ms; its file is that of all sessions. */
+  touchedMs?: number;
 }
 
 /** Reads a session's record; undefined when there is none (yet). */
@@ -22,7 +26,9 @@ export async function readRecorded(
   session: AgentSession,
   env: Readonly<Record<string, string>>,
 ): Promise<Recorded | undefined> {
-  if (session.cli === "opencode") return await readOpencode(session, env);
+  if (session.cli === "opencode") {
+    return (await readOpencode([session.id], session.records, env)).get(session.id);
+  }
   const files = recordFiles(session);
   if (files.length === 0) return undefined;
   const reader = READERS[session.cli]();
@@ -46,7 +52,7 @@ export function recordFiles(session: AgentSession): string[] {
     case "codex":
       return codexFiles(records, id);
     case "opencode":
-      return [];
+      return opencodeFiles(records).filter((path) => statOf(path)?.isFile);
   }
 }
 
@@ -229,110 +235,6 @@ function codexTokens(usage: Record<string, unknown>): Tokens {
     cache_read: cached,
     cache_write: written,
   };
-}
-
-/** How long opencode may take to answer, ms. */
-const OPENCODE_TIMEOUT_MS = 20_000;
-
-/** Asks opencode's own database; `[]` when it cannot be asked. */
-async function queryOpencode(
-  query: string,
-  records: string,
-  env: Readonly<Record<string, string>>,
-): Promise<Record<string, unknown>[]> {
-  try {
-    const child = new Deno.Command("opencode", {
-      args: ["db", query, "--format", "json"],
-      env: { ...env, XDG_DATA_HOME: records },
-      clearEnv: true,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const timer = setTimeout(() => child.kill("SIGKILL"), OPENCODE_TIMEOUT_MS);
-    const { stdout } = await child.output().finally(() => clearTimeout(timer));
-    const value: unknown = JSON.parse(new TextDecoder().decode(stdout));
-    return Array.isArray(value) ? value.filter(isRecord) : [];
-  } catch {
-    // Not installed any more, or of a version without a database: then nothing is known.
-    return [];
-  }
-}
-
-async function readOpencode(
-  session: AgentSession,
-  env: Readonly<Record<string, string>>,
-): Promise<Recorded | undefined> {
-  if (!/^[A-Za-z0-9_]+$/.test(session.id)) return undefined;
-  const columns = "cost, tokens_input, tokens_output, tokens_cache_read, tokens_cache_write";
-  // Subagents are sessions below it.
-  const [row, ...more] = await queryOpencode(
-    `select ${columns} from session where id = '${session.id}' or parent_id = '${session.id}'`,
-    session.records,
-    env,
-  );
-  if (row === undefined) return undefined;
-  const sums = new ModelSums();
-  let usd = 0;
-  for (const one of [row, ...more]) {
-    usd += numberOf(one["cost"]);
-    sums.add("", {
-      input: numberOf(one["tokens_input"]),
-      output: numberOf(one["tokens_output"]),
-      cache_read: numberOf(one["tokens_cache_read"]),
-      cache_write: numberOf(one["tokens_cache_write"]),
-    });
-  }
-  return { ...sums.sum(), usd };
-}
-
-/**
- * Finds the opencode session that was started with a worker's prompt: opencode neither takes an id at the
- * start nor tells its shell tool one. `words` is text that only this prompt has.
- */
-export async function findOpencodeSession(
-  records: string,
-  words: string,
-  sinceMs: number,
-  env: Readonly<Record<string, string>>,
-): Promise<string | undefined> {
-  // The text stands in the database as JSON, within SQL, within LIKE.
-  const json = JSON.stringify(words).slice(1, -1).replaceAll("'", "''").replace(/[\\%_]/g, "\\$&");
-  const [row] = await queryOpencode(
-    `select s.id as id from session s join part p on p.session_id = s.id where s.time_created >= ${sinceMs} ` +
-      `and p.data like '%${json}%' escape '\\' order by s.time_created limit 1`,
-    records,
-    env,
-  );
-  return typeof row?.["id"] === "string" ? row["id"] : undefined;
-}
-
-/** Sums of tokens, all in all and by model. */
-class ModelSums {
-  readonly #models: Record<string, Tokens> = {};
-
-  add(model: string, tokens: Tokens): void {
-    this.#models[model] = addTokens(this.#models[model], tokens);
-  }
-
-  sum(): { tokens: Tokens; models: Record<string, Tokens> } {
-    const all = Object.values(this.#models).reduce((sum, tokens) => addTokens(sum, tokens), addTokens());
-    return { tokens: all, models: this.#models };
-  }
-}
-
-/** The sum of two counts. Pure. */
-export function addTokens(a?: Tokens, b?: Tokens): Tokens {
-  return {
-    input: (a?.input ?? 0) + (b?.input ?? 0),
-    output: (a?.output ?? 0) + (b?.output ?? 0),
-    cache_read: (a?.cache_read ?? 0) + (b?.cache_read ?? 0),
-    cache_write: (a?.cache_write ?? 0) + (b?.cache_write ?? 0),
-  };
-}
-
-function numberOf(value: unknown): number {
-  return typeof value === "number" && Number.isFinite(value) && value > 0 ? value : 0;
 }
 
 function parseLine(line: string): Record<string, unknown> | undefined {

@@ -48,7 +48,8 @@ export function makeUpkeep(): PulseUpkeep {
       tellRemoved(host, result);
     });
     await attempt(profile.cost, async () => {
-      const { collectRoots, collectRuns, LOOKED_FOR_MS, ROOT_ROW_EVERY_MS } = await import("./spend.ts");
+      const { collectRuns, LOOKED_FOR_MS } = await import("./spend.ts");
+      const { collectRoots, ROOT_ROW_EVERY_MS } = await import("./root_spend.ts");
       await collectRuns(host, config.prices, LOOKED_FOR_MS);
       await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
     });

@@ -177,7 +177,9 @@ class Setting implements AsyncDisposable {
   async killAgent(id: string): Promise<void> {
     const [pid] = this.p.read(`sessions/${id}/program`).split(" ");
     const { processes } = await readAllProcesses();
-    const below = [...processes.values()].find((fact) => fact.ppid === Number(pid) && fact.pgid === Number(pid));
+    const below = [...processes.values()].find((fact) =>
+      fact.ppid === Number(pid) && fact.pgid === Number(pid)
+    );
     Deno.kill(below?.pid ?? Number(pid), "SIGKILL");
   }
 
@@ -277,9 +279,7 @@ async function loopAsBoth(setting: Setting): Promise<void> {
   deepStrictEqual(archived, ["w1-1.answer.json", "w1-1.json"], "asked once, however often it was called");
   strictEqual(setting.rows("w1").length, 1);
   requireSpent(setting.rows("w1"), server.spent("hurried"), LOST_REPLIES[cli]);
-  // opencode tells its shell tool no session, so as root agent it stays unknown.
-  if (cli === "opencode") deepStrictEqual(setting.rows("root"), []);
-  else requireSpent(setting.rows("root"), server.spent("root"), 0);
+  requireSpent(setting.rows("root"), server.spent("root"), 0);
   const cost = await p.json("cost", "--json");
   deepStrictEqual([cost.superseded.usd, cost.coverage.ratio], [SELF_REPORT_USD, 1]);
   const rows = [...setting.rows("w1"), ...setting.rows("root")];

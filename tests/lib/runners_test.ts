@@ -144,7 +144,10 @@ Deno.test("given the presets' lines, when sessions are given and resumed, then t
   match(of("codex")[1]!, /^codex resume \{\{session_id\}\} --disable/);
   strictEqual(of("opencode")[1], 'opencode run -s {{session_id}} --auto "$(cat {{prompt_file}})"');
   const opencode = presetNamed("opencode")!;
-  match(withSessionResume(opencode.headless!, opencode.session!), /^opencode run -s \{\{session_id\}\} --auto/);
+  match(
+    withSessionResume(opencode.headless!, opencode.session!),
+    /^opencode run -s \{\{session_id\}\} --auto/,
+  );
   const codex = presetNamed("codex")!;
   match(withSessionResume(codex.headless!, codex.session!), /^codex exec resume \{\{session_id\}\} --skip/);
 });

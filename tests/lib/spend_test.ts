@@ -3,13 +3,18 @@ import {
   agentOf,
   type AgentSession,
   type Counted,
+  readRootAgents,
   readRootSessions,
   type Tokens,
   writeAgent,
 } from "../../lib/agent_session.ts";
 import { type Profile, profileAt } from "../../lib/paths.ts";
-import { collectRoots, collectRun, collectSpend, deltaOf, priceOf, type SpendHost } from "../../lib/spend.ts";
+import { sessionsOfCalls } from "../../lib/opencode_records.ts";
+import { collectRoots } from "../../lib/root_spend.ts";
+import { collectRun, collectSpend } from "../../lib/spend.ts";
+import { deltaOf, priceOf, type SpendHost } from "../../lib/spend_rows.ts";
 import { readClaude, readCodex, readPi, readRecorded } from "../../lib/spend_records.ts";
+import { writeExecutable } from "../executable.ts";
 import { testProfile } from "../looop.ts";
 
 const NOW = Date.UTC(2026, 5, 1, 12);
@@ -305,4 +310,55 @@ Deno.test("given a verb called by a root agent, when it ends, then the agent's s
   const sessions = readRootSessions(p.profile);
   deepStrictEqual(sessions.map(({ cli, id }) => [cli, id]), [["claude", env.CLAUDE_CODE_SESSION_ID]]);
   ok(sessions[0]?.records.endsWith("/home/.claude/projects"));
+});
+
+Deno.test("given calls from an opencode that several sessions may have made, when they are told apart, then what is not sure stays open", () => {
+  const calls = [{ at: 100, cwd: "/a" }, { at: 200.5, cwd: "/b" }];
+  const is = (at: number, id: string, directory = "/") => ({ at, id, directory });
+  deepStrictEqual(sessionsOfCalls(calls, [is(100, "x"), is(200, "y")]), ["x", "y"]);
+  deepStrictEqual(sessionsOfCalls(calls, [is(100, "x"), is(100, "y"), is(200, "y")]), ["y", "y"]);
+  deepStrictEqual(sessionsOfCalls(calls, [is(100, "x"), is(100, "y"), is(200, "x"), is(200, "y")]), [
+    undefined,
+    undefined,
+  ]);
+  deepStrictEqual(sessionsOfCalls(calls.slice(0, 1), [is(100, "x", "/a"), is(100, "y", "/c")]), ["x"]);
+  deepStrictEqual(sessionsOfCalls(calls, []), [undefined, undefined]);
+});
+
+Deno.test("given a root agent in opencode, when its spend is collected, then the session that made its call is found and counted", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.mkdirSync(`${p.base}/bin`);
+  const asked = `${p.base}/asked`;
+  writeExecutable(
+    `${p.base}/bin/opencode`,
+    `#!/bin/sh
+echo "$2" >>'${asked}'
+case $2 in
+  with*) moment=\${2#*values (} moment=\${moment%%)*}
+    echo '[{"moment":'"$moment"',"id":"ses_1","directory":"/"}]' ;;
+  *) echo '[{"id":"ses_1","cost":0.5,"tokens_input":7,"tokens_output":3,"time_updated":'"$(date +%s)000"'},
+    {"id":"ses_2","parent_id":"ses_1","cost":0.25,"tokens_input":1}]' ;;
+esac
+`,
+  );
+  const env = { OPENCODE: "1", OPENCODE_PID: "4711", PATH: `${p.base}/bin:${p.env["PATH"]}` };
+  await p.okCall(["_", "goal", "write", "g", "text"], { env });
+  await p.okCall(["_", "goal", "write", "h", "text"], { env });
+  deepStrictEqual(readRootAgents(p.profile).opencode.map(({ pid, calls }) => [pid, calls.length]), [[
+    "4711",
+    1,
+  ]]);
+  await p.okCall(["cost"], { env });
+  const [row, ...more] = p.read("cost.jsonl").trim().split("\n").map((line) => JSON.parse(line));
+  deepStrictEqual([row.id, row.runner, row.cost_usd, row.tokens.input, more], [
+    "root",
+    "opencode",
+    0.75,
+    8,
+    [],
+  ]);
+  await p.okCall(["cost"], { env });
+  strictEqual(p.read("cost.jsonl").trim().split("\n").length, 1);
+  deepStrictEqual(readRootAgents(p.profile).opencode.map(({ calls }) => calls), [[]]);
 });
