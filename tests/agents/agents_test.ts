@@ -69,6 +69,10 @@ for (const cli of CLIS) {
     killedAndResumed,
   );
   test("when workers are killed from outside or by down, then nothing of them is left", killedFromOutside);
+  test(
+    "when headless workers ask, are killed -9, resumed, answered, or ended, then they end by themselves, legibly and counted once",
+    headless,
+  );
 }
 
 /** One profile, one server, one CLI. */
@@ -82,7 +86,8 @@ class Setting implements AsyncDisposable {
     const server = new ModelServer(scripts);
     furnish(p, cli, folder, server.url);
     const setting = new Setting(cli, p, server);
-    Object.assign(scripts, { root: setting.root, hurried: setting.hurried, patient: setting.patient });
+    const { root, hurried, patient, brief } = setting;
+    Object.assign(scripts, { root, hurried, patient, brief });
     await p.ok("init", "--runner", cli);
     // codex computes no dollars: the config's prices do.
     const config = p.read("config.json");
@@ -124,6 +129,14 @@ class Setting implements AsyncDisposable {
   /** The same without a limit. */
   readonly patient: Script = (conversation) => this.#work(conversation, {});
 
+  /** Asks and says what it was told: an agent without a terminal ends with its turn. */
+  readonly brief: Script = (conversation) => {
+    const { results } = conversation;
+    const told = results.some((result) => result.includes("emerald"));
+    if (told) return { text: "All done, the colour is emerald." };
+    return runningCommand(conversation) ?? { shell: `"$LOOOP_BIN" _ ask --prompt "Which colour?"` };
+  };
+
   #work(conversation: Conversation, limit: { timeoutS?: number }): Reply {
     const { results } = conversation;
     const ask =
@@ -150,8 +163,9 @@ class Setting implements AsyncDisposable {
   }
 
   /** Starts a worker and waits until its question is open. */
-  async startAsking(id: string): Promise<void> {
-    match(await this.p.ok("_", "worker", "start", id, "[script:patient] Ask for a colour."), /start-worker/);
+  async startAsking(id: string, script = "patient", ...options: string[]): Promise<void> {
+    const brief = `[script:${script}] Ask for a colour.`;
+    match(await this.p.ok("_", "worker", "start", id, ...options, brief), /start-worker/);
     await this.p.until(`${id} asks`, () => this.pending().some((ask) => ask.startsWith(`${id}-`)), 150);
   }
 
@@ -314,4 +328,24 @@ async function killedFromOutside(setting: Setting): Promise<void> {
   match(await p.ok("down"), /stopped 1 worker \(w2\)/);
   deepStrictEqual(await setting.ending("w2"), ["killed", "down", null]);
   deepStrictEqual(await p.processes(), []);
+}
+
+async function headless(setting: Setting): Promise<void> {
+  const { cli, p, server } = setting;
+  await p.ok("up");
+  await Promise.all(["w1", "w2"].map((id) => setting.startAsking(id, id === "w1" ? "brief" : "patient", "--headless")));
+  match(await p.ok("_", "worker", "kill", "w2"), /killed worker w2/);
+  deepStrictEqual(await setting.ending("w2"), ["killed", "root", null]);
+  await setting.killAgent("w1");
+  strictEqual((await setting.ending("w1"))[1], "crash");
+  match(await p.ok("_", "worker", "resume", "w1"), /resume-worker w1/);
+  await p.ok("_", "answer", "w1-1", "emerald");
+  deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
+  const log = await p.ok("logs", "w1");
+  console.log(log);
+  match(log, /All done, the colour is emerald\./);
+  await p.ok("down");
+  deepStrictEqual(await p.processes(), []);
+  strictEqual(setting.rows("w1").length, 2, "one row a run");
+  requireSpent(setting.rows("w1"), server.spent("brief"), LOST_REPLIES[cli]);
 }
