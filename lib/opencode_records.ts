@@ -94,9 +94,12 @@ export async function findWorkerSession(
   sinceMs: number,
   env: Env,
 ): Promise<string | undefined> {
+  // Given on the command line of `opencode run`, a prompt stands within quotes, and those within it are escaped.
+  const titles = [workerTitle(id), workerTitle(id).replaceAll('"', '\\"')];
+  const isTitled = titles.map((title) => `p.data like '%${likeText(title)}%' escape '\\'`).join(" or ");
   const [row] = await query(
     `select s.id as id from session s join part p on p.session_id = s.id where s.time_created >= ${sinceMs} ` +
-      `and p.data like '%${likeText(workerTitle(id))}%' escape '\\' order by s.time_created limit 1`,
+      `and (${isTitled}) order by s.time_created limit 1`,
     records,
     env,
   );
@@ -138,8 +141,8 @@ export async function findCandidates(
       `and ${begin} <= call.moment and coalesce(${end}, call.moment) >= call.moment ` +
       `and ${begin} >= call.moment - ${LONGEST_COMMAND_MS} ` +
       "and not exists (select 1 from part q where q.session_id = s.id " +
-      "and json_extract(q.data, '$.type') = 'text' and (json_extract(q.data, '$.text') like '# You are worker \"%' " +
-      "or json_extract(q.data, '$.text') like 'You are worker \"%'))",
+      "and json_extract(q.data, '$.type') = 'text' " +
+      "and substr(json_extract(q.data, '$.text'), 1, 20) like '%You are worker%')",
     records,
     env,
   );

@@ -138,7 +138,7 @@ export function withoutPrompt(template: string): string {
       /\s(--prompt[ =])?("\$\((cat |<\s*)["']?\{\{prompt_file\}\}["']?\)"|\$\((cat |<\s*)\{\{prompt_file\}\}\))/g,
       "",
     )
-    .replace(/\s@?["']?\{\{prompt_file\}\}["']?/g, "");
+    .replace(/\s[@<]?["']?\{\{prompt_file\}\}["']?/g, "");
 }
 
 async function look(scratch: Profile, now: () => number, name: string): Promise<RunnerTrial> {

@@ -18,9 +18,9 @@ export interface SessionWords {
   resume: string;
   /**
    * Where the interactive form of the CLI takes no prompt when it resumes: the subcommand that does, and then
-   * ends by itself, and the option before the prompt that it does not know.
+   * ends by itself, and what it is given instead of the interactive form's words for the prompt.
    */
-  resumedBy?: { subcommand: string; without: RegExp };
+  resumedBy?: { subcommand: string; prompt: RegExp; instead: string };
   /** A template in which this is found speaks of sessions itself: nothing is added to it at the start. */
   given: RegExp;
 }
@@ -104,7 +104,8 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   },
   opencode: {
     interactive: 'opencode --auto --prompt "$(cat {{prompt_file}})"',
-    headless: 'opencode run --auto "$(cat {{prompt_file}})" </dev/null',
+    // On its command line it puts a prompt into quotes and escapes those within.
+    headless: "opencode run --auto <{{prompt_file}}",
     pty: true,
     prompt: "text",
     program: "opencode",
@@ -113,7 +114,11 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     session: {
       resume: "-s {{session_id}}",
       // With -s its terminal interface shows the session and leaves --prompt unsent.
-      resumedBy: { subcommand: "run", without: /\s--prompt(?:=|\s+)/ },
+      resumedBy: {
+        subcommand: "run",
+        prompt: /--prompt[=\s]\s*"\$\(\s*(cat\s|<)\s*["']?\{\{prompt_file\}\}["']?\s*\)"/,
+        instead: "<{{prompt_file}}",
+      },
       given: /\s(--session|--continue|--fork|-s|-c)\b/,
     },
     records: "opencode",
@@ -162,7 +167,7 @@ export function withSessionResume(template: string, words: SessionWords): string
   const bare = words.start === undefined ? template : template.replace(` ${words.start}`, "");
   const by = words.resumedBy;
   if (by === undefined || subcommandLength(bare) > 0) return behindProgram(bare, words.resume);
-  return behindProgram(bare.replace(by.without, " "), `${by.subcommand} ${words.resume}`);
+  return behindProgram(bare.replace(by.prompt, by.instead), `${by.subcommand} ${words.resume}`);
 }
 
 /** `codex exec`, `opencode run`: the headless word is a subcommand, and the session belongs to it. */

@@ -142,7 +142,7 @@ Deno.test("given the presets' lines, when sessions are given and resumed, then t
   ]);
   match(of("claude")[1]!, /^claude --resume \{\{session_id\}\} "\$\(cat/);
   match(of("codex")[1]!, /^codex resume \{\{session_id\}\} --disable/);
-  strictEqual(of("opencode")[1], 'opencode run -s {{session_id}} --auto "$(cat {{prompt_file}})"');
+  strictEqual(of("opencode")[1], "opencode run -s {{session_id}} --auto <{{prompt_file}}");
   const opencode = presetNamed("opencode")!;
   match(
     withSessionResume(opencode.headless!, opencode.session!),
