@@ -20,8 +20,12 @@ export interface CostSummary {
   superseded: Amount;
   /** Lines that are no rows. */
   skippedLines: number;
-  /** Present when the workers that ran are known: how many, and who of them has no row. */
-  coverage?: { ran: number; withoutCost: string[] };
+  /** Who has used tokens whose price nobody has told: its dollars are more than the sums say. */
+  unpriced: string[];
+  /** Present when the workers that ran are known: how many, who of them has no row, and how many all in dollars. */
+  coverage?: { ran: number; withoutCost: string[]; priced: number };
+  /** Root agents' sessions that called verbs, and those of them whose spend is known. */
+  roots?: { seen: number; known: number };
 }
 
 /** What is summed. */
@@ -59,6 +63,8 @@ interface Account {
   sure: Map<string, Amount>;
   /** What a session said of itself: counts unless the runner says it too, maybe in a later row. */
   selfReports: Map<string, Amount>;
+  /** Some of its rows have tokens and no dollars. */
+  unpriced: boolean;
 }
 
 /** Sums a ledger that is handed in piece by piece; its memory grows with workers and days, not with rows. */
@@ -125,6 +131,7 @@ export class CostSum {
     const account = this.#account(kind, id, runner);
     if (source === "runner" && !unpriced) this.#idsWithRunnerRow.add(account.id);
     if (tsMs < this.#sinceMs) return;
+    if (unpriced) account.unpriced = true;
     const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
     const day = this.#day(tsMs);
     const amount = byDay.get(day);
@@ -139,7 +146,7 @@ export class CostSum {
     const ofRunner = within(within(this.#accounts, kind), runner);
     let account = ofRunner.get(id);
     if (account === undefined) {
-      account = { kind, id, runner, sure: new Map(), selfReports: new Map() };
+      account = { kind, id, runner, sure: new Map(), selfReports: new Map(), unpriced: false };
       ofRunner.set(id, account);
       this.#all.push(account);
     }
@@ -152,6 +159,7 @@ export class CostSum {
     this.#rest = "";
     const groups = new Groups();
     const superseded = { usd: 0, calls: 0 };
+    const unpriced = this.#unpricedIds();
     for (const account of this.#all) {
       for (const [day, amount] of account.sure) groups.add(account, day, amount);
       for (const [day, amount] of account.selfReports) {
@@ -159,7 +167,16 @@ export class CostSum {
         else groups.add(account, day, amount);
       }
     }
-    return groups.summary(superseded, this.#skipped, ranIds);
+    return groups.summary(superseded, this.#skipped, unpriced, ranIds);
+  }
+
+  /** Ids with tokens that neither the runner nor the session itself has put into dollars. */
+  #unpricedIds(): Set<string> {
+    const said = new Set(
+      this.#all.filter(({ id, selfReports }) => selfReports.size > 0 && !this.#idsWithRunnerRow.has(id))
+        .map(({ id }) => id),
+    );
+    return new Set(this.#all.filter((one) => one.unpriced && !said.has(one.id)).map(({ id }) => id));
   }
 
   #day(ms: number): string {
@@ -205,7 +222,12 @@ class Groups {
     }
   }
 
-  summary(superseded: Amount, skippedLines: number, ranIds: Iterable<string> | undefined): CostSummary {
+  summary(
+    superseded: Amount,
+    skippedLines: number,
+    unpriced: ReadonlySet<string>,
+    ranIds: Iterable<string> | undefined,
+  ): CostSummary {
     const summary: CostSummary = {
       total: rounded(this.#total),
       byDay: [...this.#by.day].map(([day, sum]) => ({ day, ...rounded(sum) }))
@@ -216,11 +238,13 @@ class Groups {
       counted: this.#total.calls,
       superseded: rounded(superseded),
       skippedLines,
+      unpriced: [...unpriced].sort(),
     };
     if (ranIds === undefined) return summary;
     const ran = [...new Set(ranIds)];
     const withoutCost = ran.filter((id) => !this.#by.id.has(id)).sort();
-    return { ...summary, coverage: { ran: ran.length, withoutCost } };
+    const priced = ran.filter((id) => this.#by.id.has(id) && !unpriced.has(id)).length;
+    return { ...summary, coverage: { ran: ran.length, withoutCost, priced } };
   }
 }
 
@@ -259,7 +283,9 @@ export function showCost(summary: CostSummary, view: CostView): string {
   const scope = view.today === undefined ? "all time" : `today (${view.today} local)`;
   return [
     bold(`looop cost — ${scope}`),
-    `  total: ${formatUsd(summary.total.usd)}  (${callsOf(summary.total)})`,
+    `  total: ${formatUsd(summary.total.usd)}${summary.unpriced.length > 0 ? " and more" : ""}  (${
+      callsOf(summary.total)
+    })`,
     ...(view.today === undefined ? showDays(summary.byDay, view) : []),
     ...showGroup("kind", summary.byKind, SHOWN_GROUPS, view),
     ...showGroup("runner", summary.byRunner, SHOWN_GROUPS, view),
@@ -309,9 +335,20 @@ function showGroup(title: string, sums: CostSummary["byKind"], most: number, vie
   return [`  by ${title}:`, ...table(rows, { width: view.width - 4, columns }).map((line) => `    ${line}`)];
 }
 
-function showNotes({ superseded, skippedLines, coverage }: CostSummary, { width }: CostView): string[] {
+function showNotes(summary: CostSummary, { width }: CostView): string[] {
+  const { superseded, skippedLines, coverage, unpriced, roots } = summary;
   const notes: string[] = [];
   if (coverage !== undefined) notes.push(coverageNote(coverage));
+  if (unpriced.length > 0) {
+    notes.push(
+      `dollars not known, only tokens: ${
+        someOf(unpriced)
+      }; "prices" in config.json gives them a price from then on`,
+    );
+  }
+  if (roots !== undefined && roots.known < roots.seen) {
+    notes.push(`root agents: the spend of ${roots.known} of ${roots.seen} sessions is known`);
+  }
   if (superseded.calls > 0) {
     notes.push(
       `not added: ${formatUsd(superseded.usd)} of self-reports that the runner's own figures replace`,
@@ -323,12 +360,17 @@ function showNotes({ superseded, skippedLines, coverage }: CostSummary, { width 
   return notes.flatMap((note) => wrap(note, width, 2));
 }
 
-function coverageNote({ ran, withoutCost }: NonNullable<CostSummary["coverage"]>): string {
-  const known = `coverage: ${ran - withoutCost.length} of ${ran} workers have a cost`;
-  if (withoutCost.length === 0) return known;
-  const names = withoutCost.slice(0, 5).map(sanitizeLine).join(", ");
-  const more = withoutCost.length > 5 ? ` and ${withoutCost.length - 5} more` : "";
-  return `${known}; none from ${names}${more}`;
+function coverageNote({ ran, withoutCost, priced }: NonNullable<CostSummary["coverage"]>): string {
+  const reported = ran - withoutCost.length;
+  const known = `coverage: ${reported} of ${ran} workers have a cost` +
+    (priced < reported ? `, ${priced} of them in dollars` : "");
+  return withoutCost.length === 0 ? known : `${known}; none from ${someOf(withoutCost)}`;
+}
+
+/** The first names of a list, and how many more. */
+function someOf(names: readonly string[]): string {
+  const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
+  return `${names.slice(0, 5).map(sanitizeLine).join(", ")}${more}`;
 }
 
 /** The summary for machines, keys in snake_case; dollars as numbers. */
@@ -343,9 +385,12 @@ export function costSummaryJson(summary: CostSummary): Record<string, unknown> {
     counted: summary.counted,
     superseded: summary.superseded,
     skipped_lines: summary.skippedLines,
+    unpriced: summary.unpriced,
   };
   if (summary.coverage !== undefined) {
-    json.coverage = { ran: summary.coverage.ran, without_cost: summary.coverage.withoutCost };
+    const { ran, withoutCost, priced } = summary.coverage;
+    json.coverage = { ran, priced, without_cost: withoutCost };
   }
+  if (summary.roots !== undefined) json.root_sessions = summary.roots;
   return json;
 }

@@ -1,4 +1,5 @@
 /** The ledger on disk: reads sums of it, and knows which workers ran, the pruned ones included. */
+import { readRootAgents } from "./agent_session.ts";
 import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
@@ -36,7 +37,14 @@ export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): 
   const sinceMs = todayOnly ? startOfLocalDay(nowMs) : -Infinity;
   const sum = new CostSum(todayOnly ? { sinceMs } : {});
   readPieces(profile.cost, 0, (piece) => sum.push(piece));
-  return sum.summary(workersThatRan(profile, sinceMs, nowMs));
+  return { ...sum.summary(workersThatRan(profile, sinceMs, nowMs)), roots: rootSessions(profile) };
+}
+
+/** How many sessions of root agents called verbs of late, and how many of them have told what they spent. */
+function rootSessions(profile: Profile): { seen: number; known: number } {
+  const { sessions, opencode } = readRootAgents(profile);
+  const known = sessions.filter((session) => session.row_at !== undefined).length;
+  return { seen: sessions.length + opencode.filter(({ calls }) => calls.length > 0).length, known };
 }
 
 /** Rows are in order of time but for clocks that were set: so much earlier is looked for the first of today. */

@@ -57,7 +57,8 @@ export default defineVerb({
     options: [{ name: "json", summary: "for machines" }],
     example: "looop cost today",
     details:
-      "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.",
+      "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.\n" +
+      "A cost may be tokens without dollars, where neither the agent nor `prices` in config.json gives a price.",
   },
   async run(context, input) {
     // Loaded here, as `_ cost` needs none of it.
@@ -96,12 +97,12 @@ function jsonOf(
   sums: Record<string, unknown>,
   todayOnly: boolean,
 ): Record<string, unknown> {
-  const { ran, withoutCost } = summary.coverage ?? { ran: 0, withoutCost: [] };
+  const { ran, withoutCost, priced } = summary.coverage ?? { ran: 0, withoutCost: [], priced: 0 };
   const reported = ran - withoutCost.length;
   const ratio = ran === 0 ? null : Math.round((reported / ran) * 1000) / 1000;
   return {
     span: todayOnly ? "today" : "all",
     ...sums,
-    coverage: { ran, reported, ratio, without_cost: withoutCost },
+    coverage: { ran, reported, priced, ratio, without_cost: withoutCost },
   };
 }

@@ -324,6 +324,9 @@ async function killedAndResumed(setting: Setting): Promise<void> {
   await p.ok("down");
   strictEqual(setting.rows("w1").length, 2, "one row a run");
   requireSpent(setting.rows("w1"), server.spent("patient"), 2 * LOST_REPLIES[cli]);
+  // claude writes its dollars down as it ends: killed, it has told its tokens alone.
+  const { unpriced, coverage } = await p.json("cost", "--json");
+  deepStrictEqual([unpriced, coverage.ratio], [cli === "claude" ? ["w1"] : [], 1]);
 }
 
 async function killedFromOutside(setting: Setting): Promise<void> {

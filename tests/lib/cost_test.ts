@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { CostSum, costSummaryJson, formatUsd, localDay, showCost, startOfLocalDay } from "../../lib/cost.ts";
 import { checkAmount, type CostRow, formatRow, parseRow } from "../../lib/cost_row.ts";
@@ -169,7 +169,36 @@ Deno.test("given a moment, when its local day is asked, then the day begins at l
 
 Deno.test("given the workers that ran, when the ledger is summed, then those without a cost are named", () => {
   const { coverage } = sumOf([row({ id: "a" }), row({ id: "gone" })]).summary(["b", "a", "c", "b"]);
-  deepStrictEqual(coverage, { ran: 3, withoutCost: ["b", "c"] });
+  deepStrictEqual(coverage, { ran: 3, withoutCost: ["b", "c"], priced: 1 });
+});
+
+Deno.test("given tokens without a price, when the ledger is summed, then they are no known dollars unless their session told some", () => {
+  const tokens = { input: 1, output: 2, cache_read: 0, cache_write: 0 };
+  const unpriced = (id: string) => row({ id, costUsd: 0, source: "runner", tokens, unpriced: true });
+  const rows = [
+    unpriced("killed"),
+    unpriced("told"),
+    row({ id: "told" }),
+    unpriced("resumed"),
+    row({ id: "resumed", source: "runner" }),
+    row({ id: "resumed" }),
+    row({ id: "paid" }),
+    unpriced("root"),
+  ];
+  const sum = new CostSum({ dayOf: () => "2026-06-01" });
+  sum.push(new TextEncoder().encode(rows.map((each) => `${formatRow(each)}\n`).join("")));
+  const summary = sum.summary(["killed", "told", "resumed", "paid"]);
+  deepStrictEqual(summary.unpriced, ["killed", "resumed", "root"]);
+  deepStrictEqual(summary.coverage, { ran: 4, withoutCost: [], priced: 2 });
+  const text = showCost({ ...summary, roots: { seen: 2, known: 1 } }, {
+    width: 200,
+    unicode: false,
+    colour: false,
+  });
+  match(text, /total: \$1\.5 and more/);
+  match(text, /coverage: 4 of 4 workers have a cost, 2 of them in dollars\n/);
+  match(text, /dollars not known, only tokens: killed, resumed, root;/);
+  match(text, /root agents: the spend of 1 of 2 sessions is known/);
 });
 
 Deno.test("given amounts, when they are shown, then they have at most four decimals and no trailing zeros", () => {
@@ -275,7 +304,8 @@ Deno.test("given a summary, when it is asked as JSON, then its keys are in snake
     counted: 1,
     superseded: { usd: 0, calls: 0 },
     skipped_lines: 0,
-    coverage: { ran: 1, without_cost: [] },
+    unpriced: [],
+    coverage: { ran: 1, priced: 1, without_cost: [] },
   });
 });
 

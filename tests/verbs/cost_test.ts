@@ -60,12 +60,14 @@ Deno.test("given reports, when costs are shown, then sums, coverage and the rows
   deepStrictEqual(cost.coverage, {
     ran: 4,
     reported: 1,
+    priced: 1,
     ratio: 0.25,
     without_cost: ["pruned", "silent", "w3"],
   });
   deepStrictEqual((await p.json("cost", "today", "--json")).coverage, {
     ran: 2,
     reported: 1,
+    priced: 1,
     ratio: 0.5,
     without_cost: ["w3"],
   });
