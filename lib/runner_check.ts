@@ -23,7 +23,7 @@ export function runnerWarnings(
     case "claude":
       return claudeWarnings(runner.template, cwd, env, read);
     case "codex":
-      return codexWarnings(cwd, env, read);
+      return codexWarnings(runner.template, cwd, env, read);
     case "pi":
       return piWarnings(runner.template, cwd, env, read);
     default:
@@ -52,8 +52,8 @@ function readObject(path: string, read: Read): Record<string, unknown> {
 function claudeWarnings(template: string, cwd: string, env: Env, read: Read): string[] {
   const configDir = env["CLAUDE_CONFIG_DIR"];
   const state = readObject(configDir ? `${configDir}/.claude.json` : `${env["HOME"]}/.claude.json`, read);
-  const settings = readObject(`${configDir || `${env["HOME"]}/.claude`}/settings.json`, read);
-  if (/\s(-p|--print)\b/.test(template)) return [];
+  const settings = claudeSettings(env, read);
+  if (isPrinting(template)) return [];
   const warnings: string[] = [];
   if (state["hasCompletedOnboarding"] !== true) {
     warnings.push("claude will stop at its first-run dialogs; run `claude` once by hand and log in");
@@ -63,15 +63,21 @@ function claudeWarnings(template: string, cwd: string, env: Env, read: Read): st
       `claude will ask whether it may trust ${cwd}; run \`claude\` there once and say yes, or give --env CLAUDE_CODE_SANDBOXED=1`,
     );
   }
-  const mode = claudeMode(template, settings);
-  if (mode !== "dontAsk" && mode !== "bypassPermissions") {
-    warnings.push(
-      `claude will ask for permissions; add --permission-mode dontAsk --allowedTools Bash Read Write Edit to its template in config.json`,
-    );
-  }
-  if (mode === "bypassPermissions" && settings["skipDangerousModePermissionPrompt"] !== true) {
+  warnings.push(...permissionWarnings({ preset: "claude", template }, env, read));
+  if (
+    claudeMode(template, settings) === "bypassPermissions" &&
+    settings["skipDangerousModePermissionPrompt"] !== true
+  ) {
     warnings.push(
       'claude will warn of the bypass mode; set "skipDangerousModePermissionPrompt": true in its settings, or use --permission-mode dontAsk',
+    );
+  }
+  if (
+    read(`${cwd}/.mcp.json`) !== undefined && !template.includes("--strict-mcp-config") &&
+    !usesMcp(state, settings, cwd)
+  ) {
+    warnings.push(
+      `claude will ask about the MCP servers of ${cwd}/.mcp.json; add --strict-mcp-config to its template in config.json`,
     );
   }
   const key = env["ANTHROPIC_API_KEY"];
@@ -79,6 +85,30 @@ function claudeWarnings(template: string, cwd: string, env: Env, read: Read): st
     warnings.push("claude will ask whether to use ANTHROPIC_API_KEY; run `claude` once by hand and say yes");
   }
   return warnings;
+}
+
+/** Whether claude runs without a terminal interface: then it asks nothing. */
+function isPrinting(template: string): boolean {
+  return /\s(-p|--print)\b/.test(template);
+}
+
+function claudeSettings(env: Env, read: Read): Record<string, unknown> {
+  return readObject(`${env["CLAUDE_CONFIG_DIR"] || `${env["HOME"]}/.claude`}/settings.json`, read);
+}
+
+/** Says when the agent would ask at its first command: no screen shows that before. */
+export function permissionWarnings(
+  runner: Pick<ResolvedRunner, "preset" | "template">,
+  env: Env,
+  read: Read = quietRead,
+): string[] {
+  if (runner.preset === "codex") return codexPermissions(runner.template, env, read);
+  if (runner.preset !== "claude" || isPrinting(runner.template)) return [];
+  const mode = claudeMode(runner.template, claudeSettings(env, read));
+  if (mode === "dontAsk" || mode === "bypassPermissions") return [];
+  return [
+    `claude will ask for permissions; add --permission-mode dontAsk --allowedTools Bash Read Write Edit to its template in config.json`,
+  ];
 }
 
 function isTrusted(state: Record<string, unknown>, cwd: string): boolean {
@@ -97,16 +127,40 @@ function claudeMode(template: string, settings: Record<string, unknown>): string
   return given ?? String(permissions["defaultMode"] ?? "auto");
 }
 
+/** Whether the question about the folder's MCP servers was answered, here or for all folders. */
+function usesMcp(state: Record<string, unknown>, settings: Record<string, unknown>, cwd: string): boolean {
+  const projects = isRecord(state["projects"]) ? state["projects"] : {};
+  const project = isRecord(projects[cwd]) ? projects[cwd] : {};
+  const answered = [project["enabledMcpjsonServers"], project["disabledMcpjsonServers"]];
+  return settings["enableAllProjectMcpServers"] === true ||
+    answered.some((names) => Array.isArray(names) && names.length > 0);
+}
+
 function isApproved(state: Record<string, unknown>, key: string): boolean {
   const responses = isRecord(state["customApiKeyResponses"]) ? state["customApiKeyResponses"] : {};
   const approved = responses["approved"];
   return Array.isArray(approved) && approved.includes(key.slice(-20));
 }
 
-function codexWarnings(cwd: string, env: Env, read: Read): string[] {
-  const home = env["CODEX_HOME"] || `${env["HOME"]}/.codex`;
+/** In its default sandbox a worker cannot ask: the data dir is read-only there. */
+function codexPermissions(template: string, env: Env, read: Read): string[] {
+  const chosen =
+    /\s(--dangerously-bypass-approvals-and-sandbox|--yolo|--full-auto|--sandbox|--profile|-s|-p|-c)\b/;
+  const config = read(`${codexHome(env)}/config.toml`) ?? "";
+  if (chosen.test(template) || /^\s*(sandbox_mode|approval_policy|profile)\s*=/m.test(config)) return [];
+  return [
+    "codex will ask for approvals, in a sandbox out of which its worker cannot ask; add --dangerously-bypass-approvals-and-sandbox to its template in config.json",
+  ];
+}
+
+function codexHome(env: Env): string {
+  return env["CODEX_HOME"] || `${env["HOME"]}/.codex`;
+}
+
+function codexWarnings(template: string, cwd: string, env: Env, read: Read): string[] {
+  const home = codexHome(env);
   const config = read(`${home}/config.toml`) ?? "";
-  const warnings: string[] = [];
+  const warnings = codexPermissions(template, env, read);
   const hasLogin = read(`${home}/auth.json`) !== undefined || env["CODEX_API_KEY"] || env["OPENAI_API_KEY"];
   if (!hasLogin && !/^\s*model_provider\s*=/m.test(config)) {
     warnings.push("codex will stop at its login; run `codex login` once");

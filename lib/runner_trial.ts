@@ -1,12 +1,14 @@
 /**
- * Tries a runner for real: starts its CLI without a prompt in a scratch folder and looks at its screen, so that
- * a dialog at which every worker would hang is found before the first one does. No model is called.
+ * Tries a runner for real: starts its CLI without a prompt where workers start and looks at its screen, so that a
+ * dialog at which every worker would hang is found before the first one does. No model is called. What dialogs
+ * there are depends on the folder: only looop's own records of the trial lie elsewhere.
  */
-import { runnerWarnings } from "./runner_check.ts";
+import { permissionWarnings, runnerWarnings } from "./runner_check.ts";
 import { makeDir, readTailBytes, removeTree } from "./store.ts";
 import { type Profile, profileAt } from "./paths.ts";
 import { delay } from "./process.ts";
 import { findProgram } from "./programs.ts";
+import type { RecordsKind } from "./runners.ts";
 import { findSession, sessionDir } from "./session.ts";
 import { sanitizeLine } from "./style.ts";
 import { TERMINAL } from "./supervisor.ts";
@@ -26,6 +28,7 @@ export interface RunnerTrial {
 
 /** A dialog by what stands on its screen. */
 interface Dialog {
+  cli: RecordsKind;
   shows: RegExp;
   message: string;
   next: string;
@@ -34,48 +37,63 @@ interface Dialog {
 /** Measured on the real programs, each in a fresh home. The first that fits counts. */
 const DIALOGS: readonly Dialog[] = [
   {
+    cli: "claude",
     shows: /Choose the text style|Select login method|Unable to connect to Anthropic/i,
     message: "claude stops at its first-run dialogs",
     next: 'run `claude` once by hand and log in (it sets "hasCompletedOnboarding": true in ~/.claude.json)',
   },
   {
+    cli: "claude",
     shows: /Is this a project you (created|trust)|Do you trust the files in this folder|Quick safety check/i,
-    message: "claude asks whether it may trust the data dir",
+    message: "claude asks whether it may trust the folder",
     next:
-      "run `claude` in the data dir once and say yes (hasTrustDialogAccepted in ~/.claude.json), or set CLAUDE_CODE_SANDBOXED=1",
+      "run `claude` there once and say yes (hasTrustDialogAccepted in ~/.claude.json), or set CLAUDE_CODE_SANDBOXED=1",
   },
   {
+    cli: "claude",
     shows: /Detected a custom API key/i,
     message: "claude asks whether to use ANTHROPIC_API_KEY",
     next: "run `claude` once by hand and say yes (customApiKeyResponses in ~/.claude.json), or unset it",
   },
   {
+    cli: "claude",
     shows: /running in Bypass Permissions mode/i,
     message: "claude warns of the bypass mode",
     next:
       'set "skipDangerousModePermissionPrompt": true in ~/.claude/settings.json, or use --permission-mode dontAsk',
   },
   {
+    cli: "claude",
+    shows: /--dangerously-skip-permissions cannot be used with root/i,
+    message: "claude refuses the bypass mode to root",
+    next: "use --permission-mode dontAsk --allowedTools …, or set IS_SANDBOX=1 where it is one",
+  },
+  {
+    cli: "claude",
     shows: /New MCP server found/i,
     message: "claude asks about MCP servers of the folder",
     next: "add --strict-mcp-config to the runner's template in config.json",
   },
   {
+    cli: "codex",
     shows: /Sign in with ChatGPT|Provide your own API key/i,
     message: "codex stops at its login",
-    next: "run `codex login` once",
+    next: "run `codex login` once, or set model_provider in ~/.codex/config.toml",
   },
   {
-    shows: /trust the contents of this directory|allow Codex to work in this folder/i,
+    cli: "codex",
+    shows: /Trust this folder\? Codex can|trust the contents of this directory|allow Codex to work in/i,
     message: "codex asks whether it may trust the folder",
     next: 'run `codex` there once and say yes (trust_level = "trusted" in ~/.codex/config.toml)',
   },
   {
-    shows: /Trust (this )?(project )?folder|project-local (files|resources)/i,
+    cli: "pi",
+    shows: /Trust (this )?project folder/i,
     message: "pi asks whether it may trust the folder",
     next: "add --approve or --no-approve to the runner's template in config.json",
   },
   {
+    cli: "pi",
     shows: /No models available|No API key|use \/login/i,
     message: "pi has no model it may use",
     next: "run `pi` once by hand and log in with /login, or set your provider's API key",
@@ -87,8 +105,12 @@ const QUIET_MS = 2_000;
 const LONGEST_MS = 15_000;
 const LOOK_EVERY_MS = 200;
 
-/** Starts the runner's CLI for some seconds in a scratch folder below the data dir, which it may have to trust. */
-export async function tryRunner(host: WorkerHost, runner: ResolvedRunner): Promise<RunnerTrial> {
+/** Starts the runner's CLI for some seconds in `cwd`, where workers are to start. */
+export async function tryRunner(
+  host: WorkerHost,
+  runner: ResolvedRunner,
+  cwd: string,
+): Promise<RunnerTrial> {
   const env = { ...host.env, ...runner.env };
   if (runner.program !== undefined && findProgram(runner.program, env["PATH"] ?? "") === undefined) {
     const next = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
@@ -97,15 +119,22 @@ export async function tryRunner(host: WorkerHost, runner: ResolvedRunner): Promi
   if (runner.preset === undefined) {
     return { ok: true, message: `${runner.name} is no agent that looop knows: not tried`, screen: [] };
   }
-  const [first] = runnerWarnings(runner, host.profile.dir, env);
-  const trial = await startAndLook(host, runner);
-  // The screen is the truth; what the settings say is kept for a dialog whose words are new.
-  return trial.ok && first !== undefined && /\?\s*$/m.test(trial.screen.join("\n"))
+  const trial = await startAndLook(host, runner, cwd);
+  if (!trial.ok) return trial;
+  // The screen is the truth; what the settings say is kept for a dialog whose words are new, or that comes later.
+  const [later] = permissionWarnings(runner, env);
+  if (later !== undefined) return { ...trial, ok: false, message: later };
+  const [first] = runnerWarnings(runner, cwd, env);
+  return first !== undefined && /\?\s*$/m.test(trial.screen.join("\n"))
     ? { ...trial, ok: false, message: first, next: "see its screen" }
     : trial;
 }
 
-async function startAndLook(host: WorkerHost, runner: ResolvedRunner): Promise<RunnerTrial> {
+async function startAndLook(
+  host: WorkerHost,
+  runner: ResolvedRunner,
+  cwd: string,
+): Promise<RunnerTrial> {
   const scratch = profileAt(
     `${host.profile.dir}/.trial-${crypto.randomUUID().slice(0, 8)}`,
     host.profile.config,
@@ -113,7 +142,7 @@ async function startAndLook(host: WorkerHost, runner: ResolvedRunner): Promise<R
   for (const dir of [scratch.dir, scratch.sessions, scratch.prompts]) makeDir(dir);
   try {
     await launchRun({ ...host, profile: scratch }, {
-      spec: { id: TRIAL_ID, brief: "", env: {} },
+      spec: { id: TRIAL_ID, brief: "", cwd, env: {} },
       runner,
       template: withoutPrompt(runner.template),
       sessionId: undefined,
@@ -121,7 +150,7 @@ async function startAndLook(host: WorkerHost, runner: ResolvedRunner): Promise<R
       sessions: [],
       counted: {},
     });
-    return await look(scratch, host.now, runner.name);
+    return await look(scratch, host.now, runner);
   } finally {
     const session = await findSession(scratch, TRIAL_ID, host.now());
     if (session !== undefined) await endSession(scratch, session, "killed", "human", host.now);
@@ -141,7 +170,8 @@ export function withoutPrompt(template: string): string {
     .replace(/\s[@<]?["']?\{\{prompt_file\}\}["']?/g, "");
 }
 
-async function look(scratch: Profile, now: () => number, name: string): Promise<RunnerTrial> {
+async function look(scratch: Profile, now: () => number, runner: ResolvedRunner): Promise<RunnerTrial> {
+  const { name } = runner;
   const output = `${sessionDir(scratch, TRIAL_ID)}/output.log`;
   const deadline = performance.now() + LONGEST_MS;
   let screen: string[] = [];
@@ -152,19 +182,28 @@ async function look(scratch: Profile, now: () => number, name: string): Promise<
       .map(sanitizeLine).filter((line) => line.trim() !== "");
     if (seen.join("\n") !== screen.join("\n")) quietSince = performance.now();
     screen = seen;
-    const dialog = dialogOn(screen);
+    const dialog = dialogOn(screen, runner.preset);
     if (dialog !== undefined) return { ok: false, message: dialog.message, next: dialog.next, screen };
     const session = await findSession(scratch, TRIAL_ID, now());
     if (session?.view.alive !== true) {
-      return { ok: false, message: `${name} ended by itself at once`, next: "run it once by hand", screen };
+      const last = screen.at(-1) ?? "it said nothing";
+      return {
+        ok: false,
+        message: `${name} ended by itself at once: ${last}`,
+        next: "run it by hand",
+        screen,
+      };
     }
     if (screen.length > 0 && performance.now() - quietSince >= QUIET_MS) break;
   }
   return { ok: true, message: `${name} starts and stops at no dialog`, screen };
 }
 
-/** The dialog that a screen shows. Pure. */
-export function dialogOn(screen: readonly string[]): Pick<Dialog, "message" | "next"> | undefined {
+/** The dialog of a preset's CLI that a screen shows. Pure. */
+export function dialogOn(
+  screen: readonly string[],
+  preset: string | undefined,
+): Pick<Dialog, "message" | "next"> | undefined {
   const text = screen.join("\n").replace(/\s+/g, " ");
-  return DIALOGS.find(({ shows }) => shows.test(text));
+  return DIALOGS.find(({ cli, shows }) => cli === preset && shows.test(text));
 }

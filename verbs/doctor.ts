@@ -2,7 +2,8 @@
 import { lineWidth } from "../lib/cli.ts";
 import { examine, type Finding, findingLine, probeLock } from "../lib/doctor.ts";
 import { readConfig } from "../lib/config.ts";
-import { EXIT } from "../lib/errors.ts";
+import { EXIT, UsageError } from "../lib/errors.ts";
+import { absolute } from "../lib/paths.ts";
 import { openProfile } from "../lib/profile.ts";
 import { styler, wrap } from "../lib/style.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
@@ -16,15 +17,22 @@ export default defineVerb({
     options: [
       { name: "json", summary: "for machines" },
       { name: "runner", value: "NAME", summary: "start this agent for a moment instead", kind: "runner" },
+      { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
     ],
     example: "looop doctor",
     details:
       "Exit 1 when anything is BAD. Nothing is changed, and the network is not used. With --runner the agent's\n" +
-      "CLI is started without a task in a scratch folder of the data dir: does it stop at a dialog, and what skips it?",
+      "CLI is started for a moment without a task where its workers start: does it stop at a dialog, and what skips it?",
   },
   async run(context, input) {
     const wanted = input.text("runner");
-    const findings = wanted === undefined ? await examine(context) : [await tryAgent(context, wanted)];
+    const cwd = input.text("cwd");
+    if (cwd !== undefined && wanted === undefined) {
+      throw new UsageError("--cwd without --runner", {
+        next: "name the agent to try there, as in --runner claude",
+      });
+    }
+    const findings = wanted === undefined ? await examine(context) : [await tryAgent(context, wanted, cwd)];
     const healthy = findings.every((finding) => finding.level !== "bad");
     const width = lineWidth(context.env);
     return {
@@ -36,12 +44,16 @@ export default defineVerb({
 });
 
 /** Tries one agent for real. */
-async function tryAgent(context: Context, name: string): Promise<Finding> {
+async function tryAgent(context: Context, name: string, cwd: string | undefined): Promise<Finding> {
   const { profile, env, now } = context;
   openProfile(profile);
   const runner = resolveRunner(readConfig(profile.config).config, name);
   const { tryRunner } = await import("../lib/runner_trial.ts");
-  const { ok, message, next } = await tryRunner({ profile, env, now, bin: context.bin() }, runner);
+  const { ok, message, next } = await tryRunner(
+    { profile, env, now, bin: context.bin() },
+    runner,
+    cwd === undefined ? profile.dir : absolute(cwd, Deno.cwd()),
+  );
   return { level: ok ? "ok" : "bad", name, message, ...(next === undefined ? {} : { next }) };
 }
 

@@ -46,13 +46,16 @@ function whyNot(cli: RecordsKind, folder: string | undefined): string | undefine
   return undefined;
 }
 
+function skipped(why: string | undefined): string {
+  return why === undefined ? "" : ` (skipped: ${why})`;
+}
+
 for (const cli of CLIS) {
   const folder = folderOf(cli);
   const why = whyNot(cli, folder);
-  const skip = why === undefined ? "" : ` (skipped: ${why})`;
   const test = (name: string, work: (setting: Setting) => Promise<void>) =>
     Deno.test({
-      name: `given ${cli}, ${name}${skip}`,
+      name: `given ${cli}, ${name}${skipped(why)}`,
       ignore: why !== undefined,
       fn: async () => {
         await using setting = await Setting.of(cli, folder ?? "");
@@ -73,6 +76,34 @@ for (const cli of CLIS) {
     "when headless workers ask, are killed -9, resumed, answered, or ended, then they end by themselves, legibly and counted once",
     headless,
   );
+}
+
+/** A file in the folder at which a CLI stops at a dialog, and how that is told. */
+const FOLDERS: readonly (readonly [RecordsKind, string, string, RegExp])[] = [
+  ["pi", ".pi/settings.json", "{}", /pi asks whether it may trust the folder.*--no-approve/s],
+  ["claude", ".mcp.json", '{"mcpServers":{"x":{"command":"true"}}}', /MCP servers.*--strict-mcp-config/s],
+  ["codex", ".codex/config.toml", 'model = "script"\n', /codex asks whether it may trust.*trust_level/s],
+];
+
+for (const [cli, file, text, said] of FOLDERS) {
+  const folder = folderOf(cli);
+  const why = whyNot(cli, folder);
+  Deno.test({
+    name: `given ${cli} and a folder with ${file}, when it is tried, then the dialog it stops at is told${
+      skipped(why)
+    }`,
+    ignore: why !== undefined,
+    fn: async () => {
+      await using setting = await Setting.of(cli, folder ?? "");
+      const { p } = setting;
+      const path = `${p.base}/work/${file}`;
+      Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
+      Deno.writeTextFileSync(path, text);
+      const { code, stdout } = await p.run("doctor", "--runner", cli, "--cwd", `${p.base}/work`);
+      strictEqual(code, 1);
+      match(stdout.replace(/\s+/g, " "), said);
+    },
+  });
 }
 
 /** One profile, one server, one CLI. */
