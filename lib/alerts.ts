@@ -1,4 +1,5 @@
 /** What the root agent is told once of a worker: that it never began, or that it has gone silent. */
+import { readAgent } from "./agent_session.ts";
 import type { Config } from "./config.ts";
 import { readMailbox } from "./mailbox.ts";
 import { readOutputTail } from "./output_log.ts";
@@ -46,12 +47,14 @@ export class WorkerAlerts {
       }
       // Waiting for an answer is no silence: that begins with the last output or with the end of the asking.
       if (this.#asking.delete(session.gen)) this.#answeredAt.set(session.gen, now);
-      const quietSince = Math.max(
+      const silentMs = silent_after * 1000;
+      let quietSince = Math.max(
         session.startedAt * 1000,
         outputStamp(session),
         this.#answeredAt.get(session.gen) ?? 0,
       );
-      const silentAt = quietSince + silent_after * 1000;
+      if (now >= quietSince + silentMs) quietSince = Math.max(quietSince, await recordStamp(session));
+      const silentAt = quietSince + silentMs;
       if (now < silentAt) this.#deadlines.push(silentAt);
       else alerts.push(await alertOf("silent", session, `${session.gen}/${quietSince}`, told));
     }
@@ -81,9 +84,20 @@ function outputStamp(session: Session): number {
   return statOf(`${session.dir}/output.log`)?.mtime?.getTime() ?? 0;
 }
 
+/** When the agent last wrote to its own record, unix ms: without a terminal some print nothing before their end. */
+async function recordStamp(session: Session): Promise<number> {
+  const { recordFiles } = await import("./spend_records.ts");
+  // opencode's record is one file for all its sessions: it tells nothing of this one.
+  const own = readAgent(session.dir)?.sessions.filter(({ cli, id }) => cli !== "opencode" && id !== "") ?? [];
+  return Math.max(0, ...own.flatMap(recordFiles).map((file) => statOf(file)?.mtime?.getTime() ?? 0));
+}
+
 /** The last lines of a worker's screen, as text. */
 async function screenOf(session: Session): Promise<string[]> {
   const { renderScreen } = await import("./terminal.ts");
   const { TERMINAL } = await import("./supervisor.ts");
-  return renderScreen(readOutputTail(session.dir, 256 * 1024), { ...TERMINAL, lastLines: 20 });
+  const { EventText, printsEvents } = await import("./agent_events.ts");
+  const tail = readOutputTail(session.dir, 256 * 1024);
+  const isEvents = printsEvents(readAgent(session.dir)?.template ?? "");
+  return renderScreen(isEvents ? new EventText().push(tail) : tail, { ...TERMINAL, lastLines: 20 });
 }

@@ -1,4 +1,6 @@
 /** Logs as people read them: the last lines of a recording, and following it while it grows and rotates. */
+import { EventText, printsEvents } from "./agent_events.ts";
+import { readAgent } from "./agent_session.ts";
 import { readOutputTail } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { delay } from "./process.ts";
@@ -38,9 +40,29 @@ export class PlainRenderer implements Renderer {
   }
 }
 
-/** The renderer for a session: the pulse writes lines, a worker's log records a terminal. */
-export function rendererFor(id: string): Renderer {
-  return id === "pulse" ? new PlainRenderer() : new LogRenderer(TERMINAL);
+/** The events of a headless agent as a terminal would show them. */
+class EventRenderer implements Renderer {
+  readonly #events = new EventText();
+  readonly #lines = new LogRenderer(TERMINAL);
+
+  push(bytes: Uint8Array): string[] {
+    return this.#lines.push(this.#events.push(bytes));
+  }
+
+  settle(): string[] {
+    return this.#lines.settle();
+  }
+
+  end(): string[] {
+    return [...this.#lines.push(this.#events.end()), ...this.#lines.end()];
+  }
+}
+
+/** The renderer for a session: the pulse writes lines, a worker's log records a terminal or an agent's events. */
+export function rendererFor(profile: Profile, id: string): Renderer {
+  if (id === "pulse") return new PlainRenderer();
+  const template = readAgent(sessionDir(profile, id))?.template ?? "";
+  return printsEvents(template) ? new EventRenderer() : new LogRenderer(TERMINAL);
 }
 
 /** The last part of a log that is rendered for its last lines, bytes. */
@@ -51,7 +73,7 @@ export function lastLines(profile: Profile, id: string, count: number): string[]
   const dir = sessionDir(profile, id);
   if (!exists(`${dir}/output.log`)) return undefined;
   if (count === 0) return [];
-  const renderer = rendererFor(id);
+  const renderer = rendererFor(profile, id);
   return [...renderer.push(readOutputTail(dir, TAIL_BYTES)), ...renderer.end()].slice(-count);
 }
 
@@ -86,7 +108,7 @@ export async function followLog(host: FollowHost): Promise<boolean> {
   const log = GrowingLog.open(dir);
   if (log === undefined) return false;
   const gen = readSession(profile, id)?.meta.gen;
-  const renderer = rendererFor(id);
+  const renderer = rendererFor(profile, id);
   try {
     host.show(firstLines(renderer, readOutputTail(dir, TAIL_BYTES), host.count));
     for (let quietMs = 0; !stop.aborted; quietMs += POLL_MS) {

@@ -70,7 +70,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     interactive:
       'claude "$(cat {{prompt_file}})" --permission-mode dontAsk --allowedTools Bash Read Write Edit',
     headless:
-      'claude -p "$(cat {{prompt_file}})" --permission-mode dontAsk --allowedTools Bash Read Write Edit </dev/null',
+      'claude -p "$(cat {{prompt_file}})" --output-format stream-json --verbose --permission-mode dontAsk --allowedTools Bash Read Write Edit </dev/null',
     pty: true,
     prompt: "text",
     program: "claude",

@@ -3,16 +3,14 @@ import { resumePrompt } from "../lib/contract.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { appendEvent } from "../lib/journal.ts";
+import { lastLines } from "../lib/logs.ts";
 import { readMailbox } from "../lib/mailbox.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
-import { readOutputTail } from "../lib/output_log.ts";
 import { absolute } from "../lib/paths.ts";
 import { openProfile } from "../lib/profile.ts";
-import { sessionDir, type WorkerView } from "../lib/session.ts";
+import type { WorkerView } from "../lib/session.ts";
 import { readWorkers, readWorld } from "../lib/state.ts";
 import { age, sanitizeLine } from "../lib/style.ts";
-import { statOf } from "../lib/store.ts";
-import { LogRenderer } from "../lib/terminal.ts";
 import { bodyOf, type Context, defineVerb, type Input } from "../lib/verb.ts";
 import { killWorker, type ResolvedRunner, startWorker, type WorkerHost } from "../lib/worker.ts";
 
@@ -199,18 +197,13 @@ export const log = defineVerb({
   run(context, input) {
     const id = checkId("worker", input.word(0));
     const count = input.count("lines") ?? 40;
-    const path = `${sessionDir(context.profile, id)}/output.log`;
-    if (statOf(path) === undefined) {
+    const lines = lastLines(context.profile, id, count);
+    if (lines === undefined) {
       throw new UserError(`There is no worker "${id}"`, {
         next: "list them with `looop _ worker list`",
         kind: "not_found",
       });
     }
-    const renderer = new LogRenderer();
-    const lines = [
-      ...renderer.push(readOutputTail(sessionDir(context.profile, id), 4 * 1024 * 1024)),
-      ...renderer.end(),
-    ];
-    return Promise.resolve({ text: count === 0 ? "" : lines.slice(-count).join("\n"), code: EXIT.ok });
+    return Promise.resolve({ text: lines.join("\n"), code: EXIT.ok });
   },
 });

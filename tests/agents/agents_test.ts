@@ -386,6 +386,9 @@ async function headless(setting: Setting): Promise<void> {
   deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
   const log = await p.ok("logs", "w1");
   match(log, /All done, the colour is emerald\./);
+  // pi says nothing before its end.
+  ok(cli === "pi" || /_ ask --prompt "Which colour\?"/.test(log), log);
+  ok(!log.includes('{"type":'), log);
   await p.ok("down");
   deepStrictEqual(await p.processes(), []);
   strictEqual(setting.rows("w1").length, 2, "one row a run");

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { writeExecutable } from "../executable.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
 async function up(p: TestProfile, config: Record<string, unknown>): Promise<void> {
@@ -54,6 +55,29 @@ sleep 600`,
   await Deno.writeTextFile(p.path("reports/speak"), "");
   const again = await wokenBy(p, "silent:quiet");
   strictEqual(again.woken.changes.alerts[0].screen.at(-1), "and more");
+});
+
+Deno.test("given an agent that prints nothing but writes its record, when silent_after passes, then it is told once that has ended", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 1 });
+  Deno.mkdirSync(`${p.base}/bin`);
+  writeExecutable(
+    `${p.base}/bin/pi`,
+    `#!/bin/sh
+"$LOOOP_BIN" _ ready w1 >/dev/null
+mkdir -p "$HOME/.pi/agent/sessions/x"
+for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+  echo '{}' >>"$HOME/.pi/agent/sessions/x/t_$2.jsonl"
+  sleep 0.25
+done
+: >"$LOOOP_DATA_DIR/reports/stopped"
+exec sleep 600
+`,
+  );
+  const env = { PATH: `${p.base}/bin:${p.env["PATH"]}` };
+  await p.okCall(["_", "worker", "start", "w1", "--runner", "pi", "--headless", "brief"], { env });
+  await wokenBy(p, "silent:w1");
+  ok([...Deno.readDirSync(p.profile.reports)].some(({ name }) => name === "stopped"));
 });
 
 Deno.test("given a worker that asks, when silent_after passes, then it is not silent, nor right after the answer", async () => {
