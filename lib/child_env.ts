@@ -26,7 +26,7 @@ const USER_SETTINGS = new Set([
 ]);
 /** Families of such settings: a worker without `OPENCODE_DISABLE_MODELS_FETCH` may hang where its root did not. */
 const USER_FAMILIES =
-  /^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS))(_|$)/;
+  /^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DB|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS))(_|$)/;
 /** looop's own names of one session, sensor run or `_ run`: never inherited by the next. */
 const OWN_MARKS = new Set([
   "LOOOP_SESSION_ID",

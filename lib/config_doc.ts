@@ -6,7 +6,7 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
   [
     "runners",
     "built-in",
-    '{"NAME": {"interactive": "shell template with {{prompt_file}}"}}; or {"preset": "claude", …}',
+    '{"NAME": {"interactive": "shell template with {{prompt_file}}"}}; or {"preset": "claude", "headless": true}',
   ],
   ["interval", "60", "seconds from beat to beat, at least 1 (LOOOP_INTERVAL overrides)"],
   ["sensor_concurrency", "8", "how many sensors may run at once"],

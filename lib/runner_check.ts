@@ -5,6 +5,7 @@
  */
 import { isRecord } from "./canonical.ts";
 import { dirName } from "./paths.ts";
+import { isHeadless } from "./runners.ts";
 import { readText, statOf } from "./store.ts";
 import type { ResolvedRunner } from "./worker.ts";
 
@@ -53,7 +54,7 @@ function claudeWarnings(template: string, cwd: string, env: Env, read: Read): st
   const configDir = env["CLAUDE_CONFIG_DIR"];
   const state = readObject(configDir ? `${configDir}/.claude.json` : `${env["HOME"]}/.claude.json`, read);
   const settings = claudeSettings(env, read);
-  if (isPrinting(template)) return [];
+  if (isHeadless(template)) return [];
   const warnings: string[] = [];
   if (state["hasCompletedOnboarding"] !== true) {
     warnings.push("claude will stop at its first-run dialogs; run `claude` once by hand and log in");
@@ -87,11 +88,6 @@ function claudeWarnings(template: string, cwd: string, env: Env, read: Read): st
   return warnings;
 }
 
-/** Whether claude runs without a terminal interface: then it asks nothing. */
-function isPrinting(template: string): boolean {
-  return /\s(-p|--print)\b/.test(template);
-}
-
 function claudeSettings(env: Env, read: Read): Record<string, unknown> {
   return readObject(`${env["CLAUDE_CONFIG_DIR"] || `${env["HOME"]}/.claude`}/settings.json`, read);
 }
@@ -103,7 +99,7 @@ export function permissionWarnings(
   read: Read = quietRead,
 ): string[] {
   if (runner.preset === "codex") return codexPermissions(runner.template, env, read);
-  if (runner.preset !== "claude" || isPrinting(runner.template)) return [];
+  if (runner.preset !== "claude" || isHeadless(runner.template)) return [];
   const mode = claudeMode(runner.template, claudeSettings(env, read));
   if (mode === "dontAsk" || mode === "bypassPermissions") return [];
   return [

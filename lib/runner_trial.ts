@@ -8,7 +8,7 @@ import { makeDir, readTailBytes, removeTree } from "./store.ts";
 import { type Profile, profileAt } from "./paths.ts";
 import { delay } from "./process.ts";
 import { findProgram } from "./programs.ts";
-import type { RecordsKind } from "./runners.ts";
+import { isHeadless, type RecordsKind } from "./runners.ts";
 import { findSession, sessionDir } from "./session.ts";
 import { sanitizeLine } from "./style.ts";
 import { TERMINAL } from "./supervisor.ts";
@@ -118,6 +118,10 @@ export async function tryRunner(
   }
   if (runner.preset === undefined) {
     return { ok: true, message: `${runner.name} is no agent that looop knows: not tried`, screen: [] };
+  }
+  if (isHeadless(runner.template)) {
+    const message = `${runner.name} runs without a terminal interface and so stops at no dialog: not tried`;
+    return { ok: true, message, screen: [] };
   }
   const trial = await startAndLook(host, runner, cwd);
   if (!trial.ok) return trial;

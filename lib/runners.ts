@@ -148,6 +148,13 @@ export function passesPromptAsArgument(template: string): boolean {
   return /\$\(\s*(?:cat\s|<)\s*["']?\{\{prompt_file\}\}/.test(template);
 }
 
+/** Whether a template starts its agent without a terminal interface, which asks nothing. Pure. */
+export function isHeadless(template: string): boolean {
+  const preset = presetOf(template);
+  if (preset === "codex" || preset === "opencode") return subcommandLength(template) > 0;
+  return /\s(-p|--print)(\s|$)/.test(template);
+}
+
 /** The preset whose program a template starts, by the program's name, or undefined. Pure. */
 export function presetOf(template: string): string | undefined {
   const name = baseName(programOf(template) ?? "");

@@ -2,6 +2,7 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import {
   fillTemplate,
+  isHeadless,
   passesPromptAsArgument,
   presetNamed,
   presetOf,
@@ -127,6 +128,13 @@ Deno.test("given the built-in runners, when their templates are read, then progr
   for (const [name, preset] of Object.entries(RUNNER_PRESETS)) {
     strictEqual(programOf(preset.interactive), preset.program, name);
     strictEqual(preset.interactive.split("{{prompt_file}}").length, 2, name);
+  }
+});
+
+Deno.test("given the presets' lines, when they are looked at, then the headless ones are known", () => {
+  for (const [name, { interactive, headless, records }] of Object.entries(RUNNER_PRESETS)) {
+    if (records === undefined) continue;
+    deepStrictEqual([isHeadless(interactive), isHeadless(headless ?? "")], [false, true], name);
   }
 });
 

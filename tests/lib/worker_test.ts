@@ -3,6 +3,7 @@ import { defaultConfig } from "../../lib/config.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { profileAt } from "../../lib/paths.ts";
 import { findSession } from "../../lib/session.ts";
+import { RUNNER_PRESETS } from "../../lib/runners.ts";
 import { findProgram } from "../../lib/programs.ts";
 import { endSession, killSessionTree, resolveRunner } from "../../lib/worker.ts";
 import { isAlive, stranger } from "../workers.ts";
@@ -14,6 +15,7 @@ Deno.test("given a config and the built-in runners, when a name is resolved, the
       pi: { interactive: "mypi {{prompt_file}}" },
       quick: { preset: "claude" },
       mine: { interactive: "X=1 agent @{{prompt_file}}" },
+      alone: { preset: "codex", headless: true },
     },
   };
   const wired = (name: string) => {
@@ -24,6 +26,8 @@ Deno.test("given a config and the built-in runners, when a name is resolved, the
   deepStrictEqual(wired("mine"), ["X=1 agent @{{prompt_file}}", "agent", "text"]);
   deepStrictEqual(wired("shell"), ["bash {{prompt_file}}", "bash", "script"]);
   strictEqual(wired("quick")[1], "claude");
+  strictEqual(wired("alone")[0]?.startsWith("codex exec "), true);
+  strictEqual(resolveRunner(config, "quick", true).template, RUNNER_PRESETS["claude"]?.headless);
 });
 
 Deno.test("given a runner that is unknown, when it is resolved, then the nearest one or all are named", () => {
