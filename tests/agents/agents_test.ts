@@ -4,7 +4,9 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setConfigValue } from "../../lib/config_edit.ts";
+import { readAgent } from "../../lib/agent_session.ts";
 import { readAllProcesses } from "../../lib/process.ts";
+import { recordFiles } from "../../lib/spend_records.ts";
 import type { RecordsKind } from "../../lib/runners.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { folderOf, furnish, PRICES } from "./homes.ts";
@@ -220,8 +222,15 @@ class Setting implements AsyncDisposable {
     return [state, ended_by, exit_code];
   }
 
-  /** Kills the agent's own program, which may stand below the shell of its template. */
+  /**
+   * Kills the agent's own program, which may stand below the shell of its template, once its record has the
+   * question: claude writes that some milliseconds after it has begun to ask.
+   */
   async killAgent(id: string): Promise<void> {
+    const isRecorded = () =>
+      (readAgent(`${this.p.profile.sessions}/${id}`)?.sessions ?? []).flatMap(recordFiles)
+        .some((file) => readIfThere(file).includes("Which colour?"));
+    if (this.cli !== "opencode") await this.p.until("the question is recorded", isRecorded);
     const [pid] = this.p.read(`sessions/${id}/program`).split(" ");
     const { processes } = await readAllProcesses();
     const below = [...processes.values()].find((fact) =>
