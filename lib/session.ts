@@ -229,8 +229,9 @@ export function iso(ms: number): string {
 /**
  * All sessions, their liveness asked of the system in one go (`trustMs` as in {@link aliveOf}). Sorted by id.
  *
- * Liveness is asked before the records are read: a supervisor that was gone by then had written its status
- * before, so a worker that ends meanwhile never looks lost. And the child answers while the files are read.
+ * The child answers while the files are read, so a worker may end in between. What seems dead without an end is
+ * therefore read again: a supervisor that is gone by then had written its status before, and so no worker that
+ * ends meanwhile ever looks lost.
  */
 export async function readFleet(
   profile: Profile,
@@ -238,21 +239,25 @@ export async function readFleet(
   ids = listSessionIds(profile),
   trustMs = 0,
 ): Promise<Session[]> {
-  const asking = aliveOf(
-    ids.map((id) => readSupervisor(profile, id)).filter((it) => it !== undefined),
-    trustMs,
-  );
-  // One turn, in which the child is started.
-  await Promise.resolve();
-  const records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
-  const alive = new Set([...await asking].map(identityKey));
+  const alive = new Set<string>();
+  const ask = async (supervisors: readonly (Identity | undefined)[]) => {
+    const known = supervisors.filter((it) => it !== undefined);
+    for (const identity of await aliveOf(known, trustMs)) alive.add(identityKey(identity));
+  };
   const isAlive = ({ supervisor }: SessionRecord) =>
     supervisor !== undefined && alive.has(identityKey(supervisor));
+  const readAgain = (record: SessionRecord) =>
+    hasEnded(record) || isAlive(record) ? record : readSession(profile, record.id) ?? record;
+
+  const asking = ask(ids.map((id) => readSupervisor(profile, id)));
+  // One turn, in which the child is started.
+  await Promise.resolve();
+  let records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
+  await asking;
+  records = records.map(readAgain);
   // Between the two a session may have got a supervisor, or another one.
-  const doubtful = records.filter((record) => !hasEnded(record) && !isAlive(record))
-    .map((record) => record.supervisor).filter((supervisor) => supervisor !== undefined);
-  for (const identity of await aliveOf(doubtful, trustMs)) alive.add(identityKey(identity));
-  return records.map((record) => sessionOf(record, isAlive(record), nowMs));
+  await ask(records.filter((record) => !hasEnded(record) && !isAlive(record)).map((it) => it.supervisor));
+  return records.map(readAgain).map((record) => sessionOf(record, isAlive(record), nowMs));
 }
 
 /** The supervisor of a session that is not known to have ended. */

@@ -246,7 +246,9 @@ Deno.test("given a blocked wait and no beat for an hour, when a goal is written 
   await p.ok("_", "goal", "write", "ship", "x");
   deepStrictEqual((await byVerb.reply).reason, ["goal:ship"]);
   const byHand = await blocked(p, ["--timeout", "30"], NO_POLL);
-  await Deno.writeTextFile(p.path("goals/ship.md"), "edited\n");
+  // As most editors write; written in place it would be empty for a moment, which may be told apart.
+  await Deno.writeTextFile(`${p.base}/edited`, "edited\n");
+  await Deno.rename(`${p.base}/edited`, p.path("goals/ship.md"));
   deepStrictEqual((await byHand.reply).changes.goals, { changed: ["ship"] });
   const playbook = await blocked(p, ["--timeout", "30"], NO_POLL);
   await Deno.writeTextFile(p.path("PLAYBOOK.md"), "be kind\n");
