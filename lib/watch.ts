@@ -14,6 +14,12 @@ const QUIET = [
   ".root-sessions.json",
 ];
 
+/**
+ * Deno 2.4 keeps 16 events for a reader and drops what comes meanwhile, so that after some that do not count
+ * one that does may be missing: so long after the first of them, ms, everything is looked at once.
+ */
+const TRAIL_MS = 100;
+
 /** What to watch and how. */
 export interface WatchOptions {
   /** Folders, each watched flat. */
@@ -38,6 +44,7 @@ export class Watch {
   #wake: (() => void) | undefined;
   #inodes: string;
   #closed = false;
+  #trail: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -83,6 +90,7 @@ export class Watch {
   /** Stops watching; a running `next` ends. */
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#trail);
     this.#disarm();
     this.#wake?.();
   }
@@ -116,14 +124,21 @@ export class Watch {
         if (this.#watcher !== watcher) return;
         // A folder that tells of itself may be gone; one made anew can have its inode, so that is no proof.
         if (event.paths.some((path) => this.#options.dirs.includes(path))) this.#inodes = "";
-        if (event.paths.every((path) => this.#isQuiet(path))) continue;
-        this.#pending = true;
-        this.#wake?.();
+        if (event.paths.every((path) => this.#isQuiet(path))) this.#lookSoon();
+        else this.poke();
       }
     } catch {
       // The watcher broke: the next look arms a new one or polls.
       if (this.#watcher === watcher) this.#watcher = undefined;
     }
+  }
+
+  #lookSoon(): void {
+    if (this.#closed) return;
+    this.#trail ??= setTimeout(() => {
+      this.#trail = undefined;
+      this.poke();
+    }, TRAIL_MS);
   }
 
   /** What happens to a temporary file changes nothing: it counts when it gets its name, which is told apart. */
