@@ -1,7 +1,194 @@
-import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { profileAt } from "../../lib/paths.ts";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { type Profile, profileAt } from "../../lib/paths.ts";
 import { identityOf } from "../../lib/process.ts";
-import { readFleet } from "../../lib/session.ts";
+import {
+  findSession,
+  listSessionIds,
+  markReady,
+  parseIdentity,
+  readFleet,
+  readSession,
+  recordEnd,
+  sessionOf,
+  type SessionRecord,
+  writeFinalStatus,
+} from "../../lib/session.ts";
+import { stranger } from "../workers.ts";
+
+const NOW = 1_800_000_000_000;
+const SUP = { pid: 4242, start: "77", boot: "b" };
+
+function record(more: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    id: "w",
+    dir: "/none",
+    meta: {
+      v: 1,
+      id: "w",
+      gen: "g",
+      cmd: [],
+      babysit_pid: 0,
+      started_at: NOW / 1000 - 60,
+      runner: "shell",
+      cwd: "/",
+    },
+    status: { state: "running", exit_code: null, last_change: NOW / 1000 - 60 },
+    supervisor: SUP,
+    program: undefined,
+    end: undefined,
+    ready: false,
+    lastOutput: NOW - 5_000,
+    ...more,
+  };
+}
+
+const ended = (state: string, exit_code: number | null, ended_by?: string) => ({
+  state,
+  exit_code,
+  last_change: NOW / 1000 - 1,
+  ...(ended_by === undefined ? {} : { ended_by }),
+});
+
+Deno.test("given what is recorded and who lives, when a state is told, then it is never guessed from a bare pid", () => {
+  const young = { ...record().meta, started_at: NOW / 1000 - 2 };
+  const cases: [string, Partial<SessionRecord>, boolean, unknown[]][] = [
+    ["running", {}, true, ["running", true, null, undefined]],
+    ["supervisor gone", {}, false, ["lost", false, null, "crash"]],
+    ["supervisor gone, end recorded", { end: { state: "killed", by: "down" } }, false, [
+      "lost",
+      false,
+      null,
+      "down",
+    ]],
+    ["just started", { meta: young, supervisor: undefined, status: undefined }, false, [
+      "starting",
+      true,
+      null,
+      undefined,
+    ]],
+    ["supervisor up, agent not yet", { status: undefined }, true, ["starting", true, null, undefined]],
+    ["never came up", { supervisor: undefined, status: undefined }, false, ["lost", false, null, "crash"]],
+    [
+      "clock set back by a day",
+      {
+        meta: { ...young, started_at: NOW / 1000 + 86_400 },
+        supervisor: undefined,
+        status: undefined,
+      },
+      false,
+      ["lost", false, null, "crash"],
+    ],
+    ["ended well", { status: ended("exited", 0, "self") }, false, ["exited", false, 0, "self"]],
+    ["ended badly", { status: ended("exited", 7, "crash") }, false, ["exited", false, 7, "crash"]],
+    ["ended, the pid lives again", { status: ended("exited", 0, "self") }, true, [
+      "exited",
+      false,
+      0,
+      "self",
+    ]],
+    ["killed", { status: ended("killed", null, "root") }, false, ["killed", false, null, "root"]],
+    ["killed, as 0.16 says it", { status: ended("killed", null) }, false, ["killed", false, null, undefined]],
+  ];
+  for (const [what, more, alive, want] of cases) {
+    const { view } = sessionOf(record(more), alive, NOW);
+    deepStrictEqual([view.state, view.alive, view.exit_code, view.ended_by], want, what);
+  }
+});
+
+Deno.test("given a session, when it is shown, then its times are UTC and its quiet is measured from the last output", () => {
+  const { view } = sessionOf(record(), true, NOW);
+  strictEqual(view.started, "2027-01-15T07:59:00Z");
+  strictEqual(view.idle_s, 5);
+  strictEqual(sessionOf(record({ lastOutput: NOW + 9_000 }), true, NOW).view.idle_s, 0);
+  strictEqual(
+    sessionOf(record({ status: ended("exited", 0) }), false, NOW).view.ended,
+    "2027-01-15T07:59:59Z",
+  );
+});
+
+Deno.test("given identities on disk, when they are parsed, then only whole ones count", () => {
+  deepStrictEqual(parseIdentity("12 345 boot-id\n"), { pid: 12, start: "345", boot: "boot-id" });
+  deepStrictEqual(parseIdentity("12 Mon_Jan__1_10:00:00_2026 b"), {
+    pid: 12,
+    start: "Mon Jan  1 10:00:00 2026",
+    boot: "b",
+  });
+  for (const bad of [undefined, "", "12", "12 345", "x 345 b", "0 345 b", "-1 345 b", "\n"]) {
+    strictEqual(parseIdentity(bad), undefined, String(bad));
+  }
+});
+
+async function withSession(run: (p: Profile, dir: string) => Promise<void>): Promise<void> {
+  const base = await Deno.makeTempDir({ prefix: "looop session " });
+  const p = profileAt(base);
+  const dir = `${p.sessions}/w`;
+  Deno.mkdirSync(dir, { recursive: true });
+  Deno.writeTextFileSync(`${dir}/meta.json`, JSON.stringify({ id: "w", gen: "g1", started_at: 5 }));
+  try {
+    await run(p, dir);
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+}
+
+Deno.test("given a living stranger under a session's pid, when the fleet is read, then only the right start and boot count", () =>
+  withSession(async (p, dir) => {
+    await using other = await stranger();
+    const { pid, start, boot } = other.identity;
+    Deno.writeTextFileSync(`${dir}/status.json`, '{"state":"running","exit_code":null,"last_change":5}');
+    const stateWith = async (sup: string) => {
+      Deno.writeTextFileSync(`${dir}/sup`, sup);
+      return (await readFleet(p, NOW))[0]?.view.state;
+    };
+    strictEqual(await stateWith(`${pid} ${start} ${boot}\n`), "running");
+    strictEqual(await stateWith(`${pid} ${Number(start) - 1} ${boot}\n`), "lost");
+    strictEqual(await stateWith(`${pid} ${start} 00000000-0000-0000-0000-000000000000\n`), "lost");
+    strictEqual(await stateWith(`999999999 ${start} ${boot}\n`), "lost");
+    strictEqual(await stateWith("half a line"), "lost");
+  }));
+
+Deno.test("given files of a session that do not parse, when it is read, then the rest of it still counts", () =>
+  withSession(async (p, dir) => {
+    Deno.writeTextFileSync(`${dir}/status.json`, '{"state":');
+    Deno.writeTextFileSync(`${dir}/sup`, "");
+    strictEqual(readSession(p, "w")?.meta.gen, "g1");
+    strictEqual((await findSession(p, "w", NOW))?.view.state, "lost");
+    Deno.writeTextFileSync(`${dir}/meta.json`, "[]");
+    strictEqual(readSession(p, "w"), undefined);
+    deepStrictEqual(await readFleet(p, NOW), []);
+  }));
+
+Deno.test("given folders beside the workers', when sessions are listed, then the pulse, earlier runs and strays are not workers", () =>
+  withSession((p) => {
+    for (const name of ["pulse", "w~1", ".new-x-1", "a b"]) Deno.mkdirSync(`${p.sessions}/${name}`);
+    Deno.writeTextFileSync(`${p.sessions}/file`, "");
+    deepStrictEqual(listSessionIds(p), ["w"]);
+    return Promise.resolve();
+  }));
+
+Deno.test("given two who end a session, when both write it down, then the first one's word stays", () =>
+  withSession(async (p, dir) => {
+    const session = await findSession(p, "w", NOW);
+    ok(session !== undefined);
+    strictEqual(recordEnd(session, "exited", "self"), true);
+    strictEqual(recordEnd(session, "killed", "down"), false);
+    writeFinalStatus(session, NOW);
+    const status = JSON.parse(Deno.readTextFileSync(`${dir}/status.json`));
+    deepStrictEqual([status.state, status.exit_code, status.ended_by], ["exited", 0, "self"]);
+    const view = (await findSession(p, "w", NOW))?.view;
+    deepStrictEqual([view?.state, view?.exit_code, view?.ended_by], ["exited", 0, "self"]);
+  }));
+
+Deno.test("given a worker or a name without a session, when it calls back, then only the worker becomes ready", () =>
+  withSession((p, dir) => {
+    markReady(p, "w");
+    markReady(p, "w");
+    markReady(p, "ghost");
+    ok(readSession(p, "w")?.ready);
+    deepStrictEqual([...Deno.readDirSync(p.sessions)].map((entry) => entry.name), ["w"]);
+    deepStrictEqual([...Deno.readDirSync(dir)].map((entry) => entry.name).sort(), ["meta.json", "ready"]);
+    return Promise.resolve();
+  }));
 
 /** As the supervisor does it: what became of the agent is on disk before the supervisor is gone. */
 const SUPERVISOR = `read -r _
