@@ -231,7 +231,7 @@ export function iso(ms: number): string {
  *
  * The child answers while the files are read, so a worker may end in between. What seems dead without an end is
  * therefore read again: a supervisor that is gone by then had written its status before, and so no worker that
- * ends meanwhile ever looks lost.
+ * ends meanwhile ever looks lost. Nor one that has just come up: a supervisor that is new then is asked for too.
  */
 export async function readFleet(
   profile: Profile,
@@ -239,25 +239,29 @@ export async function readFleet(
   ids = listSessionIds(profile),
   trustMs = 0,
 ): Promise<Session[]> {
+  const asked = new Set<string>();
   const alive = new Set<string>();
-  const ask = async (supervisors: readonly (Identity | undefined)[]) => {
-    const known = supervisors.filter((it) => it !== undefined);
-    for (const identity of await aliveOf(known, trustMs)) alive.add(identityKey(identity));
+  const ask = async (supervisors: readonly Identity[]) => {
+    for (const supervisor of supervisors) asked.add(identityKey(supervisor));
+    for (const identity of await aliveOf(supervisors, trustMs)) alive.add(identityKey(identity));
   };
   const isAlive = ({ supervisor }: SessionRecord) =>
     supervisor !== undefined && alive.has(identityKey(supervisor));
-  const readAgain = (record: SessionRecord) =>
-    hasEnded(record) || isAlive(record) ? record : readSession(profile, record.id) ?? record;
+  const isOpen = (record: SessionRecord) => !hasEnded(record) && !isAlive(record);
 
-  const asking = ask(ids.map((id) => readSupervisor(profile, id)));
+  const asking = ask(ids.map((id) => readSupervisor(profile, id)).filter((it) => it !== undefined));
   // One turn, in which the child is started.
   await Promise.resolve();
   let records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
   await asking;
-  records = records.map(readAgain);
-  // Between the two a session may have got a supervisor, or another one.
-  await ask(records.filter((record) => !hasEnded(record) && !isAlive(record)).map((it) => it.supervisor));
-  return records.map(readAgain).map((record) => sessionOf(record, isAlive(record), nowMs));
+  for (;;) {
+    records = records.map((record) => isOpen(record) ? readSession(profile, record.id) ?? record : record);
+    const fresh = records.filter(isOpen).map((record) => record.supervisor)
+      .filter((it) => it !== undefined && !asked.has(identityKey(it))) as Identity[];
+    if (fresh.length === 0) break;
+    await ask(fresh);
+  }
+  return records.map((record) => sessionOf(record, isAlive(record), nowMs));
 }
 
 /** The supervisor of a session that is not known to have ended. */

@@ -229,3 +229,34 @@ Deno.test("given workers that end while they are looked at, when each look is co
     await Deno.remove(base, { recursive: true });
   }
 });
+
+Deno.test("given a worker whose supervisor writes itself down while it is looked at, when the looks are compared, then it was never lost", async () => {
+  const base = await Deno.makeTempDir({ prefix: "looop fleet " });
+  try {
+    const profile = profileAt(`${base}/data`);
+    const self = await identityOf(Deno.pid) ?? { pid: 0, start: "", boot: "" };
+    const write = (id: string, name: string, text: string) =>
+      Deno.writeTextFileSync(`${profile.sessions}/${id}/${name}`, text);
+    // A pid that was given out again costs each look a child of its own, in two turns.
+    for (const id of ["w", "recycled"]) {
+      await Deno.mkdir(`${profile.sessions}/${id}`, { recursive: true });
+      write(id, "meta.json", JSON.stringify({ gen: "0", started_at: Math.floor(Date.now() / 1000) }));
+    }
+    write("recycled", "sup", `${self.pid} 1 ${self.boot}\n`);
+    write("recycled", "status.json", '{"state":"running","last_change":1}');
+    const seen = new Set<string>();
+    for (let round = 0; round < 60; round++) {
+      const looking = readFleet(profile, Date.now());
+      // Somewhere within the look, which takes about as long.
+      await new Promise((resolve) => setTimeout(resolve, round % 12));
+      write("w", "sup", `${self.pid} ${self.start} ${self.boot}\n`);
+      write("w", "status.json", '{"state":"running","last_change":1}');
+      seen.add((await looking).find(({ view }) => view.id === "w")?.view.state ?? "none");
+      for (const name of ["sup", "status.json"]) Deno.removeSync(`${profile.sessions}/w/${name}`);
+    }
+    strictEqual(seen.has("lost"), false, [...seen].join(", "));
+    ok(seen.has("running") || seen.has("starting"));
+  } finally {
+    await Deno.remove(base, { recursive: true });
+  }
+});
