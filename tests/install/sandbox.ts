@@ -71,9 +71,9 @@ END
   *"run -A jsr:@looop/cli"*) echo "looop 0.1.0-jsr" ;;
 esac`;
 
-/** The gzip'd text. */
-export async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const packed = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+/** A text or the bytes of a file, gzip'd. */
+export async function gzip(content: string | Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const packed = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(packed).arrayBuffer());
 }
 

@@ -1,7 +1,7 @@
 import { match, strictEqual } from "node:assert/strict";
 import { readMarked } from "../../lib/process.ts";
 import { startRegistry } from "./registry.ts";
-import { ASSET, SCRIPT, sumLine } from "./sandbox.ts";
+import { ASSET, gzip, SCRIPT, sumLine } from "./sandbox.ts";
 
 /** The npm packages that looop uses, as they are cached for this test run: no network is needed for them. */
 async function copyNpmCache(denoDir: string): Promise<void> {
@@ -161,8 +161,7 @@ Deno.test({
     const file = await Deno.readFile(
       binary?.startsWith("/") ? binary : new URL(`../../${binary}`, import.meta.url),
     );
-    const packed = await new Response(new Blob([file]).stream().pipeThrough(new CompressionStream("gzip")))
-      .bytes();
+    const packed = await gzip(file);
     await using server = Deno.serve(
       { port: 0, hostname: "127.0.0.1", onListen: () => {} },
       async (request) => {
