@@ -49,6 +49,8 @@ export interface Counted {
   usd: number;
   /** claude: how many of its closing sums have been used. */
   closings?: number;
+  /** Replies without tokens that rows have told of. */
+  unrecorded?: number;
 }
 
 /** Where a CLI keeps its records, by the environment that it runs in. Pure. */

@@ -43,6 +43,24 @@ export function isAgentMark(name: string, value: string): boolean {
   return AGENT_MARKS.has(name) || /^(CLAUDE_CODE_|CODEX_|OPENCODE)/.test(name);
 }
 
+/** The variable by which opencode takes configuration beside its files; lists of plugins are put together. */
+export const OPENCODE_CONFIG = "OPENCODE_CONFIG_CONTENT";
+/** Name of the plugin of `lib/hold.ts`, which is one worker's own. */
+export const HOLD_PLUGIN = "looop-hold.mjs";
+
+/** A configuration of opencode's without the plugins of workers; "" when nothing else is in it. Pure. */
+export function withoutHold(config: string): string {
+  if (!config.includes(HOLD_PLUGIN)) return config;
+  try {
+    const { plugin, ...rest } = JSON.parse(config) as { plugin: unknown[] };
+    const own = plugin.filter((one) => !String(one).endsWith(`/${HOLD_PLUGIN}`));
+    const left = own.length > 0 ? { ...rest, plugin: own } : rest;
+    return Object.keys(left).length === 0 ? "" : JSON.stringify(left);
+  } catch {
+    return config; // nothing of looop's: that is plain JSON
+  }
+}
+
 /** What looop itself gives its children. */
 export interface OwnVariables {
   bin: string;
@@ -59,8 +77,12 @@ export function childEnv(
   const kept = Object.entries(parent).filter(([name, value]) =>
     !isAgentMark(name, value) && !OWN_MARKS.has(name)
   );
+  const inherited = Object.fromEntries(kept);
+  const opencode = withoutHold(inherited[OPENCODE_CONFIG] ?? "");
+  if (opencode === "") delete inherited[OPENCODE_CONFIG];
+  else inherited[OPENCODE_CONFIG] = opencode;
   return {
-    ...Object.fromEntries(kept),
+    ...inherited,
     LOOOP_BIN: own.bin,
     LOOOP_DATA_DIR: own.dataDir,
     LOOOP_CONFIG: own.config,

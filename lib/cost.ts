@@ -22,6 +22,8 @@ export interface CostSummary {
   skippedLines: number;
   /** Who has used tokens whose price nobody has told: its dollars are more than the sums say. */
   unpriced: string[];
+  /** Who was killed within replies that its CLI had not written down: they are in no sum. */
+  unrecorded: { name: string; replies: number }[];
   /** Present when the workers that ran are known: how many, who of them has no row, and how many all in dollars. */
   coverage?: { ran: number; withoutCost: string[]; priced: number };
   /** Root agents' sessions that called verbs, and those of them whose spend is known. */
@@ -65,6 +67,8 @@ interface Account {
   selfReports: Map<string, Amount>;
   /** Some of its rows have tokens and no dollars. */
   unpriced: boolean;
+  /** Replies of which its rows say that they are in no record. */
+  unrecorded: number;
 }
 
 /** Sums a ledger that is handed in piece by piece; its memory grows with workers and days, not with rows. */
@@ -127,11 +131,12 @@ export class CostSum {
       this.#skipped++;
       return;
     }
-    const { tsMs, kind, id, runner, costUsd, source, unpriced } = row;
+    const { tsMs, kind, id, runner, costUsd, source, unpriced, unrecorded } = row;
     const account = this.#account(kind, id, runner);
     if (source === "runner" && !unpriced) this.#idsWithRunnerRow.add(account.id);
     if (tsMs < this.#sinceMs) return;
     if (unpriced) account.unpriced = true;
+    if (unrecorded) account.unrecorded += unrecorded;
     const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
     const day = this.#day(tsMs);
     const amount = byDay.get(day);
@@ -146,7 +151,7 @@ export class CostSum {
     const ofRunner = within(within(this.#accounts, kind), runner);
     let account = ofRunner.get(id);
     if (account === undefined) {
-      account = { kind, id, runner, sure: new Map(), selfReports: new Map(), unpriced: false };
+      account = { kind, id, runner, sure: new Map(), selfReports: new Map(), unpriced: false, unrecorded: 0 };
       ofRunner.set(id, account);
       this.#all.push(account);
     }
@@ -167,7 +172,7 @@ export class CostSum {
         else groups.add(account, day, amount);
       }
     }
-    return groups.summary(superseded, this.#skipped, unpriced, ranIds);
+    return { ...groups.summary(superseded, this.#skipped, unpriced, ranIds), unrecorded: this.#unrecorded() };
   }
 
   /** Ids with tokens that neither the runner nor the session itself has put into dollars. */
@@ -177,6 +182,14 @@ export class CostSum {
         .map(({ id }) => id),
     );
     return new Set(this.#all.filter((one) => one.unpriced && !said.has(one.id)).map(({ id }) => id));
+  }
+
+  #unrecorded(): CostSummary["unrecorded"] {
+    const byId = new Map<string, number>();
+    for (const { id, unrecorded } of this.#all) {
+      if (unrecorded > 0) byId.set(id, (byId.get(id) ?? 0) + unrecorded);
+    }
+    return [...byId].map(([name, replies]) => ({ name, replies })).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   #day(ms: number): string {
@@ -227,8 +240,8 @@ class Groups {
     skippedLines: number,
     unpriced: ReadonlySet<string>,
     ranIds: Iterable<string> | undefined,
-  ): CostSummary {
-    const summary: CostSummary = {
+  ): Omit<CostSummary, "unrecorded"> {
+    const summary = {
       total: rounded(this.#total),
       byDay: [...this.#by.day].map(([day, sum]) => ({ day, ...rounded(sum) }))
         .sort((a, b) => (a.day < b.day ? -1 : 1)),
@@ -283,7 +296,7 @@ export function showCost(summary: CostSummary, view: CostView): string {
   const scope = view.today === undefined ? "all time" : `today (${view.today} local)`;
   return [
     bold(`looop cost — ${scope}`),
-    `  total: ${formatUsd(summary.total.usd)}${summary.unpriced.length > 0 ? " and more" : ""}  (${
+    `  total: ${formatUsd(summary.total.usd)}${isLess(summary) ? " and more" : ""}  (${
       callsOf(summary.total)
     })`,
     ...(view.today === undefined ? showDays(summary.byDay, view) : []),
@@ -292,6 +305,11 @@ export function showCost(summary: CostSummary, view: CostView): string {
     ...showGroup("worker", summary.byWorker, SHOWN_WORKERS, view),
     ...showNotes(summary, view),
   ].join("\n");
+}
+
+/** Whether more was spent than the sums say. */
+function isLess({ unpriced, unrecorded }: CostSummary): boolean {
+  return unpriced.length > 0 || unrecorded.length > 0;
 }
 
 function callsOf({ calls }: Amount): string {
@@ -336,7 +354,7 @@ function showGroup(title: string, sums: CostSummary["byKind"], most: number, vie
 }
 
 function showNotes(summary: CostSummary, { width }: CostView): string[] {
-  const { superseded, skippedLines, coverage, unpriced, roots } = summary;
+  const { superseded, skippedLines, coverage, unpriced, unrecorded, roots } = summary;
   const notes: string[] = [];
   if (coverage !== undefined) notes.push(coverageNote(coverage));
   if (unpriced.length > 0) {
@@ -344,6 +362,13 @@ function showNotes(summary: CostSummary, { width }: CostView): string[] {
       `dollars not known, only tokens: ${
         someOf(unpriced)
       }; "prices" in config.json gives them a price from then on`,
+    );
+  }
+  if (unrecorded.length > 0) {
+    const replies = unrecorded.reduce((sum, one) => sum + one.replies, 0);
+    const names = someOf(unrecorded.map(({ name }) => name));
+    notes.push(
+      `in no record: ${replies === 1 ? "1 reply" : `${replies} replies`} of ${names}, cut off by a kill`,
     );
   }
   if (roots !== undefined && roots.known < roots.seen) {
@@ -386,6 +411,7 @@ export function costSummaryJson(summary: CostSummary): Record<string, unknown> {
     superseded: summary.superseded,
     skipped_lines: summary.skippedLines,
     unpriced: summary.unpriced,
+    unrecorded: summary.unrecorded,
   };
   if (summary.coverage !== undefined) {
     const { ran, withoutCost, priced } = summary.coverage;

@@ -20,13 +20,16 @@ export interface CostRow {
   gen?: string;
   /** The tokens are known but not their price: `costUsd` is 0, and self-reports of the session count. */
   unpriced?: true;
+  /** Replies that the agent had begun and whose tokens it never wrote down, as it was killed: not in the sums. */
+  unrecorded?: number;
 }
 
 /** The row as one line without its line end. */
 export function formatRow(row: CostRow): string {
   const ts = `${new Date(row.tsMs).toISOString().slice(0, 19)}Z`;
-  const { kind, id, runner, source, tokens, gen, unpriced } = row;
-  return JSON.stringify({ v: 1, ts, kind, id, runner, cost_usd: row.costUsd, source, tokens, gen, unpriced });
+  const { kind, id, runner, costUsd, source, tokens, gen, unpriced, unrecorded } = row;
+  const paid = { kind, id, runner, cost_usd: costUsd, source, tokens };
+  return JSON.stringify({ v: 1, ts, ...paid, gen, unpriced, unrecorded });
 }
 
 /** Reads one line; `undefined` when it is torn, foreign, or its amount is not a sum of money. */
@@ -36,7 +39,7 @@ export function parseRow(line: string): CostRow | undefined {
 
 function rowOf(value: unknown): CostRow | undefined {
   if (!isRecord(value)) return undefined;
-  const { v, ts, kind, id, runner, cost_usd: costUsd, source, tokens, gen, unpriced } = value;
+  const { v, ts, kind, id, runner, cost_usd: costUsd, source, tokens, gen, unpriced, unrecorded } = value;
   const tsMs = typeof ts === "number" ? ts * 1000 : typeof ts === "string" ? Date.parse(ts) : NaN;
   if (typeof costUsd !== "number" || !isCountable({ tsMs, costUsd })) return undefined;
   if (typeof kind !== "string" || typeof id !== "string" || typeof runner !== "string") return undefined;
@@ -46,6 +49,7 @@ function rowOf(value: unknown): CostRow | undefined {
   if (tokens !== undefined) row.tokens = tokens;
   if (typeof gen === "string") row.gen = gen;
   if (unpriced === true) row.unpriced = true;
+  if (typeof unrecorded === "number" && unrecorded > 0) row.unrecorded = unrecorded;
   return row;
 }
 

@@ -51,8 +51,12 @@ export async function readOpencode(
 ): Promise<Map<string, Recorded>> {
   const list = ids.filter((id) => /^[A-Za-z0-9_]+$/.test(id)).map((id) => `'${id}'`).join(", ");
   if (list === "") return new Map();
+  const hasPart = (type: string) =>
+    `exists (select 1 from part p where p.message_id = m.id and json_extract(p.data, '$.type') = '${type}')`;
   const rows = await query(
-    "select id, parent_id, cost, tokens_input, tokens_output, tokens_cache_read, tokens_cache_write, time_updated " +
+    "select id, parent_id, cost, tokens_input, tokens_output, tokens_cache_read, tokens_cache_write, time_updated, " +
+      "(select count(*) from message m where m.session_id = session.id " +
+      `and ${hasPart("step-start")} and not ${hasPart("step-finish")}) as unrecorded ` +
       `from session where id in (${list}) or parent_id in (${list})`,
     records,
     env,
@@ -66,8 +70,10 @@ export async function readOpencode(
 function sumOf(rows: readonly Row[]): Recorded {
   const sums = new ModelSums();
   for (const row of rows) sums.add("", tokensOf(row));
+  const unrecorded = rows.reduce((sum, row) => sum + numberOf(row["unrecorded"]), 0);
   return {
     ...sums.sum(),
+    ...(unrecorded > 0 ? { unrecorded } : {}),
     usd: rows.reduce((sum, row) => sum + numberOf(row["cost"]), 0),
     touchedMs: Math.max(...rows.map((row) => numberOf(row["time_updated"]))),
   };

@@ -137,7 +137,9 @@ function rootRow(
   prices: Prices,
 ): RootSession["pending"] {
   const price = (model: string, tokens: Tokens) => priceOf(prices, session.cli, model, tokens);
-  const delta = deltaOf(recorded, session.counted, price);
+  // Of a session that goes on, a reply without tokens is one whose tool call still runs.
+  const { unrecorded: _running, ...finished } = recorded;
+  const delta = deltaOf(finished, session.counted, price);
   if (total(delta.tokens) === 0 && (delta.usd ?? 0) === 0) return undefined;
   const gen = `${session.id}/${total(session.counted.tokens)}`;
   const row = rowOf(delta, { id: ROOT_ID, runner: session.cli, gen, tsMs: host.now() });

@@ -42,6 +42,8 @@ export interface RunnerPreset {
   summary: string;
   session?: SessionWords;
   records?: RecordsKind;
+  /** It writes down what a reply cost only once the reply's tool calls have ended; `lib/hold.ts` minds that. */
+  recordsAfterTools?: true;
   /** Set for the agent unless the user's environment or the config says otherwise. */
   env?: Readonly<Record<string, string>>;
   /** The limit of its shell tool, said to the worker where the contract speaks of waiting for an answer. */
@@ -122,6 +124,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
       given: /\s(--session|--continue|--fork|-s|-c)\b/,
     },
     records: "opencode",
+    recordsAfterTools: true,
     shellLimit: "Give the bash tool timeout: 86400000 for it.",
   },
   shell: {

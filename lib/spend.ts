@@ -10,6 +10,7 @@ import { type AgentFile, type Counted, NO_TOKENS, readAgent, writeAgent } from "
 import { isRecord } from "./canonical.ts";
 import { formatRow } from "./cost_row.ts";
 import { findWorkerSession } from "./opencode_records.ts";
+import type { Profile } from "./paths.ts";
 import { collectRoots } from "./root_spend.ts";
 import { readFleet } from "./session.ts";
 import { readRecorded } from "./spend_records.ts";
@@ -71,8 +72,7 @@ export async function collectRun(
   if (known?.done || readMeta(dir).gen !== gen) return false;
   const fresh = known ?? await makeSpend(host, id, dir, prices);
   if (fresh === undefined) return false;
-  // The lock under which a folder makes room for the next run.
-  return await withLock(`${host.profile.sessions}/.lock`, () => {
+  return await withLock(sessionsLock(host.profile), () => {
     if (readMeta(dir).gen !== gen) return false;
     createOnce(spendPath(dir), spendText(fresh));
     const spend = readSpend(dir);
@@ -82,6 +82,11 @@ export async function collectRun(
     replaceFile(spendPath(dir), spendText({ ...spend, done: true }));
     return missing;
   });
+}
+
+/** The lock under which a folder makes room for the next run. */
+function sessionsLock(profile: Profile): string {
+  return `${profile.sessions}/.lock`;
 }
 
 function spendText(spend: SpendFile): string {
@@ -125,7 +130,7 @@ function readMeta(dir: string): { runner: string; gen: string; startedMs: number
 
 /** What is known of a run's agent; opencode's session is looked for by the words that only its prompt has. */
 export async function completeAgent(
-  host: Pick<SpendHost, "env">,
+  host: Pick<SpendHost, "profile" | "env">,
   id: string,
   dir: string,
 ): Promise<AgentFile | undefined> {
@@ -133,10 +138,14 @@ export async function completeAgent(
   const only = agent?.sessions[0];
   if (agent === undefined || only?.cli !== "opencode" || only.id !== "") return agent;
   const env = { ...host.env, ...agent.env };
-  const found = await findWorkerSession(only.records, id, readMeta(dir).startedMs, env);
+  const { gen, startedMs } = readMeta(dir);
+  const found = await findWorkerSession(only.records, id, startedMs, env);
   if (found === undefined) return { ...agent, sessions: [] };
   const complete = { ...agent, sessions: [{ ...only, id: found }] };
-  writeAgent(dir, complete);
+  await withLock(sessionsLock(host.profile), () => {
+    // Asking takes seconds, in which the folder may have become that of the id's next run.
+    if (readMeta(dir).gen === gen) writeAgent(dir, complete);
+  });
   return complete;
 }
 

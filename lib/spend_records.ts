@@ -17,6 +17,8 @@ export interface Recorded {
   usd?: number;
   /** claude: the last sums that it wrote as it ended, and how many times it has. */
   closing?: { tokens: Tokens; usd: number; count: number };
+  /** Replies that were begun and whose tokens the CLI has not written down (yet). */
+  unrecorded?: number;
   /** opencode: when the session was last written to, unix ms; its file is that of all sessions. */
   touchedMs?: number;
 }
@@ -195,15 +197,28 @@ function closingOf(entry: Record<string, unknown> | undefined, before: number): 
   return { tokens: sums.sum().tokens, usd: entry["totalCostUSD"], count: before + 1 };
 }
 
-/** codex: a `token_usage_record` a reply; older ones only the running sum in `token_count`. No dollars. */
+/**
+ * codex: a `token_usage_record` a reply; older ones only the running sum in `token_count`. No dollars. What a
+ * reply says comes before what it cost: of one that was cut off the latter is missing.
+ */
 export function readCodex(): Reader {
   const replies = new Map<string, { model: string; tokens: Tokens }>();
   let model = "";
   let running: Tokens | undefined;
+  let isOpen = false;
+  let unrecorded = 0;
+  const close = () => {
+    if (isOpen) unrecorded++;
+    isOpen = false;
+  };
   return {
     take(line) {
-      if (!/"(turn_context|token_usage_record|token_count)"/.test(line.slice(0, 400))) return;
+      const begin = line.slice(0, 400);
+      if (CODEX_REPLY.test(begin)) isOpen = true;
+      if (!/"(turn_context|token_usage_record|token_count)"/.test(begin)) return;
       const entry = parseLine(line);
+      if (entry?.["type"] === "turn_context") close();
+      else if (entry !== undefined) isOpen = false;
       const payload = entry?.["payload"];
       if (!isRecord(payload)) return;
       if (entry?.["type"] === "turn_context") model = String(payload["model"] ?? model);
@@ -220,9 +235,21 @@ export function readCodex(): Reader {
       const sums = new ModelSums();
       for (const reply of replies.values()) sums.add(reply.model, reply.tokens);
       if (replies.size === 0 && running !== undefined) sums.add(model, running);
-      return sums.sum();
+      close();
+      return { ...sums.sum(), ...(unrecorded > 0 ? { unrecorded } : {}) };
     },
   };
+}
+
+/** A tool call or a message of the model's. */
+const CODEX_REPLY =
+  /"type":"response_item","payload":\{"type":"(?:\w+_call"|message",(?:"id":"[^"]*",)?"role":"assistant")/;
+
+/** Whether codex's record (or its end) has what the reply cost that made a tool call. Pure. */
+export function codexHasReply(record: string, call: string): boolean {
+  const lines = record.split("\n");
+  const made = lines.findIndex((line) => line.includes(call));
+  return made >= 0 && lines.slice(made).some((line) => line.slice(0, 400).includes('"token_usage_record"'));
 }
 
 /** codex counts cached tokens as part of the input. */

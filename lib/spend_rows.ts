@@ -23,6 +23,7 @@ export interface Delta {
   /** Absent: the tokens' price is not known. */
   usd?: number;
   closings?: number;
+  unrecorded?: number;
 }
 
 /**
@@ -32,6 +33,15 @@ export interface Delta {
  * and so could not hand its sums on: as many tokens as the transcript has mean the whole.
  */
 export function deltaOf(
+  recorded: Recorded,
+  before: Counted,
+  price: (model: string, tokens: Tokens) => number | undefined,
+): Delta {
+  const unrecorded = (recorded.unrecorded ?? 0) - (before.unrecorded ?? 0);
+  return { ...spentOf(recorded, before, price), ...(unrecorded > 0 ? { unrecorded } : {}) };
+}
+
+function spentOf(
   recorded: Recorded,
   before: Counted,
   price: (model: string, tokens: Tokens) => number | undefined,
@@ -88,16 +98,23 @@ function without(all: Tokens, before: Tokens): Tokens {
 /** The sum of what two sessions of one run add. Pure. */
 export function addDelta(a: Delta, b: Delta): Delta {
   const tokens = addTokens(a.tokens, b.tokens);
-  return a.usd === undefined || b.usd === undefined ? { tokens } : { tokens, usd: a.usd + b.usd };
+  const unrecorded = (a.unrecorded ?? 0) + (b.unrecorded ?? 0);
+  return {
+    tokens,
+    ...(a.usd === undefined || b.usd === undefined ? {} : { usd: a.usd + b.usd }),
+    ...(unrecorded > 0 ? { unrecorded } : {}),
+  };
 }
 
 /** A running sum with a row included. Pure. */
 export function addCounted(before: Counted, delta: Delta): Counted {
   const closings = delta.closings ?? before.closings;
+  const unrecorded = (before.unrecorded ?? 0) + (delta.unrecorded ?? 0);
   return {
     tokens: addTokens(before.tokens, delta.tokens),
     usd: before.usd + (delta.usd ?? 0),
     ...(closings === undefined ? {} : { closings }),
+    ...(unrecorded > 0 ? { unrecorded } : {}),
   };
 }
 
@@ -114,6 +131,7 @@ export function rowOf(
     source: "runner",
     tokens: delta.tokens,
     ...(delta.usd === undefined ? { unpriced: true } : {}),
+    ...(delta.unrecorded === undefined ? {} : { unrecorded: delta.unrecorded }),
   };
 }
 

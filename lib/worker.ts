@@ -4,6 +4,8 @@ import { childEnv } from "./child_env.ts";
 import { type Config, readConfig, type RunnerConfig } from "./config.ts";
 import { composePrompt, pointerPrompt, workerContract } from "./contract.ts";
 import { UsageError, UserError } from "./errors.ts";
+import { prepareHold } from "./hold.ts";
+import { untilRecorded } from "./last_reply.ts";
 import { releaseLeasesOf } from "./lease.ts";
 import { withdrawAsks } from "./mailbox.ts";
 import { nearest } from "./nearest.ts";
@@ -247,13 +249,9 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   await openSession(profile, meta, agent, now);
   replaceFile(promptFile, run.prompt.text);
   if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
-  launch(
-    host,
-    { ...spec, env: { ...presetEnv(host, runner), ...runner.env, ...spec.env } },
-    meta,
-    command,
-    cwd,
-  );
+  const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
+  const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
+  launch(host, { ...spec, env: { ...env, ...hold } }, meta, command, cwd);
   await untilRunning(profile, spec.id);
 }
 
@@ -410,7 +408,10 @@ export async function endSession(
 ): Promise<KillResult> {
   // Of a lost session the agent may well run on: ending it is no idle call.
   const already = !session.view.alive && session.view.state !== "lost";
-  if (!already) recordEnd(session, state, by);
+  if (!already) {
+    recordEnd(session, state, by);
+    await untilRecorded(session.dir);
+  }
   const current = session.view.state === "starting" ? await untilStarted(profile, session, now) : session;
   const survivors = await killSessionTree(profile, current, now);
   await releaseLeasesOf(profile, session.view.id, session.gen);

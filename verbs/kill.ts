@@ -2,6 +2,7 @@
 import { childEnv } from "../lib/child_env.ts";
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
+import { noteLastCall } from "../lib/last_reply.ts";
 import { recordMove } from "../lib/move.ts";
 import { delay } from "../lib/process.ts";
 import { findSession, hasEnded, readSession, recordEnd, type Session } from "../lib/session.ts";
@@ -26,12 +27,14 @@ export default defineVerb({
         kind: "not_found",
       });
     }
+    const isInside = context.env["LOOOP_SESSION_ID"] === id;
+    const isHeld = session.view.alive && isInside && noteLastCall(session.dir, context.env);
     if (session.view.alive && recordEnd(session, "exited", "self")) {
       recordMove(context, `kill ${id}: ended itself`);
     }
     if (session.view.alive) spawnReaper(context, session);
     const text = `killed session ${id}`;
-    if (!session.view.alive || context.env["LOOOP_SESSION_ID"] !== id) return { text };
+    if (!session.view.alive || !isInside || isHeld) return { text };
     context.out(context.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`);
     await untilEnded(context, session);
   },

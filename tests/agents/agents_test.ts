@@ -35,8 +35,8 @@ const SELF_REPORT_USD = 9;
 /** Dollars of one reply by {@link PRICES}; claude has a list of its own. */
 const REPLY_USD = (REPLY_TOKENS.input * PRICES.input + REPLY_TOKENS.output * PRICES.output +
   REPLY_TOKENS.cache_read * PRICES.cached) / 1e6;
-/** Replies that the CLI may not have written down when it is ended from inside one of its tool calls. */
-const LOST_REPLIES: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 1, opencode: 1 };
+/** Replies that a CLI has not written down when it is killed -9 inside a tool call of theirs. */
+const UNRECORDED: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 0, opencode: 1 };
 
 /** Why a CLI is not tried here; undefined when it is. */
 function whyNot(cli: RecordsKind, folder: string | undefined): string | undefined {
@@ -224,12 +224,14 @@ class Setting implements AsyncDisposable {
 
   /**
    * Kills the agent's own program, which may stand below the shell of its template, once its record has the
-   * question: claude writes that some milliseconds after it has begun to ask.
+   * question: claude writes that some milliseconds after it has begun to ask, codex the question before its cost.
    */
   async killAgent(id: string): Promise<void> {
+    const cost = this.cli === "codex" ? "token_usage_record" : "";
+    const hasAll = ([, ...after]: string[]) => after.length > 0 && after.join("").includes(cost);
     const isRecorded = () =>
       (readAgent(`${this.p.profile.sessions}/${id}`)?.sessions ?? []).flatMap(recordFiles)
-        .some((file) => readIfThere(file).includes("Which colour?"));
+        .some((file) => hasAll(readIfThere(file).split("Which colour?")));
     if (this.cli !== "opencode") await this.p.until("the question is recorded", isRecorded);
     const [pid] = this.p.read(`sessions/${id}/program`).split(" ");
     const { processes } = await readAllProcesses();
@@ -272,6 +274,7 @@ interface Row {
   runner: string;
   cost_usd: number;
   unpriced?: boolean;
+  unrecorded?: number;
   source?: string;
   tokens: { input: number; output: number; cache_read: number; cache_write: number };
 }
@@ -312,15 +315,18 @@ function runningCommand({ results }: Conversation): Reply | undefined {
   return running === null ? undefined : { poll: Number(running[1]) };
 }
 
-/** The ledger's tokens are the server's, but for the replies that this CLI may lose. */
-function requireSpent(rows: readonly Row[], spent: Spent, lost: number): void {
+/** The ledger's tokens are the server's, but for the replies of which it says itself that they are missing. */
+function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void {
   const sum = (name: "input" | "output" | "cache_read") =>
     rows.reduce((total, row) => total + row.tokens[name], 0);
-  const replies = sum("output") / REPLY_TOKENS.output;
-  ok(replies <= spent.replies && replies >= spent.replies - lost, `${replies} of ${spent.replies} replies`);
+  strictEqual(rows.reduce((total, row) => total + (row.unrecorded ?? 0), 0), unrecorded);
   deepStrictEqual(
     [sum("input"), sum("output"), sum("cache_read")],
-    [REPLY_TOKENS.input * replies, REPLY_TOKENS.output * replies, REPLY_TOKENS.cache_read * replies],
+    [
+      spent.input - REPLY_TOKENS.input * unrecorded,
+      spent.output - REPLY_TOKENS.output * unrecorded,
+      spent.cache_read - REPLY_TOKENS.cache_read * unrecorded,
+    ],
   );
   for (const row of rows) {
     ok(row.tokens.output === 0 || row.cost_usd > 0 || row.unpriced, "dollars, or said to be unknown");
@@ -339,8 +345,8 @@ async function loopAsBoth(setting: Setting): Promise<void> {
   const archived = [...Deno.readDirSync(`${p.profile.asksArchive}/${month}`)].map(({ name }) => name).sort();
   deepStrictEqual(archived, ["w1-1.answer.json", "w1-1.json"], "asked once, however often it was called");
   strictEqual(setting.rows("w1").length, 1);
-  requireSpent(setting.rows("w1"), server.spent("hurried"), LOST_REPLIES[cli]);
-  requireSpent(setting.rows("root"), server.spent("root"), 0);
+  requireSpent(setting.rows("w1"), server.spent("hurried"));
+  requireSpent(setting.rows("root"), server.spent("root"));
   const cost = await p.json("cost", "--json");
   deepStrictEqual([cost.superseded.usd, cost.coverage.ratio], [SELF_REPORT_USD, 1]);
   const rows = [...setting.rows("w1"), ...setting.rows("root")];
@@ -363,7 +369,7 @@ async function killedAndResumed(setting: Setting): Promise<void> {
   strictEqual(p.read("reports/w1.md"), "told emerald\n");
   await p.ok("down");
   strictEqual(setting.rows("w1").length, 2, "one row a run");
-  requireSpent(setting.rows("w1"), server.spent("patient"), 2 * LOST_REPLIES[cli]);
+  requireSpent(setting.rows("w1"), server.spent("patient"), UNRECORDED[cli]);
   // claude writes its dollars down as it ends: killed, it has told its tokens alone.
   const { unpriced, coverage } = await p.json("cost", "--json");
   deepStrictEqual([unpriced, coverage.ratio], [cli === "claude" ? ["w1"] : [], 1]);
@@ -401,5 +407,5 @@ async function headless(setting: Setting): Promise<void> {
   await p.ok("down");
   deepStrictEqual(await p.processes(), []);
   strictEqual(setting.rows("w1").length, 2, "one row a run");
-  requireSpent(setting.rows("w1"), server.spent("brief"), LOST_REPLIES[cli]);
+  requireSpent(setting.rows("w1"), server.spent("brief"), UNRECORDED[cli]);
 }

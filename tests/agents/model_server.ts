@@ -5,6 +5,7 @@
  * A script is a function of the conversation as the agent sends it, so that retries, restarts and resumed
  * sessions need no memory here. Every reply costs the same tokens, counted by script.
  */
+import { delay } from "../../lib/process.ts";
 
 /** A conversation, whatever protocol it came in. */
 export interface Conversation {
@@ -85,11 +86,26 @@ export class ModelServer implements AsyncDisposable {
     const usage = isSide ? { input: 1, output: 1, cache_read: 0 } : REPLY_TOKENS;
     const events = protocol.write(reply, tool ?? "", String(body["model"]), usage);
     if (body["stream"] !== true) return Response.json(protocol.whole(events));
-    const text = events.map(({ event, data }) =>
-      `${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
-    ).join("");
-    return new Response(text + protocol.end, { headers: { "content-type": "text/event-stream" } });
+    return new Response(streamed(events, protocol.end), { headers: { "content-type": "text/event-stream" } });
   }
+}
+
+/** What a reply cost comes last, and later: an agent may have begun the tool call by then. */
+const LAST_EVENT_MS = 300;
+
+function streamed(events: readonly Event[], end: string): ReadableStream<Uint8Array> {
+  const texts = events.map(({ event, data }) =>
+    `${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`
+  );
+  const last = texts.pop() ?? "";
+  return new ReadableStream<string>({
+    async start(controller) {
+      controller.enqueue(texts.join(""));
+      await delay(LAST_EVENT_MS);
+      controller.enqueue(last + end);
+      controller.close();
+    },
+  }).pipeThrough(new TextEncoderStream());
 }
 
 async function decoded(request: Request): Promise<ArrayBuffer> {

@@ -1,5 +1,5 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
-import { childEnv, isAgentMark } from "../../lib/child_env.ts";
+import { childEnv, HOLD_PLUGIN, isAgentMark, OPENCODE_CONFIG } from "../../lib/child_env.ts";
 
 const OWN = { bin: "/b", dataDir: "/d", config: "/c" };
 const OURS = { LOOOP_BIN: "/b", LOOOP_DATA_DIR: "/d", LOOOP_CONFIG: "/c" };
@@ -52,6 +52,17 @@ Deno.test("given settings that a user made, when a child's environment is made, 
     MY_AGENT: "x",
   };
   deepStrictEqual(childEnv(settings, OWN), { ...settings, ...OURS });
+});
+
+Deno.test("given a worker's plugin of opencode's, when a child's environment is made, then the plugin is not passed on", () => {
+  const url = `file:///d/sessions/w1/${HOLD_PLUGIN}`;
+  const left = (config: unknown) =>
+    childEnv({ [OPENCODE_CONFIG]: JSON.stringify(config) }, OWN)[OPENCODE_CONFIG];
+  strictEqual(left({ plugin: [url] }), undefined);
+  strictEqual(left({ plugin: ["mine", url], model: "m" }), '{"model":"m","plugin":["mine"]}');
+  strictEqual(left({ model: "m", plugin: [url] }), '{"model":"m"}');
+  const foreign = `{"model":"${HOLD_PLUGIN}" // mine\n}`;
+  strictEqual(childEnv({ [OPENCODE_CONFIG]: foreign }, OWN)[OPENCODE_CONFIG], foreign);
 });
 
 Deno.test("given another looop's variables, when a child's environment is made, then ours win and more is added last", () => {

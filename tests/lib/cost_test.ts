@@ -201,6 +201,21 @@ Deno.test("given tokens without a price, when the ledger is summed, then they ar
   match(text, /root agents: the spend of 1 of 2 sessions is known/);
 });
 
+Deno.test("given replies that are in no record, when the ledger is summed, then it says so and that the sums are too low", () => {
+  const sum = new CostSum({ dayOf: () => "2026-06-01" });
+  const rows = [
+    row({ id: "b", unrecorded: 1 }),
+    row({ id: "a", unrecorded: 2 }),
+    row({ id: "b", unrecorded: 1 }),
+  ];
+  sum.push(new TextEncoder().encode(rows.map((each) => `${formatRow(each)}\n`).join("")));
+  const summary = sum.summary();
+  deepStrictEqual(summary.unrecorded, [{ name: "a", replies: 2 }, { name: "b", replies: 2 }]);
+  const text = showCost(summary, { width: 200, unicode: false, colour: false });
+  match(text, /total: \$1\.5 and more/);
+  match(text, /in no record: 4 replies of a, b, cut off by a kill/);
+});
+
 Deno.test("given amounts, when they are shown, then they have at most four decimals and no trailing zeros", () => {
   const shown = [0, 0.5, 1.75, 10, 100, 0.12345, 0.00004, 0.1 + 0.2, 1234.5].map(formatUsd);
   deepStrictEqual(shown, ["$0", "$0.5", "$1.75", "$10", "$100", "$0.1235", "$0", "$0.3", "$1234.5"]);
@@ -305,6 +320,7 @@ Deno.test("given a summary, when it is asked as JSON, then its keys are in snake
     superseded: { usd: 0, calls: 0 },
     skipped_lines: 0,
     unpriced: [],
+    unrecorded: [],
     coverage: { ran: 1, priced: 1, without_cost: [] },
   });
 });

@@ -13,7 +13,7 @@ import { sessionsOfCalls } from "../../lib/opencode_records.ts";
 import { collectRoots } from "../../lib/root_spend.ts";
 import { collectRun, collectSpend } from "../../lib/spend.ts";
 import { deltaOf, priceOf, type SpendHost } from "../../lib/spend_rows.ts";
-import { readClaude, readCodex, readPi, readRecorded } from "../../lib/spend_records.ts";
+import { codexHasReply, readClaude, readCodex, readPi, readRecorded } from "../../lib/spend_records.ts";
 import { writeExecutable } from "../executable.ts";
 import { testProfile } from "../looop.ts";
 
@@ -231,6 +231,48 @@ Deno.test("given codex's record, when it is read, then replies are summed and ca
   deepStrictEqual(older.sum().tokens, tokens(70, 9, 30));
 });
 
+/** Lines of codex's record: of each reply the tool call, what it cost, and the call's end. */
+const CODEX = {
+  turn: JSON.stringify({ type: "turn_context", payload: { model: "m" } }),
+  call: (call_id: string) =>
+    JSON.stringify({
+      timestamp: "t",
+      ordinal: 1,
+      type: "response_item",
+      payload: { type: "function_call", id: "fc", call_id },
+    }),
+  cost: (response_id: string) =>
+    JSON.stringify({ type: "token_usage_record", payload: { response_id, usage: { output_tokens: 9 } } }),
+  end: (call_id: string) =>
+    JSON.stringify({ type: "response_item", payload: { type: "function_call_output", call_id } }),
+};
+
+Deno.test("given codex's record with replies that were cut off, when it is read, then those without their cost are counted", () => {
+  const { turn, call, cost, end } = CODEX;
+  const whole = [turn, call("c1"), cost("r1"), end("c1")];
+  const unrecorded = (lines: string[]) => {
+    const reader = readCodex();
+    for (const line of lines) reader.take(line);
+    return reader.sum().unrecorded;
+  };
+  strictEqual(unrecorded(whole), undefined);
+  strictEqual(unrecorded([...whole, call("c2")]), 1);
+  strictEqual(unrecorded([...whole, call("c2"), turn, call("c3"), cost("r3")]), 1);
+  strictEqual(unrecorded([turn, call("c1"), turn, call("c2")]), 2);
+  const said = { type: "message", id: "msg", role: "assistant" };
+  strictEqual(unrecorded([...whole, JSON.stringify({ type: "response_item", payload: said })]), 1);
+  const heard = { type: "message", id: "msg", role: "user" };
+  strictEqual(unrecorded([...whole, JSON.stringify({ type: "response_item", payload: heard })]), undefined);
+});
+
+Deno.test("given codex's record, when a call's reply is looked for, then it counts once its cost follows", () => {
+  const { call, cost, end } = CODEX;
+  const has = (...lines: string[]) => codexHasReply(lines.join("\n"), "c2");
+  strictEqual(has(call("c1"), cost("r1")), false);
+  strictEqual(has(call("c1"), cost("r1"), end("c1"), call("c2")), false);
+  strictEqual(has(call("c1"), cost("r1"), end("c1"), call("c2"), cost("r2")), true);
+});
+
 Deno.test("given pi's record with compactions and broken amounts, when it is read, then only numbers count", () => {
   const reader = readPi();
   reader.take(JSON.stringify({ type: "compaction", usage: { input: 3, output: 1, cost: { total: 0.5 } } }));
@@ -323,6 +365,55 @@ Deno.test("given calls from an opencode that several sessions may have made, whe
   ]);
   deepStrictEqual(sessionsOfCalls(calls.slice(0, 1), [is(100, "x", "/a"), is(100, "y", "/c")]), ["x"]);
   deepStrictEqual(sessionsOfCalls(calls, []), [undefined, undefined]);
+});
+
+Deno.test("given opencode's session that is being looked for, when its folder becomes the next run's, then that keeps what was counted", async () => {
+  await using f = await fixture();
+  const agent = { v: 1 as const, preset: "opencode", template: "", env: {} };
+  const session: AgentSession = { cli: "opencode", id: "", records: f.base };
+  writeAgent(f.dir, { ...agent, sessions: [session], counted: {} });
+  const next = `${f.base}/next`;
+  Deno.mkdirSync(next);
+  Deno.writeTextFileSync(`${next}/meta.json`, JSON.stringify({ id: "w1", gen: "g2", started_at: 2 }));
+  writeAgent(next, {
+    ...agent,
+    sessions: [{ ...session, id: "ses_1" }],
+    counted: { ses_1: { tokens: tokens(5, 5), usd: 1 } },
+  });
+  const before = Deno.readTextFileSync(`${next}/agent.json`);
+  writeExecutable(
+    `${f.base}/opencode`,
+    `#!/bin/sh
+case $2 in
+  "select s.id"*) mv '${f.dir}' '${f.dir}~1' && mv '${next}' '${f.dir}'; echo '[{"id":"ses_1"}]' ;;
+  *) echo '[{"id":"ses_1","tokens_output":7,"cost":1}]' ;;
+esac
+`,
+  );
+  const host = { ...f.host, env: { ...f.host.env, PATH: `${f.base}:/usr/bin:/bin` } };
+  strictEqual(await collectRun(host, f.run, {}), false);
+  strictEqual(Deno.readTextFileSync(`${f.dir}/agent.json`), before);
+  deepStrictEqual(f.rows(), []);
+});
+
+Deno.test("given a run that was killed within a reply, when it is resumed, then the reply is missing once", async () => {
+  await using f = await fixture();
+  writeExecutable(
+    `${f.base}/opencode`,
+    `#!/bin/sh
+echo '[{"id":"ses_1","tokens_output":7,"cost":1,"unrecorded":1},{"id":"sub","parent_id":"ses_1","unrecorded":1}]'
+`,
+  );
+  const host = { ...f.host, env: { ...f.host.env, PATH: `${f.base}:/usr/bin:/bin` } };
+  const sessions: AgentSession[] = [{ cli: "opencode", id: "ses_1", records: f.base }];
+  const agent = { v: 1 as const, preset: "opencode", template: "", env: {}, sessions, counted: {} };
+  writeAgent(f.dir, agent);
+  strictEqual(await collectRun(host, f.run, {}), true);
+  const { counted } = JSON.parse(Deno.readTextFileSync(`${f.dir}/spend.json`));
+  Deno.removeSync(`${f.dir}/spend.json`);
+  writeAgent(f.dir, { ...agent, counted });
+  strictEqual(await collectRun(host, f.run, {}), true);
+  deepStrictEqual(f.rows().map((row) => [row.tokens.output, row.unrecorded]), [[7, 2], [0, undefined]]);
 });
 
 Deno.test("given a root agent in opencode, when its spend is collected, then the session that made its call is found and counted", async () => {

@@ -39,6 +39,42 @@ Deno.test("given a worker that ignores every signal it can, when it ends itself,
   await p.until("nobody is left", async () => (await p.processes()).length === 0);
 });
 
+Deno.test("given a worker whose agent writes its last reply down late, when it ends itself, then it is let do so", async () => {
+  await using p = await testProfile();
+  const sessions = `${p.base}/home/.codex/sessions/2026/06/01`;
+  Deno.mkdirSync(sessions, { recursive: true });
+  // Both as their CLIs do it: codex beside the call, opencode once the call has come back.
+  const codex = `record='${sessions}/rollout-1-thread.jsonl'
+echo '{"type":"response_item","payload":{"type":"function_call","call_id":"call_1"}}' >"$record"
+CODEX_THREAD_ID=thread CODEX_TOOL_CALL_ID=call_1 "$LOOOP_BIN" _ kill codex &
+until [ -f "$LOOOP_DATA_DIR/sessions/codex/end" ]; do sleep 0.02; done
+sleep 0.4
+echo '{"type":"token_usage_record","payload":{"response_id":"r","usage":{"output_tokens":150}}}' >>"$record"
+sleep 600`;
+  const opencode = `cd "$LOOOP_DATA_DIR/sessions/opencode" && >holding
+OPENCODE=1 "$LOOOP_BIN" _ kill opencode
+sleep 0.4
+echo recorded >"$LOOOP_DATA_DIR/reports/opencode.md"
+>held
+sleep 600`;
+  await Promise.all([startWorker(p, "codex", codex), startWorker(p, "opencode", opencode)]);
+  for (const id of ["codex", "opencode"]) {
+    const { state, ended_by, exit_code } = await endedWorker(p, id);
+    deepStrictEqual([state, ended_by, exit_code], ["exited", "self", 0], id);
+  }
+  strictEqual(fileText(p, "reports/opencode.md"), "recorded\n");
+  await p.ok("cost");
+  deepStrictEqual(JSON.parse(p.read("cost.jsonl")).tokens.output, 150);
+  await p.until("nobody is left", async () => (await p.processes()).length === 0);
+});
+
+Deno.test("given an agent that never writes its last reply down, when its worker ends itself, then it is ended all the same", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", 'CODEX_THREAD_ID=t CODEX_TOOL_CALL_ID=call_1 "$LOOOP_BIN" _ kill w; sleep 600');
+  const { state, ended_by } = await endedWorker(p, "w");
+  deepStrictEqual([state, ended_by], ["exited", "self"]);
+});
+
 Deno.test("given a worker that has ended, when it is ended again from anywhere, then nothing changes and that is no failure", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", "exit 4");
