@@ -44,6 +44,17 @@ export class EventText {
   }
 }
 
+/** A whole recording, its last line too. Pure. */
+export function eventText(recording: Uint8Array): Uint8Array {
+  const events = new EventText();
+  const said = events.push(recording);
+  const last = events.end();
+  const text = new Uint8Array(said.length + last.length);
+  text.set(said);
+  text.set(last, said.length);
+  return text;
+}
+
 /** One event as lines; undefined when it is none. */
 export function eventLines(line: string): string[] | undefined {
   if (!line.startsWith('{"type":"')) return undefined;

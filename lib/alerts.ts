@@ -96,8 +96,8 @@ async function recordStamp(session: Session): Promise<number> {
 async function screenOf(session: Session): Promise<string[]> {
   const { renderScreen } = await import("./terminal.ts");
   const { TERMINAL } = await import("./supervisor.ts");
-  const { EventText, printsEvents } = await import("./agent_events.ts");
+  const { eventText, printsEvents } = await import("./agent_events.ts");
   const tail = readOutputTail(session.dir, 256 * 1024);
   const isEvents = printsEvents(readAgent(session.dir)?.template ?? "");
-  return renderScreen(isEvents ? new EventText().push(tail) : tail, { ...TERMINAL, lastLines: 20 });
+  return renderScreen(isEvents ? eventText(tail) : tail, { ...TERMINAL, lastLines: 20 });
 }

@@ -121,6 +121,17 @@ sleep 600`,
   strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
 });
 
+Deno.test("given a headless agent that prints events and then a question, when it never begins, then the question is told too", async () => {
+  await using p = await testProfile();
+  await up(p, { ready_timeout: 1 });
+  const event = { type: "assistant", message: { content: [{ type: "text", text: "I look." }] } };
+  Deno.writeTextFileSync(`${p.base}/out`, `${JSON.stringify(event)}\nPassword: `);
+  const command = `cat '${p.base}/out'; sleep 600; : --output-format stream-json`;
+  await p.ok("_", "worker", "start", "mute", "--command", command, "Go.");
+  const { woken } = await wokenBy(p, "not_ready:mute");
+  deepStrictEqual(woken.changes.alerts[0].screen, ["I look.", "Password:"]);
+});
+
 Deno.test("given workers that call back in any way, when ready_timeout passes, then nobody is told of them", async () => {
   await using p = await testProfile();
   await up(p, { ready_timeout: 1 });
