@@ -13,8 +13,8 @@ import { createOnce, readTail, readText, statOf } from "./store.ts";
 
 type Env = Readonly<Record<string, string>>;
 
-/** Longest wait for a record, ms, from the moment at which the worker called its end. */
-const PATIENCE_MS = { codex: 2_000, opencode: 10_000 } as const;
+/** Longest wait for a record, ms, from the moment at which the worker called its end, or its question was withdrawn. */
+const PATIENCE_MS = { codex: 2_000, opencode: 10_000, withdrawn: 2_000 } as const;
 
 /** `sessions/<id>/last_call`: codex's id of the tool call in which the worker ends itself, or this word. */
 const HELD = "held";
@@ -29,10 +29,22 @@ const CALL_ID = /^[A-Za-z0-9_-]{1,128}$/;
  * @returns Whether the agent is held: then the call must come back, so that the reply is written down.
  */
 export function noteLastCall(dir: string, env: Env): boolean {
-  const isHeld = env["OPENCODE"] === "1" && statOf(`${dir}/holding`) !== undefined;
+  const isHeld = holds(dir, env);
   const call = isHeld ? HELD : env["CODEX_TOOL_CALL_ID"] ?? "";
   if (CALL_ID.test(call)) createOnce(`${dir}/last_call`, `${call}\n`, { durable: false });
   return isHeld;
+}
+
+/** Whether the agent that has made a call, of this environment, asks its model no more once its end is recorded. */
+export function holds(dir: string, env: Env): boolean {
+  return env["OPENCODE"] === "1" && statOf(`${dir}/holding`) !== undefined;
+}
+
+/** Waits, for an agent that can be held, until it is: a call of its has come back, and the reply is written down. */
+export async function untilHeld(dir: string): Promise<void> {
+  if (statOf(`${dir}/holding`) === undefined) return;
+  const deadline = performance.now() + PATIENCE_MS.withdrawn;
+  while (statOf(`${dir}/held`) === undefined && performance.now() < deadline) await delay(20);
 }
 
 /** Waits until the reply whose call ends the worker is written down, or has had its time. */

@@ -268,6 +268,11 @@ export interface TreeSpec {
   spare?: readonly number[];
   /** Time between TERM and KILL, ms. */
   graceMs: number;
+  /**
+   * How long, ms, those who have left the roots' sessions get no TERM yet, unless all in these have ended: agents
+   * give each shell command a session of its own. Everybody gets it at once unless given.
+   */
+  leadMs?: number;
 }
 
 /** TERM to KILL: long enough to flush a log, short enough for `looop down`. */
@@ -314,9 +319,14 @@ function isKnown(table: ProcessTable, root: Identity): boolean {
  */
 export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
   let members = await scanTree(spec, []);
-  for (const fact of members) signal(fact.pid, "SIGTERM");
   const deadline = performance.now() + spec.graceMs;
   let noted = members;
+  if (spec.leadMs !== undefined && members.length > 0) {
+    await endLeaders(members, spec.roots, spec.leadMs);
+    members = await scanTree(spec, noted);
+    noted = merge(noted, members);
+  }
+  for (const fact of members) signal(fact.pid, "SIGTERM");
   for (let pause = 10; members.length > 0 && performance.now() < deadline; pause = Math.min(pause * 2, 160)) {
     await delay(Math.min(pause, Math.max(1, deadline - performance.now())));
     if (members.every((fact) => mayExist(fact.pid)) && pause < 80) continue;
@@ -331,6 +341,33 @@ export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
     await delay(10 * 2 ** pass);
   }
   return await scanTree(spec, noted);
+}
+
+/** Tells those in the roots' sessions to end, and waits until they have or `leadMs` are over. */
+async function endLeaders(
+  members: readonly ProcessFact[],
+  roots: readonly Identity[],
+  leadMs: number,
+): Promise<void> {
+  const isRoot = new Set(roots.map((root) => root.pid));
+  const sessions = new Set(members.filter((fact) => isRoot.has(fact.pid)).map((fact) => fact.sid));
+  const leaders = members.filter((fact) => sessions.has(fact.sid));
+  if (leaders.length === members.length) return;
+  for (const fact of leaders) signal(fact.pid, "SIGTERM");
+  const deadline = performance.now() + leadMs;
+  for (let pause = 10; !(await areGone(leaders)) && performance.now() < deadline;) {
+    await delay(pause);
+    pause = Math.min(pause * 2, 80);
+  }
+}
+
+/** Whether none of the processes runs any more; a zombie, which nobody may ever reap, does not. */
+async function areGone(facts: readonly ProcessFact[]): Promise<boolean> {
+  if (!facts.some((fact) => mayExist(fact.pid))) return true;
+  const { processes } = await readProcesses(facts.map((fact) => fact.pid));
+  return facts.every(({ pid, start }) =>
+    processes.get(pid)?.start !== start || processes.get(pid)?.state === "Z"
+  );
 }
 
 async function scanTree(spec: TreeSpec, noted: readonly ProcessFact[]): Promise<ProcessFact[]> {

@@ -256,6 +256,18 @@ export function programOf(template: string): string | undefined {
   return programSpan(template)?.word;
 }
 
+/**
+ * Whether a template is one command whose program comes first, so that its shell can make way for it: a shell that
+ * stays dies of the signals that are meant for the agent, and takes the terminal with it. Pure.
+ */
+export function isOneCommand(template: string): boolean {
+  const span = programSpan(template);
+  const begin = template.slice(0, span?.end).trim();
+  const bare = template.replace(/\{\{\w+\}\}/g, "")
+    .replace(/"\$\((?:cat\s*|<\s*)\)"|"[^"$`\\]*"|'[^']*'/g, "");
+  return span !== undefined && !/\s/.test(begin) && !/[;&|\n(){}`"'\\#]/.test(bare);
+}
+
 /** The program's word and where it ends in the template. */
 function programSpan(template: string): { word: string; end: number } | undefined {
   for (const match of template.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)) {

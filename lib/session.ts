@@ -2,7 +2,7 @@
 import { isRecord } from "./canonical.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { aliveOf, type Identity, identityKey } from "./process.ts";
+import { aliveOf, delay, type Identity, identityKey } from "./process.ts";
 import { createOnce, listDirs, parseJson, readText, replaceFile, statOf } from "./store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
@@ -290,6 +290,24 @@ export function markReady(profile: Profile, id: string): void {
  */
 export function recordEnd(session: Session, state: "exited" | "killed", by: EndedBy): boolean {
   return createOnce(`${session.dir}/end`, `${state} ${by}\n`);
+}
+
+/** Longest wait for the own end, ms: beyond TERM and KILL something is wrong, and blocking does not mend it. */
+const END_TIMEOUT_MS = 10_000;
+
+/**
+ * Waits inside a session's tree for the end that is recorded. An agent whose command returned now would ask its
+ * model once more, and pay for a reply that nobody reads.
+ */
+export async function untilEnded(profile: Profile, id: string, gen: string): Promise<void> {
+  const deadline = performance.now() + END_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const record = readSession(profile, id);
+    if (record === undefined || record.meta.gen !== gen || record.end === undefined || hasEnded(record)) {
+      return;
+    }
+    await delay(50);
+  }
 }
 
 /** Writes the final status in place of a supervisor that could not. */

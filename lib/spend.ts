@@ -10,6 +10,7 @@ import { type AgentFile, type Counted, NO_TOKENS, readAgent, writeAgent } from "
 import { isRecord } from "./canonical.ts";
 import { formatRow } from "./cost_row.ts";
 import { findWorkerSession } from "./opencode_records.ts";
+import { readMarkedAny } from "./process.ts";
 import type { Profile } from "./paths.ts";
 import { collectRoots } from "./root_spend.ts";
 import { readFleet } from "./session.ts";
@@ -155,6 +156,13 @@ export async function collectSpend(host: SpendHost, prices: Prices): Promise<voi
   await collectRoots(host, prices, 0);
 }
 
+/** Tells whether a process of a run is left; one look serves all runs when there is none. */
+async function processFinder(gens: readonly string[]): Promise<(gen: string) => Promise<boolean>> {
+  const mark = (gen: string) => `LOOOP_SESSION_GEN=${gen}`;
+  const isAny = (await readMarkedAny(gens.map(mark))).size > 0;
+  return async (gen) => isAny && (await readMarkedAny([mark(gen)])).size > 0;
+}
+
 /** A beat looks for the record of a run that ended so long ago; later only `looop cost` and a new pulse do. */
 export const LOOKED_FOR_MS = 300_000;
 
@@ -174,11 +182,15 @@ export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = In
   if (open.length === 0) return;
   const current = await readFleet(profile, host.now(), open.filter((name) => !name.includes("~")));
   const live = new Map(current.map((session) => [session.view.id, session]));
+  const runsOn = await processFinder(
+    open.map((name) => live.get(name)?.gen ?? readMeta(`${profile.sessions}/${name}`).gen),
+  );
   for (const name of open) {
     const dir = `${profile.sessions}/${name}`;
     const session = live.get(name);
-    if (session?.view.alive) continue;
     const gen = session?.gen ?? readMeta(dir).gen;
+    // claude writes its dollars down as the last thing of all, after its terminal has gone.
+    if (session?.view.alive || await runsOn(gen)) continue;
     await collectRun(host, { id: name.replace(/~\d+$/, ""), dir, gen }, prices);
   }
 }

@@ -5,7 +5,7 @@ import { type Config, readConfig, type RunnerConfig } from "./config.ts";
 import { composePrompt, pointerPrompt, workerContract } from "./contract.ts";
 import { UsageError, UserError } from "./errors.ts";
 import { prepareHold } from "./hold.ts";
-import { untilRecorded } from "./last_reply.ts";
+import { untilHeld, untilRecorded } from "./last_reply.ts";
 import { releaseLeasesOf } from "./lease.ts";
 import { withdrawAsks } from "./mailbox.ts";
 import { nearest } from "./nearest.ts";
@@ -25,6 +25,7 @@ import {
 } from "./process.ts";
 import {
   fillTemplate,
+  isOneCommand,
   MAX_ARGUMENT_BYTES,
   passesPromptAsArgument,
   presetNamed,
@@ -251,7 +252,8 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
   const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
   const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
-  launch(host, { ...spec, env: { ...env, ...hold } }, meta, command, cwd);
+  const line = isOneCommand(run.template) ? `exec ${command}` : command;
+  launch(host, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
   await untilRunning(profile, spec.id);
 }
 
@@ -436,6 +438,12 @@ async function untilStarted(profile: Profile, session: Session, now: () => numbe
 }
 
 /**
+ * An agent whose command ended before itself would ask its model once more, for a reply that nobody reads: so it is
+ * told first. claude takes 1.9 s to end.
+ */
+const LEAD_MS = 2_500;
+
+/**
  * Ends all processes of a session: the agent's own tree and everything that carries the session's marks.
  * The supervisor is spared until it has written the status, then ended too.
  */
@@ -453,6 +461,7 @@ export async function killSessionTree(
     marks: sessionMarks(profile, session),
     spare: spared.map((fact) => fact.pid),
     graceMs: STOP_GRACE_MS,
+    leadMs: LEAD_MS,
   });
   if (session.view.alive || session.view.state === "lost") await untilStatus(profile, session, now);
   await killStill(spared);
@@ -526,7 +535,7 @@ export async function killWorker(
   if (session === undefined) throw unknownWorker(id);
   const wasAlive = session.view.alive;
   if (wasAlive) recordEnd(session, "killed", by);
-  if (by === "root") await withdrawAsks(profile, id, now());
+  if (by === "root" && (await withdrawAsks(profile, id, now())).length > 0) await untilHeld(session.dir);
   const result = await endSession(profile, session, "killed", by, now);
   // What the worker asked between the first look and its end goes with it too.
   if (by === "root") await withdrawAsks(profile, id, now());

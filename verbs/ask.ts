@@ -1,10 +1,11 @@
 /** `looop _ ask`: a worker asks, waits, and prints the answer alone. */
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
+import { holds } from "../lib/last_reply.ts";
 import { appendJournal } from "../lib/journal.ts";
 import { type Answer, archiveAsk, checkPrompt, findOutcome, postAsk, takeOutcome } from "../lib/mailbox.ts";
 import { openProfile } from "../lib/profile.ts";
-import { hasEnded, markReady, readSession } from "../lib/session.ts";
+import { hasEnded, markReady, readSession, untilEnded } from "../lib/session.ts";
 import { Watch } from "../lib/watch.ts";
 import { pollMs } from "../lib/timing.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
@@ -57,12 +58,15 @@ export default defineVerb({
     markReady(context.profile, worker);
     if (posted) appendJournal(context.profile, `ask ${id}: ${prompt}`, new Date(context.now()));
     context.note(`looop _ ask: ${posted ? "asked" : "took up"} ${id}`);
+    const mustNotReturn = session !== undefined && context.env["LOOOP_SESSION_ID"] === worker &&
+      !holds(session.dir, context.env);
     const deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
     const parent = Deno.ppid;
     for (let warned = false;;) {
       const outcome = findOutcome(context.profile, id);
       if (outcome !== undefined && "value" in outcome) {
         const code = await deliver(context, id);
+        if (code === EXIT.withdrawn && mustNotReturn) await untilEnded(context.profile, worker, gen);
         if (code !== undefined) return { code };
       } else if (outcome !== undefined && !warned) {
         warned = true;
@@ -74,9 +78,12 @@ export default defineVerb({
         context.note(`looop _ ask: ${id} is not answered yet; ask the same again to go on waiting`);
         return { code: EXIT.timeout };
       }
-      if (session !== undefined && isKilled(context, worker, gen, id)) {
-        context.note(WITHDRAWN);
-        return { code: EXIT.withdrawn };
+      const end = session === undefined ? undefined : endOf(context, worker, gen);
+      if (end !== undefined) {
+        if (end === "root") context.note(WITHDRAWN);
+        if (mustNotReturn) await untilEnded(context.profile, worker, gen);
+        if (end === "root") return { code: EXIT.withdrawn };
+        throw endedMeanwhile(worker, id);
       }
       // An orphan has nobody to answer to: whoever ran it was killed, and will ask again if it comes back.
       if (Deno.ppid !== parent) return { code: EXIT.failed };
@@ -88,17 +95,18 @@ export default defineVerb({
 const WITHDRAWN = "looop _ ask: the question was withdrawn";
 
 /**
- * Whether the root agent has ended the worker: that withdraws its questions, also when this is seen before
- * the withdrawal itself is on disk.
- *
- * @throws {UserError} when the worker has ended otherwise: the question stays, but nobody waits any more.
+ * By whom the worker has been ended, or is about to be; undefined while it lives. If by `root`, its questions are
+ * withdrawn, also when this is seen before the withdrawal itself is on disk; else they stay.
  */
-function isKilled(context: Context, worker: string, gen: string, id: string): boolean {
+function endOf(context: Context, worker: string, gen: string): string | undefined {
   const session = readSession(context.profile, worker);
-  const same = session !== undefined && session.meta.gen === gen;
-  if (same && !hasEnded(session) && session.end === undefined) return false;
-  if (same && (session.end?.by ?? session.status?.ended_by) === "root") return true;
-  throw new UserError(`Worker "${worker}" has ended while "${id}" was open`, {
+  if (session === undefined || session.meta.gen !== gen) return "another run";
+  if (!hasEnded(session) && session.end === undefined) return undefined;
+  return session.end?.by ?? session.status?.ended_by ?? "itself";
+}
+
+function endedMeanwhile(worker: string, id: string): UserError {
+  return new UserError(`Worker "${worker}" has ended while "${id}" was open`, {
     next: "the question stays in the mailbox",
     kind: "worker_ended",
   });

@@ -4,8 +4,7 @@ import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteLastCall } from "../lib/last_reply.ts";
 import { recordMove } from "../lib/move.ts";
-import { delay } from "../lib/process.ts";
-import { findSession, hasEnded, readSession, recordEnd, type Session } from "../lib/session.ts";
+import { findSession, recordEnd, type Session, untilEnded } from "../lib/session.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
 
 export default defineVerb({
@@ -36,25 +35,9 @@ export default defineVerb({
     const text = `killed session ${id}`;
     if (!session.view.alive || !isInside || isHeld) return { text };
     context.out(context.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`);
-    await untilEnded(context, session);
+    await untilEnded(context.profile, id, session.gen);
   },
 });
-
-/** Longest wait for the own end, ms: beyond TERM and KILL something is wrong, and blocking does not mend it. */
-const END_TIMEOUT_MS = 10_000;
-
-/**
- * Waits inside the tree for its end. An agent whose tool call returned would ask its model once more, and pay
- * for a reply that nobody reads.
- */
-async function untilEnded({ profile }: Context, { view, gen }: Session): Promise<void> {
-  const deadline = performance.now() + END_TIMEOUT_MS;
-  while (performance.now() < deadline) {
-    const record = readSession(profile, view.id);
-    if (record === undefined || record.meta.gen !== gen || hasEnded(record)) return;
-    await delay(50);
-  }
-}
 
 /** Starts the process that does the killing; its environment is scrubbed, so it is no part of the tree. */
 function spawnReaper(context: Context, session: Session): void {

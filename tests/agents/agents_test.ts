@@ -384,6 +384,13 @@ async function killedFromOutside(setting: Setting): Promise<void> {
   match(await p.ok("down"), /stopped 1 worker \(w2\)/);
   deepStrictEqual(await setting.ending("w2"), ["killed", "down", null]);
   deepStrictEqual(await p.processes(), []);
+  await p.ok("cost");
+  // Within which of their replies they were met is chance; each is counted or said to be missing.
+  const rows = [...setting.rows("w1"), ...setting.rows("w2")];
+  const unrecorded = rows.reduce((sum, row) => sum + (row.unrecorded ?? 0), 0);
+  const spent = setting.server.spent("patient");
+  requireSpent(rows, spent, unrecorded);
+  strictEqual(spent.replies, 4, "two each, and none for a command that ended because its worker did");
 }
 
 async function headless(setting: Setting): Promise<void> {

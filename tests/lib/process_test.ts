@@ -161,6 +161,37 @@ echo started; while :; do sleep 1; done`;
   },
 });
 
+Deno.test("given a tree with a member in a session of its own, when its leaders are told first, then that one is told after them, or after their time", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "looop-lead-" });
+  const said = async (leaderDoes: string, leadMs: number) => {
+    const log = `${dir}/${crypto.randomUUID()}`;
+    const script =
+      `(setsid sh -c "trap 'echo helper >>${log}; exit' TERM; echo; while :; do sleep 0.02; done" &)
+trap 'echo leader >>${log}; ${leaderDoes}' TERM; echo; while :; do sleep 0.02; done`;
+    const mark = `LOOOP_TEST_MARK=${crypto.randomUUID()}`;
+    const [name = "", value = ""] = mark.split("=");
+    const child = new Deno.Command("sh", {
+      args: ["-c", script],
+      env: { [name]: value },
+      detached: true,
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    for (let lines = 0; lines < 2;) lines += (await reader.read()).value?.length ?? 2;
+    const root = await identityOf(child.pid);
+    ok(root !== undefined);
+    deepStrictEqual(await killTree({ roots: [root], marks: [mark], graceMs: 600, leadMs }), []);
+    await child.status;
+    await reader.cancel();
+    return Deno.readTextFileSync(log).trim().split("\n");
+  };
+  deepStrictEqual(await said("exit", 60_000), ["leader", "helper"]);
+  // One that stays is told again with the others, and ended after the grace.
+  deepStrictEqual((await said(":", 200)).sort(), ["helper", "leader", "leader"]);
+  await Deno.remove(dir, { recursive: true });
+});
+
 Deno.test("given processes with marks in their environment, when they are sought, then whole marks count and parts do not", async () => {
   const id = crypto.randomUUID();
   const child = new Deno.Command("sleep", {

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import {
   fillTemplate,
   isHeadless,
+  isOneCommand,
   passesPromptAsArgument,
   presetNamed,
   presetOf,
@@ -184,4 +185,35 @@ Deno.test("given a template, when its program is an agent's by any path, then it
   strictEqual(passesPromptAsArgument('x "$(cat {{prompt_file}})"'), true);
   strictEqual(passesPromptAsArgument('x "$(< "{{prompt_file}}")"'), true);
   strictEqual(passesPromptAsArgument("x @{{prompt_file}}"), false);
+});
+
+Deno.test("given templates, when it is asked whether their shell can make way for the program, then only plain commands say yes", () => {
+  for (const { interactive, headless } of Object.values(RUNNER_PRESETS)) {
+    for (const template of [interactive, headless ?? interactive]) {
+      strictEqual(isOneCommand(template), true, template);
+    }
+  }
+  const plain = [
+    "sleep 600",
+    'agent "$(cat {{prompt_file}})" --x "a b" \'c;d\' <in',
+    "agent {{prompt_file}}",
+  ];
+  for (const template of plain) strictEqual(isOneCommand(template), true, template);
+  const others = [
+    "A=1 agent",
+    "env A=1 agent",
+    "exec agent",
+    "agent; true",
+    "agent | tee log",
+    "cd x && agent",
+    "agent $(cat {{prompt_file}})",
+    "agent &",
+    "~/bin/agent",
+    'agent "a\\"; b"',
+    "if true",
+    "agent # note",
+    "agent\ntrue",
+    "",
+  ];
+  for (const template of others) strictEqual(isOneCommand(template), false, template);
 });

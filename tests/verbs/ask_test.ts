@@ -228,6 +228,18 @@ Deno.test("given a worker that the root agent kills, when its asks are blocked, 
   }
 });
 
+Deno.test("given a worker whose command asks in a session of its own, as agents' do, when it is killed, then the agent gets no result", async () => {
+  await using p = await testProfile();
+  const ask = 'setsid -w "$LOOOP_BIN" _ ask --prompt';
+  await startWorker(p, "w", `${ask} inside; echo "$?" >"$LOOOP_DATA_DIR/reports/after"`);
+  await startWorker(p, "v", `${ask} inside; echo "$?" >"$LOOOP_DATA_DIR/reports/after"`);
+  await p.until("both ask", () => fileText(p, "asks/w-1.json") !== "" && fileText(p, "asks/v-1.json") !== "");
+  await p.ok("_", "worker", "kill", "w");
+  await p.ok("down");
+  strictEqual(fileText(p, "reports/after"), "");
+  deepStrictEqual(await pending(p), ["v-1"]);
+});
+
 Deno.test("given a kill that has only been written down so far, when a blocked ask sees it first, then it exits 4 all the same", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", "sleep 600");
