@@ -241,9 +241,9 @@ export function readCodex(): Reader {
   };
 }
 
-/** A tool call or a message of the model's. */
+/** A tool call or a message of the model's; what a text says has its quotes escaped. */
 const CODEX_REPLY =
-  /"type":"response_item","payload":\{"type":"(?:\w+_call"|message",(?:"id":"[^"]*",)?"role":"assistant")/;
+  /"type":"response_item","payload":\{"type":"(?:\w+_call"|message".{0,200}"role":"assistant")/;
 
 /** Whether codex's record (or its end) has what the reply cost that made a tool call. Pure. */
 export function codexHasReply(record: string, call: string): boolean {
