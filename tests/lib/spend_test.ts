@@ -396,6 +396,22 @@ esac
   deepStrictEqual(f.rows(), []);
 });
 
+Deno.test("given an ended run of which a process is left, when spend is collected, then its row waits for the last word", async () => {
+  await using f = await fixture();
+  const gen = crypto.randomUUID();
+  const meta = { id: "w1", gen, runner: "pi", started_at: 1 };
+  Deno.writeTextFileSync(`${f.dir}/meta.json`, JSON.stringify(meta));
+  f.reply(100, 0.5);
+  const agent = new Deno.Command("sleep", { args: ["60"], env: { LOOOP_SESSION_GEN: gen } }).spawn();
+  await collectSpend(f.host, {});
+  deepStrictEqual(f.rows(), []);
+  f.reply(20, 0.25);
+  agent.kill("SIGKILL");
+  await agent.status;
+  await collectSpend(f.host, {});
+  deepStrictEqual(f.rows().map((row) => row.cost_usd), [0.75]);
+});
+
 Deno.test("given a run that was killed within a reply, when it is resumed, then the reply is missing once", async () => {
   await using f = await fixture();
   writeExecutable(
