@@ -9,7 +9,7 @@
  */
 import { readAgent } from "./agent_session.ts";
 import { delay } from "./process.ts";
-import { createOnce, readTail, readText, statOf } from "./store.ts";
+import { createOnce, quietText, readTail, statOf } from "./store.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -49,7 +49,7 @@ export async function untilHeld(dir: string): Promise<void> {
 
 /** Waits until the reply whose call ends the worker is written down, or has had its time. */
 export async function untilRecorded(dir: string): Promise<void> {
-  const call = quietText(`${dir}/last_call`).trim();
+  const call = (quietText(`${dir}/last_call`) ?? "").trim();
   if (!CALL_ID.test(call)) return;
   const patience = call === HELD ? PATIENCE_MS.opencode : PATIENCE_MS.codex;
   const isRecorded = call === HELD ? () => statOf(`${dir}/held`) !== undefined : await replyFinder(dir, call);
@@ -68,12 +68,4 @@ async function replyFinder(dir: string, call: string): Promise<() => boolean> {
   return () =>
     (readAgent(dir)?.sessions ?? []).flatMap(recordFiles)
       .some((file) => codexHasReply(readTail(file, TAIL_BYTES), call));
-}
-
-function quietText(path: string): string {
-  try {
-    return readText(path) ?? "";
-  } catch {
-    return "";
-  }
 }

@@ -1,4 +1,5 @@
 /** Programs on PATH. */
+import { quietStat } from "./store.ts";
 
 /** The path of a program, as a shell would find it, or undefined. */
 export function findProgram(program: string, path: string): string | undefined {
@@ -9,12 +10,4 @@ export function findProgram(program: string, path: string): string | undefined {
     const info = quietStat(candidate);
     return info?.isFile === true && ((info.mode ?? 0) & 0o111) !== 0;
   });
-}
-
-function quietStat(path: string): Deno.FileInfo | undefined {
-  try {
-    return Deno.statSync(path);
-  } catch {
-    return undefined;
-  }
 }

@@ -6,7 +6,7 @@
 import { isRecord } from "./canonical.ts";
 import { dirName } from "./paths.ts";
 import { isHeadless } from "./runners.ts";
-import { readText, statOf } from "./store.ts";
+import { quietText, readLinkedText, statOf } from "./store.ts";
 import type { ResolvedRunner } from "./worker.ts";
 
 type Env = Readonly<Record<string, string>>;
@@ -32,13 +32,9 @@ export function runnerWarnings(
   }
 }
 
+/** What cannot be read is not ours to complain about: the agent itself will. People link such files together. */
 function quietRead(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch {
-    // Not ours to complain about: the agent itself will.
-    return undefined;
-  }
+  return quietText(path, readLinkedText);
 }
 
 function readObject(path: string, read: Read): Record<string, unknown> {

@@ -3,7 +3,7 @@ import { numberFrom } from "./config_number.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
 import { parseHeader, type SensorHeader } from "./reading.ts";
-import { listEntries, readLinkedText } from "./store.ts";
+import { listEntries, quietText, readLinkedText } from "./store.ts";
 
 const DEFAULT_TIMEOUT_S = 60;
 const DEFAULT_MAX_BYTES = 8192;
@@ -24,17 +24,9 @@ export function listSensors(profile: Profile): SensorFile[] {
     .map((entry) => entry.name.slice(0, -3)).sort()
     .map((name) => {
       const path = `${profile.sensors}/${name}.sh`;
-      return { name, path, header: parseHeader(quietText(path)) };
+      // One that is unreadable says so in its reading.
+      return { name, path, header: parseHeader(quietText(path, readLinkedText) ?? "") };
     });
-}
-
-function quietText(path: string): string {
-  try {
-    return readLinkedText(path) ?? "";
-  } catch {
-    // Unreadable: running it will say so in its reading.
-    return "";
-  }
 }
 
 /**

@@ -3,7 +3,7 @@ import { isRecord } from "./canonical.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
 import { aliveOf, delay, type Identity, identityKey } from "./process.ts";
-import { createOnce, listDirs, parseJson, readText, replaceFile, statOf } from "./store.ts";
+import { createOnce, listDirs, parseJson, quietText, readText, replaceFile, statOf } from "./store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
 export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash";
@@ -90,6 +90,7 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
     id,
     dir,
     meta,
+    // One file of one session that cannot be read must not hide all the others.
     status: parseStatus(quietText(`${dir}/status.json`)),
     supervisor: parseIdentity(quietText(`${dir}/sup`)),
     program: parseIdentity(quietText(`${dir}/program`)),
@@ -102,15 +103,6 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
 /** The generation of an id's present session, "" when it has none; costs one file, no look at processes. */
 export function generationOf(profile: Profile, id: string): string {
   return parseMeta(quietText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
-}
-
-/** One file of one session that cannot be read must not hide all the others. */
-function quietText(path: string): string | undefined {
-  try {
-    return readText(path);
-  } catch {
-    return undefined;
-  }
 }
 
 function parseMeta(text: string | undefined, id: string): SessionMeta | undefined {

@@ -33,6 +33,15 @@ export function readLinkedText(path: string): string | undefined {
   return readRegular(path, Deno.statSync);
 }
 
+/** The text, or undefined also where it cannot be read: for readers to whom that is the same as none. */
+export function quietText(path: string, read: typeof readText = readText): string | undefined {
+  try {
+    return read(path);
+  } catch {
+    return undefined;
+  }
+}
+
 /** A FIFO would keep the reader for ever, so what is no regular file is not opened at all. */
 function readRegular(path: string, look: (path: string) => Deno.FileInfo): string | undefined {
   try {

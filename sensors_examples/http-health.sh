@@ -21,7 +21,7 @@ fail() { # CODE MESSAGE: one line on stderr, and the end
 declared() { sed -n "s/^# looop:$1=//p" "$0" | tr ',' ' '; }
 for name in $(declared needs); do command -v "$name" >/dev/null || fail 78 "\"$name\" is not installed here"; done
 for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, and this sensor needs it"; done
-work=$(mktemp -d "${TMPDIR:-/tmp}/looop-sensor.XXXXXX")
+work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names

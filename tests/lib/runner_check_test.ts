@@ -43,6 +43,16 @@ Deno.test("given claude's own settings, when a worker would start, then each dia
   strictEqual(runnerWarnings({ preset: undefined, template: "x" }, "/", {}).length, 0);
 });
 
+Deno.test("given claude's settings that are a link, as people keep theirs, when a worker would start, then they are read", async () => {
+  const home = await Deno.makeTempDir({ prefix: "looop-linked-" });
+  const projects = { [home]: { hasTrustDialogAccepted: true } };
+  Deno.writeTextFileSync(`${home}/kept.json`, JSON.stringify({ hasCompletedOnboarding: true, projects }));
+  Deno.symlinkSync(`${home}/kept.json`, `${home}/.claude.json`);
+  const runner = { preset: "claude", template: presetNamed("claude")!.interactive };
+  deepStrictEqual(runnerWarnings(runner, home, { HOME: home }), []);
+  await Deno.remove(home, { recursive: true });
+});
+
 Deno.test("given codex without a login, when a worker would start, then that is told", () => {
   const codex = { preset: "codex", template: presetNamed("codex")!.interactive };
   match(runnerWarnings(codex, "/nowhere", ENV, () => undefined)[0] ?? "", /codex login/);
