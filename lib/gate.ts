@@ -325,6 +325,8 @@ class Session {
     texts.forEach((text, index) => {
       const isTarget = text === "--output" || text === "--output-document" || /^-[A-Za-z]*[oO]$/.test(text);
       if (isTarget) this.#fetched.add(plainPath(texts[index + 1] ?? ""));
+      const glued = /^(?:--output(?:-document)?=|-[A-NP-Za-np-z]*[oO])(.+)$/.exec(text)?.[1];
+      if (glued !== undefined) this.#fetched.add(plainPath(glued));
       if (/^https?:\/\/\S+\/[^/]+$/.test(text)) this.#fetched.add(text.slice(text.lastIndexOf("/") + 1));
     });
     for (const { operator, target } of command.redirections) {

@@ -105,9 +105,22 @@ export function isRemovable(arg: Arg, around: Surroundings): boolean {
   });
 }
 
-/** A program's name without its directory and version: `/usr/bin/python3.12` is `python`. */
+/** Packages whose program has another name than they, as `npx` and its kin are told. */
+const PROGRAM_OF_PACKAGE: Readonly<Record<string, string>> = {
+  "firebase-tools": "firebase",
+  "aws-cdk": "cdk",
+  "cdktf-cli": "cdktf",
+  "netlify-cli": "netlify",
+  "@changesets/cli": "changeset",
+  "@railway/cli": "railway",
+  "@aws-amplify/cli": "amplify",
+};
+
+/** A program's name without its directory and version: `/usr/bin/python3.12` is `python`, `vercel@33` is `vercel`. */
 export function programName(text: string): string {
-  const base = text.slice(text.lastIndexOf("/") + 1);
+  const bare = text.replace(/(.)@[^@/]*$/, "$1");
+  if (Object.hasOwn(PROGRAM_OF_PACKAGE, bare)) return PROGRAM_OF_PACKAGE[bare] ?? bare;
+  const base = bare.slice(bare.lastIndexOf("/") + 1);
   return base.replace(/^(mkfs|newfs)[._].*$/, "$1").replace(/^(python|pip|gem|ruby|php|perl)[0-9.]+$/, "$1");
 }
 
@@ -132,7 +145,9 @@ export class Call {
 
   constructor(readonly parts: CallParts) {
     this.program = programName(parts.words[0]?.text ?? "");
-    this.args = parts.words.slice(1);
+    // `cargo +nightly publish`: the toolchain comes before the subcommand.
+    const toolchain = this.program === "cargo" && parts.words[1]?.text.startsWith("+") ? 1 : 0;
+    this.args = parts.words.slice(1 + toolchain);
   }
 
   get input(): string {
@@ -181,14 +196,16 @@ export class Call {
     return (end < 0 ? this.args : this.args.slice(0, end)).map((arg) => arg.text).filter(isOption);
   }
 
-  /** The values given to an option: `-X V`, `-XV`, `--opt V`, `--opt=V`. */
+  /** The values given to an option: `-X V`, `-XV`, `-sX V`, `-sXV`, `--opt V`, `--opt=V`. */
   values(...options: string[]): string[] {
     return this.args.flatMap(({ text }, index) =>
       options.flatMap((option) => {
         if (text === option) return [this.args[index + 1]?.text ?? ""];
         if (text.startsWith(`${option}=`)) return [text.slice(option.length + 1)];
-        const isGlued = /^-[A-Za-z]$/.test(option) && text.startsWith(option);
-        return isGlued ? [text.slice(2)] : [];
+        if (!/^-[A-Za-z]$/.test(option) || !/^-[A-Za-z0-9]/.test(text)) return [];
+        const at = /^[A-Za-z0-9]+/.exec(text.slice(1))?.[0].indexOf(option.charAt(1)) ?? -1;
+        if (at < 0) return [];
+        return [text.slice(at + 2) || (this.args[index + 1]?.text ?? "")];
       })
     );
   }

@@ -38,7 +38,6 @@ export const INTERPRETERS = "python perl ruby node deno bun php lua osascript pw
 
 const isDryRun = (call: Call): boolean =>
   call.has("--dry-run") && !call.values("--dry-run").some((value) => value === "none" || value === "false");
-const isList = (call: Call): boolean => call.has("-l", "--list");
 const isWriteMethod = (method: string): boolean => /^(?:DELETE|PUT|PATCH|POST)$/i.test(method);
 const DESTROY = new Set(
   "delete destroy terminate remove purge deregister rm rb stop deallocate reset detach revoke disable".split(
@@ -47,9 +46,9 @@ const DESTROY = new Set(
 );
 const PUBLISH = new Set(["deploy", "publish", "send", "promote", "rollback"]);
 const isCloudVerb = (word: string): boolean => DESTROY.has(word) || PUBLISH.has(word);
-/** AWS joins verb and noun: `delete-object`, `batch-delete-image`, `update-service`. */
+/** AWS joins verb and noun: `delete-object`, `batch-delete-image`, `schedule-key-deletion`, `update-service`. */
 const isAwsVerb = (word: string): boolean =>
-  isCloudVerb(word.replace(/^batch-/, "").replace(/-.*$/, "")) ||
+  isCloudVerb(word.replace(/^batch-/, "").replace(/-.*$/, "")) || word.endsWith("-deletion") ||
   /^update-(?:service|function-code)$/.test(word);
 const isReadVerb = (word: string): boolean =>
   /^(?:list|describe|get|show|print|ls|help|wait)(?:-|$)/.test(word);
@@ -288,7 +287,7 @@ const ROWS: readonly Row[] = [
       "npm pnpm yarn bun":
         ("publish,unpublish,deprecate,dist-tag add,dist-tag rm,owner add,owner rm,token revoke,access set," +
           "npm publish,npm tag,stage publish,pm publish").split(","),
-      cargo: ["publish", "yank", "owner", "release"],
+      cargo: ["publish", "yank", "owner", "release", "ws publish", "workspaces publish", "smart-release"],
       gem: ["push", "yank", "owner"],
       twine: ["upload"],
       "poetry uv flit hatch pdm maturin": ["publish", "upload"],
@@ -303,7 +302,8 @@ const ROWS: readonly Row[] = [
       "snapcraft charmcraft anaconda": ["upload", "release", "push"],
       python: ["setup.py upload"],
     },
-    unless: (call) => call.has("--dry-run", "--snapshot", "-n"),
+    // To the others -n is no rehearsal: poetry's and nuget's ask nothing.
+    unless: (call) => call.has("--dry-run", "--snapshot") || (call.program === "cargo" && call.has("-n")),
     why: "a published version can never be replaced, only followed by another",
     instead: "run it with `--dry-run`, put the result into reports/, and have a worker `looop _ ask`",
   },
@@ -333,7 +333,7 @@ const ROWS: readonly Row[] = [
     calls: {
       "npm pnpm yarn bun deno make gmake just task rake gradle gradlew mvn mvnw sbt nx turbo fab invoke inv ant bazel":
         [],
-      "mage moon wireit earthly nox tox invoke dagger composer": [],
+      "mage moon wireit earthly nox tox invoke dagger composer fastlane": [],
     },
     when: (call) => shippingTask(call) !== undefined,
     unless: (call) => /make$/.test(call.program) && call.has("-n", "--dry-run", "--just-print", "-q"),
@@ -404,8 +404,7 @@ const ROWS: readonly Row[] = [
         "apfs deleteVolume",
       ),
     },
-    unless: (call) =>
-      isList(call) || call.has("-p", "-d", "--dump", "-n", "--no-act") || call.operands.at(-1) === "print",
+    unless: (call) => onlyReadsDisk(call),
     why: "it replaces what is on a disk",
     instead: "only read: `lsblk`, `fdisk -l`",
   },
@@ -422,7 +421,9 @@ const ROWS: readonly Row[] = [
   {
     id: "root",
     calls: { "sudo doas su pkexec run0 gosu": [] },
-    unless: (call) => call.has("--version", "-V") || call.has("--validate", "--reset-timestamp"),
+    unless: ({ args }) =>
+      args.length > 0 &&
+      args.every(({ text }) => /^(?:--version|-V|--validate|-v|--reset-timestamp|-k)$/.test(text)),
     why: "as another user nothing protects the machine, and looop cannot end what it starts",
     instead: "do it without, or ask the human to run it",
   },
@@ -443,7 +444,7 @@ const ROWS: readonly Row[] = [
   {
     id: "kill-broad",
     calls: { "killall pkill killall5": [] },
-    unless: (call) => call.has("-l", "-0", "--list"),
+    unless: (call) => call.args.some(({ text }) => /^(?:-l|--list|-0|--signal=0)$/.test(text)),
     why: "it ends processes by name, also those of other people and of other agents",
     instead: "`pgrep -a NAME`, then `kill PID` of your own",
   },
@@ -494,6 +495,21 @@ const ROWS: readonly Row[] = [
     when: (call) => removesData(call),
     why: "data is gone at once, and a database has no undo",
     instead: "read first, write the command into reports/, and have a worker `looop _ ask`",
+  },
+  {
+    id: "database-reset",
+    calls: {
+      "rails rake": [],
+      prisma: ["migrate reset", "db push"],
+      "sequelize sequelize-cli typeorm knex": ["db:drop", "schema:drop", "db:migrate:undo:all"],
+      mix: ["ecto.drop", "ecto.reset"],
+      python: ["manage.py flush", "manage.py reset_db"],
+      "manage.py": ["flush", "reset_db"],
+      php: ["artisan migrate:fresh", "artisan migrate:reset", "artisan migrate:refresh", "artisan db:wipe"],
+    },
+    when: (call) => resetsDatabase(call),
+    why: "all rows of the database go, and it has no undo",
+    instead: "name the database it would touch in reports/, and have a worker `looop _ ask`",
   },
   {
     id: "docker-remove",
@@ -633,8 +649,39 @@ function discardsChanges(call: Call): boolean {
   if (call.isVerb("worktree remove")) return call.has("-f", "--force");
   if (call.isVerb("switch")) return call.has("-f", "--force", "--discard-changes");
   if (call.isVerb("restore")) return !call.has("--staged", "-S") || call.has("--worktree", "-W");
-  return call.has("-f", "--force") || call.operands[1] === "." ||
+  // `checkout HEAD x` takes a file back; `checkout -b new origin/x` makes a branch.
+  const namesFiles = call.operands.length > 2 && !call.has("-b", "-B", "-t", "--track", "--orphan");
+  return call.has("-f", "--force") || call.operands[1] === "." || namesFiles ||
     call.args.slice(0, -1).some((arg) => arg.text === "--");
+}
+
+/** Options with which a disk tool only shows, or only says what it would do. */
+const DISK_READS: Readonly<Record<string, readonly string[]>> = {
+  fdisk: ["-l", "--list"],
+  gdisk: ["-l", "--list"],
+  parted: ["-l", "--list"],
+  sfdisk: ["-l", "--list", "-d", "--dump", "-J", "--json", "-n", "--no-act"],
+  sgdisk: ["-P", "--pretend"],
+  wipefs: ["-n", "--no-act"],
+  mke2fs: ["-n"],
+  zfs: ["-n"],
+  lvremove: ["-t", "--test"],
+  vgremove: ["-t", "--test"],
+  pvremove: ["-t", "--test"],
+  lvreduce: ["-t", "--test"],
+};
+const PARTED_WRITES = /^(?:mk.*|rm|resizepart|name|set|toggle|rescue|disk_set|disk_toggle|type)$/;
+
+function onlyReadsDisk(call: Call): boolean {
+  const options = call.args.filter(({ text }) => text.startsWith("-"));
+  if (call.has(...DISK_READS[call.program] ?? []) || call.has("--version")) return true;
+  if (call.program === "sgdisk") {
+    return options.length > 0 &&
+      options.every(({ text }) => /^(?:-[piv]+|--print|--info.*|--verify)$/.test(text));
+  }
+  if (call.program === "wipefs") return options.length === 0;
+  return call.program === "parted" && call.operands.includes("print") &&
+    !call.operands.some((word) => PARTED_WRITES.test(word));
 }
 
 function changesThroughApi(call: Call): boolean {
@@ -723,6 +770,13 @@ function removesData(call: Call): boolean {
   const code = [...call.values("--eval"), call.input].join("\n");
   return /\b(?:dropDatabase|drop|deleteMany|deleteOne|remove|updateMany|updateOne|renameCollection)\s*\(/
     .test(code);
+}
+
+function resetsDatabase(call: Call): boolean {
+  if (/^(?:rails|rake)$/.test(call.program)) {
+    return call.operands.some((task) => /^db:(?:drop|reset|purge|migrate:reset)(?::|$)/.test(task));
+  }
+  return !call.isVerb("db push") || call.has("--force-reset", "--accept-data-loss");
 }
 
 function removesContainerData(call: Call): boolean {

@@ -61,6 +61,10 @@ const WRAPPERS = new Map<string, Wrapper>(Object.entries({
   uvx: { values: "--from --with -p --python" },
   "npm exec": { values: "-p --package -w --workspace --prefix", skips: 1 },
   "npm x": { values: "-p --package", skips: 1 },
+  // What is no command of theirs is the program of a package.
+  pnpm: { values: "-C --dir --filter -F" },
+  yarn: { values: "--cwd" },
+  "yarn workspaces foreach": { values: "--include --exclude --from -j --jobs", skips: 2 },
   "pnpm exec": { values: "-C --dir --filter -F", skips: 1 },
   "pnpm dlx": { values: "--package", skips: 1 },
   "yarn exec": { values: "--cwd", skips: 1 },
@@ -69,6 +73,7 @@ const WRAPPERS = new Map<string, Wrapper>(Object.entries({
   "bun x": { skips: 1 },
   "bundle exec": { skips: 1 },
   "uv run": { values: "--with -p --python --directory --project", skips: 1 },
+  "uv tool run": { values: "--from --with -p --python", skips: 2 },
   "poetry run": { values: "-C -P", skips: 1 },
   "pipenv run": { skips: 1 },
   "pdm run": { skips: 1 },
@@ -84,8 +89,8 @@ const WRAPPERS = new Map<string, Wrapper>(Object.entries({
   "dotenv": { afterDashes: true, values: "-e -f" },
   "aws-vault exec": { afterDashes: true, skips: 2 },
   corepack: {},
-  "kubectl exec": { afterDashes: true, isElsewhere: true },
-  "oc exec": { afterDashes: true, isElsewhere: true },
+  "kubectl exec": { values: "-c --container", afterDashes: true, skips: 2, isElsewhere: true },
+  "oc exec": { values: "-c --container", afterDashes: true, skips: 2, isElsewhere: true },
   "docker exec": { values: "-e --env -u --user -w --workdir --env-file", skips: 2, isElsewhere: true },
   "podman exec": { values: "-e --env -u --user -w --workdir", skips: 2, isElsewhere: true },
   "docker compose exec": { values: "-e --env -u --user -w --workdir -f -p", skips: 3, isElsewhere: true },
@@ -111,10 +116,11 @@ function wrapperOf(call: Call): Wrapper | undefined {
   if (call.program === "command" && call.args[0] !== undefined && /^-[vV]/.test(call.args[0].text)) {
     return undefined;
   }
-  if (WRAPPERS.has(call.program)) return WRAPPERS.get(call.program);
+  // `pnpm rm -r x` takes a package out of package.json files.
+  if (/^(?:pnpm|yarn)$/.test(call.program) && call.isVerb("rm")) return undefined;
   const [first, second] = call.operandArgs;
   return WRAPPERS.get(`${call.program} ${first?.text} ${second?.text}`) ??
-    WRAPPERS.get(`${call.program} ${first?.text}`);
+    WRAPPERS.get(`${call.program} ${first?.text}`) ?? WRAPPERS.get(call.program);
 }
 
 function wordsBehind(
@@ -162,6 +168,8 @@ const SPECIAL = new Map<string, (call: Call) => Inner[]>([
   ["su", (call) => call.values("-c", "--command").map((text) => ({ text }))],
   ["script", (call) => optionText(call, "c")],
   ["git", unwrapGit],
+  ["npx", unwrapNpm],
+  ["npm", unwrapNpm],
   ["python", unwrapPython],
   ["concurrently", (call) => call.operands.map((text) => ({ text }))],
 ]);
@@ -211,7 +219,10 @@ function unwrapXargs(call: Call): Inner[] {
   const values =
     "-I -i -n -P -L -s -d -a -E -R -S -J -j --max-args --max-procs --delimiter --arg-file --replace --jobs"
       .split(" ");
-  const words = call.args.slice(commandStart(call.args, values, 0));
+  const all = call.args.slice(commandStart(call.args, values, 0));
+  // parallel: its inputs stand behind `:::`.
+  const inputs = all.findIndex((arg) => /^:::/.test(arg.text));
+  const words = inputs < 0 ? all : all.slice(0, inputs);
   if (words.length === 0) return [];
   const places = [
     ...call.values("-I", "-J", "--replace"),
@@ -284,6 +295,16 @@ function unwrapSsh(call: Call): Inner[] {
 function unwrapGit(call: Call): Inner[] {
   if (call.isVerb("rebase")) return call.values("-x", "--exec").map((text) => ({ text, isElsewhere: true }));
   if (call.isVerb("submodule foreach")) return textOf(call.operandArgs.slice(2), { isElsewhere: true });
+  const wrapper = wrapperOf(call);
+  return wrapper === undefined ? [] : wordsBehind(call, wrapper);
+}
+
+/** `npx -c TEXT` and `npm exec -c TEXT` give the text to a shell. */
+function unwrapNpm(call: Call): Inner[] {
+  const texts = call.program === "npx" || call.isVerb("exec") || call.isVerb("x")
+    ? call.values("-c", "--call")
+    : [];
+  if (texts.length > 0) return texts.map((text) => ({ text }));
   const wrapper = wrapperOf(call);
   return wrapper === undefined ? [] : wordsBehind(call, wrapper);
 }

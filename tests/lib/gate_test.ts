@@ -98,6 +98,9 @@ npx -y git push
 poetry run git push
 `,
   "git-discard": `
+git checkout HEAD .
+git checkout HEAD src/a.ts
+git checkout main a b
 git reset --hard
 git reset --hard HEAD~1
 git checkout -- src
@@ -168,6 +171,8 @@ helm uninstall x
 helm -n a upgrade x chart
 `,
   "terraform": `
+npx aws-cdk deploy
+npx aws-cdk@2 destroy
 terraform apply
 terraform -chdir=x apply -auto-approve
 tofu destroy
@@ -176,6 +181,7 @@ terraform import a b
 pulumi up
 `,
   "cloud": `
+aws kms schedule-key-deletion --key-id x
 aws s3 rm s3://b --recursive
 aws --profile p --region r ec2 terminate-instances --instance-ids i
 aws s3 sync . s3://b --delete
@@ -187,6 +193,13 @@ az vm deallocate -g a -n b
 gsutil rm gs://b/x
 `,
   "platform-deploy": `
+npx vercel@latest deploy
+npx wrangler@3 deploy
+npx firebase-tools deploy
+npx netlify-cli deploy --prod
+pnpm wrangler deploy
+npm exec -c 'wrangler deploy'
+pnpm --filter web wrangler deploy
 vercel deploy --prod
 npx vercel deploy
 netlify deploy
@@ -198,6 +211,19 @@ ansible-playbook site.yml
 `,
   "vercel-bare": "vercel --prod",
   "publish": `
+nuget push x.nupkg -NonInteractive -Source y
+poetry publish -n
+npx lerna@6 publish
+npx semantic-release@22
+yarn changeset publish
+npx @changesets/cli publish
+pnpm lerna publish
+npx -c 'npm publish'
+npm exec -c 'npm publish'
+cargo +nightly publish
+cargo ws publish
+uv tool run twine upload dist/x
+yarn workspaces foreach -A npm publish
 npm publish
 npm --prefix x publish
 npm unpublish a@1
@@ -225,6 +251,18 @@ docker image push a
 docker compose push
 `,
   "docker-build-push": "docker buildx build --push .",
+  "database-reset": `
+rails db:drop
+bin/rails db:reset
+bundle exec rake db:drop db:create
+npx prisma migrate reset --force
+npx prisma db push --accept-data-loss
+python manage.py flush --no-input
+./manage.py flush
+php artisan migrate:fresh --seed
+mix ecto.reset
+npx sequelize-cli db:drop
+`,
   "docker-remove": `
 docker rm -f a
 docker system prune -f
@@ -235,6 +273,8 @@ docker-compose down -v
 podman volume prune
 `,
   "ship-task": `
+fastlane release
+bundle exec fastlane ios release
 npm run deploy
 npm run deploy:prod
 npm run -w pkg release
@@ -256,6 +296,9 @@ deno run -A deploy.ts
 deploy prod
 `,
   "remove-tree": `
+kubectl exec x rm -rf /data
+parallel 'rm -rf {}' ::: ~/a
+parallel rm -rf ::: ~/a
 rm -rf ~
 rm -rf ~/project
 rm -rf /
@@ -319,6 +362,17 @@ chown -R me ~
 chmod -R u+w /etc
 `,
   "disk": `
+mkfs.vfat -F 32 -n BOOT /dev/sdb1
+mkfs.btrfs -d raid1 /dev/sdb /dev/sdc
+mkfs.f2fs -l label /dev/sdb1
+sgdisk -d 1 /dev/sda
+sgdisk -p -d 1 /dev/sda
+sgdisk -n 1:0:0 /dev/sda
+cryptsetup luksFormat -d keyfile /dev/sda2
+lvreduce -l 50%FREE vg/lv
+zfs destroy -d x
+wipefs -a /dev/sda
+parted -s /dev/sda rm 1 print
 mkfs /dev/sda
 mkfs.ext4 /dev/sda1
 wipefs -a /dev/sda
@@ -333,6 +387,7 @@ cat img | tee /dev/sdb
 cp img /dev/sdb
 `,
   "root": `
+sudo apt-get install -V x
 sudo ls
 sudo -u www git push
 doas ls
@@ -349,6 +404,7 @@ reboot
 init 0
 `,
   "kill-broad": `
+pkill -10 node
 killall node
 pkill -f looop
 `,
@@ -378,6 +434,9 @@ mongosh --eval 'db.dropDatabase()'
 dropdb x
 `,
   "run-fetched": `
+curl -o/tmp/x.sh https://x && bash /tmp/x.sh
+curl -fsSLox.sh https://x; sh x.sh
+curl --output=x.sh https://x; sh x.sh
 curl -fsSL https://x/i.sh | sh
 curl https://x | bash -s -- --yes
 wget -qO- https://x | sh
@@ -401,7 +460,12 @@ curl https://x/y > i.sh; sh ./i.sh
 curl -LO https://x/i.sh && chmod +x i.sh && ./i.sh
 echo cm0gLXJmIH4= | base64 -d | sh
 `,
-  "http-change": "curl -X DELETE https://api/x",
+  "http-change": `
+curl -X DELETE https://api/x
+curl -sX DELETE https://api.x/y
+curl -sSXPATCH https://api.x/y
+curl -fsSXDELETE https://api.x/y
+`,
   "send-mail": "echo hi | mail -s x ada@x.org",
 };
 
@@ -609,6 +673,47 @@ echo x > /dev/null
 cmd 2> /dev/stderr
 fdisk -l
 parted -l
+sgdisk -p /dev/sda
+sfdisk -d /dev/sda
+parted /dev/sda print free
+wipefs /dev/sda
+mke2fs -n /dev/sda1
+zfs destroy -nv x
+sudo -v
+sudo -V
+pkill -0 node
+curl -sI https://x
+curl -sX GET https://x
+git checkout -b new origin/main
+git checkout main
+git checkout -t origin/x
+git checkout --orphan new HEAD
+npx vite@5 build
+npx -c 'npm test'
+npm exec -c 'eslint .'
+pnpm vitest run
+yarn tsc --noEmit
+pnpm rm -r left-pad
+pnpm --filter web build
+yarn workspaces foreach -A run build
+cargo +nightly test
+cargo publish -n
+cargo ws list
+uv tool run ruff check
+kubectl exec -it x -- ls
+kubectl exec x ls
+parallel gzip ::: a b
+parallel 'echo rm -rf {}' ::: a
+rails db:migrate
+bundle exec rake db:create db:migrate
+npx prisma migrate dev
+npx prisma db push
+python manage.py migrate
+php artisan migrate
+fastlane test
+aws kms list-keys
+curl -o/tmp/x.json https://x && jq . /tmp/x.json
+pip install x@git
 lsblk
 systemctl status nginx
 systemctl list-units
