@@ -9,7 +9,7 @@ import type { Profile } from "./paths.ts";
 import { allStillThere } from "./process.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_status.ts";
 import { iso, listSessionIds, readFleet, type WorkerView } from "./session.ts";
-import { listFiles, oddness, readJson, readLinkedText, settledStamp, statOf } from "./store.ts";
+import { listEntries, oddness, readJson, readLinkedText, settledStamp, statOf } from "./store.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
@@ -45,11 +45,29 @@ function readPolicy(path: string, bad: BadFile[]): string | undefined {
 
 function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
   const goals: Record<string, string> = {};
-  for (const file of listFiles(profile.goals, ".md")) {
-    const id = file.slice(0, -".md".length);
-    if (isId(id)) goals[id] = readPolicy(`${profile.goals}/${file}`, bad) ?? "";
+  for (const { id, path, isSymlink } of policyFiles(profile.goals, ".md", bad)) {
+    const text = readPolicy(path, bad);
+    if (text !== undefined) goals[id] = text;
+    else if (isSymlink) bad.push({ path, reason: "it is a symbolic link to nothing" });
   }
   return goals;
+}
+
+/** Files of a policy folder, links included. One whose name is no id would be passed over in silence: it is bad. */
+function policyFiles(
+  dir: string,
+  suffix: string,
+  bad: BadFile[],
+): { id: string; path: string; isSymlink: boolean }[] {
+  const files = listEntries(dir)
+    .filter(({ name, isFile, isSymlink }) =>
+      (isFile || isSymlink) && !name.startsWith(".") && name.endsWith(suffix)
+    )
+    .map(({ name, isSymlink }) => ({ id: name.slice(0, -suffix.length), path: `${dir}/${name}`, isSymlink }));
+  for (const { id, path } of files) {
+    if (!isId(id)) bad.push({ path, reason: "its name is no id (1-64 letters, digits, '.', '_' or '-')" });
+  }
+  return files.filter(({ id }) => isId(id));
 }
 
 /** looop's own state as files say it now. */
@@ -59,6 +77,7 @@ export async function readOwnState(
   sessions?: OwnState["sessions"],
 ): Promise<OwnState & { bad: BadFile[] }> {
   const { leases, bad } = listLeases(profile);
+  policyFiles(profile.sensors, ".sh", bad);
   return {
     playbook: readPolicy(profile.playbook, bad),
     goals: readGoals(profile, bad),

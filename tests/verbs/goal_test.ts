@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { writeExecutable } from "../executable.ts";
 import { testProfile } from "../looop.ts";
 
 Deno.test("given a goal, when it is written in any way, then its file holds the text and one newline at least", async () => {
@@ -67,4 +68,28 @@ Deno.test("given a relative data dir, when goals are written from two folders, t
     env: { LOOOP_DATA_DIR: "../data dir" },
   });
   strictEqual(p.read("goals/g.md"), "here\n");
+});
+
+Deno.test("given goals and sensors that no verb wrote, when the state is read, then links count and odd names are told", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const outside = `${p.base}/linked.md`;
+  Deno.writeTextFileSync(outside, "# elsewhere\n");
+  Deno.symlinkSync(outside, p.path("goals/linked.md"));
+  Deno.symlinkSync(`${p.base}/nothing`, p.path("goals/dangling.md"));
+  Deno.writeTextFileSync(p.path("goals/ship it.md"), "# ship it\n");
+  writeExecutable(p.path("sensors/my prs.sh"), "#!/bin/sh\necho 1\n");
+  const told = ["goals/dangling.md", "goals/ship it.md", "sensors/my prs.sh"].map((name) => p.path(name));
+  for (const pulse of [false, true]) {
+    if (pulse) await p.ok("up");
+    const state = await p.json("_", "state", "--json");
+    deepStrictEqual(state.goals, ["linked", "playbook-daily", "setup"]);
+    deepStrictEqual(state.bad_files.map((file: { path: string }) => file.path).sort(), told);
+  }
+  const before = (await p.json("_", "state", "--json")).world_hash;
+  Deno.writeTextFileSync(outside, "# elsewhere, rewritten\n");
+  await p.until(
+    "the goal behind the link counts",
+    async () => (await p.json("_", "state", "--json")).world_hash !== before,
+  );
 });
