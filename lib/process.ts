@@ -47,20 +47,40 @@ const ALL_MACOS = `sysctl -n kern.bootsessionuuid; ps -axo pid=,ppid=,pgid=,sess
 
 /** Runs a small shell script and returns its standard output. */
 async function sh(script: string, args: readonly string[]): Promise<string> {
+  const command = new Deno.Command("/bin/sh", {
+    args: ["-c", script, "sh", ...args],
+    stdin: "null",
+    stderr: "null",
+    env: { LC_ALL: "C" },
+  });
   try {
-    const command = new Deno.Command("/bin/sh", {
-      args: ["-c", script, "sh", ...args],
-      stdin: "null",
-      stderr: "null",
-      env: { LC_ALL: "C" },
-    });
-    return new TextDecoder().decode((await command.output()).stdout);
+    return new TextDecoder().decode((await outputOf(command)).stdout);
   } catch (error) {
     throw new UserError(`Cannot ask the system about processes: ${(error as Error).message}`, {
       next: "check that /bin/sh can be run",
       kind: "processes",
       cause: error,
     });
+  }
+}
+
+async function outputOf(command: Deno.Command): Promise<Deno.CommandOutput> {
+  try {
+    return await command.output();
+  } catch (error) {
+    if (!leaveGoneFolder()) throw error;
+    return await command.output();
+  }
+}
+
+/** Goes to `/` when our own folder was removed under us: Deno before 2.5 starts nothing from there. */
+function leaveGoneFolder(): boolean {
+  try {
+    Deno.cwd();
+    return false;
+  } catch {
+    Deno.chdir("/");
+    return true;
   }
 }
 

@@ -8,13 +8,13 @@ class Reader implements AsyncDisposable {
   readonly #reader: ReadableStreamDefaultReader<string>;
   text = "";
 
-  constructor(p: TestProfile, args: string[]) {
+  constructor(p: TestProfile, args: string[], cwd = p.base) {
     const [exe, ...first] = looopCommand();
     this.child = new Deno.Command(exe!, {
       args: [...first, ...args],
       env: p.env,
       clearEnv: true,
-      cwd: p.base,
+      cwd,
       stdin: "null",
       stdout: "piped",
       stderr: "inherit",
@@ -121,6 +121,19 @@ Deno.test("given a followed worker, when it ends, then all it printed is shown a
   await using reader = new Reader(p, ["logs", "w1", "-f"]);
   await reader.until("first\n");
   Deno.writeTextFileSync(p.path("go"), "");
+  strictEqual(await reader.rest(), "first\nlast\n");
+  strictEqual((await reader.child.status).code, 0);
+});
+
+Deno.test("given a follower whose folder is removed, when the worker is looked at again, then following goes on", async () => {
+  await using p = await testProfile();
+  const cwd = `${p.base}/folder`;
+  Deno.mkdirSync(cwd);
+  // A silent worker is looked at once a second.
+  await p.ok("_", "worker", "start", "w1", "--runner", "shell", "echo first; sleep 1.5; echo last");
+  await using reader = new Reader(p, ["logs", "w1", "-f"], cwd);
+  await reader.until("first\n");
+  Deno.removeSync(cwd);
   strictEqual(await reader.rest(), "first\nlast\n");
   strictEqual((await reader.child.status).code, 0);
 });
