@@ -22,16 +22,21 @@ export function selfCommand(): SelfCommand {
   return { exe, args, standalone: false };
 }
 
-/**
- * One executable path that is this program: the binary itself, or a launcher script in the data dir.
- *
- * Workers get it as `LOOOP_BIN`, so it must stay valid for as long as they live.
- */
+/** One executable path that is this program: the binary itself, or a launcher script in the data dir. */
 export function executablePath(profile: Profile, self: SelfCommand): string {
-  if (self.standalone) return self.exe;
+  return self.standalone ? self.exe : launcherPath(profile, self);
+}
+
+/**
+ * A launcher script in the data dir. Workers get it as `LOOOP_BIN`, so it must stay valid for as long as they live.
+ *
+ * A worker may stand in a folder that is gone, as after `git worktree remove`: there the Deno runtime panics
+ * before a line of ours runs, and the worker could neither ask nor end itself.
+ */
+export function launcherPath(profile: Profile, self: SelfCommand): string {
   const path = `${profile.bin}/looop`;
   const words = [self.exe, ...self.args].map(shellQuote).join(" ");
-  const text = `#!/bin/sh\nexec ${words} "$@"\n`;
+  const text = `#!/bin/sh\ncase $(pwd -P 2>/dev/null) in /*) ;; *) cd / ;; esac\nexec ${words} "$@"\n`;
   if (readText(path) !== text) {
     makeDir(profile.bin);
     replaceFile(path, text, { mode: 0o700, durable: false });

@@ -8,6 +8,7 @@ import { readMailbox } from "../lib/mailbox.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
 import { absolute } from "../lib/paths.ts";
 import { openProfile } from "../lib/profile.ts";
+import { launcherPath } from "../lib/self.ts";
 import type { WorkerView } from "../lib/session.ts";
 import { readWorkers, readWorld } from "../lib/state.ts";
 import { age, sanitizeLine } from "../lib/style.ts";
@@ -63,7 +64,8 @@ export const start = defineVerb({
 });
 
 function hostOf(context: Context): WorkerHost {
-  return { profile: context.profile, bin: context.bin(), env: context.env, now: context.now };
+  const { profile, self, env, now } = context;
+  return { profile, bin: launcherPath(profile, self), env, now };
 }
 
 /** Says on stderr at which dialog the agent is about to stop, as far as can be seen from outside. */

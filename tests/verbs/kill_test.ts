@@ -39,6 +39,22 @@ Deno.test("given a worker that ignores every signal it can, when it ends itself,
   await p.until("nobody is left", async () => (await p.processes()).length === 0);
 });
 
+Deno.test("given a worker whose folder is gone, when it claims, asks and ends itself, then each works as elsewhere", async () => {
+  await using p = await testProfile();
+  const cwd = `${p.base}/work tree`;
+  Deno.mkdirSync(cwd);
+  const script = `rmdir "$PWD"; exec 2>"$LOOOP_DATA_DIR/reports/errors"
+"$LOOOP_BIN" _ claim task && answer=$("$LOOOP_BIN" _ ask --prompt "Go on?") && echo "$answer" >"$LOOOP_DATA_DIR/reports/answer"
+"$LOOOP_BIN" _ kill w; sleep 600`;
+  await startWorker(p, "w", script, { args: ["--cwd", cwd] });
+  await p.until("it has asked", () => fileText(p, "asks/w-1.json") !== "");
+  match(fileText(p, "claims/task.json"), /"session":"w"/);
+  await p.ok("_", "answer", "w-1", "yes");
+  const { state, exit_code, ended_by } = await endedWorker(p, "w");
+  deepStrictEqual([state, exit_code, ended_by], ["exited", 0, "self"], fileText(p, "reports/errors"));
+  strictEqual(fileText(p, "reports/answer"), "yes\n");
+});
+
 Deno.test("given a worker whose agent writes its last reply down late, when it ends itself, then it is let do so", async () => {
   await using p = await testProfile();
   const sessions = `${p.base}/home/.codex/sessions/2026/06/01`;
