@@ -19,7 +19,7 @@ import { type Identity, readMarked, readMarkedAny } from "./process.ts";
 import { Sensing } from "./sensing.ts";
 import { endOrphanRuns } from "./sensor.ts";
 import { listSensors } from "./sensors.ts";
-import { readFleet, type Session } from "./session.ts";
+import { readFleet, type Session, sessionMarks } from "./session.ts";
 import { readOwnState, readWorld } from "./state.ts";
 import {
   listEntries,
@@ -32,7 +32,7 @@ import {
 } from "./store.ts";
 import { Watch } from "./watch.ts";
 import { type Alert, withOwnState, type World } from "./world.ts";
-import { endSession, killSessionTree, sessionMarks } from "./worker.ts";
+import { endSession, killSessionTree } from "./worker.ts";
 
 /** What the pulse is given. */
 export interface PulseHost {
@@ -413,9 +413,11 @@ export class Pulse {
       const { id, state, exit_code, ended_by } = view;
       appendEvent(profile, "worker_ended", { id, state, exit_code, ended_by }, new Date(this.#host.now()));
     }
-    const left = await readMarkedAny(sessions.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
-    for (const session of left.size > 0 ? sessions : []) {
-      const own = await readMarked(sessionMarks(profile, session));
+    // What a session of 0.16 has left running was not looop's to end then.
+    const marked = sessions.filter((session) => session.gen !== "");
+    const left = await readMarkedAny(marked.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
+    for (const session of left.size > 0 ? marked : []) {
+      const own = await readMarked(sessionMarks(profile, session.view.id, session.gen));
       if (own.size === 0) continue;
       await killSessionTree(profile, session, this.#host.now).catch((error) =>
         this.#say("error", "session.failed", `${session.view.id}: ${error.message}`)

@@ -8,7 +8,7 @@ import { isId } from "./ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { aliveOf, readMarked } from "./process.ts";
-import { hasEnded, readSession, type SessionRecord } from "./session.ts";
+import { hasEnded, readSession, sessionMarks, type SessionRecord } from "./session.ts";
 import {
   listDirs,
   listEntries,
@@ -159,8 +159,7 @@ function readRecord(profile: Profile, name: string): SessionRecord | string {
 }
 
 async function hasProcesses(profile: Profile, run: EndedRun): Promise<boolean> {
-  const marks = [`LOOOP_SESSION_GEN=${run.gen}`, `LOOOP_DATA_DIR=${profile.dir}`];
-  return (await readMarked(marks)).size > 0;
+  return (await readMarked(sessionMarks(profile, run.id, run.gen))).size > 0;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { isRecord } from "./canonical.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { aliveOf, delay, type Identity, identityKey } from "./process.ts";
+import { aliveOf, delay, type Identity, identityKey, mayExist, readMarked } from "./process.ts";
 import { createOnce, listDirs, parseJson, quietText, readText, replaceFile, statOf } from "./store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
@@ -162,6 +162,26 @@ export function hasEnded(record: SessionRecord): boolean {
   return record.status?.state === "exited" || record.status?.state === "killed";
 }
 
+/**
+ * What every process of one run of a session carries in its environment; the rarest first. 0.16 knows no
+ * generations.
+ */
+export function sessionMarks(profile: Profile, id: string, gen: string): string[] {
+  const marks = [`LOOOP_SESSION_ID=${id}`, `LOOOP_DATA_DIR=${profile.dir}`];
+  return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
+}
+
+/**
+ * Whether a session that 0.16 has started runs on. It recorded a bare pid, which proves nothing; but what it
+ * started carries the session's marks.
+ */
+async function isForeignAlive(profile: Profile, record: SessionRecord): Promise<boolean> {
+  const { meta, supervisor, status, id } = record;
+  if (meta.gen !== "" || supervisor !== undefined || status?.state !== "running") return false;
+  if (!(meta.babysit_pid > 0) || !mayExist(meta.babysit_pid)) return false;
+  return (await readMarked(sessionMarks(profile, id, ""))).size > 0;
+}
+
 /** The state a record and its supervisor's liveness add up to. Pure. */
 export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): Session {
   const { meta, status } = record;
@@ -198,12 +218,10 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
 function stateOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): SessionState {
   const said = record.status?.state;
   if (said === "exited" || said === "killed") return said;
-  if (record.supervisor === undefined) {
-    const age = nowMs - record.meta.started_at * 1000;
-    return age < STARTING_MS && age > -STARTING_MS ? "starting" : "lost";
-  }
-  if (!supervisorAlive) return "lost";
-  return said === "running" ? "running" : "starting";
+  if (supervisorAlive) return said === "running" ? "running" : "starting";
+  if (record.supervisor !== undefined) return "lost";
+  const age = nowMs - record.meta.started_at * 1000;
+  return age < STARTING_MS && age > -STARTING_MS ? "starting" : "lost";
 }
 
 function endedByOf(record: SessionRecord, state: SessionState): EndedBy | undefined {
@@ -253,7 +271,9 @@ export async function readFleet(
     if (fresh.length === 0) break;
     await ask(fresh);
   }
-  return records.map((record) => sessionOf(record, isAlive(record), nowMs));
+  const foreign = new Set<SessionRecord>();
+  for (const record of records) if (await isForeignAlive(profile, record)) foreign.add(record);
+  return records.map((record) => sessionOf(record, isAlive(record) || foreign.has(record), nowMs));
 }
 
 /** The supervisor of a session that is not known to have ended. */

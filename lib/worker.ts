@@ -42,6 +42,7 @@ import {
   recordEnd,
   type Session,
   sessionDir,
+  sessionMarks,
   type SessionMeta,
   writeFinalStatus,
 } from "./session.ts";
@@ -458,7 +459,7 @@ export async function killSessionTree(
   const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
   const survivors = await killTree({
     roots: session.program === undefined ? [] : [session.program],
-    marks: sessionMarks(profile, session),
+    marks: sessionMarks(profile, session.view.id, session.gen),
     spare: spared.map((fact) => fact.pid),
     graceMs: STOP_GRACE_MS,
     leadMs: LEAD_MS,
@@ -475,15 +476,6 @@ export async function killSessionTree(
 async function endStart(profile: Profile, session: Session): Promise<void> {
   const marks = [`LOOOP_WORKER_GEN=${session.gen}`, `LOOOP_DATA_DIR=${profile.dir}`];
   await killTree({ roots: [], marks, graceMs: 0 });
-}
-
-/** What every process of one run of a session carries in its environment; the rarest first. */
-export function sessionMarks(profile: Profile, session: Session): string[] {
-  return [
-    `LOOOP_SESSION_GEN=${session.gen}`,
-    `LOOOP_SESSION_ID=${session.view.id}`,
-    `LOOOP_DATA_DIR=${profile.dir}`,
-  ];
 }
 
 /** The supervisor's shell and its `script`. */

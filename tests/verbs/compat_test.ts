@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
+import { workerView } from "../workers.ts";
 
 /** A data dir as looop 0.16 leaves it, by its file formats. */
 async function oldProfile(p: TestProfile): Promise<void> {
@@ -124,6 +125,29 @@ Deno.test("given a data dir of looop 0.16, when it is worked on, then what we wr
     p.read("journal.md").trim().split("\n").at(-1) ?? "",
     /^- \d{4}-\d\d-\d\d \d\d:\d\d write-goal ship$/,
   );
+});
+
+Deno.test("given a worker that 0.16 has started and that still runs, when looop takes over, then it counts as alive and can be ended", async () => {
+  await using p = await testProfile();
+  await oldProfile(p);
+  // The process that 0.16 recorded lives, and what it started carries the session's marks.
+  const agent = new Deno.Command("sleep", {
+    args: ["600"],
+    env: { LOOOP_SESSION_ID: "w2", LOOOP_DATA_DIR: p.profile.dir },
+    detached: true,
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await Deno.writeTextFile(p.path("claims/task.json"), '{"session":"w2","name":"task"}');
+  await p.ok("up");
+  strictEqual((await workerView(p, "w2")).state, "running");
+  match((await p.run("_", "claim", "task", "--session", "w9")).stderr, /held by "w2"/);
+  match((await p.run("_", "worker", "start", "w2", "--command", "true", "x")).stderr, /alive already/);
+  strictEqual(await p.ok("_", "worker", "kill", "w2"), "killed worker w2");
+  strictEqual((await agent.status).signal, "SIGTERM");
+  const { state, ended_by } = await workerView(p, "w2");
+  deepStrictEqual([state, ended_by], ["killed", "root"]);
+  strictEqual(await p.ok("_", "claim", "task", "--session", "w9"), "claimed task");
 });
 
 Deno.test("given a 0.16 runner with a pipe into the old formatter, when a worker starts, then the template works without it", async () => {
