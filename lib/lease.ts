@@ -6,7 +6,7 @@ import { isRecord } from "./canonical.ts";
 import { UserError } from "./errors.ts";
 import { isId } from "./ids.ts";
 import type { Profile } from "./paths.ts";
-import { findSession, generationOf, readFleet, sessionDir } from "./session.ts";
+import { findSession, generationOf, readFleet, runsOn, type Session, sessionDir } from "./session.ts";
 import {
   createOnce,
   exists,
@@ -116,7 +116,13 @@ async function isStale(profile: Profile, read: Parsed<Lease>, nowMs: number): Pr
   const holder = await findSession(profile, session, nowMs);
   // 0.16 and people claim under names without a session: nobody can be alive under such a name.
   if (holder === undefined) return !isUnreadable(profile, session);
-  return !holder.view.alive || (gen !== "" && gen !== holder.gen);
+  return await isOver(profile, holder, gen);
+}
+
+/** Whether the run that took a lease is over. A lost one is not while its agent runs on and works at the task. */
+async function isOver(profile: Profile, holder: Session, gen: string): Promise<boolean> {
+  if (gen !== "" && gen !== holder.gen) return true;
+  return !holder.view.alive && !await runsOn(profile, holder);
 }
 
 /** Whether a session is there whose record cannot be read: it may well live. */
@@ -161,12 +167,14 @@ export async function reapLeases(profile: Profile, nowMs: number): Promise<Lease
   if (leases.length === 0) return [];
   const fleet = await readFleet(profile, nowMs, [...new Set(leases.map((lease) => lease.session))]);
   const byId = new Map(fleet.map((session) => [session.view.id, session]));
-  const stale = leases.filter((lease) => {
+  const stale: Lease[] = [];
+  for (const lease of leases) {
     const holder = byId.get(lease.session);
-    return holder === undefined
+    const over = holder === undefined
       ? lease.gen !== "" && !isUnreadable(profile, lease.session)
-      : !holder.view.alive || (lease.gen !== "" && lease.gen !== holder.gen);
-  });
+      : await isOver(profile, holder, lease.gen);
+    if (over) stale.push(lease);
+  }
   if (stale.length === 0) return [];
   return await withLock(`${profile.claims}/.lock`, () =>
     stale.filter((lease) => {

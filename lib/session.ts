@@ -171,6 +171,11 @@ export function sessionMarks(profile: Profile, id: string, gen: string): string[
   return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
 }
 
+/** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
+export async function runsOn(profile: Profile, { view, gen }: Session): Promise<boolean> {
+  return view.state === "lost" && (await readMarked(sessionMarks(profile, view.id, gen))).size > 0;
+}
+
 /**
  * Whether a session that 0.16 has started runs on. It recorded a bare pid, which proves nothing; but what it
  * started carries the session's marks.

@@ -40,6 +40,7 @@ import {
   findSession,
   readSession,
   recordEnd,
+  runsOn,
   type Session,
   sessionDir,
   sessionMarks,
@@ -293,6 +294,7 @@ async function openSession(
   const dir = sessionDir(profile, meta.id);
   const before = await findSession(profile, meta.id, nowMs);
   if (before?.view.alive) throw alreadyAlive(meta.id);
+  if (before !== undefined && await runsOn(profile, before)) throw lostAlive(meta.id);
   const stage = `${profile.sessions}/.new-${meta.id}-${meta.gen}`;
   makeDir(stage);
   replaceFile(`${stage}/meta.json`, `${JSON.stringify(meta)}\n`);
@@ -316,6 +318,13 @@ export function alreadyAlive(id: string): UserError {
   return new UserError(`Worker "${id}" is alive already`, {
     next:
       `watch it with \`looop _ worker log ${id}\`, end it with \`looop _ worker kill ${id}\`, or use another id`,
+    kind: "alive",
+  });
+}
+
+function lostAlive(id: string): UserError {
+  return new UserError(`Worker "${id}" is lost, but its agent still runs`, {
+    next: `end it with \`looop _ worker kill ${id}\` first, or use another id`,
     kind: "alive",
   });
 }

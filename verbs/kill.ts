@@ -27,13 +27,15 @@ export default defineVerb({
       });
     }
     const isInside = context.env["LOOOP_SESSION_ID"] === id;
-    const isHeld = session.view.alive && isInside && noteLastCall(session.dir, context.env);
-    if (session.view.alive && recordEnd(session, "exited", "self")) {
+    // The agent of a lost session, whose supervisor was killed, ends itself like any other.
+    const runs = session.view.alive || session.view.state === "lost";
+    const isHeld = runs && isInside && noteLastCall(session.dir, context.env);
+    if (runs && recordEnd(session, "exited", "self")) {
       recordMove(context, `kill ${id}: ended itself`);
     }
-    if (session.view.alive) spawnReaper(context, session);
+    if (runs) spawnReaper(context, session);
     const text = `killed session ${id}`;
-    if (!session.view.alive || !isInside || isHeld) return { text };
+    if (!runs || !isInside || isHeld) return { text };
     context.out(context.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`);
     await untilEnded(context.profile, id, session.gen);
   },

@@ -130,6 +130,29 @@ Deno.test("given a supervisor killed with -9, when its worker is looked at, then
   strictEqual(await p.ok("_", "worker", "kill", "one"), "worker one had ended already");
 });
 
+Deno.test("given a lost worker whose agent runs on, when others want its id or its lease, then they are refused until it has ended itself", async () => {
+  await using p = await testProfile();
+  const script = 'until [ -e "$LOOOP_DATA_DIR/go" ]; do sleep 0.05; done; "$LOOOP_BIN" _ kill w; sleep 600';
+  await startWorker(p, "w", script);
+  await p.ok("_", "claim", "task", "--session", "w");
+  await startWorker(p, "other", "sleep 600");
+  Deno.kill(identityIn(p, "sessions/w/sup").pid, "SIGKILL");
+  await p.until("it is lost", async () => (await workerView(p, "w")).state === "lost");
+  await p.ok("up");
+  const start = await p.run("_", "worker", "start", "w", "--command", "true", "x");
+  deepStrictEqual([start.code, start.stdout], [1, ""]);
+  match(start.stderr, /Worker "w" is lost, but its agent still runs; end it with `looop _ worker kill w`/);
+  match((await p.run("_", "claim", "task", "--session", "other")).stderr, /held by "w"/);
+  Deno.writeTextFileSync(p.path("go"), "");
+  const { state, exit_code, ended_by } = await endedWorker(p, "w");
+  deepStrictEqual([state, exit_code, ended_by], ["exited", 0, "self"]);
+  await p.until(
+    "the lease is free",
+    async () => (await p.run("_", "claim", "task", "--session", "other")).code === 0,
+  );
+  await p.ok("_", "worker", "start", "w", "--command", "true", "x");
+});
+
 Deno.test("given workers that ignore TERM, fork twice and leave their session, when they are killed or stopped, then nobody is left", async () => {
   await using p = await testProfile();
   const brief = (id: string) =>
