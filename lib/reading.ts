@@ -16,6 +16,8 @@ export interface SensorOutcome {
 export type Reading = unknown;
 
 const STDERR_TAIL = 1024;
+/** Deeper than any reading is meant; what is far deeper overflows the stack of whoever walks it. */
+const MAX_DEPTH = 128;
 const HEAD = 256;
 
 /** The reading of an outcome, by the table of the contract. `lastGood` is kept in the detail of an error. */
@@ -39,6 +41,9 @@ export function readingOf(
     const empty = outcome.stdout.length === 0 ? "printed nothing" : "did not print one JSON value";
     return contentError("not_json", empty, outcome, lastGood);
   }
+  if (isDeeper(value.value, MAX_DEPTH)) {
+    return contentError("too_large", `printed JSON of more than ${MAX_DEPTH} levels`, outcome, lastGood);
+  }
   return value.value;
 }
 
@@ -48,6 +53,11 @@ function parseOne(bytes: Uint8Array): { value: unknown } | undefined {
   } catch {
     return undefined;
   }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (value === null || typeof value !== "object") return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
 function messageOf(outcome: SensorOutcome): string {

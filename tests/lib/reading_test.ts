@@ -32,6 +32,17 @@ Deno.test("given any JSON value with white space around it, when a sensor prints
   );
 });
 
+Deno.test("given JSON of ever more levels, when a sensor prints it, then 128 are a reading and more are too large", () => {
+  for (const [open, close] of [["[", "]"], ['{"a":', "}"]] as const) {
+    const nested = (levels: number) =>
+      readingOf(outcome(`${open.repeat(levels)}0${close.repeat(levels)}`), 1e6, 60);
+    ok(!isErrorReading(nested(128)));
+    for (const levels of [129, 4_000, 100_000]) {
+      deepStrictEqual(signalOf(nested(levels)), { error: true, reason: "too_large" });
+    }
+  }
+});
+
 Deno.test("given any bytes, when a sensor prints them, then the reading is their JSON value or an error that shows their head", () => {
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array(), fc.string().map((s) => new TextEncoder().encode(s))), (bytes) => {

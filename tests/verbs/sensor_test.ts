@@ -164,3 +164,13 @@ Deno.test("given files among the sensors that are none, when the pulse senses, t
   deepStrictEqual(Object.keys(snapshots).filter((name) => name.startsWith("sensor-")), ["sensor-link"]);
   ok(![...Deno.readDirSync(p.profile.dir)].some((entry) => entry.name === "ran"));
 });
+
+Deno.test("given a sensor that prints deeply nested JSON, when the pulse senses, then it starts and the others are sensed", async () => {
+  await using p = await testProfile();
+  p.sensor("deep", "head -c 4000 /dev/zero | tr '\\0' '['; head -c 4000 /dev/zero | tr '\\0' ']'");
+  p.sensor("plain", "echo 7");
+  await p.ok("up");
+  const { snapshots } = await p.json("_", "state", "--json");
+  deepStrictEqual(snapshots["sensor-deep"].signal, { error: true, reason: "too_large" });
+  strictEqual(snapshots["sensor-plain"], 7);
+});
