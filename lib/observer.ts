@@ -169,9 +169,9 @@ function comparePolicy(cursor: Cursor, sight: Sight, changes: Changes, reasons: 
   }
   const before = cursor.goals;
   const after = sight.world.goals;
-  const added = Object.keys(after).filter((id) => !(id in before));
-  const removed = Object.keys(before).filter((id) => !(id in after));
-  const changed = Object.keys(after).filter((id) => id in before && before[id] !== after[id]);
+  const added = Object.keys(after).filter((id) => !Object.hasOwn(before, id));
+  const removed = Object.keys(before).filter((id) => !Object.hasOwn(after, id));
+  const changed = Object.keys(after).filter((id) => Object.hasOwn(before, id) && before[id] !== after[id]);
   if (added.length + removed.length + changed.length === 0) return;
   changes.goals = {
     ...(added.length > 0 ? { added } : {}),

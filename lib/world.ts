@@ -173,7 +173,7 @@ export function systemReadings(own: OwnState): Record<string, Reading> {
   })).sort((a, b) => a.id < b.id ? -1 : 1);
   const goals = Object.fromEntries(
     Object.keys(own.goals).map((id) => {
-      const acted = own.activity[id];
+      const acted = Object.hasOwn(own.activity, id) ? own.activity[id] : undefined;
       const age = acted === undefined ? null : Math.max(0, Math.floor(own.nowMs / 1000 - acted));
       return [id, { last_acted_unix: acted ?? null, age_s: age }];
     }),

@@ -461,3 +461,15 @@ async function orphanWait(p: TestProfile): Promise<{ pid: number; child: number;
   await settled(p, pid);
   return { pid: child.pid, child: pid, status: child.status };
 }
+
+Deno.test("given goals named like members of every object, when they come, age and go, then each is told as what it is", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.writeTextFileSync(p.path("goals/toString.md"), "by hand\n");
+  const { snapshots } = await p.wait();
+  deepStrictEqual(snapshots["sys-goals"].detail.goals.toString, { last_acted_unix: null, age_s: null });
+  await p.ok("_", "goal", "write", "constructor", "text");
+  deepStrictEqual((await p.wait("--timeout", "20")).changes.goals, { added: ["constructor"] });
+  await p.ok("_", "goal", "archive", "constructor");
+  deepStrictEqual((await p.wait("--timeout", "20")).changes.goals, { removed: ["constructor"] });
+});
