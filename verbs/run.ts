@@ -9,15 +9,13 @@ import { appendJournal } from "../lib/journal.ts";
 import { poke } from "../lib/poke.ts";
 import { openProfile } from "../lib/profile.ts";
 import { shellQuote } from "../lib/self.ts";
+import { runStoppable, STOP_SIGNALS, type StopSignal } from "../lib/stop.ts";
 import { type Context, defineVerb, type Input } from "../lib/verb.ts";
 import { closeIntent, type Intent, openIntent, RUN_MARK } from "../lib/wal.ts";
 
 const DEFAULT_TIMEOUT_S = 120;
 /** Of each stream; agents' shell tools cut from 10 to 50 KB on. */
 const TAIL_BYTES = 64 * 1024;
-/** How often a call looks whether whoever made it is still there. */
-const PARENT_POLL_MS = 500;
-const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 /** A bash line, or an exact argv. */
 type Command = { line: string } | { argv: readonly string[] };
@@ -57,7 +55,7 @@ export default defineVerb({
       approved,
     }, context.now());
     try {
-      const { outcome, stoppedBy } = await runStoppable(context, command, intent, timeoutS * 1000);
+      const { outcome, stoppedBy } = await runInDataDir(context, command, intent, timeoutS * 1000);
       const ended = endOf(outcome, stoppedBy, timeoutS);
       journal(context, intent, ended.told);
       show(context, outcome, ended.note);
@@ -107,43 +105,30 @@ function refuse(context: Context, verdict: Refusal): { code: number } {
 }
 
 /** Runs the command; a signal to us, or the end of whoever called us, ends its whole tree. */
-async function runStoppable(
+async function runInDataDir(
   context: Context,
   command: Command,
   intent: Intent,
   timeoutMs: number,
-): Promise<{ outcome: CommandOutcome; stoppedBy: keyof typeof STOP_SIGNALS | undefined }> {
+): Promise<{ outcome: CommandOutcome; stoppedBy: StopSignal | undefined }> {
   const { profile } = context;
-  const stop = new AbortController();
-  let stoppedBy: keyof typeof STOP_SIGNALS | undefined;
-  const stopBy = (name: keyof typeof STOP_SIGNALS) => {
-    stoppedBy ??= name;
-    stop.abort();
-  };
-  for (const name of Object.keys(STOP_SIGNALS) as (keyof typeof STOP_SIGNALS)[]) {
-    Deno.addSignalListener(name, () => stopBy(name));
-  }
-  const parent = Deno.ppid;
-  const watcher = setInterval(() => {
-    if (Deno.ppid !== parent) stopBy("SIGHUP");
-  }, PARENT_POLL_MS);
   try {
-    const outcome = await runCommand({
-      argv: argvOf(command),
-      cwd: profile.dir,
-      env: childEnv(context.env, { bin: context.bin(), dataDir: profile.dir, config: profile.config }),
-      mark: { name: RUN_MARK, value: intent.id },
-      timeoutMs,
-      tailBytes: TAIL_BYTES,
-    }, stop.signal);
+    const { value: outcome, stoppedBy } = await runStoppable((stop) =>
+      runCommand({
+        argv: argvOf(command),
+        cwd: profile.dir,
+        env: childEnv(context.env, { bin: context.bin(), dataDir: profile.dir, config: profile.config }),
+        mark: { name: RUN_MARK, value: intent.id },
+        timeoutMs,
+        tailBytes: TAIL_BYTES,
+      }, stop)
+    );
     return { outcome, stoppedBy: outcome.endedBy === "stop" ? stoppedBy : undefined };
   } catch (error) {
     throw new UserError(`Cannot run bash: ${(error as Error).message}`, {
       next: "install bash",
       cause: error,
     });
-  } finally {
-    clearInterval(watcher);
   }
 }
 
@@ -155,7 +140,7 @@ function argvOf(command: Command): string[] {
 
 function endOf(
   outcome: CommandOutcome,
-  stoppedBy: keyof typeof STOP_SIGNALS | undefined,
+  stoppedBy: StopSignal | undefined,
   timeoutS: number,
 ): { code: number; told: string; note?: string } {
   const left = outcome.survivors.length === 0

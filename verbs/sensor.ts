@@ -13,9 +13,10 @@ import { undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { childEnv } from "../lib/child_env.ts";
 import { sensorLimits } from "../lib/sensors.ts";
-import { isErrorReading, parseHeader, readingOf } from "../lib/reading.ts";
+import { isErrorReading, parseHeader, readingOf, type SensorOutcome } from "../lib/reading.ts";
 import { readMarked } from "../lib/process.ts";
-import { runSensor, sweepSensors } from "../lib/sensor.ts";
+import { runSensor, type SensorRun, sweepSensors } from "../lib/sensor.ts";
+import { runStoppable, STOP_SIGNALS } from "../lib/stop.ts";
 import { exists, makeDir, moveKeepingBoth, readLinkedText, removeTree, replaceFile } from "../lib/store.ts";
 import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
 
@@ -108,7 +109,7 @@ async function runOnce(
   const { profile, env } = context;
   const limits = sensorLimits(parseHeader(script), env);
   const mark = `run.${Deno.pid}.${context.now()}`;
-  const outcome = await runSensor({
+  const outcome = await runToItsEnd({
     path,
     cwd: profile.dir,
     env: childEnv(env, { bin: context.bin(), dataDir: profile.dir, config: profile.config }),
@@ -116,8 +117,22 @@ async function runOnce(
     timeoutMs: limits.timeoutS * 1000,
     maxBytes: limits.maxBytes,
   });
-  await sweepSensors([mark]);
   return { reading: readingOf(outcome, limits.maxBytes, limits.timeoutS), ms: outcome.ms };
+}
+
+/** One run and the end of what it leaves behind, also when we are told to stop or nobody waits for us. */
+async function runToItsEnd(run: SensorRun): Promise<SensorOutcome> {
+  const { value, stoppedBy } = await runStoppable(async (stop) => {
+    const outcome = await runSensor(run, stop);
+    await sweepSensors([run.mark]);
+    return outcome;
+  });
+  if (stoppedBy === undefined) return value;
+  throw new UserError(`Ended by ${stoppedBy}`, {
+    next: "the sensor was ended too",
+    kind: "stopped",
+    code: STOP_SIGNALS[stoppedBy],
+  });
 }
 
 function noSensor(name: string): UserError {
@@ -338,7 +353,7 @@ async function trial(
 ): Promise<TrialRun> {
   const mark = `check.${Deno.pid}.${performance.now()}`;
   let left = 0;
-  const outcome = await runSensor({
+  const outcome = await runToItsEnd({
     path,
     cwd,
     env,
@@ -349,7 +364,6 @@ async function trial(
       left = (await readMarked([`LOOOP_SENSOR_RUN=${mark}`])).size;
     },
   });
-  await sweepSensors([mark]);
   return {
     reading: readingOf(outcome, limits.maxBytes, limits.timeoutS),
     bytes: outcome.stdout.length,

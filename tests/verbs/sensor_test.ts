@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { testProfile } from "../looop.ts";
+import { looopCommand, testProfile } from "../looop.ts";
 import { published } from "../published.ts";
 import { writeExecutable } from "../executable.ts";
 
@@ -174,3 +174,37 @@ Deno.test("given a sensor that prints deeply nested JSON, when the pulse senses,
   deepStrictEqual(snapshots["sensor-deep"].signal, { error: true, reason: "too_large" });
   strictEqual(snapshots["sensor-plain"], 7);
 });
+
+Deno.test("given a sensor that is tried, when the call is stopped or its caller is gone, then nothing of the sensor is left", async () => {
+  await using p = await testProfile();
+  p.sensor("slow", "setsid sleep 60 & echo $$ >>begun; sleep 60");
+  const begun = (count: number) =>
+    p.until("it has begun", () => (quietly(() => p.read("begun")) ?? "").split("\n").length > count);
+  for (const [signal, code] of [["SIGTERM", 143], ["SIGINT", 130]] as const) {
+    const trial = p.start(["_", "sensor", "run", "slow"]);
+    await begun(signal === "SIGTERM" ? 1 : 2);
+    trial.kill(signal);
+    const { code: ended, stderr } = await trial.result;
+    deepStrictEqual([ended, await p.processes()], [code, []]);
+    match(stderr, new RegExp(`Ended by ${signal}`));
+  }
+  const caller = new Deno.Command("sh", {
+    args: ["-c", '"$@" & wait', "sh", ...looopCommand(), "_", "sensor", "check", "slow"],
+    env: p.env,
+    clearEnv: true,
+    stdout: "null",
+    stderr: "null",
+  }).spawn();
+  await begun(3);
+  caller.kill("SIGKILL");
+  await caller.status;
+  await p.until("nothing is left", async () => (await p.processes()).length === 0);
+});
+
+function quietly<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}
