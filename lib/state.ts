@@ -63,7 +63,8 @@ function policyFiles(
     .filter(({ name, isFile, isSymlink }) =>
       (isFile || isSymlink) && !name.startsWith(".") && name.endsWith(suffix)
     )
-    .map(({ name, isSymlink }) => ({ id: name.slice(0, -suffix.length), path: `${dir}/${name}`, isSymlink }));
+    .map(({ name, isSymlink }) => ({ id: name.slice(0, -suffix.length), path: `${dir}/${name}`, isSymlink }))
+    .sort((a, b) => a.id < b.id ? -1 : 1);
   for (const { id, path } of files) {
     if (!isId(id)) bad.push({ path, reason: "its name is no id (1-64 letters, digits, '.', '_' or '-')" });
   }
