@@ -6,10 +6,12 @@ import {
   listFiles,
   makeDir,
   moveFile,
-  readLinkedText,
-  readText,
+  quietStat,
+  readBytes,
+  readLinkedBytes,
   removeFile,
   replaceFile,
+  sameBytes,
   syncFile,
 } from "./store.ts";
 
@@ -44,20 +46,24 @@ const HISTORY_KEPT = 20;
  * a verb puts aside is in `.undo/` or its history, a person's edit between two verbs too.
  */
 export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
-  const before = readLinkedText(path);
-  if (before === text && modeOf(path) === mode) {
+  const after = new TextEncoder().encode(text);
+  const before = readLinkedBytes(path);
+  const isSame = sameBytes(before, after);
+  if (isSame && canBeUsedAs(path, mode)) {
     // Perhaps left by a writer that was killed, or by an editor: it is acknowledged now.
     syncFile(path);
     return false;
   }
-  if (before !== undefined && before !== text) {
+  if (before !== undefined && !isSame) {
     finishSwap(path, undo);
-    const displaced = readText(undo.path);
-    if (displaced !== undefined && displaced !== text && displaced !== before) keepDisplaced(undo, displaced);
+    const displaced = readBytes(undo.path);
+    if (displaced !== undefined && !sameBytes(displaced, after) && !sameBytes(displaced, before)) {
+      keepDisplaced(undo, displaced);
+    }
     makeDir(undo.dir);
     replaceFile(undo.path, before, { mode });
   }
-  replaceFile(path, text, { mode });
+  replaceFile(path, after, { mode });
   return true;
 }
 
@@ -67,8 +73,8 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
   finishSwap(path, undo);
-  const before = readLinkedText(path);
-  const previous = readText(undo.path);
+  const before = readLinkedBytes(path);
+  const previous = readBytes(undo.path);
   if (previous === undefined) return false;
   if (before !== undefined) replaceFile(stagePath(undo), before, { mode });
   replaceFile(path, previous, { mode });
@@ -82,21 +88,21 @@ function stagePath(undo: UndoSlot): string {
 }
 
 function finishSwap(path: string, undo: UndoSlot): void {
-  const staged = readText(stagePath(undo));
+  const staged = readBytes(stagePath(undo));
   if (staged === undefined) return;
   // Cut off before the file was replaced: the file still has the newer text, and nothing is to be kept twice.
-  const current = readLinkedText(path);
-  if (current === staged) {
+  const current = readLinkedBytes(path);
+  if (sameBytes(current, staged)) {
     removeFile(stagePath(undo));
     return;
   }
-  const displaced = readText(undo.path);
-  if (displaced !== undefined && displaced !== current) keepDisplaced(undo, displaced);
+  const displaced = readBytes(undo.path);
+  if (displaced !== undefined && !sameBytes(displaced, current)) keepDisplaced(undo, displaced);
   moveFile(stagePath(undo), undo.path);
 }
 
 /** A text that no undo reaches any more, under the time at which it was put aside. */
-function keepDisplaced(undo: UndoSlot, text: string): void {
+function keepDisplaced(undo: UndoSlot, text: Uint8Array): void {
   const dir = `${undo.dir}/history/${baseName(undo.path)}`;
   makeDir(dir);
   const stamp = new Date().toISOString().replace(/:/g, "-");
@@ -112,16 +118,14 @@ function freeName(dir: string, stamp: string): string {
   }
 }
 
-function modeOf(path: string): number | undefined {
-  try {
-    return (Deno.statSync(path).mode ?? 0) & 0o777;
-  } catch {
-    return undefined;
-  }
+/** Whether a script can be run; who else may read a file is its owner's matter. */
+function canBeUsedAs(path: string, mode: number): boolean {
+  const run = mode & 0o100;
+  return ((quietStat(path)?.mode ?? 0) & run) === run;
 }
 
 /** Keeps a playbook's text under its UTC time; the last 20 stay. */
-export function keepPlaybook(profile: Profile, text: string, atMs: number): void {
+export function keepPlaybook(profile: Profile, text: Uint8Array, atMs: number): void {
   makeDir(profile.playbookHistory);
   const stamp = new Date(atMs).toISOString().replace(/:/g, "-");
   replaceFile(`${profile.playbookHistory}/${stamp}.md`, text);

@@ -25,12 +25,28 @@ const DIR_MODE = 0o700;
  * bring a file from elsewhere into what looop shows.
  */
 export function readText(path: string): string | undefined {
-  return readRegular(path, Deno.lstatSync);
+  return readRegular(path, Deno.lstatSync, Deno.readTextFileSync);
+}
+
+/** Like {@link readText}, byte for byte: what a person wrote need not be UTF-8. */
+export function readBytes(path: string): Uint8Array | undefined {
+  return readRegular(path, Deno.lstatSync, Deno.readFileSync);
 }
 
 /** Like {@link readText} for what people may keep elsewhere and link to: config, playbook, goals, sensors. */
 export function readLinkedText(path: string): string | undefined {
-  return readRegular(path, Deno.statSync);
+  return readRegular(path, Deno.statSync, Deno.readTextFileSync);
+}
+
+/** Like {@link readLinkedText}, byte for byte. */
+export function readLinkedBytes(path: string): Uint8Array | undefined {
+  return readRegular(path, Deno.statSync, Deno.readFileSync);
+}
+
+/** Whether both are the same bytes, or both nothing. */
+export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
 /** The text, or undefined also where it cannot be read: for readers to whom that is the same as none. */
@@ -43,11 +59,15 @@ export function quietText(path: string, read: typeof readText = readText): strin
 }
 
 /** A FIFO would keep the reader for ever, so what is no regular file is not opened at all. */
-function readRegular(path: string, look: (path: string) => Deno.FileInfo): string | undefined {
+function readRegular<T>(
+  path: string,
+  look: (path: string) => Deno.FileInfo,
+  read: (path: string) => T,
+): T | undefined {
   try {
     const info = look(path);
     if (!info.isFile) throw new Error(kindOf(info));
-    return Deno.readTextFileSync(path);
+    return read(path);
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw fault("read", path, error);
@@ -159,6 +179,24 @@ export function moveFile(from: string, to: string, options: Pick<WriteOptions, "
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && !exists(from)) return false;
+    throw fault("move", from, error);
+  }
+}
+
+/**
+ * Moves a file, or a symbolic link as it is, to a name that is free; false when it is taken. A crash in between
+ * leaves it under both names.
+ */
+export function moveOnce(from: string, to: string): boolean {
+  try {
+    // link(2) follows a symbolic link on macOS.
+    if (Deno.lstatSync(from).isSymlink) Deno.symlinkSync(Deno.readLinkSync(from), to);
+    else Deno.linkSync(from, to);
+    syncDir(dirName(to));
+    Deno.removeSync(from);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
     throw fault("move", from, error);
   }
 }

@@ -2,7 +2,7 @@
 import { UserError } from "./errors.ts";
 import type { Profile } from "./paths.ts";
 import { keepPlaybook, type PolicyKind, swapPolicy, undoPath } from "./policy.ts";
-import { createOnce, exists, listFiles, readLinkedText, readText, removeFile } from "./store.ts";
+import { exists, listEntries, moveOnce, readLinkedBytes } from "./store.ts";
 
 /** What an undo did. */
 export type Undone = "swapped" | "unarchived";
@@ -41,7 +41,7 @@ export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs
   const place = placeOf(profile, kind, id);
   if (!exists(place.path) && unarchive(place, id)) return "unarchived";
   const slot = { dir: profile.undo, path: undoPath(profile, kind, id) };
-  const before = readLinkedText(place.path);
+  const before = readLinkedBytes(place.path);
   if (!swapPolicy(place.path, slot, place.mode)) throw nothingToUndo(kind, id, before !== undefined);
   if (kind === "playbook" && before !== undefined) keepPlaybook(profile, before, nowMs);
   return "swapped";
@@ -51,12 +51,11 @@ export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs
 function unarchive(place: Place, id: string): boolean {
   if (place.archive === undefined) return false;
   const { dir, suffix } = place.archive;
-  const newest = newestArchived(listFiles(dir, suffix), id, suffix);
-  if (newest === undefined) return false;
-  const text = readText(`${dir}/${newest}`) ?? "";
-  if (!createOnce(place.path, text, { mode: place.mode })) return false;
-  removeFile(`${dir}/${newest}`);
-  return true;
+  const names = listEntries(dir).filter(({ name, isFile, isSymlink }) =>
+    (isFile || isSymlink) && name.endsWith(suffix)
+  ).map(({ name }) => name);
+  const newest = newestArchived(names, id, suffix);
+  return newest !== undefined && moveOnce(`${dir}/${newest}`, place.path);
 }
 
 /** Of `id.md`, `id~2.md`, … the one with the highest number: each is put aside under the first free one. Pure. */

@@ -2,7 +2,7 @@
 import { recordMove } from "../lib/move.ts";
 import { keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
-import { readLinkedText } from "../lib/store.ts";
+import { readLinkedBytes, sameBytes } from "../lib/store.ts";
 import { bodyOf, defineVerb } from "../lib/verb.ts";
 
 export const write = defineVerb({
@@ -18,8 +18,10 @@ export const write = defineVerb({
     const body = withNewline(await bodyOf(context, input.words, "playbook"));
     openProfile(context.profile);
     const { playbook, undo } = context.profile;
-    const before = readLinkedText(playbook);
-    if (before !== undefined && before !== body) keepPlaybook(context.profile, before, context.now());
+    const before = readLinkedBytes(playbook);
+    if (before !== undefined && !sameBytes(before, new TextEncoder().encode(body))) {
+      keepPlaybook(context.profile, before, context.now());
+    }
     const changed = writePolicy(
       playbook,
       { dir: undo, path: undoPath(context.profile, "playbook", "text") },

@@ -125,3 +125,55 @@ Deno.test("given a bad call or nothing to undo, when undone, then one line and n
   deepStrictEqual([none.code, none.stdout], [1, ""]);
   match(none.stderr, /^looop _ undo: There is no sensor "nope", now or earlier; .*\n$/);
 });
+
+Deno.test("given texts in no UTF-8, when they are replaced, put aside and undone, then every byte of them is kept", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const latin = Uint8Array.from([..."caf\xe9\n"].map((char) => char.charCodeAt(0)));
+  for (const name of ["PLAYBOOK.md", "goals/ship.md", "goals/gone.md"]) {
+    Deno.writeFileSync(p.path(name), latin);
+  }
+  await p.ok("_", "playbook", "write", "new");
+  const [kept] = [...Deno.readDirSync(p.path("playbook.d"))];
+  deepStrictEqual(Deno.readFileSync(p.path(`playbook.d/${kept?.name}`)), latin);
+  await p.ok("_", "undo", "playbook");
+  await goal(p, "new\n");
+  await p.ok("_", "undo", "goal", "ship");
+  await p.ok("_", "goal", "archive", "gone");
+  await p.ok("_", "undo", "goal", "gone");
+  for (const name of ["PLAYBOOK.md", "goals/ship.md", "goals/gone.md"]) {
+    deepStrictEqual(Deno.readFileSync(p.path(name)), latin, name);
+  }
+});
+
+Deno.test("given a goal and a sensor that are links, when they are put aside and undone, then the links come back", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.mkdirSync(p.path("policy"));
+  Deno.writeTextFileSync(p.path("policy/goal"), "linked\n");
+  Deno.writeTextFileSync(p.path("policy/sensor"), "#!/bin/sh\necho 1\n", { mode: 0o755 });
+  Deno.symlinkSync("../policy/goal", p.path("goals/far.md"));
+  Deno.symlinkSync("../policy/sensor", p.path("sensors/far.sh"));
+  Deno.symlinkSync("../policy/nothing", p.path("goals/dangling.md"));
+  const { goals, bad_files } = await p.json("_", "state", "--json");
+  deepStrictEqual(goals, ["far", "playbook-daily", "setup"]);
+  deepStrictEqual(bad_files, [{ path: p.path("goals/dangling.md"), reason: "it is a link to nothing" }]);
+  await p.ok("_", "goal", "archive", "far");
+  await p.ok("_", "sensor", "remove", "far");
+  strictEqual(await p.ok("_", "undo", "goal", "far"), "undo goal far: back from the archive");
+  strictEqual(await p.ok("_", "undo", "sensor", "far"), "undo sensor far: back from the archive");
+  deepStrictEqual(
+    [Deno.readLinkSync(p.path("goals/far.md")), Deno.readLinkSync(p.path("sensors/far.sh"))],
+    ["../policy/goal", "../policy/sensor"],
+  );
+});
+
+Deno.test("given a goal that a person has made readable, when its text is written again, then nothing is", async () => {
+  await using p = await testProfile();
+  await goal(p, "text\n");
+  Deno.chmodSync(p.path("goals/ship.md"), 0o644);
+  strictEqual(await p.ok("_", "goal", "write", "ship", "text"), "write-goal ship (unchanged)");
+  Deno.writeTextFileSync(p.path("sensors/x.sh"), "#!/bin/sh\n", { mode: 0o644 });
+  strictEqual(await p.ok("_", "sensor", "write", "x", "#!/bin/sh"), "write-sensor x");
+  strictEqual((Deno.statSync(p.path("sensors/x.sh")).mode ?? 0) & 0o777, 0o700);
+});
