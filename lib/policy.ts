@@ -13,6 +13,7 @@ import {
   replaceFile,
   sameBytes,
   syncFile,
+  withLockSync,
 } from "./store.ts";
 
 /** How many earlier playbooks are kept. */
@@ -30,6 +31,11 @@ export function undoPath(profile: Profile, kind: PolicyKind, id: string): string
   return `${profile.undo}/${kind}-${id}`;
 }
 
+/** Changes policy while no other verb does, so that of texts written at the same moment each is kept. */
+export function changePolicy<T>(profile: Profile, change: () => T): T {
+  return withLockSync(`${profile.lockDir}/policy`, change);
+}
+
 /** Where the previous text of one policy file is kept. */
 export interface UndoSlot {
   dir: string;
@@ -40,7 +46,8 @@ export interface UndoSlot {
 const HISTORY_KEPT = 20;
 
 /**
- * Replaces a policy file, keeping the text before; false when nothing would change.
+ * Replaces a policy file, keeping the text before; false when nothing would change. To be called within
+ * {@link changePolicy}.
  *
  * What stands on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that
  * a verb puts aside is in `.undo/` or its history, a person's edit between two verbs too.
@@ -69,7 +76,8 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
 
 /**
  * Exchanges a policy file's text with the one before it; false when none is kept. A file that is gone comes
- * back. Of a crash at any moment the next undo or write makes a whole exchange.
+ * back. Of a crash at any moment the next undo or write makes a whole exchange. To be called within
+ * {@link changePolicy}.
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
   finishSwap(path, undo);

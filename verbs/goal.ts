@@ -2,7 +2,7 @@
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
-import { undoPath, withNewline, writePolicy } from "../lib/policy.ts";
+import { changePolicy, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { exists, makeDir, moveKeepingBoth } from "../lib/store.ts";
 import { bodyOf, defineVerb } from "../lib/verb.ts";
@@ -25,10 +25,8 @@ export const write = defineVerb({
     openProfile(context.profile);
     const { goals, undo } = context.profile;
     makeDir(goals);
-    const changed = writePolicy(`${goals}/${id}.md`, {
-      dir: undo,
-      path: undoPath(context.profile, "goal", id),
-    }, body);
+    const slot = { dir: undo, path: undoPath(context.profile, "goal", id) };
+    const changed = changePolicy(context.profile, () => writePolicy(`${goals}/${id}.md`, slot, body));
     if (!changed) return { text: `write-goal ${id} (unchanged)` };
     noteActivity(context.profile, id, context.now());
     recordMove(context, `write-goal ${id}`);

@@ -1,6 +1,6 @@
 /** `looop _ playbook write`: how to judge. */
 import { recordMove } from "../lib/move.ts";
-import { keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
+import { changePolicy, keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { readLinkedBytes, sameBytes } from "../lib/store.ts";
 import { bodyOf, defineVerb } from "../lib/verb.ts";
@@ -18,15 +18,14 @@ export const write = defineVerb({
     const body = withNewline(await bodyOf(context, input.words, "playbook"));
     openProfile(context.profile);
     const { playbook, undo } = context.profile;
-    const before = readLinkedBytes(playbook);
-    if (before !== undefined && !sameBytes(before, new TextEncoder().encode(body))) {
-      keepPlaybook(context.profile, before, context.now());
-    }
-    const changed = writePolicy(
-      playbook,
-      { dir: undo, path: undoPath(context.profile, "playbook", "text") },
-      body,
-    );
+    const slot = { dir: undo, path: undoPath(context.profile, "playbook", "text") };
+    const changed = changePolicy(context.profile, () => {
+      const before = readLinkedBytes(playbook);
+      if (before !== undefined && !sameBytes(before, new TextEncoder().encode(body))) {
+        keepPlaybook(context.profile, before, context.now());
+      }
+      return writePolicy(playbook, slot, body);
+    });
     if (!changed) return { text: "write-playbook (unchanged)" };
     recordMove(context, "write-playbook");
     return { text: "write-playbook" };

@@ -9,7 +9,7 @@ import { type Example, examplesOf, missingOf, parseSettings, withSettings } from
 import { type Finding, judgeRuns, secretsOf, type TrialRun } from "../lib/sensor_check.ts";
 import { sanitizeLine } from "../lib/style.ts";
 import { recordMove } from "../lib/move.ts";
-import { undoPath, withNewline, writePolicy } from "../lib/policy.ts";
+import { changePolicy, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { childEnv } from "../lib/child_env.ts";
 import { sensorLimits } from "../lib/sensors.ts";
@@ -45,7 +45,8 @@ export const write = defineVerb({
     const { sensors, undo } = context.profile;
     makeDir(sensors);
     const undoAt = { dir: undo, path: undoPath(context.profile, "sensor", name) };
-    if (!writePolicy(`${sensors}/${name}.sh`, undoAt, script, 0o700)) {
+    const path = `${sensors}/${name}.sh`;
+    if (!changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700))) {
       return { text: `write-sensor ${name} (unchanged)` };
     }
     recordMove(context, `write-sensor ${name}`);
@@ -271,7 +272,8 @@ export const add = defineVerb({
     }
     makeDir(sensors);
     const script = withSettings(example.script, settings);
-    writePolicy(path, { dir: undo, path: undoPath(context.profile, "sensor", name) }, script, 0o700);
+    const undoAt = { dir: undo, path: undoPath(context.profile, "sensor", name) };
+    changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700));
     recordMove(context, `add-sensor ${name} (${example.name})`);
     const { reading, ms } = await runOnce(context, path, script);
     return {

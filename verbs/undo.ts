@@ -2,7 +2,7 @@
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteActivity, recordMove } from "../lib/move.ts";
-import type { PolicyKind } from "../lib/policy.ts";
+import { changePolicy, type PolicyKind } from "../lib/policy.ts";
 import { openProfile } from "../lib/profile.ts";
 import { undoPolicy } from "../lib/undo.ts";
 import { defineVerb } from "../lib/verb.ts";
@@ -29,7 +29,8 @@ export default defineVerb({
     const kind = input.word(0) as PolicyKind;
     const id = idOf(kind, input.words[1]);
     openProfile(context.profile);
-    const undone = undoPolicy(context.profile, kind, id, context.now());
+    const { profile } = context;
+    const undone = changePolicy(profile, () => undoPolicy(profile, kind, id, context.now()));
     if (kind === "goal") noteActivity(context.profile, id, context.now());
     const text = `undo ${kind === "playbook" ? kind : `${kind} ${id}`}${
       undone === "unarchived" ? ": back from the archive" : ""

@@ -177,3 +177,12 @@ Deno.test("given a goal that a person has made readable, when its text is writte
   strictEqual(await p.ok("_", "sensor", "write", "x", "#!/bin/sh"), "write-sensor x");
   strictEqual((Deno.statSync(p.path("sensors/x.sh")).mode ?? 0) & 0o777, 0o700);
 });
+
+Deno.test("given texts that are written at the same moment, when all are acknowledged, then each is on disk", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const texts = Array.from({ length: 10 }, (_, n) => `text ${n}\n`);
+  await Promise.all(texts.map((text) => goal(p, text)));
+  const kept = [p.read("goals/ship.md"), p.read(".undo/goal-ship"), ...history(p, "goal-ship")];
+  deepStrictEqual(kept.sort(), texts);
+});
