@@ -106,7 +106,7 @@ function unknownVerb(argv: readonly string[]): UsageError {
 }
 
 /** What the process is made of, handed to the verb instead of globals. */
-function contextOf(argv: readonly string[]): Context {
+function contextOf(): Context {
   const env = Deno.env.toObject();
   const self = selfCommand();
   const now = () => Date.now();
@@ -119,7 +119,7 @@ function contextOf(argv: readonly string[]): Context {
     self,
     version: VERSION,
     journalText: undefined,
-    json: argv.includes("--json"),
+    json: false,
     get colour() {
       return wantsColour(env, Deno.stdout.isTerminal());
     },
@@ -147,17 +147,26 @@ function contextOf(argv: readonly string[]): Context {
   };
 }
 
+/** Whether `--json` stands among the words that can be options. */
+function mayWantJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
+}
+
 async function main(argv: readonly string[]): Promise<number> {
   let path = "";
   let mutating = false;
-  const context = contextOf(argv);
+  const context = contextOf();
   try {
+    // Until it is known which words are options and which are text.
+    context.json = mayWantJson(argv);
     const found = findVerb(argv);
     path = found.path;
     const verb = await (VERBS[path] as () => Promise<Verb>)();
     // In `_ run git … --json` the option is git's.
     if (verb.declare.passthrough) context.json = false;
     const input = parseInput(verb.declare, found.rest);
+    context.json = input.flag("json");
     if (input.flag("help")) {
       const { helpFor } = await import("./lib/manual.ts");
       context.out(helpFor(verb.declare));

@@ -326,3 +326,14 @@ Deno.test("given a data dir that is a file, belongs to a newer format or may not
   await refused(p, {}, /format "99"/);
   Deno.writeTextFileSync(p.path(".format"), "1\n");
 });
+
+Deno.test("given text that holds --json, when it stands behind --, then the reply is no JSON", async () => {
+  await using p = await testProfile();
+  strictEqual(await p.ok("_", "goal", "write", "g", "--", "use", "--json", "there"), "write-goal g");
+  strictEqual(p.read("goals/g.md"), "use --json there\n");
+  match(
+    (await p.run("_", "undo", "goal", "g", "--", "--json")).stderr,
+    /^looop _ undo: Unexpected argument "--json"/,
+  );
+  strictEqual((await p.json("_", "goal", "write", "g", "--json", "--", "other")).message, "write-goal g");
+});
