@@ -177,6 +177,8 @@ async function main(argv: readonly string[]): Promise<number> {
     mutating = verb.declare.mutating === true;
     await noteAgent(context, verb.declare);
     const reply = await verb.run(context, input);
+    // It is done: that its reply cannot be printed is no failure of the move.
+    mutating = false;
     if (reply !== undefined) show(context, verb.declare, reply);
     return reply?.code ?? EXIT.ok;
   } catch (error) {

@@ -1,5 +1,6 @@
 /** The edge to the terminal: writing, reading stdin, and what a process ends with. Only this module prints. */
 import { UsageError } from "./errors.ts";
+import { fault } from "./fault.ts";
 
 const CHUNK = 4096;
 
@@ -15,6 +16,7 @@ export class ReaderGone extends Error {
  * has made non-blocking can be retried without losing or doubling a byte.
  *
  * @throws {ReaderGone} when the other end is closed.
+ * @throws {UserError} when what it leads to takes no more, as a file on a full disk.
  */
 export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
@@ -27,13 +29,15 @@ export function writeAll(
     } catch (error) {
       if (error instanceof Deno.errors.BrokenPipe) throw new ReaderGone();
       if (error instanceof Deno.errors.BadResource) return;
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        throw fault("write to", stream === Deno.stderr ? "stderr" : "stdout", error);
+      }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
     }
   }
 }
 
-/** All of stdin as text, byte for byte. @throws {UsageError} beyond `maxBytes`: a body is never cut. */
+/** All of stdin as text. @throws {UsageError} beyond `maxBytes` or where it is no UTF-8: no body is cut or changed. */
 export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -55,7 +59,13 @@ export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
     whole.set(part, at);
     at += part.length;
   }
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(whole);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(whole);
+  } catch {
+    throw new UsageError("Stdin is not UTF-8 text", {
+      next: "nothing was changed; convert it, as with `iconv -f latin1 -t utf-8`",
+    });
+  }
 }
 
 /** Whether output may be coloured: `LOOOP_COLOR`, else a terminal and no `NO_COLOR`. */

@@ -8,7 +8,7 @@ import { setWanted } from "../lib/pulse_status.ts";
 import { readConfig } from "../lib/config.ts";
 import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
 import { makeUpkeep } from "../lib/upkeep.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { type Context, defineVerb } from "../lib/verb.ts";
 
 /** An uncontended lock is had in under 1 ms, 20 ms at worst on a busy machine. */
 const LOCK_PATIENCE_MS = 250;
@@ -47,7 +47,7 @@ export default defineVerb({
       exe: context.self.standalone ? context.self.exe : "",
       env: context.env,
       jsonLog: context.env["LOOOP_LOG_FORMAT"] === "json",
-      log: (line) => context.out(`${line}\n`),
+      log: (line) => logQuietly(context, line),
       now: context.now,
       stop: stop.signal,
       holdsLock: () => holdsLock(lock, profile.lock),
@@ -56,3 +56,12 @@ export default defineVerb({
     lock.close();
   },
 });
+
+/** A log that takes no more (its disk is full) must not end the pulse: the next line is tried again. */
+function logQuietly(context: Context, line: string): void {
+  try {
+    context.out(`${line}\n`);
+  } catch {
+    // There is nowhere left to say so.
+  }
+}

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { type TestProfile, testProfile } from "../looop.ts";
+import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { crashPulse, isGone, type Published, published, pulsePid } from "../published.ts";
 
 // deno-lint-ignore no-explicit-any -- tests look into it freely
@@ -318,4 +318,22 @@ Deno.test("given a running pulse, when its lock is taken away or its data dir is
   const third = pulsePid(p);
   await Deno.rename(p.profile.dir, `${p.base}/gone`);
   await p.until("nobody beats for a data dir that is gone", () => isGone(third));
+});
+
+Deno.test({
+  name: "given a log on a full disk, when the pulse beats, then it goes on",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using p = await testProfile();
+    const [exe, ...args] = looopCommand();
+    const pulse = new Deno.Command("sh", {
+      args: ["-c", 'exec "$@" >/dev/full', "sh", exe ?? "", ...args, "_", "pulse", "--wanted"],
+      env: { ...p.env, LOOOP_INTERVAL: "1" },
+      clearEnv: true,
+      stdin: "null",
+    }).spawn();
+    await p.until("it has beaten twice", () => published(p).beat >= 2, 10);
+    await p.ok("down");
+    strictEqual((await pulse.status).code, 0);
+  },
 });
