@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { type Result, type TestProfile, testProfile } from "../looop.ts";
+import { looopCommand, type Result, type TestProfile, testProfile } from "../looop.ts";
 
 /** Ids that must be refused wherever one is taken. */
 const BAD_IDS = ["..", "a/b", "../PLAYBOOK", "a".repeat(65), "a\nb"];
@@ -336,4 +336,20 @@ Deno.test("given text that holds --json, when it stands behind --, then the repl
     /^looop _ undo: Unexpected argument "--json"/,
   );
   strictEqual((await p.json("_", "goal", "write", "g", "--json", "--", "other")).message, "write-goal g");
+});
+
+Deno.test("given stdin that is no UTF-8, when it is a body, then it is refused and nothing is written", async () => {
+  await using p = await furnished();
+  const before = contents(p);
+  const latin = '"$@" <<EOF\n$(printf "caf\\351")\nEOF';
+  for (const args of [["goal", "write", "latin"], ["playbook", "write"], ["notify"], ["answer", "w-1"]]) {
+    const { code, stderr } = await new Deno.Command("sh", {
+      args: ["-c", latin, "sh", ...looopCommand(), "_", ...args],
+      env: p.env,
+      clearEnv: true,
+    }).output();
+    strictEqual(code, 2, args.join(" "));
+    match(new TextDecoder().decode(stderr), /Stdin is not UTF-8 text; nothing was changed/);
+  }
+  deepStrictEqual(contents(p), before);
 });

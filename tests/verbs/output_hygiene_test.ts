@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { displayWidth } from "../../lib/style.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
@@ -122,4 +122,28 @@ Deno.test("given colour, when status, doctor and cost are shown, then without th
     ok(colours.test(colour.stdout), args[0]);
     strictEqual(lasting(colour.stdout.replace(colours, "")), lasting(plain.stdout));
   }
+});
+
+Deno.test({
+  name:
+    "given stdout on a full disk, when a verb has nowhere to print, then it is exit 1, one line, and no failed move",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    await using p = await testProfile();
+    for (const args of [["_", "goal", "write", "g", "text"], ["_", "state"], ["_", "wait", "--json"]]) {
+      const { code, stderr } = await new Deno.Command("sh", {
+        args: ["-c", 'exec "$@" >/dev/full', "sh", ...looopCommand(), ...args],
+        env: p.env,
+        clearEnv: true,
+      }).output();
+      strictEqual(code, 1);
+      match(
+        new TextDecoder().decode(stderr),
+        /^[^\n]*Cannot write to .{1,2}stdout.{1,2}: No space[^\n]*free some disk[^\n]*\n$/,
+      );
+    }
+    strictEqual(p.read("goals/g.md"), "text\n");
+    match(p.read("journal.md"), /^- [-\d]+ [:\d]+ write-goal g\n$/);
+    deepStrictEqual((await p.wait("--timeout", "1")).reason, ["first"]);
+  },
 });
