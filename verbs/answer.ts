@@ -28,6 +28,9 @@ export default defineVerb({
     if (why !== undefined && input.words.length > 1) {
       throw new UsageError("Both an answer and --decline", { next: "give one of them" });
     }
+    if (why?.trim() === "") {
+      throw new UsageError("--decline is empty", { next: "say why; nothing was answered" });
+    }
     const body = why ?? await bodyOf(context, input.words.slice(1), "answer");
     // A pipe's last newline is the shell's, not the answer's.
     const text = input.words.length > 1 || why !== undefined ? body : body.replace(/\r?\n$/, "");

@@ -55,6 +55,7 @@ Deno.test("given options, when the answer is none of them, then it is refused un
   match(other.stderr, /"maybe" is none of the options of "a-1" \(yes, ship it\).*--free/);
   await p.ok("_", "answer", "a-1", "ship", "it");
   await p.ok("_", "answer", "b-1", "maybe", "--free");
+  match((await p.run("_", "answer", "c-1", "--decline", " ")).stderr, /--decline is empty/);
   await p.okCall(["_", "answer", "c-1", "--decline", "too early"]);
   deepStrictEqual([await got(p, "a"), await got(p, "b"), await got(p, "c")], [
     "ship it\n",
