@@ -48,7 +48,7 @@ function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
   for (const { id, path, isSymlink } of policyFiles(profile.goals, ".md", bad)) {
     const text = readPolicy(path, bad);
     if (text !== undefined) goals[id] = text;
-    else if (isSymlink) bad.push({ path, reason: "it is a symbolic link to nothing" });
+    else if (isSymlink) bad.push({ path, reason: "it is a link to nothing" });
   }
   return goals;
 }
