@@ -9,6 +9,13 @@ export function isAbsent(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || (error as { code?: string })?.code === "ENOENT";
 }
 
+/** Whether an error, wrapped by {@link fault} or not, says that there is no room left. */
+export function isDiskFull(error: unknown): boolean {
+  const code = (error as { code?: string })?.code ?? "";
+  const text = String((error as Error)?.message ?? error);
+  return code === "ENOSPC" || code === "EDQUOT" || /no space left|quota exceeded/i.test(text);
+}
+
 /** What to do about an operating system error, by its code or class. */
 function advice(error: unknown): string {
   const code = (error as { code?: string })?.code ?? "";

@@ -6,7 +6,7 @@
  * `output.head.log`. What is written between copy and truncation, microseconds, is lost.
  */
 import { createOnce, exists, readTailBytes, removeFile, replaceFile, statOf } from "./store.ts";
-import { fault } from "./fault.ts";
+import { fault, isDiskFull } from "./fault.ts";
 
 /** `output.log` is put aside when it is larger, and this much of its end is kept. */
 export const OUTPUT_MAX_BYTES = 10 * 1024 * 1024;
@@ -17,15 +17,26 @@ export const OUTPUT_HEAD_BYTES = 64 * 1024;
 export function rotateOutput(dir: string, maxBytes = OUTPUT_MAX_BYTES): boolean {
   const path = `${dir}/output.log`;
   if ((statOf(path)?.size ?? 0) <= maxBytes) return false;
-  if (!exists(`${dir}/output.head.log`)) {
-    createOnce(`${dir}/output.head.log`, readHead(path), { durable: false });
+  const head = exists(`${dir}/output.head.log`) ? undefined : readHead(path);
+  const keep = (bytes: Uint8Array) => {
+    if (head !== undefined) createOnce(`${dir}/output.head.log`, head, { durable: false });
+    replaceFile(`${dir}/output.1.log`, bytes, { durable: false });
+  };
+  let tail: Uint8Array = new Uint8Array();
+  try {
+    // Once more when it has grown during the copy, so that the gap is as small as can be.
+    for (let copied = -1, tries = 0; tries < 3 && copied !== statOf(path)?.size; tries++) {
+      copied = statOf(path)?.size ?? 0;
+      tail = readTailBytes(path, maxBytes);
+      keep(tail);
+    }
+    truncate(path);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+    // It may be this very log that has filled the disk: only cutting it makes the room for what is kept of it.
+    truncate(path);
+    keep(tail);
   }
-  // Once more when it has grown during the copy, so that the gap is as small as can be.
-  for (let copied = -1, tries = 0; tries < 3 && copied !== statOf(path)?.size; tries++) {
-    copied = statOf(path)?.size ?? 0;
-    replaceFile(`${dir}/output.1.log`, readTailBytes(path, maxBytes), { durable: false });
-  }
-  truncate(path);
   return true;
 }
 

@@ -12,6 +12,7 @@ import { isId } from "./ids.ts";
 import { appendEvent, appendJournal } from "./journal.ts";
 import { reapLeases } from "./lease.ts";
 import { type BadFile, mendArchive } from "./mailbox.ts";
+import { rotateOutput } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { formatLog, type LogLevel } from "./pulse_log.ts";
 import { isUnwanted, type PulseRecord, writePulse } from "./pulse_status.ts";
@@ -347,6 +348,7 @@ export class Pulse {
         (this.#fleetStamp !== UNSETTLED && this.#fleetStamp !== this.#world.fleet.dir_mtime);
       if (differs) await this.#publish(this.#sensing === undefined);
       this.#tend(sessions);
+      this.#boundOutputs(sessions);
     } catch (error) {
       this.#say("error", "publish.failed", (error as Error).message);
     }
@@ -372,6 +374,13 @@ export class Pulse {
     }
     const byId = new Map(live.map((session) => [session.view.id, session]));
     return ids.map((id) => byId.get(id) ?? this.#ended.get(id)).filter((session) => session !== undefined);
+  }
+
+  /** A worker that prints without end could fill the disk before the next beat. */
+  #boundOutputs(sessions: readonly Session[]): void {
+    for (const { view, dir } of sessions) {
+      if (view.alive || view.state === "lost") rotateOutput(dir);
+    }
   }
 
   /** What sessions need done to them, off the publishing path: sweeping, ending, leases. */
