@@ -72,3 +72,28 @@ export function formatError(verb: string, error: UserError): string {
   const next = error.next === undefined ? "" : `; ${oneLine(error.next, 600)}`;
   return `${name}: ${oneLine(error.message, 600)}${next}`;
 }
+
+/** Does several things though one of them fails; the first failure is kept for the end. */
+export class Attempts {
+  failure: Error | undefined;
+
+  /** What `work` returns, or undefined when it failed. */
+  async try<T>(work: () => T | Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.failure ??= error as Error;
+      return undefined;
+    }
+  }
+}
+
+/** The error of an ending that was done, but could not be written down, as on a full disk. */
+export function notWrittenDown(what: string, failure: Error): UserError {
+  const { next, kind } = failure instanceof UserError ? failure : { next: undefined, kind: undefined };
+  return new UserError(`${what} was ended, but this could not be written down: ${failure.message}`, {
+    ...(next === undefined ? {} : { next }),
+    ...(kind === undefined ? {} : { kind }),
+    cause: failure,
+  });
+}

@@ -1,6 +1,6 @@
 /** Starts, revives and stops the pulse, and ends everything a profile runs. */
 import { childEnv } from "./child_env.ts";
-import { UserError } from "./errors.ts";
+import { Attempts, UserError } from "./errors.ts";
 import { appendJournal } from "./journal.ts";
 import type { Profile } from "./paths.ts";
 import {
@@ -198,40 +198,50 @@ export interface DownResult {
   workers: string[];
   pulse: boolean;
   survivors: ProcessFact[];
+  /** The first thing that could not be written down. */
+  failure: Error | undefined;
 }
 
-/** Ends the pulse, then all workers, whole trees; what is still there afterwards is named. */
+/**
+ * Ends the pulse, then all workers, whole trees; what is still there afterwards is named. A full disk keeps
+ * nobody alive: what cannot be written down is told at the end.
+ */
 export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
   // Asked first: a pulse that reads that it is unwanted ends by itself, and was stopped by this all the same.
   const wasAlive = await isPulseAlive(readPulse(profile));
-  if (exists(profile.lockDir)) setWanted(profile, false, host.now(), wantedLogFormat(profile));
+  const attempts = new Attempts();
+  if (exists(profile.lockDir)) {
+    await attempts.try(() => setWanted(profile, false, host.now(), wantedLogFormat(profile)));
+  }
   const pulse = await stopPulse(profile) || wasAlive;
   const fleet = await readFleet(profile, host.now());
   const alive = fleet.filter((session) => session.view.alive || session.view.state === "lost");
-  const results = await inPool(alive, (session) => endSession(profile, session, "killed", "down", host.now));
-  const survivors = [...results.flatMap((result) => result.survivors), ...await sweepProfile(profile)];
+  const results = await inPool(
+    alive,
+    (session) => attempts.try(() => endSession(profile, session, "killed", "down", host.now)),
+  );
+  const survivors = [
+    ...results.flatMap((result) => result?.survivors ?? []),
+    ...await sweepProfile(profile),
+  ];
   // Commands whose `_ run` is gone are left to nobody else once the pulse has stopped.
-  await reapIntents(profile, host.now());
+  await attempts.try(() => reapIntents(profile, host.now()));
   const workers = alive.filter((session) => session.view.alive).map((session) => session.view.id);
-  return { workers, pulse, survivors };
+  return { workers, pulse, survivors, failure: attempts.failure };
 }
 
 /** Each ending looks at all processes again and again: more of them at once would only slow each other down. */
 const ENDINGS_AT_ONCE = 16;
 
-/** Runs `work` for each item, a few at a time; every item has its turn before the first error is thrown. */
+/** Runs `work`, which does not fail, for each item, a few at a time. */
 async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const queue = [...items];
   const results: R[] = [];
-  const errors: unknown[] = [];
   const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) {
-      await work(item).then((result) => results.push(result), (error) => errors.push(error));
-    }
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item));
   };
   await Promise.all(Array.from({ length: ENDINGS_AT_ONCE }, worker));
-  if (errors.length > 0) throw errors[0];
   return results;
 }
 

@@ -3,7 +3,7 @@ import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "./
 import { childEnv } from "./child_env.ts";
 import { type Config, readConfig, type RunnerConfig } from "./config.ts";
 import { composePrompt, pointerPrompt, workerContract } from "./contract.ts";
-import { UsageError, UserError } from "./errors.ts";
+import { Attempts, notWrittenDown, UsageError, UserError } from "./errors.ts";
 import { prepareHold } from "./hold.ts";
 import { untilHeld, untilRecorded } from "./last_reply.ts";
 import { releaseLeasesOf } from "./lease.ts";
@@ -410,7 +410,12 @@ export interface KillResult {
 /** How long the supervisor may take to write the end down once its agent is gone, ms. */
 const STATUS_TIMEOUT_MS = 2_000;
 
-/** Ends one session's whole tree and makes sure that its end is on disk. Idempotent. */
+/**
+ * Ends one session's whole tree and makes sure that its end is on disk. Idempotent.
+ *
+ * @throws {UserError} when the end could not be written down; the tree is ended all the same: it may be what has
+ * filled the disk.
+ */
 export async function endSession(
   profile: Profile,
   session: Session,
@@ -420,13 +425,17 @@ export async function endSession(
 ): Promise<KillResult> {
   // Of a lost session the agent may well run on: ending it is no idle call.
   const already = !session.view.alive && session.view.state !== "lost";
+  const attempts = new Attempts();
   if (!already) {
-    recordEnd(session, state, by);
+    await attempts.try(() => recordEnd(session, state, by));
     await untilRecorded(session.dir);
   }
   const current = session.view.state === "starting" ? await untilStarted(profile, session, now) : session;
   const survivors = await killSessionTree(profile, current, now);
-  await releaseLeasesOf(profile, session.view.id, session.gen);
+  await attempts.try(() => releaseLeasesOf(profile, session.view.id, session.gen));
+  if (attempts.failure !== undefined && survivors.length === 0) {
+    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+  }
   return { already, survivors };
 }
 
@@ -473,8 +482,14 @@ export async function killSessionTree(
     graceMs: STOP_GRACE_MS,
     leadMs: LEAD_MS,
   });
-  if (session.view.alive || session.view.state === "lost") await untilStatus(profile, session, now);
+  const attempts = new Attempts();
+  if (session.view.alive || session.view.state === "lost") {
+    await attempts.try(() => untilStatus(profile, session, now));
+  }
   await killStill(spared);
+  if (attempts.failure !== undefined && survivors.length === 0) {
+    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+  }
   return survivors;
 }
 
@@ -534,11 +549,14 @@ export async function killWorker(
 ): Promise<KillResult> {
   const session = await findSession(profile, id, now());
   if (session === undefined) throw unknownWorker(id);
-  const wasAlive = session.view.alive;
-  if (wasAlive) recordEnd(session, "killed", by);
-  if (by === "root" && (await withdrawAsks(profile, id, now())).length > 0) await untilHeld(session.dir);
+  const attempts = new Attempts();
+  if (session.view.alive) await attempts.try(() => recordEnd(session, "killed", by));
+  const withdraw = async () =>
+    by === "root" ? await attempts.try(() => withdrawAsks(profile, id, now())) ?? [] : [];
+  if ((await withdraw()).length > 0) await untilHeld(session.dir);
   const result = await endSession(profile, session, "killed", by, now);
   // What the worker asked between the first look and its end goes with it too.
-  if (by === "root") await withdrawAsks(profile, id, now());
+  await withdraw();
+  if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
   return result;
 }

@@ -1,6 +1,6 @@
 /** `looop down`: stop the pulse and all workers, whole trees. */
 import { readConfig } from "../lib/config.ts";
-import { EXIT, UserError } from "../lib/errors.ts";
+import { Attempts, EXIT, UserError } from "../lib/errors.ts";
 import { appendJournal } from "../lib/journal.ts";
 import { checkProfile } from "../lib/profile_check.ts";
 import { stopAll } from "../lib/pulse_control.ts";
@@ -26,7 +26,7 @@ export default defineVerb({
         kind: "inside_worker",
       });
     }
-    const { workers, pulse, survivors } = await stopAll(context);
+    const { workers, pulse, survivors, failure } = await stopAll(context);
     const lines: string[] = [];
     if (workers.length > 0) {
       lines.push(
@@ -34,17 +34,20 @@ export default defineVerb({
       );
     }
     lines.push(pulse ? "looop: pulse stopped" : "looop: pulse was not running");
+    const attempts = new Attempts();
     if (pulse || workers.length > 0) {
-      appendJournal(
-        profile,
-        `down: stopped ${[...workers, ...(pulse ? ["pulse"] : [])].join(", ")}`,
-        new Date(context.now()),
-      );
+      const text = `down: stopped ${[...workers, ...(pulse ? ["pulse"] : [])].join(", ")}`;
+      await attempts.try(() => appendJournal(profile, text, new Date(context.now())));
     }
     for (const { pid, state } of survivors) {
       context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
     }
     await collect(context);
+    const unwritten = failure ?? attempts.failure;
+    if (unwritten !== undefined) {
+      context.out(`${lines.join("\n")}\n`);
+      throw unwritten;
+    }
     return { text: lines.join("\n"), code: survivors.length > 0 ? EXIT.failed : EXIT.ok };
   },
 });

@@ -128,6 +128,7 @@ async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
   }
   try {
     await p.ok("_", "goal", "write", "g", "old");
+    await p.ok("_", "worker", "start", "w", "--command", "sleep 600", "x");
     await run("sh", [
       "-c",
       `dd if=/dev/zero of="$1/filler" bs=1k count=2000 2>/dev/null; :`,
@@ -140,7 +141,7 @@ async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
       "c",
       "--session",
       "s",
-    ]];
+    ], ["_", "worker", "kill", "w"]];
     for (const argv of calls) {
       const { code, stderr } = await p.run(...argv);
       tally.add("calls on a full disk");
@@ -152,6 +153,8 @@ async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
       "half moves",
       `full disk: g.md is ${p.read("goals/g.md")}`,
     );
+    const ran = await p.processes();
+    tally.demand(ran.length === 0, "half moves", `full disk: the killed worker runs on: ${ran.join(" ")}`);
     await Deno.remove(p.path("filler"));
     const again = await p.run("_", "goal", "write", "g", "new");
     tally.demand(

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { killWorker } from "../../lib/worker.ts";
-import { TestProfile, testProfile } from "../looop.ts";
+import { looopCommand, TestProfile, testProfile } from "../looop.ts";
 import {
   endedWorker,
   fileText,
@@ -151,6 +151,38 @@ Deno.test("given a lost worker whose agent runs on, when others want its id or i
     async () => (await p.run("_", "claim", "task", "--session", "other")).code === 0,
   );
   await p.ok("_", "worker", "start", "w", "--command", "true", "x");
+});
+
+Deno.test("given a disk that takes nothing more, when workers are killed and stopped, then they end, and it is said what is not written", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  for (const id of ["one", "two"]) await startWorker(p, id, "sleep 600");
+  const full = (...args: string[]) =>
+    new Deno.Command("/bin/sh", {
+      // Every write to a file fails from here on.
+      args: ["-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", ...looopCommand(), ...args],
+      env: p.env,
+      clearEnv: true,
+      cwd: p.base,
+      stdin: "null",
+    }).output();
+  const said = ({ code, stdout, stderr }: Deno.CommandOutput) => {
+    const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+    return [code, out!, err!] as const;
+  };
+  const two = identityIn(p, "sessions/two/program");
+  const [killCode, , killErr] = said(await full("_", "worker", "kill", "one"));
+  strictEqual(killCode, 1);
+  match(killErr, /^looop _ worker kill: Worker "one" was ended, but this could not be written down: .*\n$/);
+  strictEqual(await isAlive(two), true);
+  const [downCode, downOut, downErr] = said(await full("down"));
+  strictEqual(downCode, 1);
+  match(downOut, /stopped 1 worker \(two\)\nlooop: pulse stopped/);
+  match(downErr, /^looop down: Cannot write ".*wanted\.json": .*\n$/);
+  deepStrictEqual(await p.processes(), []);
+  const fleet = await p.json("_", "worker", "list", "--json");
+  deepStrictEqual(fleet.map((one: { alive: boolean }) => one.alive), [false, false]);
+  await p.ok("down");
 });
 
 Deno.test("given workers that ignore TERM, fork twice and leave their session, when they are killed or stopped, then nobody is left", async () => {
