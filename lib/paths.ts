@@ -1,4 +1,4 @@
-/** Every path of a profile, from three environment variables. Pure. */
+/** Every path of a profile, from three environment variables. */
 import { UserError } from "./errors.ts";
 
 /** The files and folders of one data dir. All absolute. */
@@ -64,7 +64,7 @@ export interface PathEnv {
  * @throws {UserError} when neither variable nor `HOME` is set.
  */
 export function profileFrom(env: PathEnv, cwd: string): Profile {
-  const dir = dataDir(env, cwd);
+  const dir = canonical(dataDir(env, cwd));
   const config = env.LOOOP_CONFIG ? absolute(env.LOOOP_CONFIG, cwd) : `${dir}/config.json`;
   return profileAt(dir, config);
 }
@@ -120,6 +120,22 @@ function dataDir(env: PathEnv, cwd: string): string {
     next: "set LOOOP_DATA_DIR to a directory",
     kind: "environment",
   });
+}
+
+/**
+ * One name for one folder, whatever links lead to it: processes are found again by the data dir in their
+ * environment. What does not exist yet is named below what does.
+ */
+function canonical(dir: string): string {
+  let missing = "";
+  for (let head = dir; head !== "/"; head = dirName(head)) {
+    try {
+      return trimSlash(Deno.realPathSync(head)) + missing;
+    } catch {
+      missing = `/${baseName(head)}${missing}`;
+    }
+  }
+  return dir;
 }
 
 /** Resolves `path` against `cwd`, `.` and `..` included. */

@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { readMarked } from "../../lib/process.ts";
 import { killWorker } from "../../lib/worker.ts";
 import { looopCommand, TestProfile, testProfile } from "../looop.ts";
 import {
@@ -183,6 +184,23 @@ Deno.test("given a disk that takes nothing more, when workers are killed and sto
   const fleet = await p.json("_", "worker", "list", "--json");
   deepStrictEqual(fleet.map((one: { alive: boolean }) => one.alive), [false, false]);
   await p.ok("down");
+});
+
+Deno.test("given a data dir that is reached through a link, too, when a worker is started by one name and killed by the other, then nobody is left", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const link = `${p.base}/link`;
+  Deno.symlinkSync(p.profile.dir, link);
+  const names = [link, p.profile.dir];
+  for (const [n, name] of names.entries()) {
+    // Nobody's child and of a session of its own: found by its environment alone.
+    const script = '(setsid sh -c "echo >\\"$LOOOP_DATA_DIR/reports/$$\\"; sleep 600; :" &); sleep 600';
+    await startWorker(p, `w${n}`, script, { env: { LOOOP_DATA_DIR: name } });
+    await p.until("it runs", () => [...Deno.readDirSync(p.path("reports"))].length === n + 1);
+    await p.okCall(["_", "worker", "kill", `w${n}`], { env: { LOOOP_DATA_DIR: names[1 - n]! } });
+    deepStrictEqual(await p.processes(), []);
+    deepStrictEqual(await readMarked([`LOOOP_DATA_DIR=${link}`]), new Set());
+  }
 });
 
 Deno.test("given workers that ignore TERM, fork twice and leave their session, when they are killed or stopped, then nobody is left", async () => {
