@@ -1,7 +1,8 @@
 /** `looop _ ready`: a worker says that it has begun. */
+import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { poke } from "../lib/poke.ts";
-import { markReady } from "../lib/session.ts";
+import { markReady, readSession } from "../lib/session.ts";
 import { defineVerb } from "../lib/verb.ts";
 
 export default defineVerb({
@@ -14,6 +15,12 @@ export default defineVerb({
   },
   run(context, input) {
     const id = checkId("worker", input.word(0));
+    if (readSession(context.profile, id) === undefined) {
+      throw new UserError(`There is no worker "${id}"`, {
+        next: "list them with `looop _ worker list`",
+        kind: "not_found",
+      });
+    }
     markReady(context.profile, id);
     poke(context.profile);
     return Promise.resolve({ text: `ready ${id}` });

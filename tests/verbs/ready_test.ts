@@ -25,3 +25,10 @@ Deno.test("given a worker's first line, when it runs, then it is ready and a sec
   await startWorker(p, "w", "sleep 600");
   strictEqual((await workerView(p, "w")).ready, false);
 });
+
+Deno.test("given an id that no worker has, when it is said to be ready, then that is refused", async () => {
+  await using p = await testProfile();
+  const { code, stdout, stderr } = await p.run("_", "ready", "nobody");
+  deepStrictEqual([code, stdout], [1, ""]);
+  strictEqual(stderr, 'looop _ ready: There is no worker "nobody"; list them with `looop _ worker list`\n');
+});
