@@ -75,12 +75,12 @@ export function wantsColour(env: Readonly<Record<string, string>>, isTerminal: b
   return isTerminal;
 }
 
-/** Columns of the user's terminal; 80 where there is none. */
+/** Columns of the user's terminal; 80 where there is none, or one that was given no size (`script`, CI). */
 export function terminalWidth(env: Readonly<Record<string, string>>): number {
   const columns = Number(env["COLUMNS"]);
   if (Number.isInteger(columns) && columns > 0) return columns;
   try {
-    return Deno.stdout.isTerminal() ? Math.max(20, Deno.consoleSize().columns) : 80;
+    return Deno.stdout.isTerminal() ? Math.max(20, Deno.consoleSize().columns || 80) : 80;
   } catch {
     return 80;
   }

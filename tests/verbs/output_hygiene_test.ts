@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { launcherPath } from "../../lib/self.ts";
 import { displayWidth } from "../../lib/style.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
@@ -147,3 +148,22 @@ Deno.test({
     deepStrictEqual((await p.wait("--timeout", "1")).reason, ["first"]);
   },
 });
+
+Deno.test("given a terminal that was given no size, when status is shown, then it is as wide as usual", async () => {
+  if (Deno.build.os !== "linux") return;
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const { stdout } = await new Deno.Command("script", {
+    args: ["-qec", '"$LOOOP_HERE" status', "/dev/null"],
+    env: { ...p.env, LOOOP_HERE: launcherPath(p.profile, launched()), NO_COLOR: "1" },
+    clearEnv: true,
+    stdin: "null",
+  }).output();
+  match(new TextDecoder().decode(stdout), /^pulse: stopped · 0 workers · spent today: \$0\r\n/);
+});
+
+/** How the program under test is started. */
+function launched(): { exe: string; args: readonly string[]; standalone: boolean } {
+  const [exe = "", ...args] = looopCommand();
+  return { exe, args, standalone: false };
+}
