@@ -243,7 +243,7 @@ function quoteFor(context: QuoteContext, value: string): string {
 
 /** Words that a shell itself understands: what stands first after them only a shell can tell. */
 const SHELL_WORDS = new Set(
-  (": [ ! alias builtin case cd command eval export for function if printf read set source test time trap " +
+  (": [ ! alias builtin case cd command eval exit export for function if printf read set source test time trap " +
     "ulimit umask unset until wait while").split(" "),
 );
 

@@ -119,6 +119,7 @@ Deno.test("given a template, when its program is asked for, then the word a shel
     ["env -i pi", undefined],
     ["command pi", undefined],
     ["true; pi", undefined],
+    ["exit 3", undefined],
     ["pi; true", undefined],
     ["", undefined],
   ];
