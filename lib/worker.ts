@@ -166,6 +166,7 @@ export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<R
       next: "put the material in a file and name its path",
     });
   }
+  if (spec.cwd !== undefined) requireFolder(spec.cwd);
   const preset = presetNamed(runner.preset);
   const contract = workerContract({
     id: spec.id,
@@ -199,6 +200,14 @@ function sessionsAtStart(
   return [{ cli, id: sessionId ?? "", records: recordsFolder(cli, env) }];
 }
 
+/** @throws {UsageError} when there is no such folder. */
+function requireFolder(cwd: string): void {
+  if (statOf(cwd)?.isDirectory === true) return;
+  throw new UsageError(`Cannot start in "${cwd}": no such folder`, {
+    next: "give an existing folder to --cwd",
+  });
+}
+
 /** One run of a worker about to be launched. */
 export interface Run {
   spec: WorkerSpec;
@@ -216,11 +225,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const { profile } = host;
   const { spec, runner } = run;
   const cwd = spec.cwd ?? profile.dir;
-  if (statOf(cwd)?.isDirectory !== true) {
-    throw new UsageError(`Cannot start in "${cwd}": no such folder`, {
-      next: "give an existing folder to --cwd",
-    });
-  }
+  requireFolder(cwd);
   const ownPrompt = `${sessionDir(profile, spec.id)}/prompt.md`;
   const promptFile = run.prompt.inSession ? ownPrompt : `${profile.prompts}/${spec.id}.md`;
   const tooLong = passesPromptAsArgument(run.template) &&

@@ -65,7 +65,15 @@ export const start = defineVerb({
 
 function hostOf(context: Context): WorkerHost {
   const { profile, self, env, now } = context;
-  return { profile, bin: launcherPath(profile, self), env, now };
+  return {
+    profile,
+    // Written when it is needed: a start that is refused touches nothing.
+    get bin() {
+      return launcherPath(profile, self);
+    },
+    env,
+    now,
+  };
 }
 
 /** Says on stderr at which dialog the agent is about to stop, as far as can be seen from outside. */
