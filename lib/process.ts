@@ -51,7 +51,8 @@ async function sh(script: string, args: readonly string[]): Promise<string> {
     args: ["-c", script, "sh", ...args],
     stdin: "null",
     stderr: "null",
-    env: { LC_ALL: "C" },
+    // macOS tells start times in words, which must be the same ones whoever asks.
+    env: { LC_ALL: "C", TZ: "UTC0" },
   });
   try {
     return new TextDecoder().decode((await outputOf(command)).stdout);
@@ -134,7 +135,8 @@ function fromPs(match: RegExpExecArray): ProcessFact {
     // macOS prints the session as an address; 0 never equals a pid, so sessions are found by their marks.
     sid: 0,
     state: (match[5] ?? "?").slice(0, 1),
-    start: match[6] ?? "",
+    // Its day of the month is padded with a blank, which a supervisor's shell takes out (`supervisor.ts`).
+    start: (match[6] ?? "").replace(/ +/g, " "),
   };
 }
 

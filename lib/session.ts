@@ -149,7 +149,7 @@ function parseStatus(text: string | undefined): SessionRecord["status"] {
 export function parseIdentity(text: string | undefined): Identity | undefined {
   const [pid, start, boot] = (text ?? "").trim().split(" ");
   if (!pid || !start || !boot || !(Number(pid) > 0)) return undefined;
-  return { pid: Number(pid), start: start.replaceAll("_", " "), boot };
+  return { pid: Number(pid), start: start.replace(/_+/g, " "), boot };
 }
 
 function parseEnd(text: string | undefined): SessionRecord["end"] {

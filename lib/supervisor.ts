@@ -16,8 +16,8 @@ export const TERMINAL = { rows: 50, cols: 160 } as const;
  *
  * `sup` holds "pid start boot" of this shell, `program` the same of the agent's first process; `end`, when it
  * exists, says who ended the session and how it counts; a worker that is ended before its agent runs never runs
- * it. macOS has no /proc and another `script` syntax: there
- * `ps` and `sysctl` give the identity, and BSD `script` returns the child's exit status by itself.
+ * it. macOS has no /proc and another `script` syntax: there `ps` and `sysctl` give the identity (the start time in
+ * words, apart by one `_` each), and BSD `script` returns the child's exit status by itself.
  */
 export const SUPERVISOR = `umask 077
 set -C
@@ -29,7 +29,7 @@ LOOOP_IDENTIFY='identify() {
     set -- \${stat##*) }
     echo "$$ \${20} $boot"
   else
-    start=$(LC_ALL=C ps -o lstart= -p $$)
+    start=$(LC_ALL=C TZ=UTC0 ps -o lstart= -p $$)
     echo "$$ $(echo $start | tr " " _) $(sysctl -n kern.bootsessionuuid)"
   fi 2>/dev/null
 }'

@@ -14,6 +14,7 @@ import {
   readMarkedAny,
   readProcesses,
 } from "../../lib/process.ts";
+import { parseIdentity } from "../../lib/session.ts";
 import { RUNS } from "../properties.ts";
 
 /** One line of /proc/PID/stat as the kernel prints it, the name unescaped. */
@@ -61,6 +62,17 @@ Deno.test("given processes with names made to mislead, when the table is read, t
     }),
     { numRuns: RUNS * 5 },
   );
+});
+
+Deno.test("given macOS early in a month, when a supervisor's identity is looked up, then it is alive", async () => {
+  const lstart = "Mon Nov  3 09:10:00 2025    ";
+  // As the supervisor's shell writes it.
+  const shell = new Deno.Command("/bin/sh", {
+    args: ["-c", 'echo "412 $(echo $1 | tr " " _) 6A1C-77"', "sh", lstart],
+  });
+  const identity = parseIdentity(new TextDecoder().decode((await shell.output()).stdout));
+  ok(identity !== undefined);
+  ok(isAliveIn(parseProcessTable(`6A1C-77\n  412     1   412 0x2b Ss   ${lstart}\n`, true), identity));
 });
 
 Deno.test("given what macOS prints, when the table is read, then pid, parent, group, state and start are told", () => {

@@ -110,7 +110,7 @@ Deno.test("given identities on disk, when they are parsed, then only whole ones 
   deepStrictEqual(parseIdentity("12 345 boot-id\n"), { pid: 12, start: "345", boot: "boot-id" });
   deepStrictEqual(parseIdentity("12 Mon_Jan__1_10:00:00_2026 b"), {
     pid: 12,
-    start: "Mon Jan  1 10:00:00 2026",
+    start: "Mon Jan 1 10:00:00 2026",
     boot: "b",
   });
   for (const bad of [undefined, "", "12", "12 345", "x 345 b", "0 345 b", "-1 345 b", "\n"]) {
