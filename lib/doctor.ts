@@ -18,6 +18,8 @@ import {
   createOnce,
   exists,
   makeDir,
+  quietText,
+  readLinkedText,
   readText,
   removeTree,
   replaceFile,
@@ -342,7 +344,8 @@ async function checkScript(name: string, path: string): Promise<Finding | undefi
   if ((mode & 0o111) === 0) {
     return bad("sensor", `sensor ${name} is not executable`, `\`chmod +x ${path}\``);
   }
-  const first = (readText(path) ?? "").split("\n", 1)[0] ?? "";
+  // Through a link, as the pulse reads it; what cannot be read says so in its reading.
+  const first = (quietText(path, readLinkedText) ?? "").split("\n", 1)[0] ?? "";
   if (!/^#!.*\b(ba)?sh\b/.test(first)) return undefined;
   const { code, text } = await trial('bash -n "$1" 2>&1', [path]);
   if (code === 0 || code === 127) return undefined;

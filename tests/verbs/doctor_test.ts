@@ -45,6 +45,18 @@ Deno.test("given no profile yet, when the doctor looks, then it makes none", asy
   strictEqual(await Deno.lstat(p.profile.dir).catch(() => "absent"), "absent");
 });
 
+Deno.test("given sensors that are links, when the doctor looks, then they are checked through the link", async () => {
+  await using p = await healthy();
+  p.sensor("own", "echo 1");
+  await Deno.mkdir(`${p.base}/repo`);
+  await Deno.rename(p.path("sensors/own.sh"), `${p.base}/repo/own.sh`);
+  await Deno.symlink(`${p.base}/repo/own.sh`, p.path("sensors/own.sh"));
+  await p.ok("up");
+  deepStrictEqual((await examine(p, 0)).sensors[0].level, "ok");
+  await Deno.writeTextFile(`${p.base}/repo/own.sh`, "#!/usr/bin/env bash\nif then\n");
+  match((await examine(p, 1)).sensor[0].message, /^sensor own is no valid script/);
+});
+
 Deno.test("given broken things, when the doctor looks, then each has a line that says how to mend it, and it exits 1", async () => {
   await using p = await healthy();
   p.sensor("closed", "echo 1");
