@@ -203,9 +203,10 @@ export function fillTemplate(template: string, values: Readonly<Record<string, s
   const stack: QuoteContext[] = [];
   for (let at = 0; at < template.length; at++) {
     const placeholder = /^\{\{(\w+)\}\}/.exec(template.slice(at, at + 40));
-    const value = placeholder === null ? undefined : values[placeholder[1] ?? ""];
-    if (placeholder !== null && value !== undefined) {
-      out += quoteFor(context, value);
+    const name = placeholder?.[1] ?? "";
+    // `{{constructor}}` is no placeholder, though every object has that.
+    if (placeholder !== null && Object.hasOwn(values, name)) {
+      out += quoteFor(context, values[name] ?? "");
       at += placeholder[0].length - 1;
       continue;
     }

@@ -85,8 +85,8 @@ for (
 
 Deno.test("given a template with several placeholders, when it is filled, then unknown ones and other text stay", () => {
   strictEqual(
-    fillTemplate('a {{p}} "{{p}}" {{q}} {{ p }} {{', { p: "/x y" }),
-    `a '/x y' "/x y" {{q}} {{ p }} {{`,
+    fillTemplate('a {{p}} "{{p}}" {{q}} {{toString}} {{ p }} {{', { p: "/x y" }),
+    `a '/x y' "/x y" {{q}} {{toString}} {{ p }} {{`,
   );
 });
 

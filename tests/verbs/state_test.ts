@@ -54,6 +54,8 @@ Deno.test("given an unchanged world, when its state is asked for with and withou
 Deno.test("given moves, when the state is asked for, then the journal's last 20 lines and the goals' ages are in it", async () => {
   await using p = await testProfile();
   await p.ok("_", "goal", "write", "ship", "x");
+  // By hand, and under a name that every object has.
+  await Deno.writeTextFile(p.path("goals/valueOf.md"), "x\n");
   await Deno.writeTextFile(
     p.path("journal.md"),
     Array.from({ length: 30 }, (_, n) => `- 2026-01-01 00:00 move ${n}\n`).join(""),
@@ -66,6 +68,7 @@ Deno.test("given moves, when the state is asked for, then the journal's last 20 
   const { goals } = snapshots["sys-goals"].detail;
   ok(goals.ship.last_acted_unix > 1_700_000_000 && goals.ship.age_s >= 0);
   deepStrictEqual(goals.setup, { last_acted_unix: null, age_s: null });
+  deepStrictEqual(goals.valueOf, { last_acted_unix: null, age_s: null });
 });
 
 const GARBAGE: Record<string, string> = {
