@@ -123,7 +123,7 @@ async function checkTerminal(): Promise<Finding> {
     return bad("terminal", code === 124 ? "`script` hangs" : "`script` does not work", next);
   }
   const message = `a program in a pty gave exit ${code} for 7: ${sanitizeLine(text).slice(0, 80)}`;
-  return bad("terminal", message, "is /dev/ptmx there, are pty devices left?");
+  return bad("terminal", message, "check that /dev/ptmx is there and that pty devices are left");
 }
 
 async function checkGit({ env }: DoctorHost): Promise<Finding> {
@@ -184,7 +184,7 @@ async function checkFileSystem(host: DoctorHost): Promise<Finding[]> {
 
 /** What so many free bytes mean. */
 export function diskFinding(free: number | undefined): Finding {
-  if (free === undefined) return warn("disk", "free space is not known", "is `df` there?");
+  if (free === undefined) return warn("disk", "free space is not known", "check that `df` is there");
   const left = `${megabytes(free)} free`;
   if (free < DISK_FULL) return bad("disk", `full, ${left}`, "free some space: nothing can be written");
   return free < DISK_LOW ? warn("disk", `almost full, ${left}`, "free some space") : ok("disk", left);
@@ -201,7 +201,7 @@ function checkWriting(dir: string): Finding {
     return bad("writing", "a file read back is not what was written", "check the disk");
   }
   if (ms <= SLOW_SYNC_MS) return ok("writing", `files are replaced and synced, ${ms} ms`);
-  return warn("writing", `one write took ${ms} ms`, "is the disk busy, or on a network?");
+  return warn("writing", `one write took ${ms} ms`, "see whether the disk is busy, or on a network");
 }
 
 /** A lock of one process must keep another out, and be free when it is let go. */

@@ -257,10 +257,12 @@ export async function answerAsk(profile: Profile, reply: Reply, nowMs: number): 
   const answer: Answer = { v: 1, answer: reply.text, ts: Math.floor(nowMs / 1000), outcome: reply.outcome };
   const text = `${JSON.stringify(answer, null, 2)}\n`;
   await withLock(mailboxLock(profile), () => {
-    if (!exists(askPath(profile, id))) throw alreadyAnswered(id, "its outcome was read");
+    if (!exists(askPath(profile, id))) throw unknownAsk(profile, id);
     if (createOnce(answerPath(profile, id), text)) return;
-    if (!reply.replace) throw alreadyAnswered(id, "add --replace to change it while it is unread");
-    if (exists(takenPath(profile, id))) throw alreadyAnswered(id, "the worker has read it");
+    if (exists(takenPath(profile, id))) throw overAsk(id, "is already answered, and the worker has read it");
+    if (!reply.replace) {
+      throw overAsk(id, "is already answered", "add --replace to change it while it is unread");
+    }
     replaceFile(answerPath(profile, id), text);
   });
   return ask;
@@ -277,7 +279,10 @@ function requireOption(ask: Ask, reply: Reply): void {
 
 function unknownAsk(profile: Profile, id: string): UserError {
   const archived = findOutcome(profile, id);
-  if (archived !== undefined) return alreadyAnswered(id, "its outcome was read");
+  if (archived !== undefined) {
+    const isWithdrawn = "value" in archived && archived.value.outcome === "withdrawn";
+    return overAsk(id, isWithdrawn ? "was withdrawn, as its worker was killed" : "is already answered");
+  }
   const pending = readMailbox(profile).pending.map((ask) => ask.id);
   return new UserError(`There is no ask "${id}"`, {
     next: pending.length === 0 ? "nothing is pending" : `pending: ${pending.slice(0, 20).join(", ")}`,
@@ -285,8 +290,9 @@ function unknownAsk(profile: Profile, id: string): UserError {
   });
 }
 
-function alreadyAnswered(id: string, why: string): UserError {
-  return new UserError(`Ask "${id}" is already answered`, { next: why, kind: "already_answered" });
+/** The error of an ask that has its outcome. */
+function overAsk(id: string, how: string, next = "list the pending ones with `looop _ state`"): UserError {
+  return new UserError(`Ask "${id}" ${how}`, { next, kind: "already_answered" });
 }
 
 /** Marks an outcome as taken, so that it cannot be replaced while it is being printed. */

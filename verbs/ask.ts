@@ -38,7 +38,11 @@ export default defineVerb({
   },
   async run(context, input) {
     const worker = input.words[0] ?? context.env["LOOOP_SESSION_ID"];
-    if (!worker) throw new UsageError("Who asks?", { next: "give the worker's id, or run this in a worker" });
+    if (!worker) {
+      throw new UsageError("A question needs an asker", {
+        next: "run this in a worker, or give the worker's id",
+      });
+    }
     checkId("worker", worker);
     const prompt = checkPrompt(input.text("prompt") ?? "");
     const timeoutS = input.seconds("timeout");

@@ -50,7 +50,7 @@ function idOf(kind: PolicyKind, word: string | undefined): string {
     return "text";
   }
   if (word === undefined) {
-    throw new UsageError(`Which ${kind}?`, { next: `as in \`looop _ undo ${kind} <id>\`` });
+    throw new UsageError("Missing <id>", { next: `as in \`looop _ undo ${kind} <id>\`` });
   }
   return checkId(kind, word);
 }

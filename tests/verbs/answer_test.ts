@@ -27,7 +27,7 @@ Deno.test("given an answered ask, when it is answered again, then that is refuse
   strictEqual(await got(p, "w"), "three\n");
   const late = await p.run("_", "answer", "w-1", "four", "--replace");
   strictEqual(late.code, 1);
-  match(late.stderr, /already answered; its outcome was read/);
+  match(late.stderr, /Ask "w-1" is already answered; list the pending ones/);
   deepStrictEqual(journal(p), [
     "ask w-1: p",
     "answer w-1: one",

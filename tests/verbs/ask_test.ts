@@ -273,6 +273,10 @@ Deno.test("given a root agent that is done with a dead worker, when it kills it,
   deepStrictEqual(await pending(p), ["w-1"]);
   await p.ok("_", "worker", "kill", "w");
   deepStrictEqual(await pending(p), []);
+  match(
+    (await p.run("_", "answer", "w-1", "late")).stderr,
+    /Ask "w-1" was withdrawn, as its worker was killed; list/,
+  );
 });
 
 Deno.test("given a runner that is not installed, when a worker's verbs and down run, then they work", async () => {

@@ -100,7 +100,7 @@ Deno.test("given every verb that takes an id, when it is empty, absent or an opt
   const cases: Case[] = ID_VERBS.flatMap(([verb, rest]) => [
     { args: [...verb, "", ...rest] },
     { args: [...verb, "-x", ...rest], says: /Unknown option -x/ },
-    { args: [...verb, "--", "-x"], says: /Bad \w+ id|Who asks|question is empty|A lease needs/ },
+    { args: [...verb, "--", "-x"], says: /Bad \w+ id|needs an asker|question is empty|A lease needs/ },
     ...(verb[1] === "ask" ? [] : [{ args: verb, says: /Missing <(id|name)>.* as in `looop _ / }]),
   ]);
   for (const words of ["worker start", "worker kill", "worker log", "kill", "ready", "ask"]) {
@@ -191,7 +191,7 @@ Deno.test("given bodies, ids and values of no use, when verbs get them, then exi
     { args: ["_", "ask", "w"], says: /question is empty/ },
     { args: ["_", "ask", "w", "--prompt"], says: /--prompt needs a value/ },
     { args: ["_", "ask", "w", "--prompt", " \n"], says: /question is empty/ },
-    { args: ["_", "ask", "--prompt", "p"], says: /Who asks\?/ },
+    { args: ["_", "ask", "--prompt", "p"], says: /A question needs an asker; run this/ },
     { args: ["_", "ask", "--prompt", "p"], env: { LOOOP_SESSION_ID: "../x" }, says: /Bad worker id/ },
     { args: ["_", "ask", "w", "more", "--prompt", "p"], says: /Unexpected argument "more"/ },
     ...["0", "-1", "x", "NaN", "Infinity"].flatMap((s) => [
