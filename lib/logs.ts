@@ -130,10 +130,14 @@ export async function followLog(host: FollowHost): Promise<boolean> {
 
 /** Waits, or until told to stop. */
 async function pause(ms: number, stop: AbortSignal): Promise<void> {
-  const over = new Promise<void>((resolve) =>
-    stop.addEventListener("abort", () => resolve(), { once: true })
-  );
-  await Promise.race([delay(ms), over]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const onStop = () => resolve();
+  const timer = setTimeout(resolve, ms);
+  stop.addEventListener("abort", onStop);
+  await promise;
+  clearTimeout(timer);
+  // A log may be followed for months: nothing of one pause outlives it.
+  stop.removeEventListener("abort", onStop);
 }
 
 function firstLines(renderer: Renderer, tail: Uint8Array, count: number): string[] {

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
+import { followLog } from "../../lib/logs.ts";
 import { rotateOutput } from "../../lib/output_log.ts";
 
 /** A process of ours whose stdout is read line by line. */
@@ -112,6 +113,26 @@ Deno.test("given a followed log, when it grows, is cut short and is replaced, th
   Deno.writeTextFileSync(path, "line 6\n");
   await reader.until("line 6\n");
   strictEqual(reader.text, "line 1\nline 2\nline 3\n4\nline 5\nline 6\n");
+});
+
+Deno.test("given a log that is followed, when it was looked at again and again, then no look has left anything behind", async () => {
+  await using p = await testProfile();
+  logOf(p, "pulse", "line\n");
+  const stop = new AbortController();
+  const { signal } = stop;
+  let added = 0;
+  let removed = 0;
+  signal.addEventListener = (...args: Parameters<AbortSignal["addEventListener"]>) => {
+    if (++added === 4) stop.abort();
+    AbortSignal.prototype.addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<AbortSignal["removeEventListener"]>) => {
+    removed++;
+    AbortSignal.prototype.removeEventListener.apply(signal, args);
+  };
+  const host = { profile: p.profile, id: "pulse", count: 1, show: () => {}, now: Date.now, stop: signal };
+  ok(await followLog(host));
+  deepStrictEqual([added, removed], [4, 4]);
 });
 
 Deno.test("given a followed worker, when it ends, then all it printed is shown and following ends with 0", async () => {
