@@ -63,7 +63,7 @@ ExecStart=${systemdQuote(facts.bin)} _ pulse --wanted
 Environment=${systemdQuote(`PATH=${facts.path}`)}
 Environment=${systemdQuote(`LOOOP_DATA_DIR=${facts.dataDir}`)}
 Environment=${systemdQuote(`LOOOP_CONFIG=${facts.config}`)}
-StandardOutput=append:${facts.dataDir}/sessions/pulse/output.log
+StandardOutput=append:${withoutSpecifiers(facts.dataDir)}/sessions/pulse/output.log
 StandardError=inherit
 Restart=on-failure
 RestartSec=5
@@ -75,9 +75,17 @@ WantedBy=default.target
 `;
 }
 
-/** Quotes one word of a unit file: systemd.syntax(7) and specifiers, systemd.unit(5). */
+/**
+ * Quotes one word of a unit file by systemd.syntax(7). A `$` means nothing in `Environment=` (systemd.exec(5)), nor in
+ * the program's own path, which is never a variable (systemd.service(5)).
+ */
 function systemdQuote(text: string): string {
-  return `"${text.replace(/[\\"]/g, "\\$&").replaceAll("%", "%%").replaceAll("$", "$$$$")}"`;
+  return `"${withoutSpecifiers(text.replace(/[\\"]/g, "\\$&"))}"`;
+}
+
+/** Text in which `%` stands for itself: systemd.unit(5), "Specifiers". */
+function withoutSpecifiers(text: string): string {
+  return text.replaceAll("%", "%%");
 }
 
 function launchAgent(facts: ServiceFacts): string {

@@ -16,7 +16,8 @@ Deno.test("given odd paths, when the systemd unit is written, then every word is
   strictEqual(file, "/home/u/.config/systemd/user/looop.service");
   match(text, /^ExecStart="\/opt\/my tools\/looop" _ pulse --wanted$/m);
   ok(text.includes('Environment="LOOOP_DATA_DIR=/home/u/a \\"b\\" 100%%"'));
-  ok(text.includes('Environment="LOOOP_CONFIG=/home/u/$$c.json"'));
+  ok(text.includes('Environment="LOOOP_CONFIG=/home/u/$c.json"'));
+  ok(text.includes('\nStandardOutput=append:/home/u/a "b" 100%%/sessions/pulse/output.log\n'));
 });
 
 Deno.test("given macOS, when the launch agent is written, then it is well-formed and markup is escaped", () => {
