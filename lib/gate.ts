@@ -28,15 +28,15 @@ import {
   valueOptionsOf,
 } from "./gate_rules.ts";
 import { oneLine } from "./errors.ts";
+import { parseShell } from "./shell_commands.ts";
 import {
   literalWord,
-  parseShell,
   type Part,
   type Scope,
   type Script,
   type SimpleCommand,
   type Word,
-} from "./shell_words.ts";
+} from "./shell_script.ts";
 import { type Inner, unwrap } from "./gate_wrappers.ts";
 
 export { GATE_RULES };

@@ -2,7 +2,7 @@
  * One call of a program, as the gate's rules see it: its name, its arguments with known variables put in,
  * its options and operands, and where its paths lead. Pure.
  */
-import type { Part, Word } from "./shell_words.ts";
+import type { Part, Word } from "./shell_script.ts";
 
 /** Stands in an argument's text for what only the running shell knows (a private-use character). */
 export const UNKNOWN = "\uE000";

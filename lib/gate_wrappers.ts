@@ -4,7 +4,7 @@
  */
 import { type Arg, type Call, findRoots, literalArg, programName, UNKNOWN } from "./gate_call.ts";
 import { SHELLS } from "./gate_rules.ts";
-import { literalWord } from "./shell_words.ts";
+import { literalWord } from "./shell_script.ts";
 
 /** A command inside a command: as words, or as text for a shell. */
 export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: undefined; text: string }) & {

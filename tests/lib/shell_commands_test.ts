@@ -1,7 +1,8 @@
 /** How shell text is taken apart: words, quotes, pipes, heredocs, compound commands. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { literalWord, parseShell } from "../../lib/shell_words.ts";
+import { parseShell } from "../../lib/shell_commands.ts";
+import { literalWord } from "../../lib/shell_script.ts";
 
 const RUNS = 500;
 
