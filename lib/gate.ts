@@ -4,29 +4,23 @@
  * It is a tripwire, not a sandbox. It reads the line as a shell would and stops the accident that is written
  * out: `git -C x push -f`, `bash -c 'rm -rf ~'`. It does not stop a script file, a program's own code
  * (`python -c`), an alias, a symlink, a name put together at run time, or anybody who means to get past it.
- * The rules are in `gate_rules.ts`. Pure: it looks at no file and runs nothing.
+ * What is refused is in `gate_table.ts`. Pure: it looks at no file and runs nothing.
  */
 import {
   type Arg,
   Call,
   expandWord,
+  INTERPRETERS,
   literalArg,
   programName,
   resolvePath,
+  SHELLS,
   type Surroundings,
   UNKNOWN,
 } from "./gate_call.ts";
-import {
-  GATE_RULES,
-  type GateRule,
-  INTERPRETERS,
-  isDisk,
-  ruleNamed,
-  rulesFor,
-  SHELLS,
-  UNREADABLE,
-  valueOptionsOf,
-} from "./gate_rules.ts";
+import { valueOptionsOf } from "./gate_options.ts";
+import { isDisk } from "./gate_questions.ts";
+import { type GateRule, ruleNamed, rulesFor, UNREADABLE } from "./gate_rules.ts";
 import { oneLine } from "./errors.ts";
 import { parseShell } from "./shell_commands.ts";
 import {
@@ -38,8 +32,6 @@ import {
   type Word,
 } from "./shell_script.ts";
 import { type Inner, unwrap } from "./gate_wrappers.ts";
-
-export { GATE_RULES };
 
 /** What the gate thinks of a command. */
 export type Verdict = { allowed: true } | Refusal;
@@ -89,8 +81,6 @@ const MAX_PATH_CHARS = 1_024;
 const READ_FACTOR = 64;
 /** Programs whose output is text from elsewhere, or text that hides what it is. */
 const FETCHERS = new Set("curl wget fetch lynx http https xh nc ncat socat base64 xxd openssl".split(" "));
-const SHELL_NAMES = new Set(SHELLS.split(" "));
-const INTERPRETER_NAMES = new Set(INTERPRETERS.split(" "));
 const ASSIGNERS = new Set("export declare local readonly typeset".split(" "));
 
 /**
@@ -101,8 +91,8 @@ export function judge(
   options: GateOptions,
 ): Verdict {
   const length = "line" in command ? command.line.length : command.argv.join(" ").length;
-  const session = new Session(options, (length + 1_000) * READ_FACTOR);
-  const refusal = "line" in command ? session.judgeLine(command.line) : session.judgeArgv(command.argv);
+  const judging = new Judge(options, (length + 1_000) * READ_FACTOR);
+  const refusal = "line" in command ? judging.line(command.line) : judging.argv(command.argv);
   return refusal ?? { allowed: true };
 }
 
@@ -138,7 +128,8 @@ interface Place {
   layer: number;
 }
 
-class Session {
+/** Judges one command and what it runs in its turn. */
+class Judge {
   readonly #deny: readonly Matcher[];
   readonly #allow: readonly Matcher[];
   readonly #around: Surroundings;
@@ -154,11 +145,11 @@ class Session {
     this.#around = { dataDir, cwd, home, tempDirs };
   }
 
-  judgeLine(line: string): Refusal | undefined {
+  line(line: string): Refusal | undefined {
     return this.#script(line, { cwd: this.#around.cwd, input: "", isFed: false, layer: 0 });
   }
 
-  judgeArgv(argv: readonly string[]): Refusal | undefined {
+  argv(argv: readonly string[]): Refusal | undefined {
     const command: SimpleCommand = {
       assignments: [],
       words: argv.map(literalWord),
@@ -448,10 +439,10 @@ function valueOfWord(word: Word, lookup: (part: Part) => string | undefined): st
 /** Whether a shell or interpreter takes its program from fetched text: piped, `<(…)`, `-c "$(…)"`, a file. */
 function runsFetched(call: Call, isFetchedWord: (arg: Arg) => boolean, isFed: boolean): boolean {
   if (call.args.some(isFetchedWord)) return runsItsWords(call);
-  if (!SHELL_NAMES.has(call.program) && !INTERPRETER_NAMES.has(call.program)) {
+  if (!SHELLS.has(call.program) && !INTERPRETERS.has(call.program)) {
     return isFed && /^(?:source|\.)$/.test(call.program) && call.operands[0] === "/dev/stdin";
   }
-  const isShell = SHELL_NAMES.has(call.program);
+  const isShell = SHELLS.has(call.program);
   const isGiven = isShell ? call.has("-c") : call.args.some(({ text }) => /^-[A-Za-z]*[cemnprE]/.test(text));
   const [file] = call.operandArgs;
   if (!isGiven && file !== undefined && call.parts.fetched(file)) return true;
@@ -461,7 +452,7 @@ function runsFetched(call: Call, isFetchedWord: (arg: Arg) => boolean, isFed: bo
 
 /** `deno run URL` and `python fetch.py "$(curl …)"` differ: only a script operand or `-c` is run. */
 function runsItsWords(call: Call): boolean {
-  if (/^(?:eval|source|\.)$/.test(call.program) || SHELL_NAMES.has(call.program)) return true;
+  if (/^(?:eval|source|\.)$/.test(call.program) || SHELLS.has(call.program)) return true;
   const [first] = call.operandArgs;
   const isCode = call.args.some(({ text }) => /^-[A-Za-z]*[ceEr]$/.test(text));
   return isCode || (first !== undefined && call.parts.fetched(first));

@@ -7,6 +7,12 @@ import type { Part, Word } from "./shell_script.ts";
 /** Stands in an argument's text for what only the running shell knows (a private-use character). */
 export const UNKNOWN = "\uE000";
 
+/** What runs a script, and what runs a program's text. */
+export const SHELLS: ReadonlySet<string> = new Set("sh bash zsh dash ksh ash fish".split(" "));
+export const INTERPRETERS: ReadonlySet<string> = new Set(
+  "python perl ruby node deno bun php lua osascript pwsh".split(" "),
+);
+
 /** An argument after expansion of what is known. */
 export interface Arg {
   /** Each unknown piece is one `UNKNOWN`. */

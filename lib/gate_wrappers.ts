@@ -2,8 +2,7 @@
  * What a program would run in its turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
  * Pure; one layer at a time, `gate.ts` follows them.
  */
-import { type Arg, type Call, findRoots, literalArg, programName, UNKNOWN } from "./gate_call.ts";
-import { SHELLS } from "./gate_rules.ts";
+import { type Arg, type Call, findRoots, literalArg, programName, SHELLS, UNKNOWN } from "./gate_call.ts";
 import { literalWord } from "./shell_script.ts";
 
 /** A command inside a command: as words, or as text for a shell. */
@@ -98,13 +97,12 @@ const WRAPPERS = new Map<string, Wrapper>(Object.entries({
   "git bisect run": { values: "-C -c", skips: 2 },
 }));
 
-const SHELL_NAMES = new Set(SHELLS.split(" "));
 /** Of shells: options whose value is the next word. */
 const SHELL_VALUES = /^(?:--rcfile|--init-file|[-+][A-Za-z]*[oO])$/;
 
 /** The commands inside a call; none for a program that runs no other. */
 export function unwrap(call: Call): Inner[] {
-  if (SHELL_NAMES.has(call.program)) return unwrapShell(call);
+  if (SHELLS.has(call.program)) return unwrapShell(call);
   const special = SPECIAL.get(call.program);
   if (special !== undefined) return special(call);
   const wrapper = wrapperOf(call);

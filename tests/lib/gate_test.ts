@@ -1,7 +1,8 @@
 /** The gate's cases: what it must refuse, by rule, and the harmless look-alikes that must pass. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { explainVerdict, GATE_RULES, type GateOptions, judge } from "../../lib/gate.ts";
+import { explainVerdict, type GateOptions, judge } from "../../lib/gate.ts";
+import { GATE_RULES } from "../../lib/gate_rules.ts";
 
 const OPTIONS: GateOptions = { dataDir: "/data/looop", cwd: "/data/looop", home: "/home/ada" };
 const RUNS = 300;
