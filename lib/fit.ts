@@ -26,8 +26,9 @@ export interface FitFiles {
 
 /**
  * Returns `state` as pretty JSON of at most `maxBytes`, if that can be had without touching `changes` and
- * `asks`, which are always whole. What goes, in this order: journal lines, unchanged readings from the oldest
- * on, ended workers, the bookkeeping of readings, then changed readings.
+ * `asks`, which are always whole; else as one line. What goes, in this order: journal lines, unchanged readings from
+ * the oldest on, workers, the bookkeeping of readings, changed readings, goals, bad files, all that is left of the
+ * readings.
  */
 export function fitState(
   state: Record<string, unknown>,
@@ -47,8 +48,7 @@ export function fitState(
     text = pretty(copy);
     if (bytesOf(text) <= maxBytes) return text;
   }
-  text = printableJson(copy);
-  return text;
+  return printableJson(copy);
 }
 
 function candidatesOf(

@@ -1,4 +1,5 @@
 /** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
+import { oneLine } from "./errors.ts";
 import type { Profile } from "./paths.ts";
 import {
   appendLine,
@@ -18,10 +19,7 @@ const TAIL_BLOCK = 16 * 1024;
 
 /** `- YYYY-MM-DD HH:MM <text>` in local time, newlines flattened so that no text can forge an entry. */
 export function formatEntry(text: string, at: Date): string {
-  // deno-lint-ignore no-control-regex -- control characters are what must go
-  const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, " ").trim();
-  const short = flat.length > MAX_ENTRY_CHARS ? `${flat.slice(0, MAX_ENTRY_CHARS - 1)}…` : flat;
-  return `- ${localMinute(at)} ${short}`;
+  return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}`;
 }
 
 function localMinute(at: Date): string {
@@ -97,7 +95,7 @@ function monthOf(date: Date): string {
   return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
 }
 
-/** Notes that a goal or worker was acted on just now (`.goal-activity.json`, read by the sys-goals reading). */
+/** What `.goal-activity.json` says, for the sys-goals reading; nothing when it is no such text. Pure. */
 export function parseActivity(text: string | undefined): Record<string, number> {
   try {
     const value = JSON.parse(text ?? "{}") as Record<string, unknown>;

@@ -9,7 +9,7 @@ import {
   SEED_TODAY_SENSOR,
   seedConfig,
 } from "./seed.ts";
-import { createOnce, exists, listEntries, makeDir, oddness, readText } from "./store.ts";
+import { createOnce, exists, listEntries, makeDir, quietText, readText } from "./store.ts";
 import { isTempName } from "./temp_name.ts";
 
 /**
@@ -62,13 +62,7 @@ function holdsNothingBut({ playbook, goals, sensors }: Profile, seeds: readonly 
   const below = (dir: string) =>
     listEntries(dir).filter((entry) => !isTempName(entry.name)).map((entry) => `${dir}/${entry.name}`);
   const there = [...(exists(playbook) ? [playbook] : []), ...below(goals), ...below(sensors)];
-  return there.every((path) =>
-    seeds.some((seed) => seed.path === path && readLinkedOrNothing(path) === seed.text)
-  );
-}
-
-function readLinkedOrNothing(path: string): string | undefined {
-  return oddness(path) === undefined ? readText(path) : undefined;
+  return there.every((path) => seeds.some((seed) => seed.path === path && quietText(path) === seed.text));
 }
 
 /** Writes the seeds: policy only into an empty profile, never over a file that exists. */
