@@ -1,6 +1,6 @@
 /** Error classes and exit codes: what a user may be told, and with which number looop ends. */
 
-/** Every exit code of looop, in one place; `looop help` prints this table. */
+/** Every exit code of looop, in one place. */
 export const EXIT = {
   ok: 0,
   failed: 1,
@@ -8,11 +8,13 @@ export const EXIT = {
   declined: 3,
   withdrawn: 4,
   bug: 70,
+  /** Of the pulse itself, which its starter and service managers read: another one is at work. */
+  pulseRunning: 75,
   timeout: 124,
   refused: 126,
 } as const;
 
-/** What an exit code means, for the manual. */
+/** What the exit codes of the verbs that are called by hand mean, for the manual. */
 export const EXIT_MEANING: readonly (readonly [number, string])[] = [
   [EXIT.ok, "done; what the verb promised is on disk"],
   [EXIT.failed, "refused or failed; one line on stderr says what, on what, and what to do"],

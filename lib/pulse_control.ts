@@ -1,6 +1,6 @@
 /** Starts, revives and stops the pulse, and ends everything a profile runs. */
 import { childEnv } from "./child_env.ts";
-import { Attempts, UserError } from "./errors.ts";
+import { Attempts, EXIT, UserError } from "./errors.ts";
 import { appendJournal } from "./journal.ts";
 import type { Profile } from "./paths.ts";
 import {
@@ -42,8 +42,6 @@ export interface ControlHost {
 
 /** How long `up` waits for the first publication, ms. */
 const READY_TIMEOUT_MS = 15_000;
-/** Exit code of a pulse that found another one at work. */
-export const PULSE_RUNNING_EXIT = 75;
 /** Its own log beyond this size is put aside at start. */
 const PULSE_LOG_MAX = 10 * 1024 * 1024;
 
@@ -87,7 +85,7 @@ export async function ensurePulse(host: ControlHost): Promise<"started" | "runni
       if (record?.ready && await isPulseAlive(record)) {
         return record.pid === child.pid ? "started" : "running";
       }
-      failed = child.code() !== undefined && child.code() !== PULSE_RUNNING_EXIT;
+      failed = child.code() !== undefined && child.code() !== EXIT.pulseRunning;
     }
   } finally {
     watch.close();

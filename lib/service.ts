@@ -1,4 +1,5 @@
 /** The unit that keeps the pulse up across logins: systemd's or launchd's, as text. Pure. */
+import { EXIT } from "./errors.ts";
 
 /** What a unit is made from. */
 export interface ServiceFacts {
@@ -23,8 +24,6 @@ export interface ServiceUnit {
 /** Name of the unit, for both managers. */
 const NAME = "looop";
 const LABEL = "dev.looop.pulse";
-/** Exit code of a pulse that found another one at work: no failure. */
-const ALREADY_RUNNING = 75;
 
 /** The unit for an operating system; `configHome` is `$XDG_CONFIG_HOME` or `~/.config`. */
 export function serviceUnit(os: "linux" | "darwin", facts: ServiceFacts, configHome: string): ServiceUnit {
@@ -67,7 +66,7 @@ StandardOutput=append:${withoutSpecifiers(facts.dataDir)}/sessions/pulse/output.
 StandardError=inherit
 Restart=on-failure
 RestartSec=5
-SuccessExitStatus=${ALREADY_RUNNING}
+SuccessExitStatus=${EXIT.pulseRunning}
 KillMode=process
 
 [Install]

@@ -1,9 +1,8 @@
 /** `looop _ pulse` (internal): the pulse itself, started detached by `up`. */
-import { UserError } from "../lib/errors.ts";
+import { EXIT, UserError } from "../lib/errors.ts";
 import { ownIdentity } from "../lib/process.ts";
 import { openProfile } from "../lib/profile.ts";
 import { Pulse } from "../lib/pulse.ts";
-import { PULSE_RUNNING_EXIT } from "../lib/pulse_control.ts";
 import { setWanted } from "../lib/pulse_status.ts";
 import { readConfig } from "../lib/config.ts";
 import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
@@ -29,7 +28,7 @@ export default defineVerb({
       throw new UserError("The pulse of this profile is already running", {
         next: "see `looop status`",
         kind: "running",
-        code: PULSE_RUNNING_EXIT,
+        code: EXIT.pulseRunning,
       });
     }
     readConfig(profile.config);
