@@ -3,7 +3,7 @@
  * writes its records. Given at a worker's start where the CLI can be told an id, else learned from the
  * environment of the verbs that the agent calls.
  */
-import { isRecord } from "./canonical.ts";
+import { checkRecord, isRecord } from "./canonical.ts";
 import type { OpencodeCall } from "./opencode_records.ts";
 import type { Profile } from "./paths.ts";
 import type { RecordsKind } from "./runners.ts";
@@ -90,7 +90,7 @@ function agentPath(dir: string): string {
 
 /** What is known of a worker's agent, by its session's folder. */
 export function readAgent(dir: string): AgentFile | undefined {
-  const read = readJson(agentPath(dir), (value) => isRecord(value) ? value : "not an object");
+  const read = readJson(agentPath(dir), checkRecord);
   if (read === undefined || "bad" in read) return undefined;
   const { preset, template, env, sessions, counted } = read.value;
   return {
@@ -148,7 +148,7 @@ export interface RootAgents {
 
 /** What is known of the root agents. */
 export function readRootAgents(profile: Profile): RootAgents {
-  const read = readJson(profile.rootSessions, (value) => isRecord(value) ? value : "not an object");
+  const read = readJson(profile.rootSessions, checkRecord);
   const { sessions, opencode } = read !== undefined && "value" in read ? read.value : {} as RootFile;
   return {
     sessions: (Array.isArray(sessions) ? sessions : []).filter((value): value is RootSession =>

@@ -31,6 +31,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
+/** A plain JSON object as it is, or why it is none: the check of a file whose fields are looked at one by one. */
+export function checkRecord(value: unknown): Record<string, unknown> | string {
+  return isRecord(value) ? value : "not an object";
+}
+
 /** Whether a value is a plain JSON object whose values all pass. */
 export function isRecordOf(value: unknown, fits: (part: unknown) => boolean): boolean {
   return isRecord(value) && Object.values(value).every(fits);

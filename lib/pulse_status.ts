@@ -1,5 +1,5 @@
 /** The pulse as others see it: its record, whether it lives, whether it is wanted. */
-import { isRecord } from "./canonical.ts";
+import { checkRecord, isRecord } from "./canonical.ts";
 import type { Profile } from "./paths.ts";
 import { aliveOf, type Identity } from "./process.ts";
 import { readJson, replaceFile, statOf } from "./store.ts";
@@ -107,14 +107,18 @@ function ageOf(profile: Profile, record: PulseRecord, alive: boolean, nowMs: num
 
 /** Whether `up` was the last word, not `down`. */
 export function isWanted(profile: Profile): boolean {
-  const read = readJson(profile.wanted, (value) => isRecord(value) ? value : "not an object");
-  return read !== undefined && "value" in read && read.value["wanted"] === true;
+  return lastWord(profile)["wanted"] === true;
 }
 
 /** Whether `down` was the last word. A record that is missing or broken is no word at all. */
 export function isUnwanted(profile: Profile): boolean {
-  const read = readJson(profile.wanted, (value) => isRecord(value) ? value : "not an object");
-  return read !== undefined && "value" in read && read.value["wanted"] === false;
+  return lastWord(profile)["wanted"] === false;
+}
+
+/** What `up` or `down` has recorded; nothing when there is no such record, or none that can be read. */
+function lastWord(profile: Profile): Record<string, unknown> {
+  const read = readJson(profile.wanted, checkRecord);
+  return read !== undefined && "value" in read ? read.value : {};
 }
 
 /** Records that the pulse is wanted, or is not. Durable: it decides what happens after a reboot. */
@@ -125,6 +129,5 @@ export function setWanted(profile: Profile, wanted: boolean, nowMs: number, logF
 
 /** The log format that `up` was last given. */
 export function wantedLogFormat(profile: Profile): string {
-  const read = readJson(profile.wanted, (value) => isRecord(value) ? value : "not an object");
-  return read !== undefined && "value" in read && read.value["log_format"] === "json" ? "json" : "text";
+  return lastWord(profile)["log_format"] === "json" ? "json" : "text";
 }

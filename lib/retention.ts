@@ -23,7 +23,7 @@ import {
 import { isTempName } from "./temp_name.ts";
 import type { BadFile } from "./world.ts";
 import { interruptedDir } from "./wal.ts";
-import { isRecord } from "./canonical.ts";
+import { checkRecord } from "./canonical.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -245,7 +245,7 @@ function sweepInterrupted(profile: Profile, nowMs: number): void {
     listFiles(profile.cursors, ".json").flatMap((name) => {
       const read = readJson(
         `${profile.cursors}/${name}`,
-        (value) => isRecord(value) ? value : "not an object",
+        checkRecord,
       );
       const alerts = read !== undefined && "value" in read ? read.value["alerts"] : [];
       return Array.isArray(alerts) ? alerts : [];

@@ -7,7 +7,7 @@
  * appends it only if it is not there.
  */
 import { type AgentFile, type Counted, NO_TOKENS, readAgent, writeAgent } from "./agent_session.ts";
-import { isRecord } from "./canonical.ts";
+import { checkRecord, isRecord } from "./canonical.ts";
 import { formatRow } from "./cost_row.ts";
 import { findWorkerSession } from "./opencode_records.ts";
 import { readMarkedAny } from "./process.ts";
@@ -42,7 +42,7 @@ function spendPath(dir: string): string {
 }
 
 function readSpend(dir: string): SpendFile | undefined {
-  const read = readJson(spendPath(dir), (value) => isRecord(value) ? value : "not an object");
+  const read = readJson(spendPath(dir), checkRecord);
   if (read === undefined || "bad" in read) return undefined;
   const { line, counted, done } = read.value;
   if (typeof line !== "string") return undefined;
@@ -120,7 +120,7 @@ async function makeSpend(
 }
 
 function readMeta(dir: string): { runner: string; gen: string; startedMs: number } {
-  const read = readJson(`${dir}/meta.json`, (value) => isRecord(value) ? value : "not an object");
+  const read = readJson(`${dir}/meta.json`, checkRecord);
   const meta = read !== undefined && "value" in read ? read.value : {};
   return {
     runner: String(meta["runner"] ?? ""),
