@@ -56,7 +56,7 @@ export function eventText(recording: Uint8Array): Uint8Array {
 }
 
 /** One event as lines; undefined when it is none. */
-export function eventLines(line: string): string[] | undefined {
+function eventLines(line: string): string[] | undefined {
   if (!line.startsWith('{"type":"')) return undefined;
   try {
     const event: unknown = JSON.parse(line);

@@ -104,7 +104,7 @@ export function readAgent(dir: string): AgentFile | undefined {
 }
 
 /** Whether a value from disk is a session. */
-export function isAgentSession(value: unknown): value is AgentSession {
+function isAgentSession(value: unknown): value is AgentSession {
   return isRecord(value) && ["pi", "claude", "codex", "opencode"].includes(String(value["cli"])) &&
     typeof value["id"] === "string" && typeof value["records"] === "string";
 }

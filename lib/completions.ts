@@ -66,7 +66,7 @@ type Spot =
   | { is: "nothing" };
 
 /** Where the current word stands among a verb's words. Pure. */
-export function spotOf(declare: Declaration, typed: readonly string[], current: string): Spot {
+function spotOf(declare: Declaration, typed: readonly string[], current: string): Spot {
   const options = optionsOf(declare);
   const words: string[] = [];
   const used = new Set<string>();

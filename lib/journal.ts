@@ -46,7 +46,7 @@ export function journalTail(profile: Profile, count: number): string[] {
 }
 
 /** Names of logs that were put aside (`2026-05`, `2026-05~2`, …, `2026-05~10`) in the order of writing. Pure. */
-export function writtenOrder(names: readonly string[], suffix: string): string[] {
+function writtenOrder(names: readonly string[], suffix: string): string[] {
   const keyed = names.map((name) => {
     const [month = "", number = "1"] = name.slice(0, -suffix.length).split("~");
     return { name, month, number: Number(number) };

@@ -106,7 +106,7 @@ function firstLineFrom(file: Deno.FsFile, offset: number): { at: number; ms: num
  * together: the sessions still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines
  * (a start under `--journal` has none) and the events `worker_started` and `worker_ended`.
  */
-export function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<string> {
+function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<string> {
   const ran = new Set<string>();
   for (const name of listDirs(profile.sessions)) {
     const id = name.replace(/~\d+$/, "");

@@ -8,10 +8,11 @@ import { findSession, readSession, sessionDir } from "./session.ts";
 import { exists, readTailBytes, statOf } from "./store.ts";
 import { fault, isAbsent } from "./fault.ts";
 import { TERMINAL } from "./supervisor.ts";
-import { LogRenderer, sanitize } from "./terminal.ts";
+import { sanitize } from "./style.ts";
+import { LogRenderer } from "./terminal.ts";
 
 /** Turns the bytes of a log into lines that are safe to print. */
-export interface Renderer {
+interface Renderer {
   push(bytes: Uint8Array): string[];
   /** What can be told after some quiet, though it is not ended. */
   settle(): string[];
@@ -19,7 +20,7 @@ export interface Renderer {
 }
 
 /** A log that is plain lines, as the pulse writes them: line by line, escape codes taken out. */
-export class PlainRenderer implements Renderer {
+class PlainRenderer implements Renderer {
   readonly #decoder = new TextDecoder();
   #rest = "";
 
@@ -59,7 +60,7 @@ class EventRenderer implements Renderer {
 }
 
 /** The renderer for a session: the pulse writes lines, a worker's log records a terminal or an agent's events. */
-export function rendererFor(profile: Profile, id: string): Renderer {
+function rendererFor(profile: Profile, id: string): Renderer {
   if (id === "pulse") return new PlainRenderer();
   const template = readAgent(sessionDir(profile, id))?.template ?? "";
   return printsEvents(template) ? new EventRenderer() : new LogRenderer(TERMINAL);

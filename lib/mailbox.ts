@@ -214,7 +214,7 @@ export function firstUnused(isUsed: (n: number) => boolean, from: number): numbe
 }
 
 /** The ask of an id while it is live, whatever its outcome. */
-export function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
+function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
   return readJson(askPath(profile, id), checkAsk);
 }
 

@@ -34,7 +34,7 @@ const AUDIENCES: readonly (readonly [Audience, string])[] = [
 ];
 
 /** The list of verbs by who calls them. */
-export function verbTable(declarations: readonly Declaration[]): string {
+function verbTable(declarations: readonly Declaration[]): string {
   return AUDIENCES.map(([audience, title]) => {
     const rows = declarations.filter((declare) => declare.audience === audience);
     const width = Math.max(...rows.map((declare) => declare.path.length));
@@ -84,7 +84,7 @@ with the verbs below. Workers are agents in the background; when they need a dec
 `;
 
 /** What an agent that has read only this needs to run the loop. */
-export const OPERATING_CONTRACT = `IF YOU ARE THE ROOT AGENT, THIS IS YOUR CONTRACT
+const OPERATING_CONTRACT = `IF YOU ARE THE ROOT AGENT, THIS IS YOUR CONTRACT
 
 1. Begin: \`looop up\` (harmless when it runs), then go to 2. You need no other preparation.
 2. Wait:  looop _ wait --json --timeout 100

@@ -9,9 +9,9 @@ import { createOnce, exists, readTailBytes, removeFile, replaceFile, statOf } fr
 import { fault, isDiskFull } from "./fault.ts";
 
 /** `output.log` is put aside when it is larger, and this much of its end is kept. */
-export const OUTPUT_MAX_BYTES = 10 * 1024 * 1024;
+const OUTPUT_MAX_BYTES = 10 * 1024 * 1024;
 /** How much of the beginning is kept: how the agent began, and with which warnings. */
-export const OUTPUT_HEAD_BYTES = 64 * 1024;
+const OUTPUT_HEAD_BYTES = 64 * 1024;
 
 /** Puts `output.log` of a session's folder aside when it is too large; says whether it was. */
 export function rotateOutput(dir: string, maxBytes = OUTPUT_MAX_BYTES): boolean {

@@ -70,7 +70,7 @@ export async function startPulse(
  *
  * @throws {UserError} with the last lines of its log when it cannot start.
  */
-export async function ensurePulse(host: ControlHost): Promise<"started" | "running"> {
+async function ensurePulse(host: ControlHost): Promise<"started" | "running"> {
   const { profile } = host;
   const before = readPulse(profile);
   if (before?.ready && await isPulseAlive(before)) return "running";
@@ -244,7 +244,7 @@ async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>):
 }
 
 /** TERM lets the pulse end its sensors; then its whole tree goes. False when none ran. */
-export async function stopPulse(profile: Profile): Promise<boolean> {
+async function stopPulse(profile: Profile): Promise<boolean> {
   const record = readPulse(profile);
   if (record === undefined || !await isPulseAlive(record)) return false;
   const identity = identityIn(record);

@@ -147,7 +147,7 @@ function rootRow(
 }
 
 /** Whose spend a root agent's row is, in the ledger. */
-export const ROOT_ID = "root";
+const ROOT_ID = "root";
 
 async function appendRoot(
   profile: Profile,

@@ -2,7 +2,7 @@
 import { baseName, dirName } from "./paths.ts";
 
 /** What every temporary name begins with. */
-export const TEMP_PREFIX = ".";
+const TEMP_PREFIX = ".";
 
 /** `.NAME.tmp-PID-RANDOM` beside the file: hidden from listings, swept when older than a day. */
 export function tempName(path: string): string {

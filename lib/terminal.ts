@@ -5,9 +5,6 @@
 import { Screen } from "./screen.ts";
 import type { Line } from "./screen_line.ts";
 
-export { Screen } from "./screen.ts";
-export { sanitize, sanitizeLine } from "./style.ts";
-
 /**
  * The last `lastLines` non-empty lines of the screen that a program left, e.g. to say why a worker is not ready.
  */

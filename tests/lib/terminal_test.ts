@@ -1,6 +1,8 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { LogRenderer, renderScreen, sanitize, sanitizeLine, Screen } from "../../lib/terminal.ts";
+import { Screen } from "../../lib/screen.ts";
+import { sanitize, sanitizeLine } from "../../lib/style.ts";
+import { LogRenderer, renderScreen } from "../../lib/terminal.ts";
 
 const RUNS = 300;
 const encoder = new TextEncoder();
