@@ -2,6 +2,7 @@
  * What headless agents print as events, one JSON object a line (claude's `stream-json`, pi's `--mode json`), as
  * lines that people read. Pure.
  */
+import { joined } from "./bytes.ts";
 import { isRecord } from "./canonical.ts";
 
 /** Whether a template makes its agent print events. */
@@ -47,12 +48,7 @@ export class EventText {
 /** A whole recording, its last line too. Pure. */
 export function eventText(recording: Uint8Array): Uint8Array {
   const events = new EventText();
-  const said = events.push(recording);
-  const last = events.end();
-  const text = new Uint8Array(said.length + last.length);
-  text.set(said);
-  text.set(last, said.length);
-  return text;
+  return joined([events.push(recording), events.end()]);
 }
 
 /** One event as lines; undefined when it is none. */

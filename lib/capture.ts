@@ -2,6 +2,7 @@
  * Runs one command to its end: a session of its own, a deadline, the tails of its output; nothing of it
  * survives, neither a timeout nor its own normal end.
  */
+import { joined } from "./bytes.ts";
 import { drain, PipeReader } from "./pipe_reader.ts";
 import {
   identityOf,
@@ -149,12 +150,7 @@ export class TailBuffer {
 
   /** The last bytes, beginning at a whole UTF-8 character, and how many came before them. */
   tail(): Tail {
-    const whole = new Uint8Array(this.#held);
-    let at = 0;
-    for (const part of this.#parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
+    const whole = joined(this.#parts);
     let from = Math.max(0, whole.length - this.#cap);
     if (from > 0 || this.#total > this.#held) {
       for (let skipped = 0; skipped < 3 && ((whole[from] ?? 0) & 0xc0) === 0x80; skipped++) from++;

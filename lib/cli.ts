@@ -1,4 +1,5 @@
 /** The edge to the terminal: writing, reading stdin, and what a process ends with. Only this module prints. */
+import { joined } from "./bytes.ts";
 import { UsageError } from "./errors.ts";
 import { fault } from "./fault.ts";
 
@@ -53,14 +54,8 @@ export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
     }
     parts.push(buffer.slice(0, n));
   }
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(whole);
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(joined(parts));
   } catch {
     throw new UsageError("Stdin is not UTF-8 text", {
       next: "nothing was changed; convert it, as with `iconv -f latin1 -t utf-8`",

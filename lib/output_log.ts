@@ -5,6 +5,7 @@
  * the writer has it open (O_APPEND: its next write lands at the new end). The very first part is kept once as
  * `output.head.log`. What is written between copy and truncation, microseconds, is lost.
  */
+import { joined } from "./bytes.ts";
 import { createOnce, exists, readTailBytes, removeFile, replaceFile, statOf } from "./store.ts";
 import { fault, isDiskFull } from "./fault.ts";
 
@@ -68,10 +69,7 @@ export function readOutputTail(dir: string, maxBytes: number): Uint8Array {
   const last = readTailBytes(`${dir}/output.log`, maxBytes);
   if (last.length >= maxBytes) return last;
   const before = readTailBytes(`${dir}/output.1.log`, maxBytes - last.length);
-  const whole = new Uint8Array(before.length + last.length);
-  whole.set(before);
-  whole.set(last, before.length);
-  return whole;
+  return joined([before, last]);
 }
 
 function readHead(path: string): Uint8Array {

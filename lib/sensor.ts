@@ -1,4 +1,5 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+import { joined } from "./bytes.ts";
 import { drain, PipeReader } from "./pipe_reader.ts";
 import { killTree, readMarked, readMarkedAny, signal } from "./process.ts";
 import type { SensorOutcome } from "./reading.ts";
@@ -101,13 +102,7 @@ class Head {
   }
 
   bytes(): Uint8Array {
-    const whole = new Uint8Array(this.#size);
-    let at = 0;
-    for (const part of this.#parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
-    return whole;
+    return joined(this.#parts);
   }
 }
 
