@@ -1,7 +1,7 @@
 /** The status screen: what looop is doing, and what keeps anything from happening. Pure but for {@link readHost}. */
 import { isRecord } from "./canonical.ts";
 import { type Config, defaultConfig, readConfig } from "./config.ts";
-import { formatUsd } from "./cost.ts";
+import { formatUsd } from "./cost_view.ts";
 import type { UserError } from "./errors.ts";
 import { spentToday } from "./ledger.ts";
 import type { Profile } from "./paths.ts";

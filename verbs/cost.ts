@@ -1,5 +1,4 @@
 /** `looop _ cost`: a worker reports its spend. `looop cost`: what was spent, and how much of it is known. */
-import type { CostSummary } from "../lib/cost.ts";
 import { checkAmount, formatRow } from "../lib/cost_row.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
@@ -62,7 +61,8 @@ export default defineVerb({
   },
   async run(context, input) {
     // Loaded here, as `_ cost` needs none of it.
-    const { costSummaryJson, localDay, showCost } = await import("../lib/cost.ts");
+    const { localDay } = await import("../lib/cost.ts");
+    const { costSummaryJson, showCost } = await import("../lib/cost_view.ts");
     const { sumLedger } = await import("../lib/ledger.ts");
     await collect(context);
     const todayOnly = input.word(0) === "today";
@@ -76,7 +76,7 @@ export default defineVerb({
       unicode,
       ...(todayOnly ? { today: localDay(now) } : {}),
     });
-    return { text, json: jsonOf(summary, costSummaryJson(summary), todayOnly) };
+    return { text, json: { span: todayOnly ? "today" : "all", ...costSummaryJson(summary) } };
   },
 });
 
@@ -90,19 +90,4 @@ async function collect(context: Context): Promise<void> {
   } catch (error) {
     context.note(`looop cost: some agents' own records are not in it: ${(error as Error).message}`);
   }
-}
-
-function jsonOf(
-  summary: CostSummary,
-  sums: Record<string, unknown>,
-  todayOnly: boolean,
-): Record<string, unknown> {
-  const { ran, withoutCost, priced } = summary.coverage ?? { ran: 0, withoutCost: [], priced: 0 };
-  const reported = ran - withoutCost.length;
-  const ratio = ran === 0 ? null : Math.round((reported / ran) * 1000) / 1000;
-  return {
-    span: todayOnly ? "today" : "all",
-    ...sums,
-    coverage: { ran, reported, priced, ratio, without_cost: withoutCost },
-  };
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
-import { CostSum, costSummaryJson, formatUsd, localDay, showCost, startOfLocalDay } from "../../lib/cost.ts";
+import { CostSum, localDay, startOfLocalDay } from "../../lib/cost.ts";
+import { costSummaryJson, formatUsd, showCost } from "../../lib/cost_view.ts";
 import { checkAmount, type CostRow, formatRow, parseRow } from "../../lib/cost_row.ts";
 import { UsageError } from "../../lib/errors.ts";
 import { displayWidth } from "../../lib/style.ts";
@@ -321,7 +322,7 @@ Deno.test("given a summary, when it is asked as JSON, then its keys are in snake
     skipped_lines: 0,
     unpriced: [],
     unrecorded: [],
-    coverage: { ran: 1, priced: 1, without_cost: [] },
+    coverage: { ran: 1, reported: 1, priced: 1, ratio: 1, without_cost: [] },
   });
 });
 
