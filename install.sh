@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs looop as one file, `looop`, in a folder of yours. POSIX sh, Linux and macOS, no root.
 #
-#     curl -fsSL https://github.com/looop/looop/releases/latest/download/install.sh | sh
+#     curl -fsSL https://raw.githubusercontent.com/looop/looop/main/install.sh | sh
 #
 # The file in place changes in one step at the very end, after the download was verified and the new
 # program has answered `version`: whatever goes wrong before that, what was installed stays.
