@@ -38,6 +38,8 @@ export interface Option {
   summary: string;
   /** Placeholder of its value. */
   value?: string;
+  /** Shown without brackets: the verb itself says what is wrong when it is missing. */
+  required?: boolean;
   short?: string;
   /** May be given several times. */
   many?: boolean;
@@ -297,11 +299,10 @@ export function usageOf(declare: Declaration): string {
     const shown = `${name}${arg.many ? "…" : ""}`;
     return arg.optional ? `[${shown}]` : `<${shown}>`;
   });
-  const options = (declare.options ?? []).map((option) =>
-    option.value === undefined
-      ? `[--${option.name}]`
-      : `[--${option.name} ${option.value}]${option.many ? "…" : ""}`
-  );
+  const options = (declare.options ?? []).map((option) => {
+    const shown = option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`;
+    return option.required ? shown : `[${shown}]${option.many ? "…" : ""}`;
+  });
   return ["looop", declare.path, ...(declare.passthrough ? [...options, ...args] : [...args, ...options])]
     .join(" ");
 }

@@ -22,7 +22,7 @@ export default defineVerb({
       kind: "worker",
     }],
     options: [
-      { name: "prompt", value: "TEXT", summary: "the question" },
+      { name: "prompt", value: "TEXT", summary: "the question", required: true },
       { name: "ref", value: "PATH", summary: "a file or link to look at", kind: "file" },
       { name: "options", value: "A,B", summary: "the answers to choose from, apart by commas" },
       {

@@ -53,7 +53,7 @@ export default defineVerb({
     summary: "what was spent: total, by day, kind, runner and worker",
     audience: "people",
     args: [{ name: "span", summary: "all unless given", optional: true, choices: ["today", "all"] }],
-    options: [{ name: "json", summary: "for machines" }],
+    options: [{ name: "json", summary: "as JSON" }],
     example: "looop cost today",
     details:
       "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.\n" +

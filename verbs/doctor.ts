@@ -15,7 +15,7 @@ export default defineVerb({
     summary: "check all that looop builds upon; each line says how to mend it",
     audience: "people",
     options: [
-      { name: "json", summary: "for machines" },
+      { name: "json", summary: "as JSON" },
       { name: "runner", value: "NAME", summary: "start this agent for a moment instead", kind: "runner" },
       { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
     ],

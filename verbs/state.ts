@@ -11,7 +11,7 @@ export default defineVerb({
     summary: "the whole world at this moment; never waits",
     audience: "root",
     options: [
-      { name: "json", summary: "for machines" },
+      { name: "json", summary: "as JSON" },
       {
         name: "max-bytes",
         value: "N",

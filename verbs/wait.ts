@@ -34,7 +34,7 @@ export default defineVerb({
     summary: "block until there is something new to you, then show what and the state",
     audience: "root",
     options: [
-      { name: "json", summary: "for machines" },
+      { name: "json", summary: "as JSON" },
       { name: "timeout", value: "S", summary: 'come back after S seconds with "timed_out": true, exit 0' },
       { name: "since", value: "CURSOR", summary: "compare with this cursor of an earlier state or wait" },
       { name: "as", value: "OBSERVER", summary: "whose cursor; root unless given" },

@@ -157,4 +157,6 @@ Deno.test("given a declaration, when its usage is shown, then optional, repeated
     "looop _ try <id> [body…] [--free] [--timeout S] [--lines N] [--env K=V]…",
   );
   strictEqual(usageOf({ ...PASS, options: [{ name: "free", summary: "" }] }), "looop _ try [--free] <cmd…>");
+  const say = { name: "say", value: "TEXT", summary: "", required: true };
+  strictEqual(usageOf({ ...PASS, options: [say] }), "looop _ try --say TEXT <cmd…>");
 });
