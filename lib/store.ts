@@ -159,10 +159,14 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
     try {
       // Without the lock another's line, half of it in the file, would look torn and be followed by a blank one.
       file.lockSync(true);
+      const isNew = file.statSync().size === 0;
       const mend = endsTorn(file) ? "\n" : "";
       writeAll(file, new TextEncoder().encode(`${mend}${line}\n`));
       file.unlockSync();
-      if (options.durable !== false) file.syncDataSync();
+      if (options.durable === false) return;
+      file.syncDataSync();
+      // A file's name is on disk only once its folder is.
+      if (isNew) syncDir(dirName(path));
     } finally {
       file.close();
     }

@@ -15,6 +15,7 @@ import {
 } from "../../lib/store.ts";
 import { isTempName } from "../../lib/temp_name.ts";
 import { Watch } from "../../lib/watch.ts";
+import { straceMissing, underStrace } from "../faults/lab.ts";
 import { RUNS } from "../properties.ts";
 
 const STORE = new URL("../../lib/store.ts", import.meta.url).href;
@@ -64,6 +65,38 @@ const TOGETHER = `
 Deno.writeTextFileSync(dir + "/.ready-" + n, "");
 while ([...Deno.readDirSync(dir)].filter((e) => e.name.startsWith(".ready-")).length < RACERS) {}
 `;
+
+Deno.test({
+  name:
+    "given a file that is not there, when a line is appended, then its name is synced too, and only the first time",
+  ignore: await straceMissing() !== undefined,
+  async fn() {
+    await using dir = await tempDir();
+    const code = `import { appendLine } from ${JSON.stringify(STORE)};
+      for (const line of ["one", "two"]) appendLine(Deno.args[0], line);`;
+    await Deno.writeTextFile(`${dir.path}/append.ts`, code);
+    const argv = [
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-check",
+      "--no-config",
+      `${dir.path}/append.ts`,
+      `${dir.path}/log`,
+    ];
+    const { trace } = await underStrace(argv, ["-f", "-e", "trace=fsync,fdatasync"], {
+      cwd: dir.path,
+      env: Deno.env.toObject(),
+      trace: `${dir.path}/trace`,
+    });
+    const synced = [...trace.matchAll(/(f\w+)\(\d+<([^>]*)>\) += 0/g)].map(([, call, path]) => [call, path]);
+    deepStrictEqual(synced, [
+      ["fdatasync", `${dir.path}/log`],
+      ["fsync", dir.path],
+      ["fdatasync", `${dir.path}/log`],
+    ]);
+  },
+});
 
 Deno.test("given several processes, when all create the same files, then each file is won once and holds its winner's whole text", async () => {
   await using dir = await tempDir();
