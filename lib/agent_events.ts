@@ -118,7 +118,7 @@ function callLine(name: string, input: unknown): string {
   const command = isRecord(input) ? input["command"] : undefined;
   return typeof command === "string"
     ? `$ ${command.replaceAll("\n", "\r\n  ")}`
-    : `${name} ${JSON.stringify(input).slice(0, MAX_INPUT)}`;
+    : `${name} ${(JSON.stringify(input) ?? "").slice(0, MAX_INPUT)}`;
 }
 
 function textOf(blocks: readonly Record<string, unknown>[]): string {

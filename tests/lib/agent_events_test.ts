@@ -33,6 +33,7 @@ Deno.test("given claude's events, when they are shown, then texts, commands, res
     result("a\nb\n"),
     said({ type: "tool_use", name: "Read", input: { file_path: "/x" } }),
     result([{ type: "text", text: Array.from({ length: 22 }, (_, n) => `l${n}`).join("\n") }]),
+    said({ type: "tool_use", name: "List" }),
     { type: "result", is_error: false, total_cost_usd: 0.0378 },
     { type: "result", is_error: true, subtype: "error_max_turns" },
   );
@@ -48,6 +49,7 @@ Deno.test("given claude's events, when they are shown, then texts, commands, res
   deepStrictEqual(rest.slice(23), [
     "  l19",
     "  (2 more lines)",
+    "List ",
     "(end of turn, $0.0378)",
     "error: error_max_turns",
     "",
