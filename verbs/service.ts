@@ -19,7 +19,13 @@ export default defineVerb({
   },
   async run(context, input) {
     const { profile, env } = context;
-    const home = env["HOME"] ?? "";
+    const home = env["HOME"];
+    if (!home) {
+      throw new UserError("Cannot tell where the unit goes: HOME is not set", {
+        next: "run it in a login session of yours",
+        kind: "environment",
+      });
+    }
     const os = Deno.build.os === "darwin" ? "darwin" : "linux";
     const facts = {
       bin: context.bin(),
