@@ -6,7 +6,7 @@ import { openProfile } from "../lib/profile.ts";
 import { findProgram } from "../lib/programs.ts";
 import { runnerWarnings } from "../lib/runner_check.ts";
 import { RUNNER_PRESETS } from "../lib/runners.ts";
-import { readText, replaceFile } from "../lib/store.ts";
+import { readLinkedText, replaceFile, statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
 import { type ResolvedRunner, resolveRunner } from "../lib/worker.ts";
 
@@ -43,10 +43,13 @@ export default defineVerb({
 
 /** Writes the choice; a choice that stands already writes nothing. Returns what was done. */
 function choose(path: string, before: string, name: string): string {
-  const source = readText(path) ?? "{}\n";
+  const source = readLinkedText(path) ?? "{}\n";
   const edited = setConfigValue(source, ["default"], name);
   if (edited === source) return `workers are started with ${name} already (${path})`;
-  replaceFile(path, edited);
+  // People keep their config elsewhere and link to it: the link stays.
+  const info = statOf(path);
+  const file = info === undefined ? path : Deno.realPathSync(path);
+  replaceFile(file, edited, { mode: (info?.mode ?? 0o600) & 0o777 });
   return before === name
     ? `workers are started with ${name} (${path})`
     : `workers are started with ${name}, no longer ${before} (${path})`;

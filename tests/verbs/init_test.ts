@@ -32,6 +32,19 @@ Deno.test("given a config of one's own without a default, when init writes it, t
   strictEqual(after.replace(/\s*"default": "shell",/, ""), own);
 });
 
+Deno.test("given a config that is a link, when init writes it, then the file that it leads to has the choice", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const kept = `${p.base}/dotfiles.json`;
+  Deno.renameSync(p.profile.config, kept);
+  Deno.chmodSync(kept, 0o644);
+  Deno.symlinkSync(kept, p.profile.config);
+  await p.ok("init", "--runner", "shell");
+  match(Deno.readTextFileSync(kept), /"default": "shell"/);
+  strictEqual(Deno.lstatSync(p.profile.config).isSymlink, true);
+  strictEqual((Deno.statSync(kept).mode ?? 0) & 0o777, 0o644);
+});
+
 Deno.test("given installed agents, when init chooses, then it takes the first of them, and none is an error with a way out", async () => {
   await using p = await testProfile();
   const env = pathWith(p, "codex");
