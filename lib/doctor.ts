@@ -12,7 +12,8 @@ import { listSensors } from "./sensors.ts";
 import type { SelfCommand } from "./self.ts";
 import type { Snapshot } from "./state.ts";
 import { look } from "./state.ts";
-import { checkRunner, DISK_FULL, DISK_LOW, megabytes, problemsOf, readDiskFree, readHost } from "./status.ts";
+import { checkRunner, readDiskFree, readHost } from "./host.ts";
+import { DISK_FULL, DISK_LOW, megabytes, problemsOf } from "./problems.ts";
 import {
   acquireLock,
   createOnce,

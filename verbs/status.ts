@@ -1,7 +1,8 @@
 /** `looop status`: one screen that answers "why is nothing happening?". */
 import { openProfile } from "../lib/profile.ts";
 import { look, stateOf } from "../lib/state.ts";
-import { readHost, showStatus, statusJson } from "../lib/status.ts";
+import { readHost } from "../lib/host.ts";
+import { showStatus, statusJson } from "../lib/status.ts";
 import { defineVerb } from "../lib/verb.ts";
 
 export default defineVerb({
