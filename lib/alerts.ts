@@ -58,7 +58,15 @@ export class WorkerAlerts {
       if (now < silentAt) this.#deadlines.push(silentAt);
       else alerts.push(await alertOf("silent", session, `${session.gen}/${quietSince}`, told));
     }
+    this.#forget(new Set(sessions.filter(({ view }) => view.alive).map(({ gen }) => gen)));
     return alerts;
+  }
+
+  /** A pulse runs for months: of workers that have ended nothing is remembered. */
+  #forget(alive: ReadonlySet<string>): void {
+    for (const known of [this.#asking, this.#answeredAt]) {
+      for (const gen of known.keys()) if (!alive.has(gen)) known.delete(gen);
+    }
   }
 
   /** Milliseconds until something is due; Infinity when nothing is. */
