@@ -15,7 +15,7 @@ import { type BadFile, mendArchive } from "./mailbox.ts";
 import { rotateOutput } from "./output_log.ts";
 import type { Profile } from "./paths.ts";
 import { formatLog, type LogLevel } from "./pulse_log.ts";
-import { isUnwanted, type PulseRecord, writePulse } from "./pulse_status.ts";
+import { isUnwanted, type PulseRecord, readPulse, writePulse } from "./pulse_status.ts";
 import { type Identity, readMarked, readMarkedAny } from "./process.ts";
 import { Sensing } from "./sensing.ts";
 import { endOrphanRuns } from "./sensor.ts";
@@ -132,6 +132,7 @@ export class Pulse {
         this.#abort.abort();
         break;
       }
+      if (this.#retires()) break;
       const now = performance.now();
       if (now >= nextBeat && this.#sensing === undefined) {
         this.#readConfig();
@@ -254,12 +255,12 @@ export class Pulse {
   }
 
   /**
-   * `down` ends what has written itself down; a pulse that was only starting then finds `down`'s own record, as
-   * each writes first and reads after. So none outlives a `down` that raced with `up`.
+   * `down` ends what has written itself down; a pulse that was only starting then, or whose record is broken,
+   * finds `down`'s own record, as each writes first and reads after. So none outlives a `down`.
    */
   #retires(): boolean {
     if (!isUnwanted(this.#host.profile)) return false;
-    this.#say("warn", "pulse.unwanted", "`looop down` was called meanwhile: not starting");
+    this.#say("warn", "pulse.unwanted", "`looop down` was called: stopping");
     this.#abort.abort();
     return true;
   }
@@ -347,6 +348,7 @@ export class Pulse {
         fleetKey(sessions) !== fleetKey(this.#world.fleet.workers.map((view) => ({ view, gen: view.gen }))) ||
         (this.#fleetStamp !== UNSETTLED && this.#fleetStamp !== this.#world.fleet.dir_mtime);
       if (differs) await this.#publish(this.#sensing === undefined);
+      if (readPulse(this.#host.profile) === undefined) this.#signOfLife();
       this.#tend(sessions);
       this.#boundOutputs(sessions);
     } catch (error) {

@@ -3,6 +3,7 @@ import { childEnv } from "./child_env.ts";
 import { Attempts, EXIT, UserError } from "./errors.ts";
 import { appendJournal } from "./journal.ts";
 import type { Profile } from "./paths.ts";
+import { poke } from "./poke.ts";
 import {
   delay,
   killTree,
@@ -13,7 +14,15 @@ import {
   signal,
   STOP_GRACE_MS,
 } from "./process.ts";
-import { identityIn, isPulseAlive, isWanted, readPulse, setWanted, wantedLogFormat } from "./pulse_status.ts";
+import {
+  identityIn,
+  isPulseAlive,
+  isUnwanted,
+  isWanted,
+  readPulse,
+  setWanted,
+  wantedLogFormat,
+} from "./pulse_status.ts";
 import { executablePath, type SelfCommand } from "./self.ts";
 import { readFleet } from "./session.ts";
 import {
@@ -207,12 +216,14 @@ export interface DownResult {
 export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
   // Asked first: a pulse that reads that it is unwanted ends by itself, and was stopped by this all the same.
-  const wasAlive = await isPulseAlive(readPulse(profile));
+  const recorded = await isPulseAlive(readPulse(profile));
+  const wasAlive = recorded || await isLockHeld(profile, LOCK_PATIENCE_MS);
   const attempts = new Attempts();
   if (exists(profile.lockDir)) {
     await attempts.try(() => setWanted(profile, false, host.now(), wantedLogFormat(profile)));
   }
-  const pulse = await stopPulse(profile) || wasAlive;
+  const pulse = await stopPulse(profile) || recorded ||
+    (wasAlive && await attempts.try(() => awaitUnrecorded(profile)) === true);
   const fleet = await readFleet(profile, host.now());
   const alive = fleet.filter((session) => session.view.alive || session.view.state === "lost");
   const results = await inPool(
@@ -256,6 +267,31 @@ async function stopPulse(profile: Profile): Promise<boolean> {
   }
   await killTree({ roots: [identity], marks: [], graceMs: 0 });
   return true;
+}
+
+/** Whether a pulse still holds its lock after this time, whatever is recorded. */
+async function isLockHeld(profile: Profile, patienceMs: number): Promise<boolean> {
+  if (!exists(profile.lock)) return false;
+  const lock = await acquireLock(profile.lock, patienceMs);
+  lock?.close();
+  return lock === undefined;
+}
+
+/** How long a lock that nobody holds may take to be had, ms. */
+const LOCK_PATIENCE_MS = 50;
+
+/**
+ * Waits for the end of a pulse whose record is missing or broken: it reads that it is unwanted. False when `up`
+ * wants it again.
+ */
+async function awaitUnrecorded(profile: Profile): Promise<boolean> {
+  poke(profile);
+  if (!await isLockHeld(profile, STOP_GRACE_MS)) return true;
+  if (!isUnwanted(profile)) return false;
+  throw new UserError(`Cannot stop the pulse: it holds "${profile.lock}" and does not answer`, {
+    next: `end the process that \`cat '${profile.lockPid}'\` names, then run \`looop down\` again`,
+    kind: "pulse_failed",
+  });
 }
 
 /** Ends what still carries this profile's marks: sensor runs and workers of whatever generation. */

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { readAllProcesses, readNamed } from "../../lib/process.ts";
 import { looopCommand, type Result, type TestProfile, testProfile } from "../looop.ts";
+import { isGone, pulsePid } from "../published.ts";
 
 /** Every file below a folder with its text, so that "nothing changed" can be said. */
 function contents(dir: string, prefix = ""): Record<string, string> {
@@ -273,4 +274,30 @@ Deno.test("given a profile whose playbook was moved away, when verbs are called,
   strictEqual(p.read("sensors/today.sh"), "#!/bin/sh\necho mine\n");
   ok(!("PLAYBOOK.md" in contents(p.profile.dir)));
   ok("config.json" in contents(p.profile.dir), "a missing config is written at any time");
+});
+
+Deno.test("given a running pulse whose record is broken or gone, when down is called, then it is stopped and down says so", async () => {
+  await using p = await testProfile();
+  for (
+    const spoil of [
+      () => Deno.writeTextFileSync(p.profile.pulse, "{"),
+      () => Deno.removeSync(p.profile.pulse),
+    ]
+  ) {
+    await p.okCall(["up"], { env: { LOOOP_INTERVAL: "3600" } });
+    const pid = pulsePid(p);
+    spoil();
+    match(await p.ok("down"), /^looop: pulse stopped$/m);
+    ok(isGone(pid));
+  }
+});
+
+Deno.test("given a running pulse whose record is broken, when it is poked, then the record is whole again", async () => {
+  await using p = await testProfile();
+  await p.okCall(["up"], { env: { LOOOP_INTERVAL: "3600" } });
+  const pid = pulsePid(p);
+  Deno.writeTextFileSync(p.profile.pulse, "{");
+  await p.ok("_", "goal", "write", "g", "text");
+  await p.until("it is mended", () => p.read(".pulse.json").startsWith('{"v":1'));
+  deepStrictEqual([pulsePid(p), (await p.json("_", "state", "--json")).pulse.alive], [pid, true]);
 });
