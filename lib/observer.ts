@@ -8,7 +8,7 @@ import { canonical, isListOf, isRecord, isRecordOf, isText } from "./canonical.t
 import type { Ask } from "./mailbox.ts";
 import { signalOf } from "./reading.ts";
 import type { WorkerView } from "./session.ts";
-import type { World } from "./world.ts";
+import type { Alert, World } from "./world.ts";
 
 /** What an observer was last given; `.cursors/<observer>.json`. */
 export interface Cursor {
@@ -77,10 +77,13 @@ export interface Difference {
   changes: Changes;
 }
 
-/** The short opaque name of a sight, for `--since`: it carries which world and which asks were seen. */
+/** The short opaque name of a sight, for `--since`: it carries which world, asks and alerts were seen. */
 export function tokenOf(sight: Sight): string {
-  const asks = sight.asks.map((ask) => tag(ask.id)).sort().join("");
-  return `${sight.world.world_hash.slice(0, 32)}.${sight.pulse.alive ? 1 : 0}.${asks}`;
+  const tags = (texts: string[]) => texts.map(tag).sort().join("");
+  const asks = tags(sight.asks.map((ask) => ask.id));
+  const alerts = tags(sight.world.alerts.map((alert) => alert.key));
+  const world = `${sight.world.world_hash.slice(0, 32)}.${sight.pulse.alive ? 1 : 0}.${asks}`;
+  return alerts === "" ? world : `${world}.${alerts}`;
 }
 
 /** Six base-36 digits of FNV-1a; enough to tell the pending asks of one moment apart. */
@@ -154,12 +157,13 @@ function compareAsks(
 function compareAlerts(cursor: Cursor, sight: Sight, changes: Changes, reasons: string[]): void {
   const fresh = sight.world.alerts.filter((alert) => !cursor.alerts.includes(alert.key));
   if (fresh.length === 0) return;
-  changes.alerts = fresh.map(({ kind, id, screen }) => ({
-    kind,
-    id,
-    ...(screen === undefined ? {} : { screen }),
-  }));
+  changes.alerts = alertsShown(fresh);
   reasons.push(...fresh.map((alert) => `${alert.kind}:${alert.id}`));
+}
+
+/** Alerts as they are given to an observer. */
+export function alertsShown(alerts: readonly Alert[]): NonNullable<Changes["alerts"]> {
+  return alerts.map(({ kind, id, screen }) => ({ kind, id, ...(screen === undefined ? {} : { screen }) }));
 }
 
 function comparePolicy(cursor: Cursor, sight: Sight, changes: Changes, reasons: string[]): void {
@@ -232,10 +236,13 @@ function comparePulse(cursor: Cursor, sight: Sight, changes: Changes, reasons: s
  */
 export function cursorSince(token: string, remembered: Cursor | undefined, sight: Sight): Cursor | undefined {
   if (remembered?.token === token) return remembered;
-  const [hash, alive, tags] = token.split(".");
+  const [hash, alive, tags, alertTags = ""] = token.split(".");
   if (hash === undefined || alive === undefined || tags === undefined) return undefined;
-  if (!/^[0-9a-f]*$/.test(hash) || !/^[01]$/.test(alive) || !/^([0-9a-z]{6})*$/.test(tags)) return undefined;
+  if (!/^[0-9a-f]*$/.test(hash) || !/^[01]$/.test(alive) || !/^([0-9a-z]{6})*$/.test(tags + alertTags)) {
+    return undefined;
+  }
   const seen = new Set(tags.match(/.{6}/g) ?? []);
+  const told = new Set(alertTags.match(/.{6}/g) ?? []);
   const now = cursorOf(sight, []);
   const same = sight.world.world_hash.startsWith(hash) && hash !== "";
   const asks = sight.asks.filter((ask) => seen.has(tag(ask.id))).map((ask) => [ask.id, sight.nowMs] as const);
@@ -244,6 +251,7 @@ export function cursorSince(token: string, remembered: Cursor | undefined, sight
     token,
     world_hash: same ? now.world_hash : hash,
     asks: Object.fromEntries(asks),
+    alerts: now.alerts.filter((key) => told.has(tag(key))),
     pulse: alive === "1",
     ...(same ? {} : { playbook: "", goals: {}, signals: {}, workers: {} }),
   };

@@ -3,6 +3,7 @@ import { EXIT, UsageError } from "../lib/errors.ts";
 import { fitState } from "../lib/fit.ts";
 import { checkId } from "../lib/ids.ts";
 import {
+  alertsShown,
   type Changes,
   checkCursor,
   compare,
@@ -141,7 +142,12 @@ function startingCursor(since: string, remembered: Cursor | undefined, sight: Sn
 }
 
 function firstSight(input: Input, sight: Snapshot): Difference {
-  const changes: Changes = sight.asks.length > 0 ? { asks: sight.asks.map((ask) => ask.id) } : {};
+  const { alerts } = sight.world;
+  // The cursor counts all of it as told, so all of it is told.
+  const changes: Changes = {
+    ...(sight.asks.length > 0 ? { asks: sight.asks.map((ask) => ask.id) } : {}),
+    ...(alerts.length > 0 ? { alerts: alertsShown(alerts) } : {}),
+  };
   return { reasons: [input.flag("fresh") ? "fresh" : "first"], changes };
 }
 

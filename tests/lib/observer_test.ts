@@ -225,7 +225,7 @@ Deno.test("given any sight, when its token is taken for --since, then the sight 
 Deno.test("given the token of one sight, when another follows, then --since wakes just when the cursor would", async () => {
   await fc.assert(
     fc.asyncProperty(anyParts, anyParts, async (before, after) => {
-      const [one, two] = [await sightOf({ ...before, alerts: [] }), await sightOf({ ...after, alerts: [] })];
+      const [one, two] = [await sightOf(before), await sightOf(after)];
       const cursor = cursorSince(tokenOf(one), undefined, two);
       ok(cursor !== undefined);
       const byToken = compare(cursor, two, REDELIVER_MS).reasons.length > 0;
@@ -235,6 +235,22 @@ Deno.test("given the token of one sight, when another follows, then --since wake
       if (one.world.world_hash === two.world.world_hash) strictEqual(byToken, byCursor);
     }),
     { numRuns: RUNS * 2 },
+  );
+});
+
+Deno.test("given the token of a sight, when only an alert has come since, then it wakes, and its own token no more", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyParts, async (parts) => {
+      const [one, two] = [
+        await sightOf({ ...parts, alerts: ["a"] }),
+        await sightOf({ ...parts, alerts: ["a", "b"] }),
+      ];
+      const [before, after] = [one, two].map((sight) => cursorSince(tokenOf(sight), undefined, two));
+      ok(before !== undefined && after !== undefined);
+      deepStrictEqual(compare(before, two, REDELIVER_MS).reasons, ["silent:b"]);
+      deepStrictEqual(compare(after, two, REDELIVER_MS).reasons, []);
+    }),
+    { numRuns: RUNS },
   );
 });
 

@@ -473,3 +473,21 @@ Deno.test("given goals named like members of every object, when they come, age a
   await p.ok("_", "goal", "archive", "constructor");
   deepStrictEqual((await p.wait("--timeout", "20")).changes.goals, { removed: ["constructor"] });
 });
+
+Deno.test("given a run that was interrupted, when an observer asks for the whole world, then that is told with it, once", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  using run = p.start(["_", "run", "touch begun; sleep 60"]);
+  await p.until(
+    "it has begun",
+    () => [...Deno.readDirSync(p.profile.dir)].some(({ name }) => name === "begun"),
+  );
+  run.kill("SIGKILL");
+  await run.result;
+  await p.ok("up");
+  await p.until("it is known", () => JSON.parse(p.read(".world.json")).alerts.length > 0);
+  const { changes } = await p.wait("--fresh");
+  deepStrictEqual(changes.alerts.map(({ kind }: { kind: string }) => kind), ["interrupted"]);
+  match(changes.alerts[0].screen[0], /touch begun/);
+  ok(!("alerts" in (await p.wait("--timeout", "1")).changes));
+});
