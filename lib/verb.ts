@@ -210,8 +210,6 @@ function parseOptions(
   const plain = parsePlain(options, argv);
   if (plain !== undefined) return plain;
   const parsed = typeFlag(schemaOf(options), [...argv]);
-  const unknown = Object.keys(parsed.unknownFlags)[0];
-  if (unknown !== undefined) throw unknownOption(declare, options, unknown);
   const values = new Map<string, readonly string[]>();
   for (const option of options) {
     const given = (parsed.flags as Record<string, unknown[]>)[option.name] ?? [];
@@ -225,6 +223,9 @@ function parseOptions(
     }
     values.set(option.name, texts);
   }
+  // Only now: in `--timeout -1` it is --timeout that lacks its value.
+  const unknown = Object.keys(parsed.unknownFlags)[0];
+  if (unknown !== undefined) throw unknownOption(declare, options, unknown);
   return { words: [...parsed._], values };
 }
 

@@ -68,6 +68,7 @@ Deno.test("given wrong words, when they are parsed, then the fault and the way o
     [["x", "--zzzzzzzz"], /Unknown option --zzzzzzzz/, /looop help _ try/],
     [["x", "-q"], /Unknown option -q/, /after --/],
     [["x", "--timeout"], /--timeout needs a value/, /--timeout=S/],
+    [["x", "--timeout", "-1"], /--timeout needs a value/, /--timeout=S/],
     [["x", "--timeout", ""], /--timeout needs a value/, /--timeout S/],
     [["x", "--timeout="], /--timeout needs a value/, /--timeout S/],
     [["x", "--__proto__"], /Unknown option --__proto__/, /help/],
