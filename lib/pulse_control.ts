@@ -178,10 +178,19 @@ export async function revivePulse(host: ControlHost): Promise<boolean> {
   }
 }
 
+/** Whether the last attempts were so long ago that one who gave up may try again. */
+export function isRevivalDue({ profile, now }: ControlHost): boolean {
+  return rememberedRevivals(profile, now()).length === 0;
+}
+
+function rememberedRevivals(profile: Profile, nowMs: number): number[] {
+  const read = readJson(profile.revivals, (value) => Array.isArray(value) ? value.map(Number) : "not a list");
+  return recentRevivals(read !== undefined && "value" in read ? read.value : [], nowMs);
+}
+
 /** Remembers one more revival, or says no when there were too many. */
 function countRevival({ profile, now }: ControlHost): boolean {
-  const read = readJson(profile.revivals, (value) => Array.isArray(value) ? value.map(Number) : "not a list");
-  const recent = recentRevivals(read !== undefined && "value" in read ? read.value : [], now());
+  const recent = rememberedRevivals(profile, now());
   if (recent.length >= REVIVAL_LIMIT.count) return false;
   replaceFile(profile.revivals, `${JSON.stringify([...recent, now()])}\n`, { durable: false });
   return true;

@@ -70,10 +70,12 @@ export default defineVerb({
       const seen = glance(profile, context.now());
       let sight = await look(profile, context.now(), WHOLE_LOOK_MS);
       if (first && since !== undefined) cursor = startingCursor(since, remembered, sight);
-      if (sight.pulse.wanted && !sight.pulse.alive && !gaveUp) {
-        const { revivePulse } = await import("../lib/pulse_control.ts");
-        gaveUp = !await revivePulse(context);
-        sight = await look(profile, context.now());
+      if (sight.pulse.wanted && !sight.pulse.alive) {
+        const { isRevivalDue, revivePulse } = await import("../lib/pulse_control.ts");
+        if (!gaveUp || isRevivalDue(context)) {
+          gaveUp = !await revivePulse(context);
+          sight = await look(profile, context.now());
+        }
       }
       const found = cursor === undefined ? firstSight(input, sight) : differenceOf(cursor, sight, input);
       if (found.reasons.length > 0) {

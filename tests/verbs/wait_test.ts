@@ -363,6 +363,21 @@ Deno.test("given a pulse that died five times in ten minutes, when wait comes, t
   match(await p.ok("up"), /started/);
 });
 
+Deno.test("given a wait that has given up on the pulse, when ten minutes are over, then it starts it again", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.ok("_", "goal", "write", "g", "text");
+  await p.wait();
+  const config = p.read("config.json");
+  Deno.writeTextFileSync(p.profile.config, "{");
+  await crashPulse(p);
+  using _blocked = p.start(["_", "wait", "--only-asks"]);
+  await p.until("it has given up", () => p.read("journal.md").includes("could not be started"));
+  Deno.writeTextFileSync(p.profile.config, config);
+  Deno.writeTextFileSync(p.profile.revivals, JSON.stringify([Date.now() - 600_000]));
+  await p.until("it is started again", () => p.read("journal.md").includes("pulse: was dead, started again"));
+});
+
 Deno.test("given a pulse that was stopped by down, when wait comes, then it says pulse_down once and starts nothing", async () => {
   await using p = await testProfile();
   await p.ok("up");
