@@ -2,7 +2,8 @@
 import { UserError } from "./errors.ts";
 import { fault } from "./fault.ts";
 import type { Profile } from "./paths.ts";
-import { readText, statOf } from "./store.ts";
+import { exists, listEntries, readText, statOf } from "./store.ts";
+import { isTempName } from "./temp_name.ts";
 
 /** The number of the data format that this program writes and knows. */
 export const FORMAT = 1;
@@ -27,6 +28,7 @@ function checkDir(profile: Profile): void {
     });
   }
   refuseForeign(profile.dir, info);
+  if (((info.mode ?? DIR_PRIVATE) & 0o077) !== 0) makePrivate(profile);
 }
 
 /** Whoever can write the data dir can make looop run commands, so it must be this user's alone. */
@@ -48,13 +50,33 @@ function refuseForeign(dir: string, info: Deno.FileInfo): void {
       },
     );
   }
-  if ((mode & 0o077) !== 0) {
-    try {
-      Deno.chmodSync(dir, DIR_PRIVATE);
-    } catch (error) {
-      throw fault("make private", dir, error);
-    }
+}
+
+/** A folder of the user's that is no profile (a home, a checkout) is not closed to those who read it today. */
+function makePrivate(profile: Profile): void {
+  const { dir } = profile;
+  if (!isOurs(profile)) {
+    throw new UserError(`The data dir "${dir}" is open to others and holds more than looop's files`, {
+      next: `set LOOOP_DATA_DIR to a folder of its own, or close this one with \`chmod 700 ${dir}\``,
+      kind: "data_dir",
+    });
   }
+  try {
+    Deno.chmodSync(dir, DIR_PRIVATE);
+  } catch (error) {
+    throw fault("make private", dir, error);
+  }
+}
+
+/** Whether a data dir is in use as one, or holds nothing but what belongs into one. */
+function isOurs(profile: Profile): boolean {
+  const { dir, format, playbook } = profile;
+  if (exists(format) || exists(playbook)) return true;
+  const own = new Set(
+    Object.values(profile as unknown as Record<string, string>).filter((path) => path.startsWith(`${dir}/`))
+      .map((path) => path.slice(dir.length + 1).split("/")[0]),
+  );
+  return listEntries(dir).every(({ name }) => own.has(name) || name.startsWith(".git") || isTempName(name));
 }
 
 const DIR_PRIVATE = 0o700;

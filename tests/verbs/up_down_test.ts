@@ -184,6 +184,27 @@ Deno.test("given a data dir that others can write, when any verb is called, then
   strictEqual((Deno.statSync(p.profile.dir).mode ?? 0) & 0o777, 0o700);
 });
 
+Deno.test("given a folder of the user's own, when it is taken for the data dir, then it is as open as before and nothing is in it", async () => {
+  await using p = await testProfile();
+  Deno.mkdirSync(p.profile.dir, { mode: 0o755 });
+  Deno.writeTextFileSync(p.path("thesis.tex"), "mine");
+  const before = contents(p.profile.dir);
+  for (const args of [["up"], ["_", "state"], ["_", "goal", "write", "g", "x"], ["down"]]) {
+    const { code, stderr } = await p.run(...args);
+    strictEqual(code, 1, args.join(" "));
+    match(
+      stderr,
+      /is open to others and holds more than looop's files; set LOOOP_DATA_DIR to a folder of its own/,
+    );
+  }
+  deepStrictEqual([Deno.statSync(p.profile.dir).mode! & 0o777, contents(p.profile.dir)], [0o755, before]);
+  Deno.removeSync(p.path("thesis.tex"));
+  Deno.mkdirSync(p.path(".git"));
+  Deno.mkdirSync(p.path("goals"));
+  await p.ok("_", "state");
+  strictEqual(Deno.statSync(p.profile.dir).mode! & 0o777, 0o700);
+});
+
 Deno.test("given a data dir of a newer format, when any verb is called, then it is refused and nothing is changed", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
