@@ -2,6 +2,7 @@
 import { UserError } from "./errors.ts";
 import { fault } from "./fault.ts";
 import type { Profile } from "./paths.ts";
+import { shellQuote } from "./self.ts";
 import { exists, listEntries, readText, statOf } from "./store.ts";
 import { isTempName } from "./temp_name.ts";
 
@@ -57,7 +58,9 @@ function makePrivate(profile: Profile): void {
   const { dir } = profile;
   if (!isOurs(profile)) {
     throw new UserError(`The data dir "${dir}" is open to others and holds more than looop's files`, {
-      next: `set LOOOP_DATA_DIR to a folder of its own, or close this one with \`chmod 700 ${dir}\``,
+      next: `set LOOOP_DATA_DIR to a folder of its own, or close this one with \`chmod 700 ${
+        shellQuote(dir)
+      }\``,
       kind: "data_dir",
     });
   }
@@ -70,8 +73,8 @@ function makePrivate(profile: Profile): void {
 
 /** Whether a data dir is in use as one, or holds nothing but what belongs into one. */
 function isOurs(profile: Profile): boolean {
-  const { dir, format, playbook } = profile;
-  if (exists(format) || exists(playbook)) return true;
+  const { dir, format, playbook, goals, sensors } = profile;
+  if ([format, playbook, goals, sensors].some(exists)) return true;
   const own = new Set(
     Object.values(profile as unknown as Record<string, string>).filter((path) => path.startsWith(`${dir}/`))
       .map((path) => path.slice(dir.length + 1).split("/")[0]),
