@@ -123,7 +123,7 @@ sleep 600`,
 
 Deno.test("given a headless agent that prints events and then a question, when it never begins, then the question is told too", async () => {
   await using p = await testProfile();
-  await up(p, { ready_timeout: 1 });
+  await up(p, { ready_timeout: 4 });
   const event = { type: "assistant", message: { content: [{ type: "text", text: "I look." }] } };
   Deno.writeTextFileSync(`${p.base}/out`, `${JSON.stringify(event)}\nPassword: `);
   const command = `cat '${p.base}/out'; sleep 600; : --output-format stream-json`;
