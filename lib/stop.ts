@@ -1,9 +1,15 @@
 /** Work that its caller may end early: by a signal, or by being gone. */
+import { UserError } from "./errors.ts";
 
 /** Signals that end the work, and the exit code of a verb that one of them has ended. */
 export const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 export type StopSignal = keyof typeof STOP_SIGNALS;
+
+/** The error of a verb that one of them has ended; `next` says what became of its work. */
+export function stoppedError(by: StopSignal, next: string): UserError {
+  return new UserError(`Ended by ${by}`, { next, kind: "stopped", code: STOP_SIGNALS[by] });
+}
 
 /** How often a call looks whether whoever made it is still there. */
 const PARENT_POLL_MS = 500;

@@ -1,9 +1,10 @@
 /** `looop demo`: the whole loop in a throw-away profile, with real verbs, a real repository and a real worker. */
 import { childEnv } from "../lib/child_env.ts";
 import { DEMO_REPORT, demoBrief, demoSensor } from "../lib/demo_parts.ts";
-import { EXIT, oneLine, UserError } from "../lib/errors.ts";
+import { oneLine, UserError } from "../lib/errors.ts";
 import { profileAt } from "../lib/paths.ts";
 import { readMarked } from "../lib/process.ts";
+import { runStoppable, stoppedError } from "../lib/stop.ts";
 import { readText, removeTree } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/verb.ts";
 
@@ -32,23 +33,21 @@ export default defineVerb({
   async run(context, input) {
     const base = await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-demo-" }));
     const demo = new Demo(context, base);
-    const onSignal = () => demo.tearDown(false).finally(() => Deno.exit(EXIT.failed));
-    for (const name of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(name, onSignal);
-    try {
-      await demo.play();
-    } catch (error) {
-      await demo.tearDown(true);
-      throw error instanceof UserError
-        ? error
-        : new UserError(`The demo failed: ${(error as Error).message}`, {
-          next: "run `looop doctor`",
-          cause: error,
-        });
-    }
-    await demo.tearDown(input.flag("keep"));
-    demo.epilogue(input.flag("keep"));
+    const { value: failure, stoppedBy } = await runStoppable((stop) =>
+      demo.play(stop).then(() => undefined, (error: Error) => error)
+    );
+    const keep = stoppedBy === undefined && (failure !== undefined || input.flag("keep"));
+    await demo.tearDown(keep);
+    if (stoppedBy !== undefined) throw stoppedError(stoppedBy, "what it had started and its folder are gone");
+    if (failure !== undefined) throw asUserError(failure);
+    demo.epilogue(keep);
   },
 });
+
+function asUserError(failure: Error): UserError {
+  if (failure instanceof UserError) return failure;
+  return new UserError(`The demo failed: ${failure.message}`, { next: "run `looop doctor`", cause: failure });
+}
 
 class Demo {
   readonly #context: Context;
@@ -57,6 +56,8 @@ class Demo {
   readonly #env: Record<string, string>;
   readonly #dataDir: string;
   readonly #started = performance.now();
+  /** Ends the step at hand. */
+  #stop: AbortSignal | undefined;
 
   constructor(context: Context, base: string) {
     this.#context = context;
@@ -82,7 +83,8 @@ class Demo {
     delete this.#env["LOOOP_WAIT_POLL_MS"];
   }
 
-  async play(): Promise<void> {
+  async play(stop: AbortSignal): Promise<void> {
+    this.#stop = stop;
     this.#say("a git repository, as yours could be");
     await this.#git("init", "--quiet", "--initial-branch=main");
     await Deno.writeTextFile(`${this.#repo}/greeting.txt`, "Helo, world\n");
@@ -145,6 +147,7 @@ class Demo {
 
   /** Ends all that the demo runs; says so, and fails when anything is left. */
   async tearDown(keep: boolean): Promise<void> {
+    this.#stop = undefined;
     await this.#looop("everything is torn down, whole process trees", ["down"]).catch((error) =>
       this.#context.note(String(error.message))
     );
@@ -204,6 +207,7 @@ ${keep ? "" : "`looop demo --keep` leaves the folder for you to look at.\n"}`);
   }
 
   async #spawn(exe: string, args: string[], stdin?: string): Promise<string> {
+    this.#stop?.throwIfAborted();
     const piped = stdin === undefined ? "null" : "piped";
     let child: Deno.ChildProcess;
     try {
@@ -215,6 +219,7 @@ ${keep ? "" : "`looop demo --keep` leaves the folder for you to look at.\n"}`);
         stdin: piped,
         stdout: "piped",
         stderr: "piped",
+        ...(this.#stop === undefined ? {} : { signal: this.#stop }),
       }).spawn();
     } catch (error) {
       throw new UserError(`Cannot run "${exe}": ${(error as Error).message}`, {

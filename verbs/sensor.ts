@@ -16,7 +16,7 @@ import { sensorLimits } from "../lib/sensors.ts";
 import { isErrorReading, parseHeader, readingOf, type SensorOutcome } from "../lib/reading.ts";
 import { readMarked } from "../lib/process.ts";
 import { runSensor, type SensorRun, sweepSensors } from "../lib/sensor.ts";
-import { runStoppable, STOP_SIGNALS } from "../lib/stop.ts";
+import { runStoppable, stoppedError } from "../lib/stop.ts";
 import { exists, makeDir, moveKeepingBoth, readLinkedText, removeTree, replaceFile } from "../lib/store.ts";
 import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
 
@@ -129,11 +129,7 @@ async function runToItsEnd(run: SensorRun): Promise<SensorOutcome> {
     return outcome;
   });
   if (stoppedBy === undefined) return value;
-  throw new UserError(`Ended by ${stoppedBy}`, {
-    next: "the sensor was ended too",
-    kind: "stopped",
-    code: STOP_SIGNALS[stoppedBy],
-  });
+  throw stoppedError(stoppedBy, "the sensor was ended too");
 }
 
 function noSensor(name: string): UserError {

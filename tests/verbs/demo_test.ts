@@ -1,4 +1,5 @@
-import { match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { exists } from "../../lib/store.ts";
 import { testProfile } from "../looop.ts";
 
 Deno.test("given nothing, when the demo runs, then every step is shown, it exits 0 and leaves nothing", async () => {
@@ -15,6 +16,22 @@ Deno.test("given nothing, when the demo runs, then every step is shown, it exits
     name.startsWith("looop")
   );
   strictEqual(left.join(" "), "");
+});
+
+Deno.test("given a demo at work, when it gets INT, then it exits 130 and leaves nothing", async () => {
+  await using p = await testProfile();
+  const tmp = `${p.base}/tmp`;
+  await Deno.mkdir(tmp);
+  using demo = p.start(["demo"], { env: { TMPDIR: tmp } });
+  const worlds = () =>
+    [...Deno.readDirSync(tmp)].filter(({ name }) => exists(`${tmp}/${name}/profile/.world.json`)).length;
+  await p.until("it has a world", () => worlds() > 0);
+  demo.kill("SIGINT");
+  strictEqual((await demo.result).code, 130);
+  deepStrictEqual(
+    [...Deno.readDirSync(tmp)].map((entry) => entry.name).filter((name) => name.startsWith("looop")),
+    [],
+  );
 });
 
 Deno.test("given no git, when the demo runs, then it exits 1, says what to install and leaves nothing", async () => {
