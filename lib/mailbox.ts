@@ -156,8 +156,9 @@ export async function postAsk(
       parseAskId(file.slice(0, -5))?.worker === question.worker
     );
     const same = open.map((file) => readJson(`${profile.asks}/${file}`, checkAsk))
-      .find((read) => read !== undefined && "value" in read && isSameQuestion(read.value, question));
-    if (same !== undefined && "value" in same) return { id: same.value.id, posted: false };
+      .flatMap((read) => read !== undefined && "value" in read ? [read.value] : [])
+      .find((ask) => isSameQuestion(ask, question) && !(gen !== "" && isOverIn016(profile, ask)));
+    if (same !== undefined) return { id: same.id, posted: false };
     for (let number = nextNumber(profile, question.worker);; number++) {
       const id = `${question.worker}-${number}`;
       const ask: Ask = {
@@ -180,6 +181,11 @@ export async function postAsk(
 
 function isSameQuestion(ask: Ask, question: Question): boolean {
   return ask.worker === question.worker && ask.prompt === question.prompt;
+}
+
+/** 0.16 marks no answer as read: its answered questions are not those of a session that looop has started. */
+function isOverIn016(profile: Profile, ask: Ask): boolean {
+  return ask.gen === "" && exists(answerPath(profile, ask.id));
 }
 
 /** One more than the highest number ever given to this worker. Cost: a few looks, whatever the history. */

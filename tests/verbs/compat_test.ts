@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
-import { workerView } from "../workers.ts";
+import { fileText, workerView } from "../workers.ts";
 
 /** A data dir as looop 0.16 leaves it, by its file formats. */
 async function oldProfile(p: TestProfile): Promise<void> {
@@ -125,6 +125,19 @@ Deno.test("given a data dir of looop 0.16, when it is worked on, then what we wr
     p.read("journal.md").trim().split("\n").at(-1) ?? "",
     /^- \d{4}-\d\d-\d\d \d\d:\d\d write-goal ship$/,
   );
+});
+
+Deno.test("given a question that 0.16 has answered, when a session that looop has started asks the same, then it is asked anew", async () => {
+  await using p = await testProfile();
+  await oldProfile(p);
+  const { prompt } = JSON.parse(p.read("asks/w1-1.json"));
+  const brief = `"$LOOOP_BIN" _ ask w1 --prompt '${prompt}' >"$LOOOP_DATA_DIR/reports/said"; sleep 600`;
+  await p.ok("_", "worker", "start", "w1", "--runner", "shell", brief);
+  const asks = async () => (await p.json("_", "state", "--json")).asks.map((ask: { id: string }) => ask.id);
+  await p.until("it is asked", async () => (await asks()).includes("w1-3"));
+  await p.ok("_", "answer", "w1-3", "now");
+  await p.until("it is answered", () => fileText(p, "reports/said") !== "");
+  strictEqual(p.read("reports/said"), "now\n");
 });
 
 Deno.test("given a worker that 0.16 has started and that still runs, when looop takes over, then it counts as alive and can be ended", async () => {
