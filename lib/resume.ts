@@ -3,7 +3,7 @@ import type { AgentFile } from "./agent_session.ts";
 import { readConfig } from "./config.ts";
 import { UserError } from "./errors.ts";
 import { presetNamed, type SessionWords, withSessionResume } from "./runners.ts";
-import { findSession, readSession } from "./session.ts";
+import { findSession, readSession, type SessionMeta } from "./session.ts";
 import { collectRun, completeAgent, countedAfter } from "./spend.ts";
 import {
   alreadyAlive,
@@ -43,7 +43,7 @@ export async function resumeWorker(host: WorkerHost, id: string, text: string): 
   await killSessionTree(profile, before, host.now);
   await collectRun(host, { id, dir: before.dir, gen: before.gen }, readConfig(profile.config).config.prices);
   await launchRun(host, {
-    spec: { id, brief: text, cwd: record.meta.cwd, env: agent.env },
+    spec: { id, brief: text, cwd: record.meta.cwd, env: agent.env, timeoutS: limitOf(record.meta) },
     runner,
     template: runner.resume ?? withSessionResume(runner.template, words as SessionWords),
     sessionId: session.id,
@@ -52,6 +52,11 @@ export async function resumeWorker(host: WorkerHost, id: string, text: string): 
     counted: countedAfter(before.dir),
   });
   return runner;
+}
+
+/** How long the run before might take, in seconds: the next one may as long. */
+function limitOf({ deadline, started_at }: SessionMeta): number | undefined {
+  return deadline === undefined ? undefined : deadline - started_at;
 }
 
 /** The runner as it was at the start, so that its options stay; the config may add how to resume. */

@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
 
@@ -33,7 +33,19 @@ function exists(path: string): boolean {
 Deno.test("given a worker that was cut off, when it is resumed, then its agent's own session goes on, told of its open question", async () => {
   await using p = await testProfile();
   const env = fakePi(p);
-  await p.okCall(["_", "worker", "start", "w1", "--runner", "pi", "--env", "MARK=1", "the brief"], { env });
+  await p.okCall([
+    "_",
+    "worker",
+    "start",
+    "w1",
+    "--runner",
+    "pi",
+    "--env",
+    "MARK=1",
+    "--timeout",
+    "500",
+    "the brief",
+  ], { env });
   const [option, session, prompt] = await called(p);
   strictEqual(option, "--session-id");
   match(session ?? "", /^[0-9a-f-]{36}$/);
@@ -51,6 +63,8 @@ Deno.test("given a worker that was cut off, when it is resumed, then its agent's
   match(p.read("reports/told"), /_ ask w1 --prompt 'it'\\''s ok\?'/);
   match(p.read("prompts/w1.md"), /the brief/);
   strictEqual(JSON.parse(p.read("sessions/w1/agent.json")).env.MARK, "1");
+  const { deadline, started_at } = JSON.parse(p.read("sessions/w1/meta.json"));
+  ok(Math.abs(deadline - started_at - 500) <= 2, "it may take as long again");
   match(p.read("journal.md"), /resume-worker w1 \(pi\)/);
 });
 
