@@ -3,9 +3,33 @@
 /** A value that JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** The part of JSON that keeps a number as it was written; the types of older versions of Deno lack it. */
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  rawJSON: (text: string) => unknown;
+  isRawJSON: (value: unknown) => value is { rawJSON: string };
+};
+
+/**
+ * Parses JSON and loses no digit: an integer that no double holds (an id beyond 2^53) stays as it was written, so
+ * that two of them are never taken for one. Such a value is `JSON.rawJSON`'s: it prints as the number it is.
+ *
+ * @throws {SyntaxError} when it is no JSON.
+ */
+export function parseExact(text: string): unknown {
+  return /\d{16}/.test(text) ? JSON.parse(text, exactly) : JSON.parse(text);
+}
+
+function exactly(_key: string, value: unknown, context?: { source?: string }): unknown {
+  const source = context?.source ?? "";
+  return typeof value === "number" && /^-?\d{16,}$/.test(source) && String(value) !== source
+    ? rawJSON(source)
+    : value;
+}
+
 /** Canonical JSON text: object keys sorted by code unit, no white space. */
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (isRawJSON(value)) return value.rawJSON;
   if (value !== null && typeof value === "object") {
     const record = value as Record<string, unknown>;
     const parts = Object.keys(record).filter((key) => record[key] !== undefined).sort()

@@ -1,4 +1,5 @@
 /** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
+import { isRecord } from "./canonical.ts";
 import { oneLine } from "./errors.ts";
 import type { Profile } from "./paths.ts";
 import {
@@ -7,8 +8,9 @@ import {
   makeDir,
   moveKeepingBoth,
   oddness,
+  type Parsed,
+  readJson,
   readTail,
-  readText,
   statOf,
 } from "./store.ts";
 
@@ -95,24 +97,15 @@ function monthOf(date: Date): string {
   return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
 }
 
-/** What `.goal-activity.json` says, for the sys-goals reading; nothing when it is no such text. Pure. */
-export function parseActivity(text: string | undefined): Record<string, number> {
-  try {
-    const value = JSON.parse(text ?? "{}") as Record<string, unknown>;
-    return Object.fromEntries(
-      Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
-    );
-  } catch {
-    return {};
-  }
+/** The activity map of a parsed `.goal-activity.json`, or why it is none. Pure. */
+export function checkActivity(value: unknown): Record<string, number> | string {
+  if (!isRecord(value)) return "not an object";
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
 }
 
 /** The activity map of the profile: id → unix seconds of the last move. */
-export function readActivity(profile: Profile): Record<string, number> {
-  try {
-    return parseActivity(readText(profile.goalActivity));
-  } catch {
-    // Not a readable file: ages are a convenience that must not stop a verb.
-    return {};
-  }
+export function readActivity(profile: Profile): Parsed<Record<string, number>> {
+  return readJson(profile.goalActivity, checkActivity) ?? { value: {} };
 }

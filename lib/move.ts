@@ -15,7 +15,10 @@ export function recordMove(context: Context, text: string): void {
 export function noteActivity(profile: Profile, id: string, nowMs: number): void {
   // Read and written under a lock: of moves made at once none is forgotten.
   withLockSync(`${profile.lockDir}/activity`, () => {
-    const activity = { ...readActivity(profile), [id]: Math.floor(nowMs / 1000) };
+    const before = readActivity(profile);
+    // What does not parse is a person's to mend; ages are a convenience that must not stop a verb.
+    if ("bad" in before) return;
+    const activity = { ...before.value, [id]: Math.floor(nowMs / 1000) };
     replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);
   });
 }

@@ -1,5 +1,5 @@
 /** What a sensor run means: outcome to reading, header comments, signals. Pure. */
-import { canonical, isRecord } from "./canonical.ts";
+import { canonical, isRecord, parseExact } from "./canonical.ts";
 
 /** How one run of a sensor ended. Sizes in bytes. */
 export interface SensorOutcome {
@@ -49,7 +49,7 @@ export function readingOf(
 
 function parseOne(bytes: Uint8Array): { value: unknown } | undefined {
   try {
-    return { value: JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) };
+    return { value: parseExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) };
   } catch {
     return undefined;
   }

@@ -1,6 +1,7 @@
 /** Reads the profile as it is now, and shows it as `_ state` and `_ wait` print it. */
 import type { FitFiles } from "./fit.ts";
 import { isId } from "./ids.ts";
+import { parseExact } from "./canonical.ts";
 import { journalTail, readActivity } from "./journal.ts";
 import { listLeases } from "./lease.ts";
 import { type Ask, type BadFile, readMailbox } from "./mailbox.ts";
@@ -23,7 +24,7 @@ export function readWorld(profile: Profile, nowMs: number): { world: World; bad:
     return { world: parsed.world, bad: [] };
   }
   parsed = undefined;
-  const read = readJson(path, checkWorld);
+  const read = readJson(path, checkWorld, parseExact);
   if (read === undefined) return { world: emptyWorld(), bad: [] };
   if ("bad" in read) return { world: emptyWorld(), bad: [{ path, reason: read.bad }] };
   if (stamp !== undefined) parsed = { path, stamp, world: read.value };
@@ -79,12 +80,14 @@ export async function readOwnState(
 ): Promise<OwnState & { bad: BadFile[] }> {
   const { leases, bad } = listLeases(profile);
   policyFiles(profile.sensors, ".sh", bad);
+  const activity = readActivity(profile);
+  if ("bad" in activity) bad.push({ path: profile.goalActivity, reason: activity.bad });
   return {
     playbook: readPolicy(profile.playbook, bad),
     goals: readGoals(profile, bad),
     sessions: sessions ?? await readFleet(profile, nowMs),
     claims: leases,
-    activity: readActivity(profile),
+    activity: "bad" in activity ? {} : activity.value,
     nowMs,
     bad,
   };

@@ -78,10 +78,14 @@ function readRegular<T>(
 export type Parsed<T> = { value: T } | { bad: string };
 
 /** Parses `text` and checks its shape; a file that does not fit is reported, never thrown. */
-export function parseJson<T>(text: string, check: (value: unknown) => T | string): Parsed<T> {
+export function parseJson<T>(
+  text: string,
+  check: (value: unknown) => T | string,
+  parse: (text: string) => unknown = JSON.parse,
+): Parsed<T> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parse(text);
   } catch (error) {
     // The parser quotes the text, which may hold anything.
     return { bad: `not JSON: ${oneLine((error as Error).message)}` };
@@ -91,14 +95,18 @@ export function parseJson<T>(text: string, check: (value: unknown) => T | string
 }
 
 /** A JSON file's value, why it is bad, or undefined when there is no file. Never throws for bad content. */
-export function readJson<T>(path: string, check: (value: unknown) => T | string): Parsed<T> | undefined {
+export function readJson<T>(
+  path: string,
+  check: (value: unknown) => T | string,
+  parse?: (text: string) => unknown,
+): Parsed<T> | undefined {
   let text: string | undefined;
   try {
     text = readText(path);
   } catch (error) {
     return { bad: (error as Error).message };
   }
-  return text === undefined ? undefined : parseJson(text, check);
+  return text === undefined ? undefined : parseJson(text, check, parse);
 }
 
 /**

@@ -1,4 +1,5 @@
 /** `looop _ wait`: block until there is something new to this observer, then show it. */
+import { parseExact } from "../lib/canonical.ts";
 import { EXIT, UsageError } from "../lib/errors.ts";
 import { fitState } from "../lib/fit.ts";
 import { checkId } from "../lib/ids.ts";
@@ -116,7 +117,7 @@ async function mayHaveChanged(
 }
 
 function readCursor(path: string): Cursor | undefined {
-  const read = readJson(path, checkCursor);
+  const read = readJson(path, checkCursor, parseExact);
   return read !== undefined && "value" in read ? read.value : undefined;
 }
 

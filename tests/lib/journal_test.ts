@@ -5,7 +5,7 @@ import {
   appendJournal,
   formatEntry,
   journalTail,
-  parseActivity,
+  readActivity,
   ROTATE_BYTES,
 } from "../../lib/journal.ts";
 import { type Profile, profileAt } from "../../lib/paths.ts";
@@ -84,15 +84,19 @@ Deno.test("given events, when they are logged, then each is one JSON line and a 
     strictEqual(JSON.parse(Deno.readTextFileSync(profile.events)).event, "claim_reaped");
   }));
 
-Deno.test("given any text for the activity map, when it is read, then it is a map of numbers", () => {
-  fc.assert(
-    fc.property(fc.oneof(fc.string(), anyJson.map((value) => JSON.stringify(value))), (text) => {
-      for (const seconds of Object.values(parseActivity(text))) strictEqual(typeof seconds, "number");
-    }),
-    { numRuns: RUNS },
-  );
-  deepStrictEqual(parseActivity(undefined), {});
-});
+Deno.test("given any text for the activity map, when it is read, then it is a map of numbers or says why not", () =>
+  withProfile((profile) => {
+    deepStrictEqual(readActivity(profile), { value: {} });
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), anyJson.map((value) => JSON.stringify(value))), (text) => {
+        Deno.writeTextFileSync(profile.goalActivity, text);
+        const read = readActivity(profile);
+        if ("bad" in read) strictEqual(typeof read.bad, "string");
+        else for (const seconds of Object.values(read.value)) strictEqual(typeof seconds, "number");
+      }),
+      { numRuns: RUNS },
+    );
+  }));
 
 Deno.test("given a month put aside more than ten times, when the tail is read, then it is in the order of writing", () =>
   withProfile((profile) => {

@@ -98,8 +98,8 @@ for (const [what, text] of Object.entries(GARBAGE)) {
 Deno.test("given state files that do not parse, when verbs look, then each is listed once, and none stops a verb or is removed", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
-  const bad = ["asks/w1-1.json", "claims/lease.json"];
-  for (const name of [...bad, ".goal-activity.json", ".lock/wanted.json", ".lock/revivals.json"]) {
+  const bad = [".goal-activity.json", "asks/w1-1.json", "claims/lease.json"];
+  for (const name of [...bad, ".lock/wanted.json", ".lock/revivals.json"]) {
     await Deno.writeTextFile(p.path(name), "{ not JSON");
   }
   for (const round of ["no pulse", "pulse"]) {
@@ -127,13 +127,14 @@ Deno.test("given policy that cannot be read, when verbs look and the pulse beats
   p.sensor("count", "n=$(cat n 2>/dev/null || echo 0); echo $((n+1)) >n; echo $n");
   const state = () => p.json("_", "state", "--json");
   const unreadable = await state();
-  deepStrictEqual(unreadable.bad_files.map((bad: { path: string }) => bad.path), [p.profile.playbook]);
+  const listed = [p.profile.goalActivity, p.profile.playbook];
+  deepStrictEqual(unreadable.bad_files.map((bad: { path: string }) => bad.path), listed);
   ok(unreadable.world_hash !== absent.world_hash);
   await p.ok("up");
   await p.until("it goes on sensing", () => published(p).snapshots["sensor-count"] >= 2);
   deepStrictEqual((await state()).bad_files, unreadable.bad_files);
-  await Deno.remove(p.profile.playbook);
-  await p.until("it is no longer listed", () => published(p).bad_files.length === 0);
+  for (const path of listed) await Deno.remove(path);
+  await p.until("nothing is listed any more", () => published(p).bad_files.length === 0);
 });
 
 Deno.test("given a limit, when the state is asked for, then it fits and says where the rest is; without one nothing is elided", async () => {
