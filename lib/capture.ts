@@ -148,6 +148,11 @@ export class TailBuffer {
     if (drop > 0) this.#parts = this.#parts.slice(drop);
   }
 
+  /** Bytes in memory: the cap and at most one piece more, however much was pushed. */
+  get held(): number {
+    return this.#held;
+  }
+
   /** The last bytes, beginning at a whole UTF-8 character, and how many came before them. */
   tail(): Tail {
     const whole = joined(this.#parts);

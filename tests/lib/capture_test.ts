@@ -14,7 +14,11 @@ Deno.test("given any text in any pieces, when its tail is taken, then it is the 
       fc.integer({ min: 4, max: 40 }),
       (parts, cap) => {
         const buffer = new TailBuffer(cap);
-        for (const part of parts) buffer.push(bytesOf(part));
+        const longest = Math.max(...parts.map((part) => bytesOf(part).length));
+        for (const part of parts) {
+          buffer.push(bytesOf(part));
+          ok(buffer.held < cap + longest, "memory follows the cap, not the output");
+        }
         const whole = new Uint8Array(parts.flatMap((part) => [...bytesOf(part)]));
         const { bytes, cut } = buffer.tail();
         strictEqual(cut + bytes.length, whole.length);
@@ -28,8 +32,7 @@ Deno.test("given any text in any pieces, when its tail is taken, then it is the 
   );
 });
 
-Deno.test("given endless output, when the time is over, then memory holds the tail alone and the tree is gone", async () => {
-  const before = Deno.memoryUsage().rss;
+Deno.test("given endless output, when the time is over, then its tail is there and the tree is gone", async () => {
   const outcome = await runCommand({
     argv: ["bash", "-c", "yes"],
     cwd: "/",
@@ -41,6 +44,5 @@ Deno.test("given endless output, when the time is over, then memory holds the ta
   strictEqual(outcome.endedBy, "timeout");
   strictEqual(outcome.stdout.bytes.length, 1000);
   ok(outcome.stdout.cut > 1_000_000);
-  ok(Deno.memoryUsage().rss - before < 200_000_000);
   deepStrictEqual(outcome.survivors, []);
 });
