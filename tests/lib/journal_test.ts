@@ -67,10 +67,17 @@ Deno.test("given a long journal, when its tail is read, then the cost is that of
   withProfile((profile) => {
     const line = "- 2026-01-01 00:00 an old move of no interest any more\n";
     Deno.writeTextFileSync(profile.journal, line.repeat(Math.floor(ROTATE_BYTES / line.length) - 10));
-    journalTail(profile, 20);
-    const started = performance.now();
-    strictEqual(journalTail(profile, 20).length, 20);
-    ok(performance.now() - started < 25, "a tail of 5 MB took as long as reading it all");
+    // The best of several, each taken in turn: what a busy machine adds is in neither.
+    const best = { tail: Infinity, whole: Infinity };
+    for (let round = 0; round < 10; round++) {
+      const started = performance.now();
+      strictEqual(journalTail(profile, 20).length, 20);
+      const between = performance.now();
+      Deno.readTextFileSync(profile.journal);
+      best.tail = Math.min(best.tail, between - started);
+      best.whole = Math.min(best.whole, performance.now() - between);
+    }
+    ok(best.tail < best.whole / 2, `a tail took ${best.tail} ms, all of it ${best.whole} ms`);
   }));
 
 Deno.test("given events, when they are logged, then each is one JSON line and a new month begins a new file", () =>
