@@ -111,6 +111,7 @@ const OPERATING_CONTRACT = `IF YOU ARE THE ROOT AGENT, THIS IS YOUR CONTRACT
      \`goal:\` \`policy\`       the human changed the course: follow it
      \`interrupted:<id>\`     a command of \`_ run\` was cut off: look what it did before you run it again
      \`pulse_down\`           looop up; if that fails, tell the human what it says
+     \`pulse_failing\`        it cannot publish, the world you see is old: tell the human what \`pulse.failing\` says
    Nothing to do is a good outcome. Do not do a worker's work yourself: start one.
 4. Make the move with the verbs below. Every move is journaled by itself. A worker knows nothing but its brief:
    say what, why, where, when it is done, and what it must not do.

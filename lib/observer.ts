@@ -26,6 +26,8 @@ export interface Cursor {
   alerts: string[];
   /** Whether the pulse was alive. */
   pulse: boolean;
+  /** It was alive, and could not publish. */
+  failing?: true;
 }
 
 const CURSOR_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
@@ -55,7 +57,7 @@ export interface Sight {
   asks: readonly Ask[];
   answered: readonly string[];
   workers: readonly WorkerView[];
-  pulse: { wanted: boolean; alive: boolean };
+  pulse: { wanted: boolean; alive: boolean; failing?: string };
   nowMs: number;
 }
 
@@ -82,7 +84,8 @@ export function tokenOf(sight: Sight): string {
   const tags = (texts: string[]) => texts.map(tag).sort().join("");
   const asks = tags(sight.asks.map((ask) => ask.id));
   const alerts = tags(sight.world.alerts.map((alert) => alert.key));
-  const world = `${sight.world.world_hash.slice(0, 32)}.${sight.pulse.alive ? 1 : 0}.${asks}`;
+  const pulse = PULSE_WORDS.indexOf(pulseWord(sight.pulse.alive, sight.pulse.failing !== undefined));
+  const world = `${sight.world.world_hash.slice(0, 32)}.${pulse}.${asks}`;
   return alerts === "" ? world : `${world}.${alerts}`;
 }
 
@@ -117,6 +120,7 @@ export function cursorOf(sight: Sight, delivered: readonly string[], before?: Cu
     asks: Object.fromEntries(asks),
     alerts: world.alerts.map((alert) => alert.key),
     pulse: sight.pulse.alive,
+    ...(sight.pulse.failing === undefined ? {} : { failing: true }),
   };
 }
 
@@ -225,9 +229,28 @@ function compareSignals(cursor: Cursor, sight: Sight, changes: Changes, reasons:
 }
 
 function comparePulse(cursor: Cursor, sight: Sight, changes: Changes, reasons: string[]): void {
-  if (cursor.pulse === sight.pulse.alive) return;
-  changes.pulse = { from: cursor.pulse ? "alive" : "down", to: sight.pulse.alive ? "alive" : "down" };
-  if (!sight.pulse.alive) reasons.push("pulse_down");
+  const from = pulseWord(cursor.pulse, cursor.failing === true);
+  const to = pulseWord(sight.pulse.alive, sight.pulse.failing !== undefined);
+  if (from === to) return;
+  changes.pulse = { from, to };
+  if (to !== "alive") reasons.push(`pulse_${to}`);
+}
+
+/**
+ * Whether a cursor is behind a sight in what wakes nobody: what ended long ago was cleared away, or the pulse came
+ * back. It must be noted all the same, or the next time that the pulse goes would be no news.
+ */
+export function isBehind(cursor: Cursor, { world, pulse }: Sight): boolean {
+  return cursor.world_hash !== world.world_hash ||
+    pulseWord(cursor.pulse, cursor.failing === true) !== pulseWord(pulse.alive, pulse.failing !== undefined);
+}
+
+/** In the order of their digits in a token. */
+const PULSE_WORDS = ["down", "alive", "failing"] as const;
+
+function pulseWord(alive: boolean, failing: boolean): typeof PULSE_WORDS[number] {
+  if (!alive) return "down";
+  return failing ? "failing" : "alive";
 }
 
 /**
@@ -238,12 +261,12 @@ export function cursorSince(token: string, remembered: Cursor | undefined, sight
   if (remembered?.token === token) return remembered;
   const [hash, alive, tags, alertTags = ""] = token.split(".");
   if (hash === undefined || alive === undefined || tags === undefined) return undefined;
-  if (!/^[0-9a-f]*$/.test(hash) || !/^[01]$/.test(alive) || !/^([0-9a-z]{6})*$/.test(tags + alertTags)) {
+  if (!/^[0-9a-f]*$/.test(hash) || !/^[012]$/.test(alive) || !/^([0-9a-z]{6})*$/.test(tags + alertTags)) {
     return undefined;
   }
   const seen = new Set(tags.match(/.{6}/g) ?? []);
   const told = new Set(alertTags.match(/.{6}/g) ?? []);
-  const now = cursorOf(sight, []);
+  const { failing: _, ...now } = cursorOf(sight, []);
   const same = sight.world.world_hash.startsWith(hash) && hash !== "";
   const asks = sight.asks.filter((ask) => seen.has(tag(ask.id))).map((ask) => [ask.id, sight.nowMs] as const);
   return {
@@ -252,7 +275,8 @@ export function cursorSince(token: string, remembered: Cursor | undefined, sight
     world_hash: same ? now.world_hash : hash,
     asks: Object.fromEntries(asks),
     alerts: now.alerts.filter((key) => told.has(tag(key))),
-    pulse: alive === "1",
+    pulse: alive !== "0",
+    ...(alive === "2" ? { failing: true } : {}),
     ...(same ? {} : { playbook: "", goals: {}, signals: {}, workers: {} }),
   };
 }

@@ -47,6 +47,13 @@ function shortPath(path: string, { profile }: Snapshot): string {
 
 function pulseProblems({ pulse }: Snapshot): Problem[] {
   const seen = pulse.age_s === null ? "" : `, last sign of life ${age(pulse.age_s)} ago`;
+  if (pulse.failing !== undefined) {
+    return [{
+      kind: "pulse_failing",
+      message: `the pulse cannot publish: ${pulse.failing}`,
+      next: "mend that; until then what is shown is old",
+    }];
+  }
   if (pulse.stalled) {
     const next = "see `looop logs`; `looop down` and `looop up` restart it";
     return [{ kind: "pulse_stalled", message: `the pulse is stalled${seen}`, next }];

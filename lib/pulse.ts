@@ -9,6 +9,7 @@ import { WorkerAlerts } from "./alerts.ts";
 import { type Config, defaultConfig, readConfig } from "./config.ts";
 import { numberFrom } from "./config_number.ts";
 import { isId } from "./ids.ts";
+import { oneLine } from "./errors.ts";
 import { appendEvent, appendJournal } from "./journal.ts";
 import { reapLeases } from "./lease.ts";
 import { type BadFile, mendArchive } from "./mailbox.ts";
@@ -73,6 +74,8 @@ const TRUST_MS = 5_000;
 /** The slow look at everything, where watches work and where they do not. */
 const POLL_WATCHED_MS = 5_000;
 const POLL_BLIND_MS = 1_000;
+/** Failed publications in a row that are told: once, a file may just have been in the way. */
+const FAILURES_TOLD = 2;
 
 export class Pulse {
   readonly #host: PulseHost;
@@ -199,6 +202,7 @@ export class Pulse {
     } catch (error) {
       // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
       this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
+      this.#noteFailure(error);
       this.#ready ||= this.#world.published_at > 0;
     }
   }
@@ -249,9 +253,34 @@ export class Pulse {
       interval_s: this.#intervalS(),
       ready: this.#ready,
       started_at: this.#startedAt,
+      failing: this.#failures < FAILURES_TOLD ? "" : this.#failure,
       warnings: this.#warnings,
     };
     writePulse(profile, record);
+  }
+
+  #noteSuccess(): void {
+    const wasTold = this.#failures >= FAILURES_TOLD;
+    this.#failures = 0;
+    if (wasTold) this.#signOfLife();
+  }
+
+  /** What keeps it from publishing, and how often in a row it did. */
+  #failure = "";
+  #failures = 0;
+
+  /** Whoever waits would wait for ever: that nothing is published any more is told in the pulse's own record. */
+  #noteFailure(error: unknown): void {
+    const message = oneLine((error as Error).message);
+    this.#failures++;
+    const isNews = this.#failures === FAILURES_TOLD || message !== this.#failure;
+    this.#failure = message;
+    if (this.#failures < FAILURES_TOLD || !isNews) return;
+    try {
+      this.#signOfLife();
+    } catch {
+      // On a full disk not even this can be written: then its silence shows.
+    }
   }
 
   /**
@@ -304,10 +333,10 @@ export class Pulse {
     const before = this.#world;
     this.#world = next;
     this.#writeSnapshots(before, next);
-    if (!this.#ready) {
-      this.#ready = true;
-      this.#signOfLife();
-    }
+    const isFirst = !this.#ready;
+    this.#ready = true;
+    if (isFirst) this.#signOfLife();
+    this.#noteSuccess();
   }
 
   #badFiles(own: readonly BadFile[]): BadFile[] {
@@ -351,8 +380,10 @@ export class Pulse {
       if (readPulse(this.#host.profile) === undefined) this.#signOfLife();
       this.#tend(sessions);
       this.#boundOutputs(sessions);
+      this.#noteSuccess();
     } catch (error) {
       this.#say("error", "publish.failed", (error as Error).message);
+      this.#noteFailure(error);
     }
   }
 

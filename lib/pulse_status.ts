@@ -21,6 +21,8 @@ export interface PulseRecord {
   ready: boolean;
   /** Unix ms. */
   started_at: number;
+  /** Why it cannot publish, as it has failed to several times in a row; "" when it can. */
+  failing: string;
   /** One line each: what the pulse wants people to know (a broken config it goes on without). */
   warnings: string[];
 }
@@ -41,6 +43,7 @@ function checkPulse(value: unknown): PulseRecord | string {
     interval_s: number("interval_s") || 60,
     ready: value["ready"] === true,
     started_at: number("started_at"),
+    failing: text("failing"),
     warnings: Array.isArray(value["warnings"]) ? value["warnings"].map(String) : [],
   };
 }
@@ -69,8 +72,10 @@ export interface PulseView {
   /** Seconds since the last sign of life; null when there never was one. */
   age_s: number | null;
   interval_s: number;
-  /** Alive, but silent for over two intervals. */
+  /** Alive, but silent for over two intervals, or unable to publish. */
   stalled: boolean;
+  /** Why it cannot publish; absent when it can. */
+  failing?: string;
 }
 
 /** Whether the pulse's process lives. Asks the system only when a process of that number exists. */
@@ -88,13 +93,15 @@ export async function viewPulse(
   const alive = await isPulseAlive(record, trustMs);
   const age = record === undefined ? null : ageOf(profile, record, alive, nowMs);
   const interval = record?.interval_s ?? 60;
+  const failing = alive ? record?.failing ?? "" : "";
   return {
     wanted: isWanted(profile),
     alive,
     beat: record?.beat ?? 0,
     age_s: age,
     interval_s: interval,
-    stalled: alive && age !== null && age > 2 * interval,
+    stalled: failing !== "" || (alive && age !== null && age > 2 * interval),
+    ...(failing === "" ? {} : { failing }),
   };
 }
 

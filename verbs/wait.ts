@@ -12,6 +12,7 @@ import {
   cursorOf,
   cursorSince,
   type Difference,
+  isBehind,
 } from "../lib/observer.ts";
 import { openProfile } from "../lib/profile.ts";
 import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/state.ts";
@@ -84,8 +85,7 @@ export default defineVerb({
         saveCursor(cursorFile, nextCursor(cursor, sight, found, input));
         return;
       }
-      if (cursor !== undefined && !input.flag("only-asks") && cursor.world_hash !== sight.world.world_hash) {
-        // Only what ended long ago was cleared away: nothing to wake for, and nothing to compare with again.
+      if (cursor !== undefined && !input.flag("only-asks") && isBehind(cursor, sight)) {
         cursor = cursorOf(sight, [], cursor);
         saveCursor(cursorFile, cursor);
       }

@@ -378,14 +378,44 @@ Deno.test("given a wait that has given up on the pulse, when ten minutes are ove
   await p.until("it is started again", () => p.read("journal.md").includes("pulse: was dead, started again"));
 });
 
-Deno.test("given a pulse that was stopped by down, when wait comes, then it says pulse_down once and starts nothing", async () => {
+Deno.test("given a pulse that can no longer read goals or sensors, when wait blocks, then it says why, once, until it can again", async () => {
   await using p = await testProfile();
   await p.ok("up");
-  await drain(p);
-  await p.ok("down");
-  deepStrictEqual((await p.wait("--timeout", "10")).reason, ["pulse_down"]);
-  strictEqual((await p.wait("--timeout", "0.3")).timed_out, true);
-  deepStrictEqual(await p.processes(), []);
+  for (const name of ["goals", "sensors"]) {
+    await drain(p);
+    const { reply } = await blocked(p, ["--timeout", "45"]);
+    // Held, so that it never sees the moment in which there is neither folder nor file.
+    const { pid } = JSON.parse(p.read(".pulse.json"));
+    Deno.kill(pid, "SIGSTOP");
+    await Deno.rename(p.path(name), p.path(`${name}.away`));
+    await Deno.writeTextFile(p.path(name), "no folder");
+    Deno.kill(pid, "SIGCONT");
+    const failing = await reply;
+    deepStrictEqual([failing.reason, failing.changes.pulse], [["pulse_failing"], {
+      from: "alive",
+      to: "failing",
+    }]);
+    match(failing.pulse.failing, new RegExp(`Cannot list ".*/${name}"`));
+    strictEqual(failing.pulse.stalled, true);
+    strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+    strictEqual((await p.wait("--timeout", "0.1", "--since", failing.cursor)).timed_out, true);
+    await Deno.remove(p.path(name));
+    await Deno.rename(p.path(`${name}.away`), p.path(name));
+    await p.until("it publishes again", async () => !(await p.json("_", "state", "--json")).pulse.stalled);
+    match(await p.ok("status"), /pulse: alive/);
+  }
+});
+
+Deno.test("given a pulse that was stopped by down, when wait comes, then it says pulse_down once each time and starts nothing", async () => {
+  await using p = await testProfile();
+  for (let round = 0; round < 2; round++) {
+    await p.ok("up");
+    await drain(p);
+    await p.ok("down");
+    deepStrictEqual((await p.wait("--timeout", "10")).reason, ["pulse_down"]);
+    strictEqual((await p.wait("--timeout", "0.3")).timed_out, true);
+    deepStrictEqual(await p.processes(), []);
+  }
 });
 
 Deno.test("given a sensor whose signal is a clock, when it has changed five times, then it no longer wakes, and wakes once as it settles", async () => {
