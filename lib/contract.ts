@@ -30,8 +30,9 @@ looop's own path is ${looop} (also in $LOOOP_BIN). Everything below is a shell c
    ${looop} _ ready ${id}
 2. When you need a decision, a permission or a fact that only a person has, ask and wait for the answer. Do
    not guess, and do not do anything that cannot be undone without a yes:
-   answer=$(${looop} _ ask ${id} --prompt "Which of A or B?" --options A,B)
-   Stdout is the answer, exit 0. Exit 3: declined, stdout says why: respect it. Exit 4: withdrawn, stop.
+   ${looop} _ ask ${id} --prompt "Which of A or B?" --options A,B
+   It prints the answer, which you read as the command's output. Exit 0: the answer. Exit 3: declined, the
+   output says why: respect it. Exit 4: withdrawn, stop.
    ${limit}
    If it is cut off, run the very same command again: it takes up the same question, nothing is asked twice and
    no answer is lost.

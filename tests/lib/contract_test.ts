@@ -32,3 +32,9 @@ Deno.test("given a runner that runs the prompt, when it is composed, then a shel
   strictEqual(new TextDecoder().decode(stderr), "");
   strictEqual(code, 0);
 });
+
+Deno.test("given that every tool call of an agent is a shell of its own, when the contract is written, then no command of it keeps anything in a variable", () => {
+  const commands = workerContract(FACTS).split("\n").filter((line) => line.includes(" _ "));
+  ok(commands.length >= 6, commands.join("\n"));
+  for (const line of commands) strictEqual(/\$\(|=\$|`/.test(line), false, line);
+});
