@@ -6,15 +6,15 @@
  *
  * @module
  */
-import { printableJson } from "./lib/canonical.ts";
-import { ReaderGone, readStdin, terminalWidth, wantsColour, writeAll } from "./lib/cli.ts";
+import { printableJson } from "./lib/text/json.ts";
+import { ReaderGone, readStdin, terminalWidth, wantsColour, writeAll } from "./lib/cli/console.ts";
 import { EXIT, formatError, oneLine, UsageError, UserError } from "./lib/errors.ts";
-import { nearest } from "./lib/nearest.ts";
+import { nearest } from "./lib/text/nearest.ts";
 import { profileFrom } from "./lib/paths.ts";
-import { checkProfile } from "./lib/profile_check.ts";
-import { executablePath, selfCommand } from "./lib/self.ts";
-import { type Context, type Declaration, parseInput, type Reply, type Verb } from "./lib/verb.ts";
-import { VERSION } from "./lib/version.ts";
+import { checkProfile } from "./lib/records/profile_check.ts";
+import { executablePath, selfCommand } from "./lib/process/self.ts";
+import { type Context, type Declaration, parseInput, type Reply, type Verb } from "./lib/cli/verb.ts";
+import { VERSION } from "./lib/cli/version.ts";
 
 /** Every verb and where it is; each is loaded only when it is called. */
 const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
@@ -168,7 +168,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const input = parseInput(verb.declare, found.rest);
     context.json = input.flag("json");
     if (input.flag("help")) {
-      const { helpFor } = await import("./lib/manual.ts");
+      const { helpFor } = await import("./lib/cli/manual.ts");
       context.out(helpFor(verb.declare));
       return EXIT.ok;
     }
@@ -207,7 +207,7 @@ async function noteAgent(context: Context, { audience }: Declaration): Promise<v
   if (audience !== "root" && audience !== "worker") return;
   const { env } = context;
   if (!AGENT_SHELLS.some((name) => env[name])) return;
-  const { noteCaller } = await import("./lib/agent_session.ts");
+  const { noteCaller } = await import("./lib/agents/agent_session.ts");
   // A verb's work does not depend on it: what hinders it (a full disk) is told by the verb itself.
   await Promise.try(() => noteCaller(context.profile, env, Deno.cwd(), context.now())).catch(() => {});
 }
@@ -235,7 +235,7 @@ async function report(
 
 async function journalFailure(context: Context, path: string, error: UserError): Promise<void> {
   try {
-    const { appendJournal } = await import("./lib/journal.ts");
+    const { appendJournal } = await import("./lib/records/journal.ts");
     appendJournal(
       context.profile,
       `failed: ${path.replace(/^_ /, "")}: ${error.message}`,

@@ -4,7 +4,7 @@
  * Every profile has its own data dir and home and a cleared environment; when it is disposed of, everything
  * it runs is ended, and a process that is left over fails the test.
  */
-import { readAllProcesses, readMarked } from "../lib/process.ts";
+import { readAllProcesses, readMarked } from "../lib/process/tree.ts";
 import { type Profile, profileAt } from "../lib/paths.ts";
 import { writeExecutable } from "./executable.ts";
 

@@ -1,5 +1,5 @@
 import { match, ok, strictEqual } from "node:assert/strict";
-import { executablePath } from "../lib/self.ts";
+import { executablePath } from "../lib/process/self.ts";
 import { looopCommand, testProfile } from "./looop.ts";
 import { readmeReference } from "./tools/readme.ts";
 

@@ -1,9 +1,9 @@
 /** `looop _ answer`: the root agent resolves one pending ask. */
 import { UsageError } from "../lib/errors.ts";
 import { checkAskId } from "../lib/ids.ts";
-import { answerAsk } from "../lib/mailbox.ts";
-import { recordMove } from "../lib/move.ts";
-import { bodyOf, defineVerb } from "../lib/verb.ts";
+import { answerAsk } from "../lib/records/mailbox.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

@@ -1,14 +1,21 @@
 /** `looop _ ask`: a worker asks, waits, and prints the answer alone. */
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { holds } from "../lib/last_reply.ts";
-import { appendJournal } from "../lib/journal.ts";
-import { type Answer, archiveAsk, checkPrompt, findOutcome, postAsk, takeOutcome } from "../lib/mailbox.ts";
-import { openProfile } from "../lib/profile.ts";
-import { hasEnded, markReady, readSession, untilEnded } from "../lib/session.ts";
-import { Watch } from "../lib/watch.ts";
-import { pollMs } from "../lib/timing.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
+import { holds } from "../lib/agents/last_reply.ts";
+import { appendJournal } from "../lib/records/journal.ts";
+import {
+  type Answer,
+  archiveAsk,
+  checkPrompt,
+  findOutcome,
+  postAsk,
+  takeOutcome,
+} from "../lib/records/mailbox.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { hasEnded, markReady, readSession, untilEnded } from "../lib/sessions/session.ts";
+import { Watch } from "../lib/file_watch.ts";
+import { pollMs } from "../lib/records/timing.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

@@ -1,10 +1,10 @@
 /** `looop _ claim` and `_ unclaim`: a worker takes a lease on a task and gives it back. */
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { acquireLease, releaseLease } from "../lib/lease.ts";
-import { recordMove } from "../lib/move.ts";
-import { markReady } from "../lib/session.ts";
-import { type Context, defineVerb, type Input, type Option } from "../lib/verb.ts";
+import { acquireLease, releaseLease } from "../lib/sessions/lease.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { markReady } from "../lib/sessions/session.ts";
+import { type Context, defineVerb, type Input, type Option } from "../lib/cli/verb.ts";
 
 const SESSION: Option = {
   name: "session",

@@ -5,11 +5,11 @@ import {
   formatCompletion,
   SCRIPTS,
   type Shell,
-} from "../lib/completions.ts";
+} from "../lib/cli/completions.ts";
 import type { Profile } from "../lib/paths.ts";
 import { listDirs, listFiles } from "../lib/store.ts";
-import { sanitizeLine, truncate } from "../lib/style.ts";
-import { defineVerb, type LiveKind } from "../lib/verb.ts";
+import { sanitizeLine, truncate } from "../lib/text/style.ts";
+import { defineVerb, type LiveKind } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {
@@ -48,7 +48,7 @@ export const complete = defineVerb({
 async function liveWords(profile: Profile, kind: LiveKind): Promise<Candidate[]> {
   switch (kind) {
     case "ask": {
-      const { readMailbox } = await import("../lib/mailbox.ts");
+      const { readMailbox } = await import("../lib/records/mailbox.ts");
       return readMailbox(profile).pending.map(({ id, prompt }) => ({ word: id, summary: short(prompt) }));
     }
     case "goal":
@@ -56,7 +56,7 @@ async function liveWords(profile: Profile, kind: LiveKind): Promise<Candidate[]>
     case "sensor":
       return stems(profile.sensors, ".sh");
     case "claim": {
-      const { listLeases } = await import("../lib/lease.ts");
+      const { listLeases } = await import("../lib/sessions/lease.ts");
       return listLeases(profile).leases.map(({ name, session }) => ({
         word: name,
         summary: `held by ${session}`,
@@ -68,8 +68,8 @@ async function liveWords(profile: Profile, kind: LiveKind): Promise<Candidate[]>
     case "runner":
       return await runners(profile);
     case "example": {
-      const { SENSOR_EXAMPLES } = await import("../lib/sensor_examples.ts");
-      const { examplesOf } = await import("../lib/sensor_catalog.ts");
+      const { SENSOR_EXAMPLES } = await import("../lib/world/sensor_examples.ts");
+      const { examplesOf } = await import("../lib/world/sensor_catalog.ts");
       return examplesOf(SENSOR_EXAMPLES).map(({ name, header }) => ({
         word: name,
         summary: short(header.summary ?? ""),
@@ -96,10 +96,10 @@ function sessions(profile: Profile): Candidate[] {
 }
 
 async function runners(profile: Profile): Promise<Candidate[]> {
-  const { RUNNER_PRESETS } = await import("../lib/runners.ts");
+  const { RUNNER_PRESETS } = await import("../lib/agents/runners.ts");
   const found = new Map(Object.entries(RUNNER_PRESETS).map(([name, { summary }]) => [name, summary]));
   try {
-    const { readConfig } = await import("../lib/config.ts");
+    const { readConfig } = await import("../lib/records/config.ts");
     for (const name of Object.keys(readConfig(profile.config).config.runners)) {
       if (!found.has(name)) found.set(name, "from config.json");
     }

@@ -1,12 +1,12 @@
 /** `looop _ cost`: a worker reports its spend. `looop cost`: what was spent, and how much of it is known. */
-import { checkAmount, formatRow } from "../lib/cost_row.ts";
+import { checkAmount, formatRow } from "../lib/agents/cost_row.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
-import { poke } from "../lib/poke.ts";
-import { openProfile } from "../lib/profile.ts";
-import { markReady } from "../lib/session.ts";
+import { poke } from "../lib/records/poke.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { markReady } from "../lib/sessions/session.ts";
 import { appendLine, statOf } from "../lib/store.ts";
-import { type Context, defineVerb, type Input } from "../lib/verb.ts";
+import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 export const ledger = defineVerb({
   declare: {
@@ -61,9 +61,9 @@ export default defineVerb({
   },
   async run(context, input) {
     // Loaded here, as `_ cost` needs none of it.
-    const { localDay } = await import("../lib/cost.ts");
-    const { costSummaryJson, showCost } = await import("../lib/cost_view.ts");
-    const { sumLedger } = await import("../lib/ledger.ts");
+    const { localDay } = await import("../lib/agents/cost.ts");
+    const { costSummaryJson, showCost } = await import("../lib/cli/cost_view.ts");
+    const { sumLedger } = await import("../lib/agents/ledger.ts");
     await collect(context);
     const todayOnly = input.word(0) === "today";
     const now = context.now();
@@ -84,8 +84,8 @@ export default defineVerb({
 async function collect(context: Context): Promise<void> {
   if (statOf(context.profile.lockDir) === undefined) return;
   try {
-    const { readConfig } = await import("../lib/config.ts");
-    const { collectSpend } = await import("../lib/spend.ts");
+    const { readConfig } = await import("../lib/records/config.ts");
+    const { collectSpend } = await import("../lib/agents/spend.ts");
     await collectSpend(context, readConfig(context.profile.config).config.prices);
   } catch (error) {
     context.note(`looop cost: some agents' own records are not in it: ${(error as Error).message}`);

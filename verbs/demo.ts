@@ -1,12 +1,12 @@
 /** `looop demo`: the whole loop in a throw-away profile, with real verbs, a real repository and a real worker. */
-import { childEnv } from "../lib/child_env.ts";
-import { DEMO_REPORT, demoBrief, demoSensor } from "../lib/demo_parts.ts";
+import { childEnv } from "../lib/process/child_env.ts";
+import { DEMO_REPORT, demoBrief, demoSensor } from "../lib/cli/demo.ts";
 import { oneLine, UserError } from "../lib/errors.ts";
 import { profileAt } from "../lib/paths.ts";
-import { readMarked } from "../lib/process.ts";
-import { runStoppable, stoppedError } from "../lib/stop.ts";
+import { readMarked } from "../lib/process/tree.ts";
+import { runStoppable, stoppedError } from "../lib/process/stop.ts";
 import { readText, removeTree } from "../lib/store.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 /** What `_ wait --json` says, as far as the demo looks at it. */
 interface Woken {

@@ -1,13 +1,13 @@
 /** `looop doctor`: checks all that looop builds upon. `looop _ probe`: the other process of its lock check. */
-import { lineWidth } from "../lib/cli.ts";
-import { examine, type Finding, findingLine, probeLock } from "../lib/doctor.ts";
-import { readConfig } from "../lib/config.ts";
+import { lineWidth } from "../lib/cli/console.ts";
+import { examine, type Finding, findingLine, probeLock } from "../lib/cli/doctor.ts";
+import { readConfig } from "../lib/records/config.ts";
 import { EXIT, UsageError } from "../lib/errors.ts";
 import { absolute } from "../lib/paths.ts";
-import { openProfile } from "../lib/profile.ts";
-import { styler, wrap } from "../lib/style.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
-import { resolveRunner } from "../lib/worker.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { styler, wrap } from "../lib/text/style.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
+import { resolveRunner } from "../lib/workers/worker.ts";
 
 export default defineVerb({
   declare: {
@@ -48,7 +48,7 @@ async function tryAgent(context: Context, name: string, cwd: string | undefined)
   const { profile, env, now } = context;
   openProfile(profile);
   const runner = resolveRunner(readConfig(profile.config).config, name);
-  const { tryRunner } = await import("../lib/runner_trial.ts");
+  const { tryRunner } = await import("../lib/workers/runner_trial.ts");
   const { ok, message, next } = await tryRunner(
     { profile, env, now, bin: context.bin() },
     runner,

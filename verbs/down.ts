@@ -1,11 +1,11 @@
 /** `looop down`: stop the pulse and all workers, whole trees. */
-import { readConfig } from "../lib/config.ts";
+import { readConfig } from "../lib/records/config.ts";
 import { Attempts, EXIT, UserError } from "../lib/errors.ts";
-import { appendJournal } from "../lib/journal.ts";
-import { checkProfile } from "../lib/profile_check.ts";
-import { stopAll } from "../lib/pulse_control.ts";
+import { appendJournal } from "../lib/records/journal.ts";
+import { checkProfile } from "../lib/records/profile_check.ts";
+import { stopAll } from "../lib/pulse/control.ts";
 import { statOf } from "../lib/store.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {
@@ -55,7 +55,7 @@ export default defineVerb({
 /** With the pulse stopped nobody else would: puts into the ledger what the ended agents have recorded. */
 async function collect(context: Context): Promise<void> {
   try {
-    const { collectSpend } = await import("../lib/spend.ts");
+    const { collectSpend } = await import("../lib/agents/spend.ts");
     await collectSpend(context, readConfig(context.profile.config).config.prices);
   } catch (error) {
     context.note(`looop down: the agents' spend is not in the ledger yet: ${(error as Error).message}`);

@@ -1,11 +1,11 @@
 /** `looop _ goal write` and `_ goal archive`: what should be. */
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { noteActivity, recordMove } from "../lib/move.ts";
-import { changePolicy, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
-import { openProfile } from "../lib/profile.ts";
+import { noteActivity, recordMove } from "../lib/records/move.ts";
+import { changePolicy, undoPath, withNewline, writePolicy } from "../lib/records/policy.ts";
+import { openProfile } from "../lib/records/profile.ts";
 import { exists, makeDir, moveKeepingBoth } from "../lib/store.ts";
-import { bodyOf, defineVerb } from "../lib/verb.ts";
+import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
 export const write = defineVerb({
   declare: {

@@ -1,9 +1,9 @@
 /** `looop help`: the manual, or one verb's page. */
 import { UsageError } from "../lib/errors.ts";
-import { helpFor, manual } from "../lib/manual.ts";
-import { nearest } from "../lib/nearest.ts";
-import { type SelfCommand, shellQuote } from "../lib/self.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { helpFor, manual } from "../lib/cli/manual.ts";
+import { nearest } from "../lib/text/nearest.ts";
+import { type SelfCommand, shellQuote } from "../lib/process/self.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

@@ -1,11 +1,11 @@
 /** `looop _ kill`: a worker ends its own session. */
-import { childEnv } from "../lib/child_env.ts";
+import { childEnv } from "../lib/process/child_env.ts";
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { noteLastCall } from "../lib/last_reply.ts";
-import { recordMove } from "../lib/move.ts";
-import { findSession, recordEnd, type Session, untilEnded } from "../lib/session.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
+import { noteLastCall } from "../lib/agents/last_reply.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { findSession, recordEnd, type Session, untilEnded } from "../lib/sessions/session.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

@@ -1,9 +1,9 @@
 /** `looop logs`: what the pulse or a worker printed, as text. */
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { followLog, lastLines } from "../lib/logs.ts";
-import { readerOfStdout } from "../lib/stdout_reader.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
+import { followLog, lastLines } from "../lib/workers/logs.ts";
+import { readerOfStdout } from "../lib/process/stdout_reader.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 const DEFAULT_LINES = 40;
 

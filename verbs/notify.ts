@@ -1,13 +1,13 @@
 /** `looop _ notify`: a word to the human, in the journal and through the config's notification hook. */
-import { childEnv } from "../lib/child_env.ts";
-import { readConfig } from "../lib/config.ts";
+import { childEnv } from "../lib/process/child_env.ts";
+import { readConfig } from "../lib/records/config.ts";
 import { oneLine, UsageError, UserError } from "../lib/errors.ts";
-import { fillHook, hookEnv } from "../lib/hook.ts";
+import { fillHook, hookEnv } from "../lib/records/template.ts";
 import { checkId } from "../lib/ids.ts";
-import { recordMove } from "../lib/move.ts";
-import { openProfile } from "../lib/profile.ts";
-import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
-import { closeIntent, openIntent } from "../lib/wal.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { bodyOf, type Context, defineVerb } from "../lib/cli/verb.ts";
+import { closeIntent, openIntent } from "../lib/records/intents.ts";
 
 /** One variable of an environment holds 128 KiB on Linux. */
 const MAX_MESSAGE_BYTES = 64 * 1024;

@@ -1,9 +1,9 @@
 /** `looop _ playbook write`: how to judge. */
-import { recordMove } from "../lib/move.ts";
-import { changePolicy, keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
-import { openProfile } from "../lib/profile.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { changePolicy, keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/records/policy.ts";
+import { openProfile } from "../lib/records/profile.ts";
 import { readLinkedBytes, sameBytes } from "../lib/store.ts";
-import { bodyOf, defineVerb } from "../lib/verb.ts";
+import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
 export const write = defineVerb({
   declare: {

@@ -1,13 +1,13 @@
 /** `looop _ pulse` (internal): the pulse itself, started detached by `up`. */
 import { EXIT, UserError } from "../lib/errors.ts";
-import { ownIdentity } from "../lib/process.ts";
-import { openProfile } from "../lib/profile.ts";
-import { Pulse } from "../lib/pulse.ts";
-import { setWanted } from "../lib/pulse_status.ts";
-import { readConfig } from "../lib/config.ts";
+import { ownIdentity } from "../lib/process/tree.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { Pulse } from "../lib/pulse/pulse.ts";
+import { setWanted } from "../lib/world/pulse_record.ts";
+import { readConfig } from "../lib/records/config.ts";
 import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
-import { makeUpkeep } from "../lib/upkeep.ts";
-import { type Context, defineVerb } from "../lib/verb.ts";
+import { makeUpkeep } from "../lib/pulse/upkeep.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 /** An uncontended lock is had in under 1 ms, 20 ms at worst on a busy machine. */
 const LOCK_PATIENCE_MS = 250;

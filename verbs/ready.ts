@@ -1,9 +1,9 @@
 /** `looop _ ready`: a worker says that it has begun. */
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { poke } from "../lib/poke.ts";
-import { markReady, readSession } from "../lib/session.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { poke } from "../lib/records/poke.ts";
+import { markReady, readSession } from "../lib/sessions/session.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

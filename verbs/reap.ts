@@ -1,9 +1,9 @@
 /** `looop _ reap` (internal): ends a session's tree from outside it, for a worker that ends itself. */
 import { checkId } from "../lib/ids.ts";
-import { readFleet } from "../lib/session.ts";
-import { defineVerb } from "../lib/verb.ts";
-import { endSession } from "../lib/worker.ts";
-import { poke } from "../lib/poke.ts";
+import { readFleet } from "../lib/sessions/session.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
+import { endSession } from "../lib/workers/worker.ts";
+import { poke } from "../lib/records/poke.ts";
 
 export default defineVerb({
   declare: {

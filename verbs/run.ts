@@ -1,17 +1,17 @@
 /** `looop _ run`: one reversible command in the data dir, through the gate, with its own exit status. */
-import { type CommandOutcome, runCommand, type Tail } from "../lib/capture.ts";
-import { childEnv } from "../lib/child_env.ts";
-import { ReaderGone } from "../lib/cli.ts";
-import { readConfig } from "../lib/config.ts";
+import { type CommandOutcome, runCommand, type Tail } from "../lib/process/capture.ts";
+import { childEnv } from "../lib/process/child_env.ts";
+import { ReaderGone } from "../lib/cli/console.ts";
+import { readConfig } from "../lib/records/config.ts";
 import { EXIT, formatError, oneLine, UsageError, UserError } from "../lib/errors.ts";
-import { explainVerdict, judge, type Refusal } from "../lib/gate.ts";
-import { appendJournal } from "../lib/journal.ts";
-import { poke } from "../lib/poke.ts";
-import { openProfile } from "../lib/profile.ts";
-import { shellQuote } from "../lib/self.ts";
-import { runStoppable, STOP_SIGNALS, type StopSignal } from "../lib/stop.ts";
-import { type Context, defineVerb, type Input } from "../lib/verb.ts";
-import { closeIntent, type Intent, openIntent, RUN_MARK } from "../lib/wal.ts";
+import { explainVerdict, judge, type Refusal } from "../lib/gate/judge.ts";
+import { appendJournal } from "../lib/records/journal.ts";
+import { poke } from "../lib/records/poke.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { shellQuote } from "../lib/process/self.ts";
+import { runStoppable, STOP_SIGNALS, type StopSignal } from "../lib/process/stop.ts";
+import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
+import { closeIntent, type Intent, openIntent, RUN_MARK } from "../lib/records/intents.ts";
 
 const DEFAULT_TIMEOUT_S = 120;
 /** Of each stream; agents' shell tools cut from 10 to 50 KB on. */

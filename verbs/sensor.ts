@@ -1,24 +1,30 @@
 /** `looop _ sensor …`: what is observed. */
-import { printableJson } from "../lib/canonical.ts";
+import { printableJson } from "../lib/text/json.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId, isId } from "../lib/ids.ts";
-import { nearest } from "../lib/nearest.ts";
+import { nearest } from "../lib/text/nearest.ts";
 import { absolute } from "../lib/paths.ts";
-import { findProgram } from "../lib/programs.ts";
-import { type Example, examplesOf, missingOf, parseSettings, withSettings } from "../lib/sensor_catalog.ts";
-import { type Finding, judgeRuns, secretsOf, type TrialRun } from "../lib/sensor_check.ts";
-import { sanitizeLine } from "../lib/style.ts";
-import { recordMove } from "../lib/move.ts";
-import { changePolicy, undoPath, withNewline, writePolicy } from "../lib/policy.ts";
-import { openProfile } from "../lib/profile.ts";
-import { childEnv } from "../lib/child_env.ts";
-import { sensorLimits } from "../lib/sensors.ts";
-import { isErrorReading, parseHeader, readingOf, type SensorOutcome } from "../lib/reading.ts";
-import { readMarked } from "../lib/process.ts";
-import { runSensor, type SensorRun, sweepSensors } from "../lib/sensor.ts";
-import { runStoppable, stoppedError } from "../lib/stop.ts";
+import { findProgram } from "../lib/process/programs.ts";
+import {
+  type Example,
+  examplesOf,
+  missingOf,
+  parseSettings,
+  withSettings,
+} from "../lib/world/sensor_catalog.ts";
+import { type Finding, judgeRuns, secretsOf, type TrialRun } from "../lib/world/sensor_check.ts";
+import { sanitizeLine } from "../lib/text/style.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { changePolicy, undoPath, withNewline, writePolicy } from "../lib/records/policy.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { childEnv } from "../lib/process/child_env.ts";
+import { sensorLimits } from "../lib/world/sensors.ts";
+import { isErrorReading, parseHeader, readingOf, type SensorOutcome } from "../lib/world/reading.ts";
+import { readMarked } from "../lib/process/tree.ts";
+import { runSensor, type SensorRun, sweepSensors } from "../lib/world/sensor_run.ts";
+import { runStoppable, stoppedError } from "../lib/process/stop.ts";
 import { exists, makeDir, moveKeepingBoth, readLinkedText, removeTree, replaceFile } from "../lib/store.ts";
-import { bodyOf, type Context, defineVerb } from "../lib/verb.ts";
+import { bodyOf, type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export const write = defineVerb({
   declare: {
@@ -199,7 +205,7 @@ export const examples = defineVerb({
 });
 
 async function loadExamples(): Promise<Example[]> {
-  const { SENSOR_EXAMPLES } = await import("../lib/sensor_examples.ts");
+  const { SENSOR_EXAMPLES } = await import("../lib/world/sensor_examples.ts");
   return examplesOf(SENSOR_EXAMPLES);
 }
 

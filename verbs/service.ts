@@ -1,11 +1,11 @@
 /** `looop service`: keep the pulse up across logins, by systemd or launchd. */
 import { UserError } from "../lib/errors.ts";
-import { openProfile } from "../lib/profile.ts";
+import { openProfile } from "../lib/records/profile.ts";
 import { dirName } from "../lib/paths.ts";
-import { pulseDir } from "../lib/pulse_control.ts";
-import { serviceUnit } from "../lib/service.ts";
+import { pulseDir } from "../lib/pulse/control.ts";
+import { serviceUnit } from "../lib/pulse/service.ts";
 import { makeDir, removeFile, replaceFile } from "../lib/store.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

@@ -1,9 +1,9 @@
 /** `looop _ state`: the whole world at this moment. */
-import { fitState } from "../lib/fit.ts";
-import { fitFiles, look, stateOf } from "../lib/state.ts";
-import { openProfile } from "../lib/profile.ts";
-import { defineVerb } from "../lib/verb.ts";
-import { summaryOf } from "../lib/summary.ts";
+import { fitState } from "../lib/world/fit.ts";
+import { fitFiles, look, stateOf } from "../lib/world/state.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
+import { summaryOf } from "../lib/cli/summary.ts";
 
 export default defineVerb({
   declare: {

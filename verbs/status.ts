@@ -1,9 +1,9 @@
 /** `looop status`: one screen that answers "why is nothing happening?". */
-import { openProfile } from "../lib/profile.ts";
-import { look, stateOf } from "../lib/state.ts";
-import { readHost } from "../lib/host.ts";
-import { showStatus, statusJson } from "../lib/status.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { look, stateOf } from "../lib/world/state.ts";
+import { readHost } from "../lib/cli/machine.ts";
+import { showStatus, statusJson } from "../lib/cli/status.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

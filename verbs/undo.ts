@@ -1,11 +1,11 @@
 /** `looop _ undo`: the text before the last write of a policy file. */
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { noteActivity, recordMove } from "../lib/move.ts";
-import { changePolicy, type PolicyKind } from "../lib/policy.ts";
-import { openProfile } from "../lib/profile.ts";
-import { undoPolicy } from "../lib/undo.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { noteActivity, recordMove } from "../lib/records/move.ts";
+import { changePolicy, type PolicyKind } from "../lib/records/policy.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { undoPolicy } from "../lib/records/undo.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 const KINDS: readonly PolicyKind[] = ["playbook", "goal", "sensor"];
 

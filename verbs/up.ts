@@ -1,9 +1,9 @@
 /** `looop up`: start the pulse. */
-import { readConfig } from "../lib/config.ts";
+import { readConfig } from "../lib/records/config.ts";
 import { oneLine } from "../lib/errors.ts";
-import { openProfile } from "../lib/profile.ts";
-import { startPulse } from "../lib/pulse_control.ts";
-import { defineVerb } from "../lib/verb.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { startPulse } from "../lib/pulse/control.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

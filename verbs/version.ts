@@ -1,5 +1,5 @@
 /** `looop version`. */
-import { defineVerb } from "../lib/verb.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {

@@ -1,7 +1,7 @@
 /** `looop _ wait`: block until there is something new to this observer, then show it. */
-import { parseExact } from "../lib/canonical.ts";
+import { parseExact } from "../lib/text/json.ts";
 import { EXIT, UsageError } from "../lib/errors.ts";
-import { fitState } from "../lib/fit.ts";
+import { fitState } from "../lib/world/fit.ts";
 import { checkId } from "../lib/ids.ts";
 import {
   alertsShown,
@@ -13,14 +13,14 @@ import {
   cursorSince,
   type Difference,
   isBehind,
-} from "../lib/observer.ts";
-import { openProfile } from "../lib/profile.ts";
-import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/state.ts";
+} from "../lib/world/observer.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/world/state.ts";
 import { makeDir, readJson, replaceFile } from "../lib/store.ts";
-import { Watch } from "../lib/watch.ts";
-import { summaryOf } from "../lib/summary.ts";
-import { pollMs } from "../lib/timing.ts";
-import { type Context, defineVerb, type Input } from "../lib/verb.ts";
+import { Watch } from "../lib/file_watch.ts";
+import { summaryOf } from "../lib/cli/summary.ts";
+import { pollMs } from "../lib/records/timing.ts";
+import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 /**
  * While it blocks, everything is looked at again this often, and a verified process is verified again. Every
@@ -73,7 +73,7 @@ export default defineVerb({
       let sight = await look(profile, context.now(), WHOLE_LOOK_MS);
       if (first && since !== undefined) cursor = startingCursor(since, remembered, sight);
       if (sight.pulse.wanted && !sight.pulse.alive) {
-        const { isRevivalDue, revivePulse } = await import("../lib/pulse_control.ts");
+        const { isRevivalDue, revivePulse } = await import("../lib/pulse/control.ts");
         if (!gaveUp || isRevivalDue(context)) {
           gaveUp = !await revivePulse(context);
           sight = await look(profile, context.now());

@@ -1,19 +1,19 @@
 /** `looop _ worker …`: the fleet. */
-import { resumePrompt } from "../lib/contract.ts";
+import { resumePrompt } from "../lib/agents/contract.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { appendEvent } from "../lib/journal.ts";
-import { lastLines } from "../lib/logs.ts";
-import { readMailbox } from "../lib/mailbox.ts";
-import { noteActivity, recordMove } from "../lib/move.ts";
+import { appendEvent } from "../lib/records/journal.ts";
+import { lastLines } from "../lib/workers/logs.ts";
+import { readMailbox } from "../lib/records/mailbox.ts";
+import { noteActivity, recordMove } from "../lib/records/move.ts";
 import { absolute } from "../lib/paths.ts";
-import { openProfile } from "../lib/profile.ts";
-import { launcherPath } from "../lib/self.ts";
-import type { WorkerView } from "../lib/session.ts";
-import { readWorkers, readWorld } from "../lib/state.ts";
-import { age, sanitizeLine } from "../lib/style.ts";
-import { bodyOf, type Context, defineVerb, type Input } from "../lib/verb.ts";
-import { killWorker, type ResolvedRunner, startWorker, type WorkerHost } from "../lib/worker.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { launcherPath } from "../lib/process/self.ts";
+import type { WorkerView } from "../lib/sessions/session.ts";
+import { readWorkers, readWorld } from "../lib/world/state.ts";
+import { age, sanitizeLine } from "../lib/text/style.ts";
+import { bodyOf, type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
+import { killWorker, type ResolvedRunner, startWorker, type WorkerHost } from "../lib/workers/worker.ts";
 
 export const start = defineVerb({
   declare: {
@@ -83,7 +83,7 @@ async function warn(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { runnerWarnings } = await import("../lib/runner_check.ts");
+  const { runnerWarnings } = await import("../lib/agents/runner_check.ts");
   for (const line of runnerWarnings(runner, cwd, { ...context.env, ...runner.env, ...env })) {
     context.note(`looop _ worker: ${line}`);
   }
@@ -111,7 +111,7 @@ export const resume = defineVerb({
   },
   async run(context, input) {
     const id = checkId("worker", input.word(0));
-    const { resumeWorker } = await import("../lib/resume.ts");
+    const { resumeWorker } = await import("../lib/workers/resume.ts");
     const host = hostOf(context);
     const text = input.words.length < 2
       ? resumePrompt(host.bin, readMailbox(context.profile).pending.filter((ask) => ask.worker === id))

@@ -3,11 +3,11 @@
  * scripted model on loopback; `tests/agents/install.sh` installs them, and what is not installed is skipped.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { setConfigValue } from "../../lib/config_edit.ts";
-import { readAgent } from "../../lib/agent_session.ts";
-import { readAllProcesses } from "../../lib/process.ts";
-import { recordFiles } from "../../lib/spend_records.ts";
-import type { RecordsKind } from "../../lib/runners.ts";
+import { setConfigValue } from "../../lib/records/config_edit.ts";
+import { readAgent } from "../../lib/agents/agent_session.ts";
+import { readAllProcesses } from "../../lib/process/tree.ts";
+import { recordFiles } from "../../lib/agents/records.ts";
+import type { RecordsKind } from "../../lib/agents/runners.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { folderOf, furnish, PRICES } from "./homes.ts";
 import {

@@ -5,7 +5,7 @@
  * A script is a function of the conversation as the agent sends it, so that retries, restarts and resumed
  * sessions need no memory here. Every reply costs the same tokens, counted by script.
  */
-import { delay } from "../../lib/process.ts";
+import { delay } from "../../lib/process/tree.ts";
 
 /** A conversation, whatever protocol it came in. */
 export interface Conversation {

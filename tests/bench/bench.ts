@@ -6,7 +6,7 @@
  * stderr, the table (or the JSON) to stdout. Exit 1: something got slower than in FILE.
  */
 import { parseArgs } from "node:util";
-import { VERSION } from "../../lib/version.ts";
+import { VERSION } from "../../lib/cli/version.ts";
 import { formatTable, type Report, type Row, slowerThan } from "./report.ts";
 import { fleetRows, historyRow, ledgerRow } from "./rows/many.ts";
 import { latencyRows } from "./rows/latency.ts";

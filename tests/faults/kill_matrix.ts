@@ -2,7 +2,7 @@
  * Kills every mutating verb, the pulse and the supervisor with SIGKILL at each of their file-changing system
  * calls in turn, and looks at what is left: whole files, moves made wholly or not at all, verbs that go on.
  */
-import { SUPERVISOR } from "../../lib/supervisor.ts";
+import { SUPERVISOR } from "../../lib/sessions/supervisor.ts";
 import { looopCommand } from "../looop.ts";
 import {
   brokenFiles,

@@ -1,5 +1,5 @@
 /** Every verb that changes files, how its profile is prepared, and what its effect looks like on disk. */
-import { setWanted } from "../../lib/pulse_status.ts";
+import { setWanted } from "../../lib/world/pulse_record.ts";
 import { hasVerb, type LabProfile, namesIn, textAt } from "./lab.ts";
 
 /** What a profile shows of a move: not made, made, or neither, in words. */

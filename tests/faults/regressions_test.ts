@@ -1,7 +1,7 @@
 /** What the fault harness has found broken once, one test each. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { applyRetention } from "../../lib/retention.ts";
-import { SEED_PLAYBOOK } from "../../lib/seed.ts";
+import { applyRetention } from "../../lib/pulse/retention.ts";
+import { SEED_PLAYBOOK } from "../../lib/records/seed.ts";
 import { readJson } from "../../lib/store.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";

@@ -5,10 +5,17 @@
  * It uses the functions of lib/mailbox.ts as the verbs do. Its log, appended durably before it goes on, is what
  * it has told the outside world: an asker which answers it was given, an answerer which answers were acknowledged.
  */
-import { answerAsk, archiveAsk, findOutcome, postAsk, readMailbox, takeOutcome } from "../../lib/mailbox.ts";
+import {
+  answerAsk,
+  archiveAsk,
+  findOutcome,
+  postAsk,
+  readMailbox,
+  takeOutcome,
+} from "../../lib/records/mailbox.ts";
 import { profileAt } from "../../lib/paths.ts";
 import { appendLine } from "../../lib/store.ts";
-import { Watch } from "../../lib/watch.ts";
+import { Watch } from "../../lib/file_watch.ts";
 import { textAt } from "./lab.ts";
 
 const [role, dir = "", log = "", name = "", count = "0"] = Deno.args;

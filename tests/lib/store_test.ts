@@ -14,7 +14,7 @@ import {
   withLock,
 } from "../../lib/store.ts";
 import { isTempName } from "../../lib/temp_name.ts";
-import { Watch } from "../../lib/watch.ts";
+import { Watch } from "../../lib/file_watch.ts";
 import { straceMissing, underStrace } from "../faults/lab.ts";
 import { RUNS } from "../properties.ts";
 

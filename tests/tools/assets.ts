@@ -1,6 +1,6 @@
 /** `deno task assets`: puts sensors_examples/ into a module, so that every way of running looop has them. */
 const ROOT = new URL("../../", import.meta.url).pathname;
-const MODULE = `${ROOT}lib/sensor_examples.ts`;
+const MODULE = `${ROOT}lib/world/sensor_examples.ts`;
 
 /** The module's text, made from the folder. */
 export function examplesModule(): string {

@@ -1,5 +1,5 @@
 /** `deno task readme`: writes README's reference table from the verbs' declarations. */
-import { type Audience, type Declaration, usageOf } from "../../lib/verb.ts";
+import { type Audience, type Declaration, usageOf } from "../../lib/cli/verb.ts";
 
 const TITLES: readonly (readonly [Audience, string])[] = [
   ["people", "For people"],

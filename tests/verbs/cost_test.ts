@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { displayWidth } from "../../lib/style.ts";
+import { displayWidth } from "../../lib/text/style.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
 const SPEC: readonly (readonly [string, string[]])[] = [

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { diskFinding } from "../../lib/doctor.ts";
-import { displayWidth } from "../../lib/style.ts";
+import { diskFinding } from "../../lib/cli/doctor.ts";
+import { displayWidth } from "../../lib/text/style.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
 /** A profile whose default runner is there, so that nothing is wrong with it. */

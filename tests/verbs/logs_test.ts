@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
-import { followLog } from "../../lib/logs.ts";
-import { rotateOutput } from "../../lib/output_log.ts";
+import { followLog } from "../../lib/workers/logs.ts";
+import { rotateOutput } from "../../lib/sessions/output_log.ts";
 
 /** A process of ours whose stdout is read line by line. */
 class Reader implements AsyncDisposable {

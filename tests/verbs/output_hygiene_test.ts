@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { launcherPath } from "../../lib/self.ts";
-import { displayWidth } from "../../lib/style.ts";
+import { launcherPath } from "../../lib/process/self.ts";
+import { displayWidth } from "../../lib/text/style.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
 /** Every verb that people call and that prints; `logs -f` has tests of its own. */

@@ -1,10 +1,10 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { identityOf } from "../../lib/process.ts";
+import { identityOf } from "../../lib/process/tree.ts";
 import { type Profile, profileAt } from "../../lib/paths.ts";
-import { openProfile } from "../../lib/profile.ts";
-import { look, stateOf } from "../../lib/state.ts";
+import { openProfile } from "../../lib/records/profile.ts";
+import { look, stateOf } from "../../lib/world/state.ts";
 import { statOf } from "../../lib/store.ts";
-import { applyRetention, boundOutputs, RETENTION } from "../../lib/retention.ts";
+import { applyRetention, boundOutputs, RETENTION } from "../../lib/pulse/retention.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
 const NOW = Date.now();

@@ -1,13 +1,13 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { SENSOR_EXAMPLES } from "../../lib/sensor_examples.ts";
-import { examplesOf, withSettings } from "../../lib/sensor_catalog.ts";
+import { SENSOR_EXAMPLES } from "../../lib/world/sensor_examples.ts";
+import { examplesOf, withSettings } from "../../lib/world/sensor_catalog.ts";
 import { examplesModule } from "../tools/assets.ts";
 import { testProfile } from "../looop.ts";
 
 const NAMES = Object.keys(SENSOR_EXAMPLES);
 
 Deno.test("given sensors_examples/, when it is compared with the module inside the binary, then they are the same", async () => {
-  const module = await Deno.readTextFile(new URL("../../lib/sensor_examples.ts", import.meta.url));
+  const module = await Deno.readTextFile(new URL("../../lib/world/sensor_examples.ts", import.meta.url));
   strictEqual(module, examplesModule(), "run `deno task assets`");
 });
 

@@ -1,5 +1,5 @@
 import { match, ok, strictEqual } from "node:assert/strict";
-import { serviceUnit } from "../../lib/service.ts";
+import { serviceUnit } from "../../lib/pulse/service.ts";
 import { testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
 

@@ -44,7 +44,7 @@ Deno.test("given a pulse of another version, when up is called after an upgrade,
   for (const name of ["main.ts", "deno.json", "deno.lock", "lib", "verbs"]) {
     await copy(new URL(`../../${name}`, import.meta.url).pathname, next);
   }
-  const version = `${next}/lib/version.ts`;
+  const version = `${next}/lib/cli/version.ts`;
   await Deno.writeTextFile(
     version,
     (await Deno.readTextFile(version)).replace(/"\d+\.\d+\.\d+"/, '"99.0.0"'),

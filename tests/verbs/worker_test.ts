@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { readMarked } from "../../lib/process.ts";
-import { killWorker } from "../../lib/worker.ts";
+import { readMarked } from "../../lib/process/tree.ts";
+import { killWorker } from "../../lib/workers/worker.ts";
 import { looopCommand, TestProfile, testProfile } from "../looop.ts";
 import {
   endedWorker,

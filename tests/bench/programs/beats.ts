@@ -8,10 +8,10 @@
  * `_ wait` shares the pulse's.
  */
 import { profileAt } from "../../../lib/paths.ts";
-import { ownIdentity } from "../../../lib/process.ts";
-import { openProfile } from "../../../lib/profile.ts";
-import { Pulse } from "../../../lib/pulse.ts";
-import { makeUpkeep } from "../../../lib/upkeep.ts";
+import { ownIdentity } from "../../../lib/process/tree.ts";
+import { openProfile } from "../../../lib/records/profile.ts";
+import { Pulse } from "../../../lib/pulse/pulse.ts";
+import { makeUpkeep } from "../../../lib/pulse/upkeep.ts";
 
 if (Deno.args[0] === "sleep") await new Promise(() => setInterval(() => {}, 60_000));
 

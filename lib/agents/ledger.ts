@@ -1,0 +1,160 @@
+/** The ledger on disk: reads sums of it, and knows which workers ran, the pruned ones included. */
+import { readRootAgents } from "./agent_session.ts";
+import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
+import { isId } from "../ids.ts";
+import type { Profile } from "../paths.ts";
+import { listDirs, listFiles, readJson, statOf } from "../store.ts";
+import { fault, isAbsent } from "../fault.ts";
+
+const CHUNK = 64 * 1024;
+
+/** Hands a file to `take` piece by piece from byte `from` on; nothing when there is none. */
+function readPieces(path: string, from: number, take: (piece: Uint8Array) => void): void {
+  const file = openToRead(path);
+  if (file === undefined) return;
+  try {
+    file.seekSync(from, Deno.SeekMode.Start);
+    const buffer = new Uint8Array(CHUNK);
+    for (let n = file.readSync(buffer); n !== null; n = file.readSync(buffer)) take(buffer.subarray(0, n));
+  } catch (error) {
+    throw fault("read", path, error);
+  } finally {
+    file.close();
+  }
+}
+
+function openToRead(path: string): Deno.FsFile | undefined {
+  try {
+    return Deno.openSync(path, { read: true });
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw fault("read", path, error);
+  }
+}
+
+/** Sums the whole ledger, or what of it is of today; with the coverage of the workers that ran then. */
+export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): CostSummary {
+  const sinceMs = todayOnly ? startOfLocalDay(nowMs) : -Infinity;
+  const sum = new CostSum(todayOnly ? { sinceMs } : {});
+  readPieces(profile.cost, 0, (piece) => sum.push(piece));
+  return { ...sum.summary(workersThatRan(profile, sinceMs, nowMs)), roots: rootSessions(profile) };
+}
+
+/** How many sessions of root agents called verbs of late, and how many of them have told what they spent. */
+function rootSessions(profile: Profile): { seen: number; known: number } {
+  const { sessions, opencode } = readRootAgents(profile);
+  const known = sessions.filter((session) => session.row_at !== undefined).length;
+  return { seen: sessions.length + opencode.filter(({ calls }) => calls.length > 0).length, known };
+}
+
+/** Rows are in order of time but for clocks that were set: so much earlier is looked for the first of today. */
+const CLOCK_SLACK_MS = 3_600_000;
+
+/** Dollars spent today, read from the end of the ledger, so that its cost does not grow with the years. */
+export function spentToday(profile: Profile, nowMs: number): number {
+  const sinceMs = startOfLocalDay(nowMs);
+  const from = offsetOfTime(profile.cost, sinceMs - CLOCK_SLACK_MS);
+  const sum = new CostSum({ sinceMs });
+  readPieces(profile.cost, from, (piece) => sum.push(piece));
+  return sum.summary().total.usd;
+}
+
+/** Longest row that is looked for, bytes. */
+const WINDOW = 64 * 1024;
+const TIME = /"ts":(?:"([^"]+)"|(\d+))/;
+
+/** The start of a line before which, by bisection, all rows are older than `sinceMs`; 0 when in doubt. */
+function offsetOfTime(path: string, sinceMs: number): number {
+  let low = 0;
+  let high = statOf(path)?.size ?? 0;
+  if (high <= CHUNK) return 0;
+  const file = openToRead(path);
+  if (file === undefined) return 0;
+  try {
+    while (high - low > CHUNK) {
+      const middle = Math.floor((low + high) / 2);
+      const line = firstLineFrom(file, middle);
+      if (line === undefined || line.ms >= sinceMs) high = middle;
+      else low = line.at;
+    }
+    return low;
+  } finally {
+    file.close();
+  }
+}
+
+/** The first whole line behind `offset` that has a time: where it begins, and the time in unix ms. */
+function firstLineFrom(file: Deno.FsFile, offset: number): { at: number; ms: number } | undefined {
+  file.seekSync(offset, Deno.SeekMode.Start);
+  const bytes = new Uint8Array(WINDOW);
+  const n = file.readSync(bytes) ?? 0;
+  for (let end = bytes.indexOf(10); end >= 0 && end < n;) {
+    const next = bytes.indexOf(10, end + 1);
+    const line = new TextDecoder().decode(bytes.subarray(end + 1, next < 0 ? n : Math.min(next, n)));
+    const match = TIME.exec(line);
+    const ms = match === null ? NaN : match[2] === undefined ? Date.parse(match[1] ?? "") : +match[2] * 1000;
+    if (!Number.isNaN(ms)) return { at: offset + end + 1, ms };
+    end = next;
+  }
+  return undefined;
+}
+
+/**
+ * Ids of the workers that ran at some moment since `sinceMs`.
+ *
+ * Ended sessions are pruned after days, the journal and the log of events never, so the three are taken
+ * together: the sessions still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines
+ * (a start under `--journal` has none) and the events `worker_started` and `worker_ended`.
+ */
+function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<string> {
+  const ran = new Set<string>();
+  for (const name of listDirs(profile.sessions)) {
+    const id = name.replace(/~\d+$/, "");
+    if (!isId(id) || id === "pulse") continue;
+    if (endOf(`${profile.sessions}/${name}`, nowMs) >= sinceMs) ran.add(id);
+  }
+  const sinceDay = sinceMs === -Infinity ? "" : localDay(sinceMs);
+  eachLine(profile.journal, profile.journalHistory, ".md", sinceMs, (line) => {
+    const match = START_LINE.exec(line);
+    if (match !== null && match[1]! >= sinceDay) ran.add(match[2]!);
+  });
+  eachLine(profile.events, profile.eventsHistory, ".jsonl", sinceMs, (line) => {
+    const match = EVENT_LINE.exec(line);
+    if (match !== null && Date.parse(match[1]!) >= sinceMs) ran.add(match[2]!);
+  });
+  return ran;
+}
+
+const ID_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
+const START_LINE = new RegExp(`^- (\\d{4}-\\d\\d-\\d\\d) \\d\\d:\\d\\d start-worker (${ID_PART})(?: |$)`);
+const EVENT_LINE = new RegExp(`^\\{"ts":"([^"]+)","event":"worker_(?:started|ended)","id":"(${ID_PART})"`);
+
+/** When a session ended, unix ms; now when it has not. */
+function endOf(dir: string, nowMs: number): number {
+  const status = readJson(`${dir}/status.json`, (value) => value as { state?: string; last_change?: number });
+  if (status === undefined || "bad" in status || status.value === null) return nowMs;
+  const { state, last_change } = status.value;
+  return state === "exited" || state === "killed" ? Number(last_change) * 1000 || nowMs : nowMs;
+}
+
+/** Every line of a rotated log whose file was written to since `sinceMs`. */
+function eachLine(
+  path: string,
+  history: string,
+  suffix: string,
+  sinceMs: number,
+  take: (line: string) => void,
+): void {
+  const earlier = listFiles(history, suffix).map((name) => `${history}/${name}`);
+  for (const file of [...earlier, path]) {
+    if ((statOf(file)?.mtime?.getTime() ?? 0) < sinceMs) continue;
+    const decoder = new TextDecoder();
+    let rest = "";
+    readPieces(file, 0, (piece) => {
+      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) take(line);
+    });
+    if (rest !== "") take(rest);
+  }
+}

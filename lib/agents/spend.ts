@@ -1,0 +1,196 @@
+/**
+ * Spend without trust: puts what the agent CLIs have recorded of their own sessions into the ledger, one row a
+ * worker's run, marked `source:"runner"`, exactly once.
+ *
+ * A row is first written down whole beside the session, then appended, then marked as done, all under a lock. A
+ * process that dies in between leaves the row behind; the next one looks for that very line in the ledger and
+ * appends it only if it is not there.
+ */
+import { type AgentFile, type Counted, NO_TOKENS, readAgent, writeAgent } from "./agent_session.ts";
+import { checkRecord, isRecord } from "../text/json.ts";
+import { formatRow } from "./cost_row.ts";
+import { findWorkerSession } from "./opencode.ts";
+import { readMarkedAny } from "../process/tree.ts";
+import type { Profile } from "../paths.ts";
+import { collectRoots } from "./root_spend.ts";
+import { readFleet } from "../sessions/session.ts";
+import { readRecorded } from "./records.ts";
+import {
+  addCounted,
+  addDelta,
+  type Delta,
+  deltaOf,
+  ledgerHas,
+  priceOf,
+  type Prices,
+  rowOf,
+  type SpendHost,
+} from "./spend_rows.ts";
+import { appendLine, createOnce, listDirs, readJson, replaceFile, statOf, withLock } from "../store.ts";
+
+/** `sessions/<id>/spend.json`: the row of a run. */
+interface SpendFile {
+  /** The row as it stands in the ledger. */
+  line: string;
+  /** Sums of each agent session with this row included: where a resumed run goes on counting. */
+  counted: Record<string, Counted>;
+  done: boolean;
+}
+
+function spendPath(dir: string): string {
+  return `${dir}/spend.json`;
+}
+
+function readSpend(dir: string): SpendFile | undefined {
+  const read = readJson(spendPath(dir), checkRecord);
+  if (read === undefined || "bad" in read) return undefined;
+  const { line, counted, done } = read.value;
+  if (typeof line !== "string") return undefined;
+  return {
+    line,
+    counted: isRecord(counted) ? counted as Record<string, Counted> : {},
+    done: done === true,
+  };
+}
+
+/** What the ledger holds of the agent sessions of one run, for the run that resumes them. */
+export function countedAfter(dir: string): Record<string, Counted> {
+  return { ...readAgent(dir)?.counted, ...readSpend(dir)?.counted };
+}
+
+/**
+ * Puts one ended run's spend into the ledger, unless it is there already or nothing was recorded (yet).
+ * Returns whether a row was appended. Any number of processes may do so at once, and the folder may meanwhile
+ * have become that of the id's next run: `gen` says which run is meant.
+ */
+export async function collectRun(
+  host: SpendHost,
+  run: { id: string; dir: string; gen: string },
+  prices: Prices,
+): Promise<boolean> {
+  const { id, dir, gen } = run;
+  const known = readSpend(dir);
+  if (known?.done || readMeta(dir).gen !== gen) return false;
+  const fresh = known ?? await makeSpend(host, id, dir, prices);
+  if (fresh === undefined) return false;
+  return await withLock(sessionsLock(host.profile), () => {
+    if (readMeta(dir).gen !== gen) return false;
+    createOnce(spendPath(dir), spendText(fresh));
+    const spend = readSpend(dir);
+    if (spend === undefined || spend.done) return false;
+    const missing = !ledgerHas(host.profile, spend.line);
+    if (missing) appendLine(host.profile.cost, spend.line);
+    replaceFile(spendPath(dir), spendText({ ...spend, done: true }));
+    return missing;
+  });
+}
+
+/** The lock under which a folder makes room for the next run. */
+function sessionsLock(profile: Profile): string {
+  return `${profile.sessions}/.lock`;
+}
+
+function spendText(spend: SpendFile): string {
+  return `${JSON.stringify({ v: 1, ...spend })}\n`;
+}
+
+async function makeSpend(
+  host: SpendHost,
+  id: string,
+  dir: string,
+  prices: Prices,
+): Promise<SpendFile | undefined> {
+  const agent = await completeAgent(host, id, dir);
+  if (agent === undefined) return undefined;
+  const meta = readMeta(dir);
+  const counted: Record<string, Counted> = {};
+  let sum: Delta | undefined;
+  for (const session of agent.sessions) {
+    const recorded = await readRecorded(session, { ...host.env, ...agent.env });
+    if (recorded === undefined) continue;
+    const runner = agent.preset || session.cli;
+    const before = agent.counted[session.id] ?? { tokens: NO_TOKENS, usd: 0 };
+    const delta = deltaOf(recorded, before, (model, tokens) => priceOf(prices, runner, model, tokens));
+    counted[session.id] = addCounted(before, delta);
+    sum = sum === undefined ? delta : addDelta(sum, delta);
+  }
+  if (sum === undefined) return undefined;
+  const line = formatRow(rowOf(sum, { id, runner: meta.runner, gen: meta.gen, tsMs: host.now() }));
+  return { line, counted, done: false };
+}
+
+function readMeta(dir: string): { runner: string; gen: string; startedMs: number } {
+  const read = readJson(`${dir}/meta.json`, checkRecord);
+  const meta = read !== undefined && "value" in read ? read.value : {};
+  return {
+    runner: String(meta["runner"] ?? ""),
+    gen: String(meta["gen"] ?? ""),
+    startedMs: Number(meta["started_at"] ?? 0) * 1000,
+  };
+}
+
+/** What is known of a run's agent; opencode's session is looked for by the words that only its prompt has. */
+export async function completeAgent(
+  host: Pick<SpendHost, "profile" | "env">,
+  id: string,
+  dir: string,
+): Promise<AgentFile | undefined> {
+  const agent = readAgent(dir);
+  const only = agent?.sessions[0];
+  if (agent === undefined || only?.cli !== "opencode" || only.id !== "") return agent;
+  const env = { ...host.env, ...agent.env };
+  const { gen, startedMs } = readMeta(dir);
+  const found = await findWorkerSession(only.records, id, startedMs, env);
+  if (found === undefined) return { ...agent, sessions: [] };
+  const complete = { ...agent, sessions: [{ ...only, id: found }] };
+  await withLock(sessionsLock(host.profile), () => {
+    // Asking takes seconds, in which the folder may have become that of the id's next run.
+    if (readMeta(dir).gen === gen) writeAgent(dir, complete);
+  });
+  return complete;
+}
+
+/** Collects every ended run that has no row yet, and what root agents have spent since their last row. */
+export async function collectSpend(host: SpendHost, prices: Prices): Promise<void> {
+  await collectRuns(host, prices);
+  await collectRoots(host, prices, 0);
+}
+
+/** Tells whether a process of a run is left; one look serves all runs when there is none. */
+async function processFinder(gens: readonly string[]): Promise<(gen: string) => Promise<boolean>> {
+  const mark = (gen: string) => `LOOOP_SESSION_GEN=${gen}`;
+  const isAny = (await readMarkedAny(gens.map(mark))).size > 0;
+  return async (gen) => isAny && (await readMarkedAny([mark(gen)])).size > 0;
+}
+
+/** A beat looks for the record of a run that ended so long ago; later only `looop cost` and a new pulse do. */
+export const LOOKED_FOR_MS = 300_000;
+
+/**
+ * Collects every ended run that has no row yet: those of ids that were used again, too.
+ *
+ * @param maxAgeMs Leaves out runs that ended longer ago: a record that was never written costs no beat for ever.
+ */
+export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = Infinity): Promise<void> {
+  const { profile } = host;
+  const open = listDirs(profile.sessions).filter((name) => {
+    const dir = `${profile.sessions}/${name}`;
+    if (statOf(`${dir}/agent.json`) === undefined || readSpend(dir)?.done) return false;
+    const endedMs = statOf(`${dir}/status.json`)?.mtime?.getTime() ?? host.now();
+    return host.now() - endedMs <= maxAgeMs;
+  });
+  if (open.length === 0) return;
+  const current = await readFleet(profile, host.now(), open.filter((name) => !name.includes("~")));
+  const live = new Map(current.map((session) => [session.view.id, session]));
+  const runsOn = await processFinder(
+    open.map((name) => live.get(name)?.gen ?? readMeta(`${profile.sessions}/${name}`).gen),
+  );
+  for (const name of open) {
+    const dir = `${profile.sessions}/${name}`;
+    const session = live.get(name);
+    const gen = session?.gen ?? readMeta(dir).gen;
+    // claude writes its dollars down as the last thing of all, after its terminal has gone.
+    if (session?.view.alive || await runsOn(gen)) continue;
+    await collectRun(host, { id: name.replace(/~\d+$/, ""), dir, gen }, prices);
+  }
+}

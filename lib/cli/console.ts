@@ -1,0 +1,87 @@
+/** The edge to the terminal: writing, reading stdin, and what a process ends with. Only this module prints. */
+import { joined } from "../text/bytes.ts";
+import { UsageError } from "../errors.ts";
+import { fault } from "../fault.ts";
+
+const CHUNK = 4096;
+
+/** Raised when the reader of stdout is gone: it has what it wanted, and nothing more is to be done. */
+export class ReaderGone extends Error {
+  override name = "ReaderGone";
+}
+
+/**
+ * Writes all of a text, or of bytes as they are, to stdout or stderr.
+ *
+ * In chunks of PIPE_BUF, which a pipe takes whole or not at all, so that a descriptor that some other program
+ * has made non-blocking can be retried without losing or doubling a byte.
+ *
+ * @throws {ReaderGone} when the other end is closed.
+ * @throws {UserError} when what it leads to takes no more, as a file on a full disk.
+ */
+export function writeAll(
+  stream: { writeSync(bytes: Uint8Array): number },
+  text: string | Uint8Array,
+): void {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += stream.writeSync(bytes.subarray(at, at + CHUNK));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) throw new ReaderGone();
+      if (error instanceof Deno.errors.BadResource) return;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        throw fault("write to", stream === Deno.stderr ? "stderr" : "stdout", error);
+      }
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+    }
+  }
+}
+
+/** All of stdin as text. @throws {UsageError} beyond `maxBytes` or where it is no UTF-8: no body is cut or changed. */
+export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  const buffer = new Uint8Array(64 * 1024);
+  for (;;) {
+    const n = await Deno.stdin.read(buffer);
+    if (n === null) break;
+    size += n;
+    if (size > maxBytes) {
+      throw new UsageError(`Stdin is larger than ${maxBytes / 1024 / 1024} MB`, {
+        next: "put the material in a file and name its path",
+      });
+    }
+    parts.push(buffer.slice(0, n));
+  }
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(joined(parts));
+  } catch {
+    throw new UsageError("Stdin is not UTF-8 text", {
+      next: "nothing was changed; convert it, as with `iconv -f latin1 -t utf-8`",
+    });
+  }
+}
+
+/** Whether output may be coloured: `LOOOP_COLOR`, else a terminal and no `NO_COLOR`. */
+export function wantsColour(env: Readonly<Record<string, string>>, isTerminal: boolean): boolean {
+  if (env["LOOOP_COLOR"] === "1") return true;
+  if (env["LOOOP_COLOR"] === "0" || env["NO_COLOR"] || env["TERM"] === "dumb") return false;
+  return isTerminal;
+}
+
+/** Columns of the user's terminal; 80 where there is none, or one that was given no size (`script`, CI). */
+export function terminalWidth(env: Readonly<Record<string, string>>): number {
+  const columns = Number(env["COLUMNS"]);
+  if (Number.isInteger(columns) && columns > 0) return columns;
+  try {
+    return Deno.stdout.isTerminal() ? Math.max(20, Deno.consoleSize().columns || 80) : 80;
+  } catch {
+    return 80;
+  }
+}
+
+/** Columns at which whole sentences are wrapped: those of a terminal; no limit where the output is piped on. */
+export function lineWidth(env: Readonly<Record<string, string>>): number {
+  return env["COLUMNS"] || Deno.stdout.isTerminal() ? terminalWidth(env) : Infinity;
+}

@@ -1,0 +1,363 @@
+/**
+ * What `looop doctor` looks at: the machine and the profile, one check at a time. Checks try the real thing (a
+ * program in a terminal, a lock between two processes, a watch) and change nothing but files of their own that
+ * they remove again.
+ */
+import { readConfig } from "../records/config.ts";
+import { UserError } from "../errors.ts";
+import type { Profile } from "../paths.ts";
+import { openProfile } from "../records/profile.ts";
+import { delay } from "../process/tree.ts";
+import { listSensors } from "../world/sensors.ts";
+import type { SelfCommand } from "../process/self.ts";
+import type { Snapshot } from "../world/state.ts";
+import { look } from "../world/state.ts";
+import { checkRunner, readDiskFree, readHost } from "./machine.ts";
+import { DISK_FULL, DISK_LOW, megabytes, problemsOf } from "./problems.ts";
+import {
+  acquireLock,
+  createOnce,
+  exists,
+  makeDir,
+  quietText,
+  readLinkedText,
+  readText,
+  removeTree,
+  replaceFile,
+  statOf,
+} from "../store.ts";
+import { Watch } from "../file_watch.ts";
+import { age, sanitizeLine } from "../text/style.ts";
+import { findProgram } from "../process/programs.ts";
+
+/** How one thing is. */
+export interface Finding {
+  name: string;
+  level: "ok" | "warn" | "bad";
+  message: string;
+  /** How it is mended; for what is not ok. */
+  next?: string;
+}
+
+/** What the checks need. */
+export interface DoctorHost {
+  profile: Profile;
+  env: Readonly<Record<string, string>>;
+  self: SelfCommand;
+  version: string;
+  now(): number;
+}
+
+function ok(name: string, message: string): Finding {
+  return { name, level: "ok", message };
+}
+
+function warn(name: string, message: string, next: string): Finding {
+  return { name, level: "warn", message, next };
+}
+
+function bad(name: string, message: string, next: string): Finding {
+  return { name, level: "bad", message, next };
+}
+
+/** Runs every check, in the order in which one thing builds upon another. */
+export async function examine(host: DoctorHost): Promise<Finding[]> {
+  const [bash, terminal, git] = await Promise.all([checkBash(host), checkTerminal(), checkGit(host)]);
+  const data = checkDataDir(host.profile);
+  const usable = data.level !== "bad";
+  return [
+    bash,
+    terminal,
+    ...checkConfig(host),
+    data,
+    ...(usable ? await checkFileSystem(host) : []),
+    ...(usable ? await checkProfile(host) : []),
+    git,
+  ];
+}
+
+/** How long a tiny program may take, ms. */
+const TRIAL_MS = 10_000;
+
+/** Runs a small shell script and returns what it printed and its exit code; 124 when it took too long. */
+async function trial(
+  script: string,
+  args: readonly string[] = [],
+  shell = "/bin/sh",
+): Promise<{ code: number; text: string }> {
+  const stop = AbortSignal.timeout(TRIAL_MS);
+  try {
+    const child = new Deno.Command(shell, {
+      args: ["-c", script, "sh", ...args],
+      stdin: "null",
+      stderr: "null",
+      signal: stop,
+    });
+    const { code, stdout } = await child.output();
+    return { code: stop.aborted ? 124 : code, text: new TextDecoder().decode(stdout) };
+  } catch {
+    return { code: stop.aborted ? 124 : 127, text: "" };
+  }
+}
+
+async function checkBash({ env }: DoctorHost): Promise<Finding> {
+  const path = findProgram("bash", env["PATH"] ?? "");
+  if (path === undefined) return bad("bash", "not on PATH", "install bash: sensors and `_ run` need it");
+  const { code, text } = await trial('echo "$BASH_VERSION"', [], path);
+  return code === 0 && text.trim() !== ""
+    ? ok("bash", `${path}, ${text.trim()}`)
+    : bad("bash", `${path} does not run`, "install bash again");
+}
+
+/** As the supervisor of a worker does it: a program in a terminal of its own, whose exit code comes through. */
+const TERMINAL_TRIAL =
+  `inner='[ -t 0 ] && [ -t 1 ] && stty rows 50 cols 160 && echo "size $(stty size)"; exit 7'
+export inner
+if [ "$(uname)" = Darwin ]; then SHELL=/bin/sh script -q /dev/null /bin/sh -c "$inner"
+else SHELL=/bin/sh TERM=xterm-256color script -qec 'eval "$inner"' /dev/null; fi`;
+
+async function checkTerminal(): Promise<Finding> {
+  const { code, text } = await trial(TERMINAL_TRIAL);
+  if (code === 7 && text.includes("size 50 160")) return ok("terminal", "programs run in a pty of their own");
+  if (code === 127 || !/\S/.test(text)) {
+    const next = "install `script` (util-linux; Debian: bsdutils): workers run in it";
+    return bad("terminal", code === 124 ? "`script` hangs" : "`script` does not work", next);
+  }
+  const message = `a program in a pty gave exit ${code} for 7: ${sanitizeLine(text).slice(0, 80)}`;
+  return bad("terminal", message, "check that /dev/ptmx is there and that pty devices are left");
+}
+
+async function checkGit({ env }: DoctorHost): Promise<Finding> {
+  if (findProgram("git", env["PATH"] ?? "") === undefined) {
+    return warn("git", "not on PATH", "install it, so that workers can make worktrees");
+  }
+  const { text } = await trial("git --version");
+  return ok("git", text.trim().replace(/^git version /, ""));
+}
+
+function checkConfig({ profile, env }: DoctorHost): Finding[] {
+  try {
+    const { config, warnings } = readConfig(profile.config);
+    const { name, missing } = checkRunner(config, env["PATH"] ?? "");
+    return [
+      ...(warnings.length === 0 ? [ok("config", exists(profile.config) ? profile.config : "defaults")] : []),
+      ...warnings.map((warning) => warn("config", warning, "correct or remove that line")),
+      missing === undefined ? ok("runner", name) : bad("runner", `"${name}": ${missing.what}`, missing.next),
+    ];
+  } catch (error) {
+    return [fromError("config", error)];
+  }
+}
+
+function fromError(name: string, error: unknown): Finding {
+  const next = error instanceof UserError ? error.next : undefined;
+  return bad(name, (error as Error).message, next ?? "see the message");
+}
+
+function checkDataDir(profile: Profile): Finding {
+  if (!exists(profile.dir)) return ok("data dir", `"${profile.dir}" is not there yet: \`looop up\` makes it`);
+  try {
+    openProfile(profile);
+    const mode = ((statOf(profile.dir)?.mode ?? 0) & 0o777).toString(8);
+    return ok("data dir", `${profile.dir}, yours, mode ${mode}`);
+  } catch (error) {
+    return fromError("data dir", error);
+  }
+}
+
+/** Checks of the file system that the data dir is on, or of the temporary folder when there is none yet. */
+async function checkFileSystem(host: DoctorHost): Promise<Finding[]> {
+  const { profile } = host;
+  const exist = exists(profile.dir);
+  const base = exist ? profile.dir : host.env["TMPDIR"] || "/tmp";
+  const disk = diskFinding(await readDiskFree(base));
+  const dir = `${base}/.doctor-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    makeDir(dir);
+    const writing = checkWriting(dir);
+    return [disk, writing, await checkLocks(host, dir), await checkWatches(dir), checkPolling(dir)];
+  } catch (error) {
+    return [disk, fromError("writing", error)];
+  } finally {
+    if (exists(dir)) removeTree(dir);
+  }
+}
+
+/** What so many free bytes mean. */
+export function diskFinding(free: number | undefined): Finding {
+  if (free === undefined) return warn("disk", "free space is not known", "check that `df` is there");
+  const left = `${megabytes(free)} free`;
+  if (free < DISK_FULL) return bad("disk", `full, ${left}`, "free some space: nothing can be written");
+  return free < DISK_LOW ? warn("disk", `almost full, ${left}`, "free some space") : ok("disk", left);
+}
+
+/** Slower than this, each verb that writes is felt, ms. */
+const SLOW_SYNC_MS = 500;
+
+function checkWriting(dir: string): Finding {
+  const started = performance.now();
+  replaceFile(`${dir}/written`, "whole\n");
+  const ms = Math.round(performance.now() - started);
+  if (readText(`${dir}/written`) !== "whole\n") {
+    return bad("writing", "a file read back is not what was written", "check the disk");
+  }
+  if (ms <= SLOW_SYNC_MS) return ok("writing", `files are replaced and synced, ${ms} ms`);
+  return warn("writing", `one write took ${ms} ms`, "see whether the disk is busy, or on a network");
+}
+
+/** A lock of one process must keep another out, and be free when it is let go. */
+async function checkLocks({ self }: DoctorHost, dir: string): Promise<Finding> {
+  const broken = "put the data dir on a local file system that has flock(2)";
+  const path = `${dir}/lock`;
+  const held = await acquireLock(path, 1000);
+  if (held === undefined) return bad("locks", "a fresh lock cannot be taken", broken);
+  let open = true;
+  try {
+    const child = new Deno.Command(self.exe, {
+      args: [...self.args, "_", "probe", path],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const said = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const first = (await said.read()).value ?? "";
+    held.close();
+    open = false;
+    let rest = "";
+    for (let next = await said.read(); !next.done; next = await said.read()) rest += next.value;
+    await child.status;
+    if (first.startsWith("free")) return bad("locks", "two processes hold the same lock", broken);
+    if (first.startsWith("held") && rest.includes("free")) {
+      return ok("locks", "a lock keeps other processes out");
+    }
+    return bad("locks", "another process could not tell", "run `looop doctor` again");
+  } finally {
+    if (open) held.close();
+  }
+}
+
+const PROBE_HELD_MS = 150;
+const PROBE_FREE_MS = 5000;
+
+/** The other process of {@link checkLocks}: says "held" while the lock is, then "free". */
+export async function probeLock(path: string, say: (word: string) => void): Promise<void> {
+  const file = Deno.openSync(path, { read: true, write: true });
+  const granted = file.lock(true).then(() => true);
+  const after = (ms: number) => delay(ms).then(() => false);
+  if (!await Promise.race([granted, after(PROBE_HELD_MS)])) say("held\n");
+  if (await Promise.race([granted, after(PROBE_FREE_MS)])) say("free\n");
+}
+
+/** Kernel objects that watch folders: how many this user has, and may have. */
+const INOTIFY = `cat /proc/sys/fs/inotify/max_user_instances 2>/dev/null || exit 0
+ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c 'anon_inode:inotify'`;
+const WATCH_MS = 2000;
+const POLLING_SERVES = "questions and answers come up to 1 s late";
+
+async function checkWatches(dir: string): Promise<Finding> {
+  const watch = new Watch({ dirs: [dir], pollMs: WATCH_MS });
+  try {
+    const usage = await inotifyUsage();
+    const raise = "raise fs.inotify.max_user_instances with sysctl, or end programs that watch";
+    if (!watch.armed) return warn("watches", `none to be had${usage.text}; ${POLLING_SERVES}`, raise);
+    createOnce(`${dir}/seen`, "", { durable: false });
+    if (!await watch.next()) {
+      const next = "put the data dir on a local file system";
+      return warn("watches", `changes are not told here; ${POLLING_SERVES}`, next);
+    }
+    if (usage.scarce) return warn("watches", `work, but are almost used up${usage.text}`, raise);
+    return ok("watches", `changes are told at once${usage.text}`);
+  } finally {
+    watch.close();
+  }
+}
+
+async function inotifyUsage(): Promise<{ text: string; scarce: boolean }> {
+  const [limit, used] = (await trial(INOTIFY)).text.trim().split("\n").map(Number);
+  if (!limit || used === undefined || Number.isNaN(used)) return { text: "", scarce: false };
+  return { text: ` (${used} of ${limit} inotify instances in use)`, scarce: used > limit * 0.8 };
+}
+
+/** What polling relies on: a replaced file is told from the one before. */
+function checkPolling(dir: string): Finding {
+  const stamp = () => {
+    const info = statOf(`${dir}/polled`);
+    return `${info?.ino} ${info?.mtime?.getTime()} ${info?.size}`;
+  };
+  replaceFile(`${dir}/polled`, "a", { durable: false });
+  const before = stamp();
+  replaceFile(`${dir}/polled`, "b", { durable: false });
+  return stamp() !== before && readText(`${dir}/polled`) === "b"
+    ? ok("polling", "finds changes where watches do not")
+    : bad("polling", "a replaced file looks the same", "put the data dir on a local file system");
+}
+
+/** Checks of what the profile holds: pulse, sensors, files; nothing when there is no profile yet. */
+async function checkProfile(host: DoctorHost): Promise<Finding[]> {
+  const { profile, env } = host;
+  if (!exists(profile.dir)) return [];
+  try {
+    const now = host.now();
+    const [snapshot, machine] = await Promise.all([look(profile, now), readHost(profile, env, now)]);
+    const problems = problemsOf(snapshot, machine);
+    const of = (prefix: string) => problems.filter(({ kind }) => kind.startsWith(prefix));
+    const pulse = of("pulse_").map(({ kind, message, next }) =>
+      (kind === "pulse_stopped" ? warn : bad)("pulse", message, next)
+    );
+    const files = of("bad_file").map(({ message, next }) => bad("file", message, next));
+    return [
+      ...(pulse.length > 0 ? pulse : [pulseFinding(snapshot, machine.pulseVersion, host.version)]),
+      ...await checkSensors(
+        profile,
+        of("sensor_").map(({ kind, id = "", message, next }) => ({
+          id,
+          finding: (kind === "sensor_fails" ? bad : warn)("sensor", message, next),
+        })),
+      ),
+      ...of("worker_lost").map(({ message, next }) => warn("worker", message, next)),
+      ...(files.length > 0 ? files : [ok("files", "all can be read")]),
+    ];
+  } catch (error) {
+    return [fromError("profile", error)];
+  }
+}
+
+function pulseFinding({ pulse }: Snapshot, running: string | undefined, version: string): Finding {
+  const beat = `beat ${pulse.beat}, ${age(pulse.age_s ?? 0)} ago, every ${age(pulse.interval_s)}`;
+  if (running === undefined || running === version) return ok("pulse", `alive, ${beat}`);
+  const next = "when no worker is busy, `looop down` and `looop up`";
+  return warn("pulse", `runs version ${running}, this is ${version}`, next);
+}
+
+async function checkSensors(
+  profile: Profile,
+  known: readonly { id: string; finding: Finding }[],
+): Promise<Finding[]> {
+  const sensors = listSensors(profile);
+  const scripts = await Promise.all(sensors.map(({ name, path }) => checkScript(name, path)));
+  const broken = scripts.filter((finding) => finding !== undefined);
+  const findings = [...broken, ...known.map(({ finding }) => finding)];
+  return findings.length > 0 ? findings : [ok("sensors", `${sensors.length}, none fails, flaps or is stale`)];
+}
+
+async function checkScript(name: string, path: string): Promise<Finding | undefined> {
+  const mode = statOf(path)?.mode ?? 0;
+  if ((mode & 0o111) === 0) {
+    return bad("sensor", `sensor ${name} is not executable`, `\`chmod +x ${path}\``);
+  }
+  // Through a link, as the pulse reads it; what cannot be read says so in its reading.
+  const first = (quietText(path, readLinkedText) ?? "").split("\n", 1)[0] ?? "";
+  if (!/^#!.*\b(ba)?sh\b/.test(first)) return undefined;
+  const { code, text } = await trial('bash -n "$1" 2>&1', [path]);
+  if (code === 0 || code === 127) return undefined;
+  const where = sanitizeLine(text.split("\n", 1)[0] ?? "").replace(`${path}: `, "");
+  return bad("sensor", `sensor ${name} is no valid script: ${where}`, `edit "${path}"`);
+}
+
+const WORDS = { ok: "ok  ", warn: "warn", bad: "BAD " } as const;
+
+/** A finding as one line: `ok   name: …` or `BAD  name: what; how to mend it`. */
+export function findingLine({ name, level, message, next }: Finding): string {
+  const advice = next === undefined ? "" : `; ${next}`;
+  return `${WORDS[level]} ${name}: ${sanitizeLine(message + advice)}`;
+}

@@ -1,0 +1,87 @@
+/** What `status` and `doctor` ask of the machine, and of the files that are no part of the world. */
+import { type Config, defaultConfig, readConfig } from "../records/config.ts";
+import type { UserError } from "../errors.ts";
+import { spentToday } from "../agents/ledger.ts";
+import type { Profile } from "../paths.ts";
+import { findProgram } from "../process/programs.ts";
+import { readPulse } from "../world/pulse_record.ts";
+import { listSensors } from "../world/sensors.ts";
+import { resolveRunner } from "../workers/worker.ts";
+
+/** What is known besides the world. */
+export interface Host {
+  config: Config;
+  /** Faults and oddities of config.json, one line each. */
+  configFaults: string[];
+  /** The default runner and why no worker can be started with it. */
+  runner: { name: string; missing?: { what: string; next: string } };
+  /** Bytes that can still be written where the data dir is; undefined when unknown. */
+  diskFree: number | undefined;
+  spentToday: number;
+  /** Sensors on disk and their own intervals, seconds. */
+  sensors: { name: string; interval?: number }[];
+  pulseStartedAt: number | undefined;
+  pulseVersion: string | undefined;
+}
+
+/** Asks the machine and the files that are not part of the world. */
+export async function readHost(
+  profile: Profile,
+  env: Readonly<Record<string, string>>,
+  nowMs: number,
+): Promise<Host> {
+  const record = readPulse(profile);
+  const { config, faults } = readConfigFaults(profile);
+  return {
+    config,
+    configFaults: [...new Set([...faults, ...(record?.warnings ?? [])])],
+    runner: checkRunner(config, env["PATH"] ?? ""),
+    diskFree: await readDiskFree(profile.dir),
+    spentToday: spentToday(profile, nowMs),
+    sensors: listSensors(profile).map(({ name, header }) => ({
+      name,
+      ...(header.interval === undefined ? {} : { interval: header.interval }),
+    })),
+    pulseStartedAt: record?.started_at,
+    pulseVersion: record?.version,
+  };
+}
+
+function readConfigFaults(profile: Profile): { config: Config; faults: string[] } {
+  try {
+    const { config, warnings } = readConfig(profile.config);
+    return { config, faults: warnings };
+  } catch (error) {
+    return { config: defaultConfig(), faults: [(error as Error).message] };
+  }
+}
+
+/** Whether the default runner can be started. */
+export function checkRunner(config: Config, path: string): Host["runner"] {
+  const name = config.default;
+  try {
+    const { program, install } = resolveRunner(config, name);
+    if (program === undefined || findProgram(program, path) !== undefined) return { name };
+    const how = install === undefined ? "install it" : install.replace(/^npm .*$/, "install it: `$&`");
+    return { name, missing: { what: `"${program}" is not on PATH`, next: `${how}, or choose another` } };
+  } catch (error) {
+    const { message, next = "see config.json" } = error as UserError;
+    return { name, missing: { what: message, next } };
+  }
+}
+
+/** Free bytes of the file system that a folder is on, as `df` says. */
+export async function readDiskFree(dir: string): Promise<number | undefined> {
+  try {
+    const command = new Deno.Command("/bin/sh", {
+      args: ["-c", 'LC_ALL=C df -Pk "$1" | tail -n 1', "sh", dir],
+      stdin: "null",
+      stderr: "null",
+    });
+    const text = new TextDecoder().decode((await command.output()).stdout);
+    const match = /\s\d+\s+\d+\s+(\d+)\s+\d+%/.exec(text);
+    return match === null ? undefined : Number(match[1]) * 1024;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,192 @@
+/** What keeps things from happening, the gravest first, and how each is mended. Pure. */
+import { isRecord } from "../text/json.ts";
+import type { Config } from "../records/config.ts";
+import type { Host } from "./machine.ts";
+import type { WorkerView } from "../sessions/session.ts";
+import type { Snapshot } from "../world/state.ts";
+import { age } from "../text/style.ts";
+
+/** Below this a write may fail at any moment, bytes. */
+export const DISK_FULL = 64 * 1024 * 1024;
+/** Below this somebody should look, bytes. */
+export const DISK_LOW = 1024 * 1024 * 1024;
+
+/** A reason why less happens than should. */
+export interface Problem {
+  kind: string;
+  /** What it is about: a worker, a sensor, a path. */
+  id?: string;
+  message: string;
+  /** How it is mended. */
+  next: string;
+}
+
+/** A reading that is older than so many of its intervals is stale. */
+const STALE_INTERVALS = 3;
+
+/** Everything that may keep things from happening, the gravest first. */
+export function problemsOf(snapshot: Snapshot, host: Host): Problem[] {
+  return [
+    ...pulseProblems(snapshot),
+    ...hostProblems(host),
+    ...askProblems(snapshot),
+    ...workerProblems(snapshot, host.config),
+    ...sensorProblems(snapshot, host),
+    ...snapshot.bad.map(({ path, reason }) => ({
+      kind: "bad_file",
+      id: path,
+      message: `${shortPath(path, snapshot)} cannot be read: ${reason}`,
+      next: "mend it by hand, or move it away",
+    })),
+  ];
+}
+
+function shortPath(path: string, { profile }: Snapshot): string {
+  return path.startsWith(`${profile.dir}/`) ? path.slice(profile.dir.length + 1) : path;
+}
+
+function pulseProblems({ pulse }: Snapshot): Problem[] {
+  const seen = pulse.age_s === null ? "" : `, last sign of life ${age(pulse.age_s)} ago`;
+  if (pulse.failing !== undefined) {
+    return [{
+      kind: "pulse_failing",
+      message: `the pulse cannot publish: ${pulse.failing}`,
+      next: "mend that; until then what is shown is old",
+    }];
+  }
+  if (pulse.stalled) {
+    const next = "see `looop logs`; `looop down` and `looop up` restart it";
+    return [{ kind: "pulse_stalled", message: `the pulse is stalled${seen}`, next }];
+  }
+  if (pulse.alive) return [];
+  if (pulse.wanted) {
+    return [{
+      kind: "pulse_dead",
+      message: `the pulse is dead${seen}`,
+      next: "`looop up` starts it; why it died: `looop logs`",
+    }];
+  }
+  return [{
+    kind: "pulse_stopped",
+    message: "the pulse is stopped: nothing is sensed",
+    next: "`looop up` starts it",
+  }];
+}
+
+function hostProblems({ diskFree, runner, configFaults }: Host): Problem[] {
+  const problems: Problem[] = [];
+  if (diskFree !== undefined && diskFree < DISK_LOW) {
+    const full = diskFree < DISK_FULL;
+    problems.push({
+      kind: full ? "disk_full" : "disk_low",
+      message: `the disk is ${full ? "full" : "almost full"}: ${megabytes(diskFree)} left`,
+      next: "free some space",
+    });
+  }
+  problems.push(...configFaults.map((message) => ({
+    kind: "config",
+    message,
+    next: "edit that line of config.json",
+  })));
+  if (runner.missing !== undefined) {
+    const { what, next } = runner.missing;
+    const message = `the default runner "${runner.name}" cannot start workers: ${what}`;
+    problems.push({ kind: "runner_missing", id: runner.name, message, next });
+  }
+  return problems;
+}
+
+/** Bytes as megabytes or gigabytes. */
+export function megabytes(bytes: number): string {
+  const mb = bytes / 1024 / 1024;
+  return mb >= 10_240 ? `${Math.floor(mb / 1024)} GB` : `${Math.floor(mb)} MB`;
+}
+
+function askProblems({ asks, nowMs }: Snapshot): Problem[] {
+  const oldest = asks[0];
+  if (oldest === undefined) return [];
+  const since = age(secondsSince(nowMs, oldest.ts * 1000));
+  const message = asks.length === 1
+    ? `a question waits for an answer: ${oldest.id}, ${since}`
+    : `${asks.length} questions wait for an answer, the oldest ${since}: ${oldest.id}`;
+  const next = `tell your agent, or \`looop _ answer ${oldest.id} <text>\``;
+  return [{ kind: "asks", id: oldest.id, message, next }];
+}
+
+function workerProblems({ workers, asks, nowMs }: Snapshot, config: Config): Problem[] {
+  const asking = new Set(asks.map((ask) => ask.worker));
+  return workers.flatMap((worker) => {
+    const { id } = worker;
+    const look = `see \`looop logs ${id}\`, end it with \`looop _ worker kill ${id}\``;
+    switch (conditionOf(worker, asking, config, nowMs)) {
+      case "lost":
+        return [{
+          kind: "worker_lost",
+          id,
+          message: `worker ${id} is lost: its supervisor was killed`,
+          next: look,
+        }];
+      case "not ready":
+        return [{ kind: "not_ready", id, message: `worker ${id} has never begun`, next: look }];
+      case "silent": {
+        const message = `worker ${id} has printed nothing for ${age(worker.idle_s)}`;
+        return [{ kind: "silent", id, message, next: look }];
+      }
+      default:
+        return [];
+    }
+  });
+}
+
+/** What is wrong or special with a worker, in a word; "" for nothing. */
+export function conditionOf(
+  worker: WorkerView,
+  asking: ReadonlySet<string>,
+  config: Config,
+  nowMs: number,
+): "lost" | "asking" | "not ready" | "silent" | "" {
+  if (worker.state === "lost") return "lost";
+  if (!worker.alive) return "";
+  if (asking.has(worker.id)) return "asking";
+  if (!worker.ready && secondsSince(nowMs, Date.parse(worker.started)) >= config.ready_timeout) {
+    return "not ready";
+  }
+  return worker.idle_s >= config.silent_after ? "silent" : "";
+}
+
+/** Seconds from one moment (ms) to another; 0 when a clock was set back. */
+export function secondsSince(nowMs: number, thenMs: number): number {
+  return Math.max(0, (nowMs - thenMs) / 1000);
+}
+
+function sensorProblems({ world, pulse, nowMs }: Snapshot, host: Host): Problem[] {
+  const problems: Problem[] = [];
+  const flapping = new Set(world.flapping);
+  for (const { name, interval } of host.sensors) {
+    const reading = world.readings[`sensor-${name}`];
+    const next = `try it: \`looop _ sensor run ${name}\``;
+    const own = Math.max(interval ?? 0, pulse.interval_s);
+    // Without a beating pulse every reading is old, and that is the pulse's matter.
+    const beating = pulse.alive && !pulse.stalled;
+    const sensedAt = reading?.sensed_at ?? host.pulseStartedAt ?? nowMs;
+    if (reading?.error) {
+      const message = `sensor ${name} fails: ${messageOf(reading.value)}`;
+      problems.push({ kind: "sensor_fails", id: name, message, next });
+    } else if (beating && secondsSince(nowMs, sensedAt) > STALE_INTERVALS * own) {
+      const message = reading === undefined
+        ? `sensor ${name} has never given a reading`
+        : `sensor ${name} is stale: read ${age(secondsSince(nowMs, sensedAt))} ago, due every ${age(own)}`;
+      problems.push({ kind: "sensor_stale", id: name, message, next });
+    }
+    if (!flapping.has(`sensor-${name}`)) continue;
+    const message = `sensor ${name} flaps: its signal changes at each reading, so it no longer wakes`;
+    const advice = "keep what always changes in .detail, out of .signal";
+    problems.push({ kind: "sensor_flaps", id: name, message, next: advice });
+  }
+  return problems;
+}
+
+function messageOf(value: unknown): string {
+  const detail = isRecord(value) ? value["detail"] : undefined;
+  return isRecord(detail) ? String(detail["message"] ?? "") : "";
+}

@@ -1,0 +1,138 @@
+/** The status screen: what looop is doing, and what keeps anything from happening. Pure. */
+import { formatUsd } from "./cost_view.ts";
+import type { Host } from "./machine.ts";
+import { conditionOf, type Problem, problemsOf, secondsSince } from "./problems.ts";
+import type { WorkerView } from "../sessions/session.ts";
+import type { Snapshot } from "../world/state.ts";
+import { age, sanitizeLine, styler, table, truncate, wrap } from "../text/style.ts";
+
+/** How the screen is drawn. */
+export interface StatusStyle {
+  width: number;
+  colour: boolean;
+}
+
+/** Rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
+const MAX_PROBLEMS = 8;
+const MAX_ASKS = 5;
+const MAX_WORKERS = 8;
+
+/** The whole screen; no line is wider than `width`. */
+export function showStatus(snapshot: Snapshot, host: Host, style: StatusStyle): string {
+  const { bold } = styler(style.colour);
+  const problems = problemsOf(snapshot, host);
+  return [
+    ...wrap(summaryOf(snapshot, host), style.width, 0).map(bold),
+    ...showProblems(problems, style),
+    ...showAsks(snapshot, style),
+    ...showWorkers(snapshot, host, style),
+  ].join("\n");
+}
+
+function summaryOf({ pulse, workers, profile }: Snapshot, host: Host): string {
+  const beat = pulse.age_s === null ? "" : ` (beat ${pulse.beat}, ${age(pulse.age_s)} ago)`;
+  const word = pulse.stalled ? "STALLED" : pulse.alive ? "alive" : pulse.wanted ? "DEAD" : "stopped";
+  const alive = workers.filter((worker) => worker.alive).length;
+  const fleet = `${alive} ${alive === 1 ? "worker" : "workers"}`;
+  const parts = [`pulse: ${word}${beat}`, fleet, `spent today: ${formatUsd(host.spentToday)}`];
+  return `${parts.join(" · ")}\n${sanitizeLine(profile.dir)}`;
+}
+
+function showProblems(problems: readonly Problem[], style: StatusStyle): string[] {
+  const { green, red } = styler(style.colour);
+  if (problems.length === 0) return [green("nothing stands in the way")];
+  const shown = capped(problems, MAX_PROBLEMS).flatMap(({ message, next }) => {
+    const [first = "", ...rest] = wrap(sanitizeLine(`${clipped(message)}; ${next}`), style.width - 2);
+    return [`${red("!")} ${first}`, ...rest.map((line) => `  ${line}`)];
+  });
+  return [...shown, ...moreOf(problems.length, MAX_PROBLEMS, "see `looop doctor`", style)];
+}
+
+/** Problems, at most two of a kind before all kinds have had their turn. */
+function capped(problems: readonly Problem[], most: number): Problem[] {
+  if (problems.length <= most) return [...problems];
+  const counts = new Map<string, number>();
+  const first: Problem[] = [];
+  const rest: Problem[] = [];
+  for (const problem of problems) {
+    const count = (counts.get(problem.kind) ?? 0) + 1;
+    counts.set(problem.kind, count);
+    (count <= 2 ? first : rest).push(problem);
+  }
+  const chosen = new Set([...first, ...rest].slice(0, most));
+  return problems.filter((problem) => chosen.has(problem));
+}
+
+const MAX_MESSAGE = 160;
+
+function clipped(message: string): string {
+  return truncate(sanitizeLine(message), MAX_MESSAGE);
+}
+
+function moreOf(count: number, shown: number, where: string, { width }: StatusStyle): string[] {
+  return count > shown ? [truncate(`  … and ${count - shown} more: ${where}`, width)] : [];
+}
+
+function showAsks({ asks, workers, nowMs }: Snapshot, style: StatusStyle): string[] {
+  if (asks.length === 0) return [];
+  const rows = asks.slice(0, MAX_ASKS).map((ask) => {
+    const worker = workers.find((candidate) => candidate.id === ask.worker);
+    const dead = worker !== undefined && !worker.alive ? "(worker ended) " : "";
+    const prompt = dead + sanitizeLine(ask.prompt);
+    return [ask.id, age(secondsSince(nowMs, ask.ts * 1000)), prompt];
+  });
+  return section(
+    `questions for you: ${asks.length}`,
+    rows,
+    [{ min: 8 }, { align: "right" }, { min: 8 }],
+    moreOf(asks.length, MAX_ASKS, "`looop _ state`", style),
+    style,
+  );
+}
+
+function showWorkers({ workers, asks, nowMs }: Snapshot, host: Host, style: StatusStyle): string[] {
+  if (workers.length === 0) return [];
+  const asking = new Set(asks.map((ask) => ask.worker));
+  const condition = (worker: WorkerView) => conditionOf(worker, asking, host.config, nowMs);
+  const rank = (worker: WorkerView) =>
+    worker.state === "lost" ? 0 : !worker.alive ? 3 : condition(worker) ? 1 : 2;
+  const ended = (worker: WorkerView) => -Date.parse(worker.ended ?? worker.started);
+  const sorted = [...workers].sort((a, b) => rank(a) - rank(b) || ended(a) - ended(b));
+  const rows = sorted.slice(0, MAX_WORKERS).map((worker) => [
+    worker.id,
+    stateOf(worker),
+    age(secondsSince(nowMs, Date.parse(worker.ended ?? worker.started))),
+    sanitizeLine(worker.runner),
+    condition(worker) || (worker.alive ? `quiet ${age(worker.idle_s)}` : `by ${worker.ended_by ?? "?"}`),
+  ]);
+  const columns = [{ min: 8 }, { min: 7 }, { align: "right" as const }, { min: 4 }, { min: 6 }];
+  const more = moreOf(workers.length, MAX_WORKERS, "`looop _ worker list`", style);
+  const alive = workers.filter((worker) => worker.alive).length;
+  return section(`workers: ${alive} alive, ${workers.length - alive} ended`, rows, columns, more, style);
+}
+
+function stateOf({ state, exit_code }: WorkerView): string {
+  return exit_code === null ? state : `${state} ${exit_code}`;
+}
+
+function section(
+  title: string,
+  rows: readonly (readonly string[])[],
+  columns: Parameters<typeof table>[1]["columns"],
+  more: readonly string[],
+  style: StatusStyle,
+): string[] {
+  const { bold } = styler(style.colour);
+  const lines = table(rows, { width: style.width - 2, columns });
+  return [bold(truncate(title, style.width)), ...lines.map((line) => `  ${line}`), ...more];
+}
+
+/** What status adds to the state for machines. */
+export function statusJson(snapshot: Snapshot, host: Host): Record<string, unknown> {
+  return {
+    problems: problemsOf(snapshot, host),
+    spent_today_usd: host.spentToday,
+    runner: { name: host.runner.name, ok: host.runner.missing === undefined },
+    disk_free_bytes: host.diskFree ?? null,
+  };
+}

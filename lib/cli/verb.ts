@@ -1,0 +1,326 @@
+/** What a verb is: declared once as data, from which parsing, help, completions and README's table all come. */
+import { typeFlag } from "type-flag";
+import { UsageError } from "../errors.ts";
+import { nearest } from "../text/nearest.ts";
+import type { Profile } from "../paths.ts";
+import type { SelfCommand } from "../process/self.ts";
+
+/** Kinds of live ids that completions offer. */
+export type LiveKind =
+  | "ask"
+  | "goal"
+  | "sensor"
+  | "worker"
+  /** A worker or the pulse. */
+  | "session"
+  | "claim"
+  | "runner"
+  | "example"
+  | "verb"
+  | "file"
+  | "dir";
+
+/** One positional argument. */
+export interface Argument {
+  name: string;
+  summary: string;
+  optional?: boolean;
+  /** Takes all remaining words. */
+  many?: boolean;
+  kind?: LiveKind;
+  /** Fixed words it can be. */
+  choices?: readonly string[];
+}
+
+/** One option. Without `value` it is a switch. */
+export interface Option {
+  name: string;
+  summary: string;
+  /** Placeholder of its value. */
+  value?: string;
+  /** Shown without brackets: the verb itself says what is wrong when it is missing. */
+  required?: boolean;
+  short?: string;
+  /** May be given several times. */
+  many?: boolean;
+  kind?: LiveKind;
+}
+
+/** Who calls a verb. */
+export type Audience = "people" | "root" | "worker" | "internal";
+
+/** A verb's declaration. */
+export interface Declaration {
+  /** As typed after `looop`: `up`, `_ answer`, `_ goal write`. */
+  path: string;
+  summary: string;
+  audience: Audience;
+  args?: readonly Argument[];
+  options?: readonly Option[];
+  /** Changes the world: takes `--journal`, journals its failures. */
+  mutating?: boolean;
+  /** Options end at the first argument: what follows is a command of its own. */
+  passthrough?: boolean;
+  example: string;
+  /** More to say, for `looop help <verb>`. */
+  details?: string;
+}
+
+/** What a verb is handed instead of globals. */
+export interface Context {
+  readonly profile: Profile;
+  readonly env: Readonly<Record<string, string>>;
+  readonly self: SelfCommand;
+  readonly version: string;
+  /** Whether results are to be JSON; never for a verb whose words are a command of its own. */
+  json: boolean;
+  readonly colour: boolean;
+  /** Columns of the terminal. */
+  readonly width: number;
+  /** What `--journal` said. */
+  journalText: string | undefined;
+  now(): number;
+  /** Writes to stdout; ends the process quietly when nobody reads. */
+  out(text: string | Uint8Array): void;
+  /** Writes bytes to stderr as they are: what a command said there. */
+  err(bytes: Uint8Array): void;
+  /** Writes one message line to stderr. */
+  note(line: string): void;
+  stdin(): Promise<string>;
+  /** Whether stdin is a person's terminal. */
+  stdinIsTerminal(): boolean;
+  /** One executable path that is looop. */
+  bin(): string;
+  /** All declarations, loaded on demand (help). */
+  declarations(): Promise<Declaration[]>;
+  /** Paths of the verbs that are not looop's own, and one verb's declaration (completions). */
+  readonly paths: readonly string[];
+  declaration(path: string): Promise<Declaration>;
+}
+
+/** What a verb came to. Text and JSON go to stdout. */
+export interface Reply {
+  text?: string;
+  json?: unknown;
+  code?: number;
+}
+
+/** A verb: declaration and the one function with effects. */
+export interface Verb {
+  declare: Declaration;
+  run(context: Context, input: Input): Promise<Reply | void>;
+}
+
+/** Names a verb; the identity function with a type. */
+export function defineVerb(verb: Verb): Verb {
+  return verb;
+}
+
+const JOURNAL: Option = {
+  name: "journal",
+  value: "TEXT",
+  summary: "the journal line, instead of the usual one",
+};
+const HELP: Option = { name: "help", short: "h", summary: "show this" };
+
+const JSON_OUTPUT: Option = { name: "json", summary: "the reply, or the error, as JSON" };
+
+/** All options of a declaration, the implied ones included. */
+export function optionsOf(declare: Declaration): Option[] {
+  const own = declare.options ?? [];
+  const json = declare.passthrough || own.some((option) => option.name === "json") ? [] : [JSON_OUTPUT];
+  return [...own, ...(declare.mutating ? [JOURNAL] : []), ...json, HELP];
+}
+
+/** Parsed arguments of one call. */
+export class Input {
+  readonly words: readonly string[];
+  readonly #values: ReadonlyMap<string, readonly string[]>;
+
+  constructor(words: readonly string[], values: ReadonlyMap<string, readonly string[]>) {
+    this.words = words;
+    this.#values = values;
+  }
+
+  /** The n-th word; the parser has made sure that required ones are there. */
+  word(n: number): string {
+    return this.words[n] ?? "";
+  }
+
+  flag(name: string): boolean {
+    return this.#values.has(name);
+  }
+
+  text(name: string): string | undefined {
+    return this.#values.get(name)?.at(-1);
+  }
+
+  many(name: string): readonly string[] {
+    return this.#values.get(name) ?? [];
+  }
+
+  /** A number of seconds > 0. @throws {UsageError} */
+  seconds(name: string): number | undefined {
+    return this.#number(name, "seconds, a number greater than 0", (n) => n > 0);
+  }
+
+  /** A whole number ≥ 0. @throws {UsageError} */
+  count(name: string): number | undefined {
+    return this.#number(name, "a whole number", (n) => Number.isInteger(n) && n >= 0);
+  }
+
+  #number(name: string, wanted: string, fits: (n: number) => boolean): number | undefined {
+    const text = this.text(name);
+    if (text === undefined) return undefined;
+    const value = Number(text);
+    if (text.trim() === "" || !Number.isFinite(value) || !fits(value)) {
+      throw new UsageError(`--${name} is "${text}"`, { next: `give ${wanted}` });
+    }
+    return value;
+  }
+}
+
+/** Parses the words after a verb by its declaration. Pure. @throws {UsageError} */
+export function parseInput(declare: Declaration, argv: readonly string[]): Input {
+  const options = optionsOf(declare);
+  const cut = declare.passthrough ? firstWord(options, argv) : argv.length;
+  const { words, values } = parseOptions(declare, options, argv.slice(0, cut));
+  const rest = argv.slice(cut);
+  const input = new Input([...words, ...(rest[0] === "--" ? rest.slice(1) : rest)], values);
+  if (!input.flag("help")) checkWords(declare, input.words);
+  return input;
+}
+
+/** Where the first word that is neither an option nor its value stands, or `--`. */
+function firstWord(options: readonly Option[], argv: readonly string[]): number {
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (word === "--" || !word.startsWith("-") || word === "-") return at;
+    const option = options.find(({ name, short }) => word === `--${name}` || (short && word === `-${short}`));
+    if (option?.value !== undefined) at++;
+  }
+  return argv.length;
+}
+
+function parseOptions(
+  declare: Declaration,
+  options: readonly Option[],
+  argv: readonly string[],
+): { words: string[]; values: Map<string, readonly string[]> } {
+  const plain = parsePlain(options, argv);
+  if (plain !== undefined) return plain;
+  const parsed = typeFlag(schemaOf(options), [...argv]);
+  const values = new Map<string, readonly string[]>();
+  for (const option of options) {
+    const given = (parsed.flags as Record<string, unknown[]>)[option.name] ?? [];
+    if (given.length === 0 || given.at(-1) === false) continue;
+    const texts = given.map((value) => typeof value === "string" ? value : "");
+    if (option.value !== undefined && texts.includes("")) {
+      throw new UsageError(`Option --${option.name} needs a value`, {
+        next:
+          `as in --${option.name} ${option.value}; one that begins with "-" goes as --${option.name}=${option.value}`,
+      });
+    }
+    values.set(option.name, texts);
+  }
+  // Only now: in `--timeout -1` it is --timeout that lacks its value.
+  const unknown = Object.keys(parsed.unknownFlags)[0];
+  if (unknown !== undefined) throw unknownOption(declare, options, unknown);
+  return { words: [...parsed._], values };
+}
+
+/**
+ * The same for the common case, which costs a verb's start-up a twentieth less: words, known switches and known
+ * options followed by a value of their own. Undefined for anything else. Pure.
+ */
+export function parsePlain(
+  options: readonly Option[],
+  argv: readonly string[],
+): { words: string[]; values: Map<string, readonly string[]> } | undefined {
+  const words: string[] = [];
+  const given = new Map<string, string[]>();
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at] ?? "";
+    if (!word.startsWith("-")) {
+      words.push(word);
+      continue;
+    }
+    const option = options.find(({ name }) => word === `--${name}`);
+    if (option === undefined) return undefined;
+    const value = option.value === undefined ? "" : argv[++at] ?? "";
+    if (option.value !== undefined && (value === "" || value.startsWith("-"))) return undefined;
+    given.set(option.name, [...given.get(option.name) ?? [], value]);
+  }
+  return { words, values: given };
+}
+
+function schemaOf(options: readonly Option[]) {
+  return Object.fromEntries(options.map((option) => {
+    const type = option.value === undefined ? [Boolean] as const : [String] as const;
+    return [option.name, option.short === undefined ? { type } : { type, alias: option.short }];
+  }));
+}
+
+function unknownOption(declare: Declaration, options: readonly Option[], name: string): UsageError {
+  const match = nearest(name, options.map((option) => option.name));
+  const dashes = name.length === 1 ? "-" : "--";
+  return new UsageError(`Unknown option ${dashes}${name}`, {
+    next: match === undefined
+      ? `\`looop help ${declare.path}\` lists them; text that begins with "-" goes after --`
+      : `did you mean --${match}?`,
+  });
+}
+
+function checkWords(declare: Declaration, words: readonly string[]): void {
+  const args = declare.args ?? [];
+  const required = args.filter((arg) => !arg.optional);
+  const missing = required[words.length];
+  if (words.length < required.length && missing !== undefined) {
+    throw new UsageError(`Missing <${missing.name}>`, { next: `as in \`${declare.example}\`` });
+  }
+  if (!args.some((arg) => arg.many) && words.length > args.length) {
+    throw new UsageError(`Unexpected argument "${words[args.length] ?? ""}"`, {
+      next: `usage: ${usageOf(declare)}`,
+    });
+  }
+  for (const [n, arg] of args.entries()) {
+    const word = words[n];
+    if (arg.choices === undefined || word === undefined || arg.choices.includes(word)) continue;
+    const match = nearest(word, arg.choices);
+    throw new UsageError(`<${arg.name}> is "${word}"`, {
+      next: match === undefined ? `use one of ${arg.choices.join(", ")}` : `did you mean "${match}"?`,
+    });
+  }
+}
+
+/** The usage line of a verb. */
+export function usageOf(declare: Declaration): string {
+  const args = (declare.args ?? []).map((arg) => {
+    const name = arg.choices === undefined ? arg.name : arg.choices.join("|");
+    const shown = `${name}${arg.many ? "…" : ""}`;
+    return arg.optional ? `[${shown}]` : `<${shown}>`;
+  });
+  const options = (declare.options ?? []).map((option) => {
+    const shown = option.value === undefined ? `--${option.name}` : `--${option.name} ${option.value}`;
+    return option.required ? shown : `[${shown}]${option.many ? "…" : ""}`;
+  });
+  return ["looop", declare.path, ...(declare.passthrough ? [...options, ...args] : [...args, ...options])]
+    .join(" ");
+}
+
+/**
+ * A verb's body: its words, or stdin when there are none or a lone `-`. Empty is refused.
+ *
+ * @throws {UsageError} when there is nothing to take.
+ */
+export async function bodyOf(context: Context, words: readonly string[], what: string): Promise<string> {
+  const fromStdin = words.length === 0 || (words.length === 1 && words[0] === "-");
+  if (words.length === 0 && context.stdinIsTerminal()) {
+    throw new UsageError(`There is no ${what}`, { next: "give it as words, or pipe it in" });
+  }
+  const body = fromStdin ? await context.stdin() : words.join(" ");
+  if (body.trim() === "") {
+    throw new UsageError(`The ${what} is empty`, { next: "nothing was changed; give some text" });
+  }
+  return body;
+}

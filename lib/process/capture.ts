@@ -1,0 +1,165 @@
+/**
+ * Runs one command to its end: a session of its own, a deadline, the tails of its output; nothing of it
+ * survives, neither a timeout nor its own normal end.
+ */
+import { joined } from "../text/bytes.ts";
+import { drain, PipeReader } from "./pipe_reader.ts";
+import {
+  identityOf,
+  killTree,
+  type ProcessFact,
+  readAllProcesses,
+  readMarked,
+  STOP_GRACE_MS,
+} from "./tree.ts";
+
+/** What is run, and how. */
+export interface CommandSpec {
+  argv: readonly string[];
+  cwd: string;
+  /** The whole environment; the mark is added. */
+  env: Readonly<Record<string, string>>;
+  /** A variable that only this run's processes carry. */
+  mark: { name: string; value: string };
+  timeoutMs: number;
+  /** How much of each stream is kept, its end. */
+  tailBytes: number;
+}
+
+/** The end of a stream, and how many bytes of it came before. */
+export interface Tail {
+  bytes: Uint8Array;
+  cut: number;
+}
+
+/** How a command came to its end. */
+export interface CommandOutcome {
+  /** Its own exit code; 128+n for a signal. */
+  code: number;
+  /** `self`: by itself; else the deadline or the caller's signal ended it. */
+  endedBy: "self" | "timeout" | "stop";
+  stdout: Tail;
+  stderr: Tail;
+  ms: number;
+  /** Processes that outlived even KILL. */
+  survivors: ProcessFact[];
+}
+
+/** What not even KILL could end is waited for that much longer. */
+const GIVE_UP_MS = 100;
+/** Leftovers of a command that has ended by itself get this long between TERM and KILL. */
+const LEFTOVER_GRACE_MS = 2_000;
+/** The longest that a timer can hold, about 24 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Runs the command; `stop` ends its whole tree early.
+ *
+ * @throws what `Deno.Command` throws when the program cannot be started.
+ */
+export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise<CommandOutcome> {
+  const started = performance.now();
+  const child = new Deno.Command(spec.argv[0] ?? "", {
+    args: spec.argv.slice(1),
+    cwd: spec.cwd,
+    env: { ...spec.env, [spec.mark.name]: spec.mark.value },
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const mark = `${spec.mark.name}=${spec.mark.value}`;
+  const tails = [new TailBuffer(spec.tailBytes), new TailBuffer(spec.tailBytes)] as const;
+  const readers = [child.stdout, child.stderr].map((stream, n) =>
+    new PipeReader(stream, (part) => {
+      tails[n as 0 | 1].push(part);
+      return true;
+    })
+  );
+  let endedBy: CommandOutcome["endedBy"] = "self";
+  let ending: Promise<ProcessFact[]> | undefined;
+  const ended = Promise.withResolvers<void>();
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const end = (by: "timeout" | "stop") => {
+    if (ending !== undefined) return;
+    endedBy = by;
+    ending = endTree(child.pid, mark);
+    // What not even KILL could end must not be waited for either.
+    const giveUp = () => patience = setTimeout(ended.resolve, GIVE_UP_MS);
+    ending.then(giveUp, giveUp);
+  };
+  const onStop = () => end("stop");
+  const timer = setTimeout(() => end("timeout"), Math.min(spec.timeoutMs, MAX_TIMER_MS));
+  stop?.addEventListener("abort", onStop);
+  if (stop?.aborted) end("stop");
+  const status = await Promise.race([child.status, ended.promise]);
+  clearTimeout(timer);
+  stop?.removeEventListener("abort", onStop);
+  const survivors = ending === undefined ? await endLeftovers(child.pid, mark) : await ending;
+  clearTimeout(patience);
+  await drain(readers);
+  return {
+    code: status?.code ?? 137,
+    endedBy,
+    stdout: tails[0].tail(),
+    stderr: tails[1].tail(),
+    ms: Math.round(performance.now() - started),
+    survivors,
+  };
+}
+
+async function endTree(pid: number, mark: string): Promise<ProcessFact[]> {
+  const root = await identityOf(pid);
+  return await killTree({ roots: root === undefined ? [] : [root], marks: [mark], graceMs: STOP_GRACE_MS });
+}
+
+/** Ends what the command has left in its session or elsewhere: a session id stays taken while one lives in it. */
+async function endLeftovers(pid: number, mark: string): Promise<ProcessFact[]> {
+  const [table, marked] = await Promise.all([readAllProcesses(), readMarked([mark])]);
+  const left = [...table.processes.values()].filter((fact) =>
+    fact.state !== "Z" && fact.pid !== pid && (fact.pgid === pid || fact.sid === pid || marked.has(fact.pid))
+  );
+  if (left.length === 0) return [];
+  const roots = left.map((fact) => ({ pid: fact.pid, start: fact.start, boot: table.boot }));
+  return await killTree({ roots, marks: [mark], graceMs: LEFTOVER_GRACE_MS });
+}
+
+/** Keeps the last `cap` bytes of what is pushed. */
+export class TailBuffer {
+  readonly #cap: number;
+  #parts: Uint8Array[] = [];
+  #held = 0;
+  #total = 0;
+
+  constructor(cap: number) {
+    this.#cap = cap;
+  }
+
+  push(part: Uint8Array): void {
+    this.#parts.push(part);
+    this.#held += part.length;
+    this.#total += part.length;
+    let drop = 0;
+    while (this.#held - (this.#parts[drop]?.length ?? 0) >= this.#cap && drop < this.#parts.length - 1) {
+      this.#held -= this.#parts[drop]?.length ?? 0;
+      drop++;
+    }
+    if (drop > 0) this.#parts = this.#parts.slice(drop);
+  }
+
+  /** Bytes in memory: the cap and at most one piece more, however much was pushed. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** The last bytes, beginning at a whole UTF-8 character, and how many came before them. */
+  tail(): Tail {
+    const whole = joined(this.#parts);
+    let from = Math.max(0, whole.length - this.#cap);
+    if (from > 0 || this.#total > this.#held) {
+      for (let skipped = 0; skipped < 3 && ((whole[from] ?? 0) & 0xc0) === 0x80; skipped++) from++;
+    }
+    return { bytes: whole.subarray(from), cut: this.#total - (whole.length - from) };
+  }
+}

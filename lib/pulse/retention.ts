@@ -1,0 +1,270 @@
+/**
+ * How long everything is kept: one table, and the pass that holds a profile to it.
+ *
+ * Elsewhere, at the moment it happens: an answered ask moves to its archive (mailbox.ts), journal and events
+ * rotate (journal.ts) and are kept, as are the ledger and the archives. `reports/` is never touched.
+ */
+import { isId } from "../ids.ts";
+import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
+import type { Profile } from "../paths.ts";
+import { aliveOf, readMarked } from "../process/tree.ts";
+import { hasEnded, readSession, sessionMarks, type SessionRecord } from "../sessions/session.ts";
+import {
+  listDirs,
+  listEntries,
+  listFiles,
+  moveFile,
+  readJson,
+  removeFile,
+  removeTree,
+  statOf,
+  withLock,
+} from "../store.ts";
+import { isTempName } from "../temp_name.ts";
+import type { BadFile } from "../world/world.ts";
+import { interruptedDir } from "../records/intents.ts";
+import { checkRecord } from "../text/json.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const MIB = 1024 * 1024;
+
+/** What is kept, and for how long. `session_ttl` comes from the config. */
+export const RETENTION = {
+  /** Ended sessions are kept for session_ttl, and this many runs of an id for longer. */
+  runsKept: 3,
+  /** So many runs at most are kept for longer, the newest, so that ids used once do not pile up. */
+  runsKeptInAll: 100,
+  /** Recorded output of all ended sessions together; beyond it the oldest keep beginning and end. */
+  endedOutputBytes: 64 * MIB,
+  endedOutputTailBytes: 64 * 1024,
+  /** Files that a writer that was killed has left half made. */
+  tempMs: DAY_MS,
+  /** `sessions/.new-*` of a start that was cut off. */
+  stageMs: HOUR_MS,
+  /** Old logs in `sessions/pulse/`. */
+  pulseLogMs: 90 * DAY_MS,
+  /** Earlier texts in `.undo/`, as long as nothing else says how many. */
+  undoMs: 90 * DAY_MS,
+  /** Cursors of observers that have not been given anything since. */
+  cursorMs: 90 * DAY_MS,
+  /** An interruption that was told, and one that nobody ever asked for. */
+  toldMs: DAY_MS,
+  untoldMs: 90 * DAY_MS,
+} as const;
+
+/** What one pass did. */
+export interface RetentionResult {
+  /** Names of removed session folders. */
+  removed: string[];
+  /** Session folders that cannot be read; they are left alone. */
+  bad: BadFile[];
+}
+
+/** Holds a profile to the table. Cost: one look at each session; safe beside any verb. */
+export async function applyRetention(
+  profile: Profile,
+  ttlS: number,
+  nowMs: number,
+): Promise<RetentionResult> {
+  const { ended, bad } = await readEnded(profile, nowMs);
+  const expired = planExpired(ended, ttlS, nowMs);
+  const removed: string[] = [];
+  for (const run of expired) if (await removeRun(profile, run)) removed.push(run.name);
+  trimEnded(profile, ended.filter((run) => !expired.includes(run)));
+  sweepSessionsDir(profile, nowMs);
+  sweepPrompts(profile, ttlS, nowMs);
+  sweepTemps(profile, nowMs);
+  removeOld(
+    `${profile.sessions}/pulse`,
+    RETENTION.pulseLogMs,
+    nowMs,
+    (name) => /^output\..+\.log$/.test(name),
+  );
+  removeOld(profile.cursors, RETENTION.cursorMs, nowMs, (name) => name.endsWith(".json"));
+  sweepUndo(profile, nowMs);
+  sweepInterrupted(profile, nowMs);
+  return { removed, bad };
+}
+
+/** Bounds the recorded output of what still runs: a look at one file per name, for every beat. */
+export function boundOutputs(profile: Profile, running: readonly string[]): string[] {
+  return [...running, "pulse"].filter((name) => rotateOutput(`${profile.sessions}/${name}`));
+}
+
+// --- sessions ---------------------------------------------------------------------------------------------
+
+/** One ended run of a worker id. Times: unix seconds. */
+export interface EndedRun {
+  /** Its folder: `id`, or `id~n` for an earlier run. */
+  name: string;
+  id: string;
+  gen: string;
+  startedAt: number;
+  endedAt: number;
+}
+
+/**
+ * Which runs go: those that ended more than `ttlS` ago, but for the last three of each id as long as these
+ * are not too many in all. Folder numbers say nothing of age, since a free one is used again. Pure.
+ */
+export function planExpired(runs: readonly EndedRun[], ttlS: number, nowMs: number): EndedRun[] {
+  const newestFirst = [...runs].sort((a, b) => b.startedAt - a.startedAt || b.endedAt - a.endedAt);
+  const seen = new Map<string, number>();
+  let keptLonger = 0;
+  return newestFirst.filter((run) => {
+    const rank = seen.get(run.id) ?? 0;
+    seen.set(run.id, rank + 1);
+    if (nowMs / 1000 - run.endedAt <= ttlS) return false;
+    if (rank >= RETENTION.runsKept || keptLonger >= RETENTION.runsKeptInAll) return true;
+    keptLonger++;
+    return false;
+  });
+}
+
+/** All runs that have ended; a run whose supervisor is gone without a word has, once nothing of it runs. */
+async function readEnded(profile: Profile, nowMs: number): Promise<{ ended: EndedRun[]; bad: BadFile[] }> {
+  const ended: EndedRun[] = [];
+  const bad: BadFile[] = [];
+  const silent: { record: SessionRecord; run: EndedRun }[] = [];
+  for (const name of listDirs(profile.sessions)) {
+    const id = name.replace(/~\d+$/, "");
+    if (!isId(id) || id === "pulse") continue;
+    const record = readRecord(profile, name);
+    if (typeof record === "string") {
+      bad.push({ path: `${profile.sessions}/${name}`, reason: record });
+      continue;
+    }
+    const { meta, status, lastOutput } = record;
+    const base = { name, id, gen: meta.gen, startedAt: meta.started_at };
+    if (hasEnded(record)) ended.push({ ...base, endedAt: status?.last_change || meta.started_at });
+    else silent.push({ record, run: { ...base, endedAt: Math.floor(lastOutput / 1000) } });
+  }
+  const alive = await aliveOf(silent.map(({ record }) => record.supervisor).filter((s) => s !== undefined));
+  for (const { record, run } of silent) {
+    const recent = nowMs - run.endedAt * 1000 < HOUR_MS;
+    if (recent || (record.supervisor !== undefined && alive.has(record.supervisor))) continue;
+    if (await hasProcesses(profile, run)) continue;
+    ended.push(run);
+  }
+  return { ended, bad };
+}
+
+function readRecord(profile: Profile, name: string): SessionRecord | string {
+  try {
+    return readSession(profile, name) ?? "meta.json is missing or not readable";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+async function hasProcesses(profile: Profile, run: EndedRun): Promise<boolean> {
+  return (await readMarked(sessionMarks(profile, run.id, run.gen))).size > 0;
+}
+
+/**
+ * Removes one run, and the prompt with the run that bears the id's own name. Under the fleet's lock a start
+ * of the same id cannot be half way; one that came first has moved the folder, and then nothing is done.
+ */
+async function removeRun(profile: Profile, run: EndedRun): Promise<boolean> {
+  const dir = `${profile.sessions}/${run.name}`;
+  const grave = `${profile.sessions}/.old-${run.name}-${run.gen}`;
+  const moved = await withLock(`${profile.sessions}/.lock`, () => {
+    const now = readSession(profile, run.name);
+    if (now?.meta.gen !== run.gen || now.meta.started_at !== run.startedAt) return false;
+    if (run.name === run.id) removeFile(`${profile.prompts}/${run.id}.md`);
+    // After a power cut the run may be back, and goes again.
+    return moveFile(dir, grave, { durable: false });
+  });
+  if (moved) removeTree(grave);
+  return moved;
+}
+
+/** Newest first, recorded output counts against the budget; what no longer fits keeps beginning and end. */
+function trimEnded(profile: Profile, runs: readonly EndedRun[]): void {
+  const newestFirst = [...runs].sort((a, b) => b.endedAt - a.endedAt);
+  let used = 0;
+  for (const run of newestFirst) {
+    const dir = `${profile.sessions}/${run.name}`;
+    const size = outputBytes(dir);
+    if (used + size > RETENTION.endedOutputBytes) trimOutput(dir, RETENTION.endedOutputTailBytes);
+    used += outputBytes(dir);
+  }
+}
+
+function sweepSessionsDir(profile: Profile, nowMs: number): void {
+  for (const { name, isDirectory } of listEntries(profile.sessions)) {
+    if (!isDirectory) continue;
+    const path = `${profile.sessions}/${name}`;
+    if (name.startsWith(".old-")) removeTree(path);
+    else if (name.startsWith(".new-") && ageMs(path, nowMs) > RETENTION.stageMs) removeTree(path);
+  }
+}
+
+/** Prompts whose session is gone, as a start that failed or an older looop leaves them. */
+function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
+  const sessions = new Set(listDirs(profile.sessions));
+  const ttlMs = Math.max(ttlS * 1000, DAY_MS);
+  removeOld(
+    profile.prompts,
+    ttlMs,
+    nowMs,
+    (name) => name.endsWith(".md") && isId(name.slice(0, -3)) && !sessions.has(name.slice(0, -3)),
+  );
+}
+
+// --- small files ------------------------------------------------------------------------------------------
+
+function sweepTemps(profile: Profile, nowMs: number): void {
+  const { dir, goals, sensors, asks, answers, claims, prompts, cursors, lockDir, snapshots } = profile;
+  const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
+  const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
+  const dirs = [dir, goals, sensors, asks, answers, claims, prompts, cursors, lockDir, snapshots];
+  const histories = listDirs(`${undo}/history`).map((name) => `${undo}/history/${name}`);
+  const more = [wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin, ...histories];
+  for (const folder of [...dirs, ...more, ...sessionDirs]) {
+    removeOld(folder, RETENTION.tempMs, nowMs, isTempName);
+  }
+}
+
+/** Earlier texts: those in the history by age; a slot only when what it is the earlier text of is gone too. */
+function sweepUndo(profile: Profile, nowMs: number): void {
+  const history = `${profile.undo}/history`;
+  for (const name of listDirs(history)) removeOld(`${history}/${name}`, RETENTION.undoMs, nowMs, () => true);
+  removeOld(profile.undo, RETENTION.undoMs, nowMs, (name) => {
+    const [, kind, id] = /^(goal|sensor)-(.+)$/.exec(name) ?? [];
+    if (kind === undefined) return false;
+    return statOf(kind === "goal" ? `${profile.goals}/${id}.md` : `${profile.sensors}/${id}.sh`) ===
+      undefined;
+  });
+}
+
+/** An interruption is told to each observer once, so it stays for a while after the first. */
+function sweepInterrupted(profile: Profile, nowMs: number): void {
+  const told = new Set(
+    listFiles(profile.cursors, ".json").flatMap((name) => {
+      const read = readJson(
+        `${profile.cursors}/${name}`,
+        checkRecord,
+      );
+      const alerts = read !== undefined && "value" in read ? read.value["alerts"] : [];
+      return Array.isArray(alerts) ? alerts : [];
+    }),
+  );
+  const dir = interruptedDir(profile);
+  for (const name of listFiles(dir, ".json")) {
+    const isTold = told.has(`interrupted/${name.slice(0, -".json".length)}`);
+    const keptMs = isTold ? RETENTION.toldMs : RETENTION.untoldMs;
+    if (ageMs(`${dir}/${name}`, nowMs) > keptMs) removeFile(`${dir}/${name}`);
+  }
+}
+
+function removeOld(dir: string, maxAgeMs: number, nowMs: number, fits: (name: string) => boolean): void {
+  for (const { name, isFile } of listEntries(dir)) {
+    if (isFile && fits(name) && ageMs(`${dir}/${name}`, nowMs) > maxAgeMs) removeFile(`${dir}/${name}`);
+  }
+}
+
+function ageMs(path: string, nowMs: number): number {
+  return nowMs - (statOf(path)?.mtime?.getTime() ?? nowMs);
+}

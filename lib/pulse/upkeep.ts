@@ -1,0 +1,75 @@
+/** What the pulse keeps in order once a beat: interrupted moves, unread answers, growing logs, and what is old. */
+import { numberFrom } from "../records/config_number.ts";
+import { expireUnread } from "../records/mailbox.ts";
+import { formatLog } from "./log.ts";
+import type { PulseHost, PulseUpkeep } from "./pulse.ts";
+import { applyRetention, boundOutputs, type RetentionResult } from "./retention.ts";
+import { interruptions, reapIntents } from "../records/intents.ts";
+import type { BadFile } from "../world/world.ts";
+
+/** The whole table is gone through this often, and soon after a worker has ended. */
+const PASS_EVERY_MS = 3_600_000;
+const PASS_AT_MOST_MS = 60_000;
+
+/** The upkeep of a pulse; it remembers when it last went through everything. */
+export function makeUpkeep(): PulseUpkeep {
+  let lastPass = -Infinity;
+  let endedThen = "";
+  let badSessions: BadFile[] = [];
+  return async (host, config, sessions) => {
+    const { profile } = host;
+    const now = host.now();
+    const ttlS = numberFrom(host.env["LOOOP_SESSION_TTL"]) ?? config.session_ttl;
+    const alive = sessions.filter((session) => session.view.alive).map((session) => session.view.id);
+    const ended = sessions.filter((session) => !session.view.alive).map((session) => session.gen).join(" ");
+    const bad: BadFile[] = [];
+    // One folder that cannot be tidied must keep nobody from sensing: it is reported, and the next beat tries.
+    const attempt = async (path: string, work: () => Promise<void>) => {
+      await work().catch((error) => bad.push({ path, reason: (error as Error).message }));
+    };
+    await attempt(profile.wal, async () => {
+      const reaped = await reapIntents(profile, now);
+      bad.push(...reaped.bad);
+      for (const { kind, what } of reaped.interrupted) {
+        say(host, "tick.interrupted", `${kind} was interrupted: ${what}`, { action: kind });
+      }
+    });
+    await attempt(
+      profile.answers,
+      () => expireUnread(profile, ttlS, (worker) => alive.includes(worker), now),
+    );
+    await attempt(profile.sessions, async () => {
+      boundOutputs(profile, alive);
+      if (!isPassDue(lastPass, now, ended !== endedThen)) return;
+      lastPass = now;
+      endedThen = ended;
+      const result = await applyRetention(profile, ttlS, now);
+      badSessions = result.bad;
+      tellRemoved(host, result);
+    });
+    await attempt(profile.cost, async () => {
+      const { collectRuns, LOOKED_FOR_MS } = await import("../agents/spend.ts");
+      const { collectRoots, ROOT_ROW_EVERY_MS } = await import("../agents/root_spend.ts");
+      await collectRuns(host, config.prices, LOOKED_FOR_MS);
+      await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
+    });
+    return { alerts: interruptions(profile), bad: [...bad, ...badSessions] };
+  };
+}
+
+/** Whether the whole pass is due; a clock that was set back makes it due. Pure. */
+export function isPassDue(lastMs: number, nowMs: number, somethingEnded: boolean): boolean {
+  const since = Math.abs(nowMs - lastMs);
+  return since >= (somethingEnded ? PASS_AT_MOST_MS : PASS_EVERY_MS);
+}
+
+function tellRemoved(host: PulseHost, { removed }: RetentionResult): void {
+  if (removed.length === 0) return;
+  say(host, "sessions.removed", `removed ${removed.length} ended session${removed.length === 1 ? "" : "s"}`, {
+    removed: removed.length,
+  });
+}
+
+function say(host: PulseHost, event: string, msg: string, fields: Record<string, unknown>): void {
+  host.log(formatLog(host.jsonLog, new Date(host.now()), "info", event, msg, fields));
+}

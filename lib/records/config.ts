@@ -1,0 +1,187 @@
+/** `config.json`: JSON with comments to checked settings with defaults. Pure but for {@link readConfig}. */
+import { findNodeAtLocation, parse, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
+import * as v from "valibot";
+import { isRecord } from "../text/json.ts";
+import { UserError } from "../errors.ts";
+import { nearest } from "../text/nearest.ts";
+import { readLinkedText } from "../store.ts";
+
+/** One runner in the config: a shell template, or a preset's name with overrides. */
+export interface RunnerConfig {
+  interactive?: string | undefined;
+  preset?: string | undefined;
+  /** Template of the form that ends by itself; `true`: workers use it (the preset's own) without being asked. */
+  headless?: string | boolean | undefined;
+  /** Template that goes on with the agent's session `{{session_id}}`. */
+  resume?: string | undefined;
+  /** Variables for the agent. */
+  env?: Record<string, string> | undefined;
+}
+
+/** Everything config.json can say, with defaults filled in. Times in seconds unless named otherwise. */
+export interface Config {
+  /** Name of the runner for `_ worker start` without `--runner`. */
+  default: string;
+  runners: Record<string, RunnerConfig>;
+  /** Seconds from beat to beat. */
+  interval: number;
+  session_ttl: number;
+  sensor_concurrency: number;
+  /** A pending ask is delivered again after this long. */
+  ask_redeliver: number;
+  /** A running worker that prints nothing for this long is reported. */
+  silent_after: number;
+  /** A worker that has not called back after this long is reported. */
+  ready_timeout: number;
+  /** Shell template run by `_ notify`. */
+  notification?: string | undefined;
+  gate: { deny: string[]; allow: string[] };
+  /** Dollars per million tokens by runner and model, for agents that record only tokens. */
+  prices: Record<
+    string,
+    { input?: number | undefined; output?: number | undefined; cached?: number | undefined }
+  >;
+}
+
+const seconds = v.pipe(v.number("expected a number of seconds"), v.minValue(0.001, "expected seconds > 0"));
+const count = v.pipe(
+  v.number("expected a whole number"),
+  v.integer("expected a whole number"),
+  v.minValue(1, "expected 1 or more"),
+);
+const text = v.string("expected text");
+const price = v.optional(v.pipe(v.number("expected dollars"), v.minValue(0, "expected dollars >= 0")));
+
+/** A plain object; valibot's own object and record let lists pass. */
+function plain(message: string) {
+  return v.custom<Record<string, unknown>>(isRecord, message);
+}
+
+const RUNNER = v.pipe(
+  plain('expected an object with "interactive"'),
+  v.object({
+    interactive: v.optional(text),
+    preset: v.optional(text),
+    headless: v.optional(v.union([text, v.boolean()], "expected a template, true or false")),
+    resume: v.optional(text),
+    env: v.optional(v.pipe(plain("expected an object of texts"), v.record(v.string(), text))),
+  }),
+);
+
+const SCHEMA = v.object({
+  default: v.optional(text, "pi"),
+  runners: v.optional(v.pipe(plain("expected an object of runners"), v.record(v.string(), RUNNER)), {}),
+  interval: v.optional(seconds, 60),
+  session_ttl: v.optional(seconds, 259_200),
+  sensor_concurrency: v.optional(count, 8),
+  ask_redeliver: v.optional(seconds, 600),
+  silent_after: v.optional(seconds, 900),
+  ready_timeout: v.optional(seconds, 120),
+  notification: v.optional(text),
+  gate: v.optional(
+    v.pipe(
+      plain('expected an object with "deny" and "allow"'),
+      v.object({ deny: v.optional(v.array(text), []), allow: v.optional(v.array(text), []) }),
+    ),
+    { deny: [], allow: [] },
+  ),
+  prices: v.optional(
+    v.pipe(
+      plain("expected an object"),
+      v.record(
+        v.string(),
+        v.pipe(plain("expected an object"), v.object({ input: price, output: price, cached: price })),
+      ),
+    ),
+    {},
+  ),
+});
+
+/** The keys that config.json may have, for the manual and for nearest matches. */
+export const CONFIG_KEYS: readonly string[] = Object.keys(SCHEMA.entries);
+
+/** A checked config and what was odd but harmless in it. */
+export interface ConfigResult {
+  config: Config;
+  /** One line each: unknown keys with the nearest match. */
+  warnings: string[];
+}
+
+/** The config when there is no file. */
+export function defaultConfig(): Config {
+  return v.parse(SCHEMA, {}) as Config;
+}
+
+/**
+ * Parses the text of config.json.
+ *
+ * @throws {UserError} `config.json:LINE:COL: …` at the first fault.
+ */
+export function parseConfig(source: string, name = "config.json"): ConfigResult {
+  const errors: ParseError[] = [];
+  const value = parse(source, errors, { allowTrailingComma: true, disallowComments: false });
+  const first = errors[0];
+  if (first !== undefined) {
+    const message = source.trim() === "" ? "the file is empty" : spaced(printParseErrorCode(first.error));
+    throw configError(name, source, first.offset, message);
+  }
+  const result = v.safeParse(v.pipe(plain("expected an object"), SCHEMA), value);
+  if (!result.success) {
+    const issue = result.issues[0];
+    const path = (issue.path ?? []).map((part) => part.key as string | number);
+    const offset = offsetOf(source, path);
+    const where = path.length === 0 ? "" : `"${path.join(".")}" is ${JSON.stringify(issue.input)}, `;
+    throw configError(name, source, offset, `${where}${issue.message}`);
+  }
+  const config = result.output as Config;
+  return { config, warnings: unknownKeys(source, value, name) };
+}
+
+function configError(name: string, source: string, offset: number, message: string): UserError {
+  const { line, column } = positionOf(source, offset);
+  return new UserError(`${name}:${line}:${column}: ${message}`, {
+    next: "edit that line (`looop help` lists the keys), or move the file away to get a fresh one",
+    kind: "config",
+  });
+}
+
+function offsetOf(source: string, path: (string | number)[]): number {
+  const root = parseTree(source, [], { allowTrailingComma: true });
+  if (root === undefined) return 0;
+  for (let length = path.length; length > 0; length--) {
+    const node = findNodeAtLocation(root, path.slice(0, length));
+    if (node !== undefined) return node.offset;
+  }
+  return root.offset;
+}
+
+/** 1-based line and column of an offset. */
+export function positionOf(source: string, offset: number): { line: number; column: number } {
+  const before = source.slice(0, offset).split("\n");
+  return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+function unknownKeys(source: string, value: unknown, name: string): string[] {
+  return Object.keys(value as Record<string, unknown>)
+    .filter((key) => !CONFIG_KEYS.includes(key) && key !== "$schema")
+    .map((key) => {
+      const root = parseTree(source, [], { allowTrailingComma: true });
+      const node = root === undefined ? undefined : findNodeAtLocation(root, [key])?.parent;
+      const { line, column } = positionOf(source, node?.offset ?? 0);
+      const match = nearest(key, CONFIG_KEYS);
+      return `${name}:${line}:${column}: unknown key "${key}"${
+        match === undefined ? "" : `; did you mean "${match}"?`
+      }`;
+    });
+}
+
+function spaced(code: string): string {
+  return code.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
+}
+
+/** Reads and checks the config file; defaults when there is none. @throws {UserError} when it is broken. */
+export function readConfig(path: string): ConfigResult {
+  const source = readLinkedText(path);
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return source === undefined ? { config: defaultConfig(), warnings: [] } : parseConfig(source, name);
+}

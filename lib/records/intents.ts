@@ -1,0 +1,163 @@
+/**
+ * Intents: what `_ run` and `_ notify` are about to do, on disk before they do it and gone after.
+ *
+ * An intent whose owner is dead was cut off in the middle: nobody knows how far it came, so it is reported and
+ * never done again. Until it is told it stands in `.wal/`, then, for `_ wait`, in `.wal/interrupted/`.
+ */
+import { isRecord } from "../text/json.ts";
+import { oneLine } from "../errors.ts";
+import { appendEvent, appendJournal } from "./journal.ts";
+import type { Profile } from "../paths.ts";
+import { aliveOf, type Identity, killTree, mayExist, ownIdentity } from "../process/tree.ts";
+import { sha256 } from "../text/sha256.ts";
+import { listFiles, makeDir, moveFile, readJson, removeFile, replaceFile } from "../store.ts";
+import type { Alert, BadFile } from "../world/world.ts";
+
+/** The variable by which the processes of one `_ run` are known; its value is the intent's id. */
+export const RUN_MARK = "LOOOP_RUN";
+
+/** `.wal/<id>.json`. */
+export interface Intent {
+  v: 1;
+  id: string;
+  kind: "run" | "notify";
+  /** SHA-256 of the whole command or message. */
+  fingerprint: string;
+  /** The command or message for people, on one line and cut. */
+  what: string;
+  /** Unix ms. */
+  ts: number;
+  owner: Identity;
+  reason?: string;
+  /** The human's words that let it pass the gate. */
+  approved?: string;
+}
+
+/** What is about to be done. */
+export interface IntentSpec {
+  kind: Intent["kind"];
+  /** The whole command or message; its hash is kept. */
+  text: string;
+  /** The same for people. */
+  what: string;
+  reason?: string | undefined;
+  approved?: string | undefined;
+}
+
+const WHAT_CHARS = 300;
+
+/** Writes down, durably, what this process is about to do. */
+export async function openIntent(profile: Profile, spec: IntentSpec, nowMs: number): Promise<Intent> {
+  const intent: Intent = {
+    v: 1,
+    id: `${spec.kind}-${crypto.randomUUID().slice(0, 8)}`,
+    kind: spec.kind,
+    fingerprint: await sha256(spec.text),
+    what: oneLine(spec.what, WHAT_CHARS),
+    ts: nowMs,
+    owner: await ownIdentity(),
+    ...(spec.reason === undefined ? {} : { reason: spec.reason }),
+    ...(spec.approved === undefined ? {} : { approved: spec.approved }),
+  };
+  makeDir(profile.wal);
+  replaceFile(`${profile.wal}/${intent.id}.json`, `${JSON.stringify(intent)}\n`);
+  return intent;
+}
+
+/** Removes an intent whose outcome is journaled. */
+export function closeIntent(profile: Profile, intent: Intent): void {
+  removeFile(`${profile.wal}/${intent.id}.json`);
+}
+
+function checkIntent(value: unknown): Intent | string {
+  if (!isRecord(value)) return "not an object";
+  const { id, kind, owner, ts } = value;
+  if (typeof id !== "string" || !/^[A-Za-z0-9-]{1,64}$/.test(id)) return '"id" is missing';
+  if (kind !== "run" && kind !== "notify") return '"kind" is neither run nor notify';
+  if (!isRecord(owner) || typeof owner["pid"] !== "number") return '"owner" is missing';
+  if (typeof ts !== "number") return '"ts" is missing';
+  return {
+    v: 1,
+    id,
+    kind,
+    fingerprint: String(value["fingerprint"] ?? ""),
+    what: String(value["what"] ?? ""),
+    ts,
+    owner: { pid: owner["pid"], start: String(owner["start"] ?? ""), boot: String(owner["boot"] ?? "") },
+    ...(typeof value["reason"] === "string" ? { reason: value["reason"] } : {}),
+    ...(typeof value["approved"] === "string" ? { approved: value["approved"] } : {}),
+  };
+}
+
+/** Where intents that were reported wait to be told by `_ wait`. */
+export function interruptedDir(profile: Profile): string {
+  return `${profile.wal}/interrupted`;
+}
+
+function readIntents(dir: string): { intents: Intent[]; bad: BadFile[] } {
+  const intents: Intent[] = [];
+  const bad: BadFile[] = [];
+  for (const name of listFiles(dir, ".json")) {
+    const path = `${dir}/${name}`;
+    const read = readJson(path, checkIntent);
+    if (read === undefined) continue;
+    if ("bad" in read) bad.push({ path, reason: read.bad });
+    else if (`${read.value.id}.json` !== name) bad.push({ path, reason: '"id" is not the name of the file' });
+    else intents.push(read.value);
+  }
+  return { intents, bad };
+}
+
+/** TERM to KILL for the processes of a run whose owner is gone. */
+const ORPHAN_GRACE_MS = 2_000;
+
+/**
+ * Ends the processes of intents whose owner is dead, reports each (journal, events.jsonl) and puts it where
+ * {@link interruptions} finds it. A living owner is left alone, however long it takes. Runs nothing again.
+ *
+ * The processes go first and the move comes last, so that a crash in between repeats rather than loses.
+ */
+export async function reapIntents(
+  profile: Profile,
+  nowMs: number,
+): Promise<{ interrupted: Intent[]; bad: BadFile[] }> {
+  const { intents, bad } = readIntents(profile.wal);
+  const alive = await aliveOf(intents.map((intent) => intent.owner));
+  const interrupted = intents.filter(({ owner }) =>
+    !alive.has(owner) && !(owner.start === "" && mayExist(owner.pid))
+  );
+  for (const intent of interrupted) {
+    if (intent.kind === "run") await endOrphans(intent);
+    const at = new Date(nowMs);
+    appendJournal(profile, describe(intent), at);
+    appendEvent(profile, "tick_interrupted", {
+      action: intent.kind,
+      fingerprint: intent.fingerprint,
+      id: intent.id,
+    }, at);
+    makeDir(interruptedDir(profile));
+    moveFile(`${profile.wal}/${intent.id}.json`, `${interruptedDir(profile)}/${intent.id}.json`);
+  }
+  return { interrupted, bad };
+}
+
+async function endOrphans(intent: Intent): Promise<void> {
+  await killTree({ roots: [], marks: [`${RUN_MARK}=${intent.id}`], graceMs: ORPHAN_GRACE_MS });
+}
+
+function describe({ kind, what, reason, approved }: Intent): string {
+  const why = reason === undefined ? "" : ` (${reason})`;
+  const yes = approved === undefined ? "" : `; approved by the human: "${approved}"`;
+  const advice = kind === "run" ? "see what it did before running it again" : "it may not have been sent";
+  return `interrupted: ${kind} ${what}${why}: looop ended in the middle of it; ${advice}${yes}`;
+}
+
+/** What `_ wait` is to tell of: every reported intent that is still kept. */
+export function interruptions(profile: Profile): Alert[] {
+  return readIntents(interruptedDir(profile)).intents.map((intent) => ({
+    kind: "interrupted" as const,
+    id: intent.id,
+    key: `interrupted/${intent.id}`,
+    screen: [describe(intent)],
+  }));
+}

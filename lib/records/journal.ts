@@ -1,0 +1,111 @@
+/** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
+import { isRecord } from "../text/json.ts";
+import { oneLine } from "../errors.ts";
+import type { Profile } from "../paths.ts";
+import {
+  appendLine,
+  listFiles,
+  makeDir,
+  moveKeepingBoth,
+  oddness,
+  type Parsed,
+  readJson,
+  readTail,
+  statOf,
+} from "../store.ts";
+
+/** A log is rotated when it is larger than this, or when a month has ended. */
+export const ROTATE_BYTES = 5 * 1024 * 1024;
+const MAX_ENTRY_CHARS = 2000;
+const TAIL_BLOCK = 16 * 1024;
+
+/** `- YYYY-MM-DD HH:MM <text>` in local time, newlines flattened so that no text can forge an entry. */
+export function formatEntry(text: string, at: Date): string {
+  return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}`;
+}
+
+function localMinute(at: Date): string {
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${
+    two(at.getMinutes())
+  }`;
+}
+
+/** Appends one move. Durable. */
+export function appendJournal(profile: Profile, text: string, at: Date): void {
+  rotate(profile, profile.journal, profile.journalHistory, ".md", at);
+  appendLine(profile.journal, formatEntry(text, at));
+}
+
+/** The last `count` journal lines, oldest first, across a rotation. */
+export function journalTail(profile: Profile, count: number): string[] {
+  let lines = tailLines(profile.journal, count);
+  for (const name of writtenOrder(listFiles(profile.journalHistory, ".md"), ".md").reverse()) {
+    if (lines.length >= count) break;
+    lines = [...tailLines(`${profile.journalHistory}/${name}`, count - lines.length), ...lines];
+  }
+  return lines;
+}
+
+/** Names of logs that were put aside (`2026-05`, `2026-05~2`, …, `2026-05~10`) in the order of writing. Pure. */
+function writtenOrder(names: readonly string[], suffix: string): string[] {
+  const keyed = names.map((name) => {
+    const [month = "", number = "1"] = name.slice(0, -suffix.length).split("~");
+    return { name, month, number: Number(number) };
+  });
+  return keyed.sort((a, b) => a.month < b.month ? -1 : a.month > b.month ? 1 : a.number - b.number)
+    .map(({ name }) => name);
+}
+
+function tailLines(path: string, count: number): string[] {
+  if (oddness(path) !== undefined) return [];
+  for (let block = TAIL_BLOCK;; block *= 4) {
+    const text = readTail(path, block);
+    const lines = text.split("\n").filter((line) => line !== "");
+    if (lines.length >= count || (statOf(path)?.size ?? 0) <= block) return lines.slice(-count);
+  }
+}
+
+/** One lifecycle event as a line: constant name, variable fields. */
+export function appendEvent(
+  profile: Profile,
+  event: string,
+  fields: Record<string, unknown>,
+  at: Date,
+): void {
+  rotate(profile, profile.events, profile.eventsHistory, ".jsonl", at);
+  const line = JSON.stringify({ ts: `${at.toISOString().slice(0, 19)}Z`, event, ...fields });
+  appendLine(profile.events, line, { durable: false });
+}
+
+/**
+ * Moves a log aside, named by the month of its last line, when it is too large or of an earlier month.
+ * A writer that has the old file open still writes into it under its new name: nothing is lost.
+ */
+function rotate(profile: Profile, path: string, history: string, suffix: string, at: Date): void {
+  const info = statOf(path);
+  if (info === undefined || info.mtime === null) return;
+  const month = monthOf(info.mtime);
+  if (info.size < ROTATE_BYTES && month === monthOf(at)) return;
+  if (info.size === 0 || info.mtime > at) return;
+  makeDir(history);
+  const holds = () => statOf(path)?.ino === info.ino;
+  moveKeepingBoth(path, `${history}/${month}`, { suffix, lock: `${profile.lockDir}/move`, holds });
+}
+
+function monthOf(date: Date): string {
+  return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
+}
+
+/** The activity map of a parsed `.goal-activity.json`, or why it is none. Pure. */
+export function checkActivity(value: unknown): Record<string, number> | string {
+  if (!isRecord(value)) return "not an object";
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
+}
+
+/** The activity map of the profile: id → unix seconds of the last move. */
+export function readActivity(profile: Profile): Parsed<Record<string, number>> {
+  return readJson(profile.goalActivity, checkActivity) ?? { value: {} };
+}

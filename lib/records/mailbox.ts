@@ -1,0 +1,378 @@
+/**
+ * The mailbox: workers post asks, the root agent answers, each ask gets exactly one outcome.
+ *
+ * An ask is a file `asks/<worker>-<n>.json`, its outcome `answers/<id>.json`; both come into being whole and
+ * once. When the worker has printed the outcome the pair moves to `asks/archive/YYYY-MM/`. Every step can be
+ * repeated after a crash: an ask without an outcome is pending, one with an unread outcome is read again.
+ */
+import { isRecord } from "../text/json.ts";
+import { UsageError, UserError } from "../errors.ts";
+import { parseAskId } from "../ids.ts";
+import type { Profile } from "../paths.ts";
+import {
+  createOnce,
+  exists,
+  listDirs,
+  listEntries,
+  listFiles,
+  makeDir,
+  moveFile,
+  type Parsed,
+  readJson,
+  removeFile,
+  replaceFile,
+  withLock,
+} from "../store.ts";
+
+/** A question. `id worker prompt reference options ts` are 0.16's; `ts` in unix seconds. */
+export interface Ask {
+  v: 1;
+  id: string;
+  worker: string;
+  prompt: string;
+  reference?: string;
+  options?: string[];
+  ts: number;
+  /** Generation of the asking session; "" when the asker is no session of ours. */
+  gen: string;
+}
+
+/** What became of a question. `answer ts` are 0.16's. */
+export interface Answer {
+  v: 1;
+  answer: string;
+  ts: number;
+  outcome: "answered" | "declined" | "withdrawn";
+}
+
+/** A file that cannot be used, and why. */
+export interface BadFile {
+  path: string;
+  reason: string;
+}
+
+function checkAsk(value: unknown): Ask | string {
+  if (!isRecord(value)) return "not an object";
+  const { id, worker, prompt, reference, options, ts, gen } = value;
+  if (typeof id !== "string" || parseAskId(id) === undefined) return '"id" is not an ask id';
+  if (typeof worker !== "string" || typeof prompt !== "string") return 'needs "worker" and "prompt" as text';
+  if (options !== undefined && options !== null && !Array.isArray(options)) return '"options" is not a list';
+  return {
+    v: 1,
+    id,
+    worker,
+    prompt,
+    ...(typeof reference === "string" ? { reference } : {}),
+    ...(Array.isArray(options) && options.length > 0 ? { options: options.map(String) } : {}),
+    ts: Number(ts) || 0,
+    gen: typeof gen === "string" ? gen : "",
+  };
+}
+
+function checkAnswer(value: unknown): Answer | string {
+  if (!isRecord(value)) return "not an object";
+  const { answer, ts, outcome } = value;
+  if (typeof answer !== "string") return 'needs "answer" as text';
+  const known = outcome === "declined" || outcome === "withdrawn" ? outcome : "answered";
+  return { v: 1, answer, ts: Number(ts) || 0, outcome: known };
+}
+
+function askPath(profile: Profile, id: string): string {
+  return `${profile.asks}/${id}.json`;
+}
+
+function answerPath(profile: Profile, id: string): string {
+  return `${profile.answers}/${id}.json`;
+}
+
+/** Exists once an asker has taken the answer: from then on it cannot be replaced. */
+function takenPath(profile: Profile, id: string): string {
+  return `${profile.answers}/${id}.taken`;
+}
+
+function mailboxLock(profile: Profile): string {
+  return `${profile.asks}/.lock`;
+}
+
+/** Asks on disk in order of time, then id; with and without an outcome; and files that cannot be read. */
+export interface MailboxView {
+  pending: Ask[];
+  /** Ids of asks that have an outcome which nobody has read yet. */
+  answered: string[];
+  bad: BadFile[];
+}
+
+/** Reads the whole live mailbox. The archive is not looked at. */
+export function readMailbox(profile: Profile): MailboxView {
+  const pending: Ask[] = [];
+  const answered: string[] = [];
+  const bad: BadFile[] = [];
+  const outcomes = new Set(listFiles(profile.answers, ".json"));
+  for (const { name, isSymlink } of listEntries(profile.asks)) {
+    if (!isSymlink || !name.endsWith(".json")) continue;
+    bad.push({ path: `${profile.asks}/${name}`, reason: "it is a symbolic link" });
+  }
+  for (const file of listFiles(profile.asks, ".json")) {
+    const path = `${profile.asks}/${file}`;
+    const read = readJson(path, checkAsk);
+    if (read === undefined) continue;
+    if ("bad" in read) {
+      bad.push({ path, reason: read.bad });
+      continue;
+    }
+    const outcome = outcomes.has(file) ? readJson(`${profile.answers}/${file}`, checkAnswer) : undefined;
+    if (outcome !== undefined && "bad" in outcome) {
+      bad.push({ path: `${profile.answers}/${file}`, reason: outcome.bad });
+    }
+    if (outcome === undefined || "bad" in outcome) pending.push(read.value);
+    else answered.push(read.value.id);
+  }
+  pending.sort((a, b) => a.ts - b.ts || (a.id < b.id ? -1 : 1));
+  return { pending, answered, bad };
+}
+
+/** What a question says. */
+export interface Question {
+  worker: string;
+  prompt: string;
+  reference?: string | undefined;
+  options?: readonly string[] | undefined;
+}
+
+/**
+ * Posts a question, or takes up the one that the same worker has asked before in the same words and that is
+ * still pending or whose outcome it has never read. Returns the ask's id and whether it is new.
+ */
+export async function postAsk(
+  profile: Profile,
+  question: Question,
+  gen: string,
+  nowMs: number,
+): Promise<{ id: string; posted: boolean }> {
+  makeDir(profile.asks);
+  makeDir(profile.answers);
+  return await withLock(mailboxLock(profile), () => {
+    const open = listFiles(profile.asks, ".json").filter((file) =>
+      parseAskId(file.slice(0, -5))?.worker === question.worker
+    );
+    const same = open.map((file) => readJson(`${profile.asks}/${file}`, checkAsk))
+      .flatMap((read) => read !== undefined && "value" in read ? [read.value] : [])
+      .find((ask) => isSameQuestion(ask, question) && !(gen !== "" && isOverIn016(profile, ask)));
+    if (same !== undefined) return { id: same.id, posted: false };
+    for (let number = nextNumber(profile, question.worker);; number++) {
+      const id = `${question.worker}-${number}`;
+      const ask: Ask = {
+        v: 1,
+        id,
+        worker: question.worker,
+        prompt: question.prompt,
+        ...(question.reference === undefined ? {} : { reference: question.reference }),
+        ...(question.options === undefined || question.options.length === 0
+          ? {}
+          : { options: [...question.options] }),
+        ts: Math.floor(nowMs / 1000),
+        gen,
+      };
+      // 0.16 does not know our lock: creating exclusively keeps its asks safe too.
+      if (createOnce(askPath(profile, id), `${JSON.stringify(ask, null, 2)}\n`)) return { id, posted: true };
+    }
+  });
+}
+
+function isSameQuestion(ask: Ask, question: Question): boolean {
+  return ask.worker === question.worker && ask.prompt === question.prompt;
+}
+
+/** 0.16 marks no answer as read: its answered questions are not those of a session that looop has started. */
+function isOverIn016(profile: Profile, ask: Ask): boolean {
+  return ask.gen === "" && exists(answerPath(profile, ask.id));
+}
+
+/** One more than the highest number ever given to this worker. Cost: a few looks, whatever the history. */
+function nextNumber(profile: Profile, worker: string): number {
+  let highest = 0;
+  for (const file of [...listFiles(profile.asks, ".json"), ...listFiles(profile.answers, ".json")]) {
+    const id = parseAskId(file.slice(0, -5));
+    if (id?.worker === worker) highest = Math.max(highest, id.number);
+  }
+  const months = listDirs(profile.asksArchive);
+  const isUsed = (n: number) =>
+    n <= highest || months.some((month) => exists(`${profile.asksArchive}/${month}/${worker}-${n}.json`));
+  return firstUnused(isUsed, highest + 1);
+}
+
+/** The first number from `from` on that is not used, given that used numbers have no gaps. Gallops, then halves. */
+export function firstUnused(isUsed: (n: number) => boolean, from: number): number {
+  if (!isUsed(from)) return from;
+  let low = from;
+  let step = 1;
+  while (isUsed(low + step)) {
+    low += step;
+    step *= 2;
+  }
+  let high = low + step;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (isUsed(middle)) low = middle;
+    else high = middle;
+  }
+  return high;
+}
+
+/** The ask of an id while it is live, whatever its outcome. */
+function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
+  return readJson(askPath(profile, id), checkAsk);
+}
+
+/** The outcome of an ask, archived or not; undefined while it is pending. A broken file reads as `bad`. */
+export function findOutcome(profile: Profile, id: string): Parsed<Answer> | undefined {
+  const live = readJson(answerPath(profile, id), checkAnswer);
+  if (live !== undefined) return live;
+  if (exists(askPath(profile, id))) return undefined;
+  for (const month of listDirs(profile.asksArchive).reverse()) {
+    const read = readJson(`${profile.asksArchive}/${month}/${id}.answer.json`, checkAnswer);
+    if (read !== undefined) return read;
+  }
+  return undefined;
+}
+
+/** How an answer is given. */
+export interface Reply {
+  id: string;
+  text: string;
+  outcome: "answered" | "declined";
+  /** Accept a text that is none of the offered options. */
+  free: boolean;
+  /** Replace an answer that nobody has read yet. */
+  replace: boolean;
+}
+
+/** Answers an ask; the first answer wins. @throws {UserError} unknown, already answered, already read. */
+export async function answerAsk(profile: Profile, reply: Reply, nowMs: number): Promise<Ask> {
+  const { id } = reply;
+  const read = findAsk(profile, id);
+  if (read === undefined) throw unknownAsk(profile, id);
+  if ("bad" in read) {
+    throw new UserError(`Ask "${id}" cannot be read: ${read.bad}`, {
+      next: `mend ${askPath(profile, id)}`,
+      kind: "bad_file",
+    });
+  }
+  const ask = read.value;
+  requireOption(ask, reply);
+  const answer: Answer = { v: 1, answer: reply.text, ts: Math.floor(nowMs / 1000), outcome: reply.outcome };
+  const text = `${JSON.stringify(answer, null, 2)}\n`;
+  await withLock(mailboxLock(profile), () => {
+    if (!exists(askPath(profile, id))) throw unknownAsk(profile, id);
+    if (createOnce(answerPath(profile, id), text)) return;
+    if (exists(takenPath(profile, id))) throw overAsk(id, "is already answered, and the worker has read it");
+    if (!reply.replace) {
+      throw overAsk(id, "is already answered", "add --replace to change it while it is unread");
+    }
+    replaceFile(answerPath(profile, id), text);
+  });
+  return ask;
+}
+
+function requireOption(ask: Ask, reply: Reply): void {
+  if (reply.outcome !== "answered" || reply.free || ask.options === undefined) return;
+  if (ask.options.includes(reply.text)) return;
+  throw new UserError(`"${reply.text}" is none of the options of "${ask.id}" (${ask.options.join(", ")})`, {
+    next: "use one of them, or --free to say something else",
+    kind: "not_an_option",
+  });
+}
+
+function unknownAsk(profile: Profile, id: string): UserError {
+  const archived = findOutcome(profile, id);
+  if (archived !== undefined) {
+    const isWithdrawn = "value" in archived && archived.value.outcome === "withdrawn";
+    return overAsk(id, isWithdrawn ? "was withdrawn, as its worker was killed" : "is already answered");
+  }
+  const pending = readMailbox(profile).pending.map((ask) => ask.id);
+  return new UserError(`There is no ask "${id}"`, {
+    next: pending.length === 0 ? "nothing is pending" : `pending: ${pending.slice(0, 20).join(", ")}`,
+    kind: "not_found",
+  });
+}
+
+/** The error of an ask that has its outcome. */
+function overAsk(id: string, how: string, next = "list the pending ones with `looop _ state`"): UserError {
+  return new UserError(`Ask "${id}" ${how}`, { next, kind: "already_answered" });
+}
+
+/** Marks an outcome as taken, so that it cannot be replaced while it is being printed. */
+export async function takeOutcome(profile: Profile, id: string): Promise<Parsed<Answer> | undefined> {
+  return await withLock(mailboxLock(profile), () => {
+    const outcome = findOutcome(profile, id);
+    if (outcome !== undefined && "value" in outcome && exists(answerPath(profile, id))) {
+      createOnce(takenPath(profile, id), "", { durable: false });
+    }
+    return outcome;
+  });
+}
+
+/** Moves a read pair to the archive. The ask goes first, so that at no moment it looks pending again. */
+export async function archiveAsk(profile: Profile, id: string, nowMs: number): Promise<void> {
+  const month = `${profile.asksArchive}/${new Date(nowMs).toISOString().slice(0, 7)}`;
+  makeDir(month);
+  await withLock(mailboxLock(profile), () => {
+    moveFile(askPath(profile, id), `${month}/${id}.json`);
+    finishArchive(profile, id, month);
+  });
+}
+
+function finishArchive(profile: Profile, id: string, month: string): void {
+  moveFile(answerPath(profile, id), `${month}/${id}.answer.json`);
+  removeFile(takenPath(profile, id));
+}
+
+/** Withdraws all pending asks of a worker that the root agent ends; they go to the archive at once. */
+export async function withdrawAsks(profile: Profile, worker: string, nowMs: number): Promise<string[]> {
+  const ids = readMailbox(profile).pending.filter((ask) => ask.worker === worker).map((ask) => ask.id);
+  const answer: Answer = { v: 1, answer: "", ts: Math.floor(nowMs / 1000), outcome: "withdrawn" };
+  const withdrawn = ids.filter((id) =>
+    createOnce(answerPath(profile, id), `${JSON.stringify(answer, null, 2)}\n`)
+  );
+  for (const id of withdrawn) await archiveAsk(profile, id, nowMs);
+  return withdrawn;
+}
+
+/** Ends archivings that a crash cut in two: answers whose ask is already in the archive. */
+export async function mendArchive(profile: Profile): Promise<void> {
+  const orphans = listFiles(profile.answers, ".json").map((file) => file.slice(0, -5)).filter((id) =>
+    !exists(askPath(profile, id))
+  );
+  for (const id of orphans) {
+    const month = listDirs(profile.asksArchive).find((name) =>
+      exists(`${profile.asksArchive}/${name}/${id}.json`)
+    );
+    if (month === undefined) continue;
+    await withLock(mailboxLock(profile), () => finishArchive(profile, id, `${profile.asksArchive}/${month}`));
+  }
+}
+
+/** Archives answered asks of workers that are gone and will not read them, once older than `ttlS` seconds. */
+export async function expireUnread(
+  profile: Profile,
+  ttlS: number,
+  isAlive: (worker: string) => boolean,
+  nowMs: number,
+): Promise<void> {
+  for (const id of readMailbox(profile).answered) {
+    const outcome = findOutcome(profile, id);
+    if (outcome === undefined || "bad" in outcome || nowMs / 1000 - outcome.value.ts < ttlS) continue;
+    if (!isAlive(parseAskId(id)?.worker ?? "")) await archiveAsk(profile, id, nowMs);
+  }
+}
+
+/** Checks a prompt at the door. @throws {UsageError} empty or far too long. */
+export function checkPrompt(text: string): string {
+  if (text.trim() === "") throw new UsageError("The question is empty", { next: 'say it with --prompt "…"' });
+  if (text.length > 1024 * 1024) {
+    throw new UsageError("The question is longer than 1 MB", {
+      next: "put the material in a file and name it with --ref",
+    });
+  }
+  return text;
+}

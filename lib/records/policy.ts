@@ -1,0 +1,144 @@
+/** Policy files: goals, sensors and the playbook, written so that the text before can be brought back. */
+import { baseName, type Profile } from "../paths.ts";
+import {
+  createOnce,
+  exists,
+  listFiles,
+  makeDir,
+  moveFile,
+  quietStat,
+  readBytes,
+  readLinkedBytes,
+  removeFile,
+  replaceFile,
+  sameBytes,
+  syncFile,
+  withLockSync,
+} from "../store.ts";
+
+/** How many earlier playbooks are kept. */
+const PLAYBOOKS_KEPT = 20;
+
+/** Text that ends in exactly what it ended in, plus a newline when it had none. */
+export function withNewline(text: string): string {
+  return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+export type PolicyKind = "goal" | "sensor" | "playbook";
+
+/** Where the previous text of a goal, a sensor or the playbook (`text`) is kept, for `_ undo`. */
+export function undoPath(profile: Profile, kind: PolicyKind, id: string): string {
+  return `${profile.undo}/${kind}-${id}`;
+}
+
+/** Changes policy while no other verb does, so that of texts written at the same moment each is kept. */
+export function changePolicy<T>(profile: Profile, change: () => T): T {
+  return withLockSync(`${profile.lockDir}/policy`, change);
+}
+
+/** Where the previous text of one policy file is kept. */
+export interface UndoSlot {
+  dir: string;
+  path: string;
+}
+
+/** How many texts that no undo reaches any more are kept of one file. */
+const HISTORY_KEPT = 20;
+
+/**
+ * Replaces a policy file, keeping the text before; false when nothing would change. To be called within
+ * {@link changePolicy}.
+ *
+ * What stands on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that
+ * a verb puts aside is in `.undo/` or its history, a person's edit between two verbs too.
+ */
+export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
+  const after = new TextEncoder().encode(text);
+  const before = readLinkedBytes(path);
+  const isSame = sameBytes(before, after);
+  if (isSame && canBeUsedAs(path, mode)) {
+    // Perhaps left by a writer that was killed, or by an editor: it is acknowledged now.
+    syncFile(path);
+    return false;
+  }
+  if (before !== undefined && !isSame) {
+    finishSwap(path, undo);
+    const displaced = readBytes(undo.path);
+    if (displaced !== undefined && !sameBytes(displaced, after) && !sameBytes(displaced, before)) {
+      keepDisplaced(undo, displaced);
+    }
+    makeDir(undo.dir);
+    replaceFile(undo.path, before, { mode });
+  }
+  replaceFile(path, after, { mode });
+  return true;
+}
+
+/**
+ * Exchanges a policy file's text with the one before it; false when none is kept. A file that is gone comes
+ * back. Of a crash at any moment the next undo or write makes a whole exchange. To be called within
+ * {@link changePolicy}.
+ */
+export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
+  finishSwap(path, undo);
+  const before = readLinkedBytes(path);
+  const previous = readBytes(undo.path);
+  if (previous === undefined) return false;
+  if (before !== undefined) replaceFile(stagePath(undo), before, { mode });
+  replaceFile(path, previous, { mode });
+  finishSwap(path, undo);
+  return true;
+}
+
+/** While this exists an exchange is under way: it holds the newer text until the slot can take it. */
+function stagePath(undo: UndoSlot): string {
+  return `${undo.dir}/swap-${baseName(undo.path)}`;
+}
+
+function finishSwap(path: string, undo: UndoSlot): void {
+  const staged = readBytes(stagePath(undo));
+  if (staged === undefined) return;
+  // Cut off before the file was replaced: the file still has the newer text, and nothing is to be kept twice.
+  const current = readLinkedBytes(path);
+  if (sameBytes(current, staged)) {
+    removeFile(stagePath(undo));
+    return;
+  }
+  const displaced = readBytes(undo.path);
+  if (displaced !== undefined && !sameBytes(displaced, current)) keepDisplaced(undo, displaced);
+  moveFile(stagePath(undo), undo.path);
+}
+
+/** A text that no undo reaches any more, under the time at which it was put aside. */
+function keepDisplaced(undo: UndoSlot, text: Uint8Array): void {
+  const dir = `${undo.dir}/history/${baseName(undo.path)}`;
+  makeDir(dir);
+  const stamp = new Date().toISOString().replace(/:/g, "-");
+  while (!createOnce(freeName(dir, stamp), text));
+  const names = listFiles(dir);
+  for (const name of names.slice(0, Math.max(0, names.length - HISTORY_KEPT))) removeFile(`${dir}/${name}`);
+}
+
+function freeName(dir: string, stamp: string): string {
+  for (let n = 1;; n++) {
+    const path = n === 1 ? `${dir}/${stamp}` : `${dir}/${stamp}~${n}`;
+    if (!exists(path)) return path;
+  }
+}
+
+/** Whether a script can be run; who else may read a file is its owner's matter. */
+function canBeUsedAs(path: string, mode: number): boolean {
+  const run = mode & 0o100;
+  return ((quietStat(path)?.mode ?? 0) & run) === run;
+}
+
+/** Keeps a playbook's text under its UTC time; the last 20 stay. */
+export function keepPlaybook(profile: Profile, text: Uint8Array, atMs: number): void {
+  makeDir(profile.playbookHistory);
+  const stamp = new Date(atMs).toISOString().replace(/:/g, "-");
+  replaceFile(`${profile.playbookHistory}/${stamp}.md`, text);
+  const names = listFiles(profile.playbookHistory, ".md");
+  for (const name of names.slice(0, Math.max(0, names.length - PLAYBOOKS_KEPT))) {
+    removeFile(`${profile.playbookHistory}/${name}`);
+  }
+}

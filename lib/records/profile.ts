@@ -1,0 +1,77 @@
+/** Opens a profile: checks its data dir, makes its layout, seeds it once. */
+import type { Profile } from "../paths.ts";
+import { checkProfile, FORMAT } from "./profile_check.ts";
+import {
+  SEED_DAILY_GOAL,
+  SEED_GITIGNORE,
+  SEED_PLAYBOOK,
+  SEED_SETUP_GOAL,
+  SEED_TODAY_SENSOR,
+  seedConfig,
+} from "./seed.ts";
+import { createOnce, exists, listEntries, makeDir, quietText, readText } from "../store.ts";
+import { isTempName } from "../temp_name.ts";
+
+/**
+ * Makes sure that the profile can be used, creating it where it does not exist. Cheap when it does.
+ *
+ * @throws {UserError} when the data dir is no folder, somebody else's, writable by others, or of a newer format.
+ */
+export function openProfile(profile: Profile): void {
+  checkProfile(profile);
+  makeDir(profile.dir);
+  if (readText(profile.format) !== undefined && exists(profile.config)) return;
+  for (const dir of foldersOf(profile)) makeDir(dir);
+  seed(profile);
+}
+
+function foldersOf(profile: Profile): string[] {
+  return [
+    profile.goals,
+    profile.sensors,
+    profile.asks,
+    profile.answers,
+    profile.claims,
+    profile.reports,
+    profile.prompts,
+    profile.sessions,
+    profile.cursors,
+    profile.lockDir,
+    profile.snapshots,
+    profile.wal,
+  ];
+}
+
+interface Seed {
+  path: string;
+  text: string;
+  mode: number;
+}
+
+function policySeeds({ playbook, goals, sensors }: Profile): Seed[] {
+  return [
+    { path: playbook, text: SEED_PLAYBOOK, mode: 0o600 },
+    { path: `${goals}/setup.md`, text: SEED_SETUP_GOAL, mode: 0o600 },
+    { path: `${goals}/playbook-daily.md`, text: SEED_DAILY_GOAL, mode: 0o600 },
+    { path: `${sensors}/today.sh`, text: SEED_TODAY_SENSOR, mode: 0o700 },
+  ];
+}
+
+/** Whether there is no policy yet, or only some of the seeds, word for word. */
+function holdsNothingBut({ playbook, goals, sensors }: Profile, seeds: readonly Seed[]): boolean {
+  const below = (dir: string) =>
+    listEntries(dir).filter((entry) => !isTempName(entry.name)).map((entry) => `${dir}/${entry.name}`);
+  const there = [...(exists(playbook) ? [playbook] : []), ...below(goals), ...below(sensors)];
+  return there.every((path) => seeds.some((seed) => seed.path === path && quietText(path) === seed.text));
+}
+
+/** Writes the seeds: policy only into an empty profile, never over a file that exists. */
+function seed(profile: Profile): void {
+  // The format is written last: without it, seeds alone are what a first call that was killed has left.
+  if (!exists(profile.format) && holdsNothingBut(profile, policySeeds(profile))) {
+    for (const { path, text, mode } of policySeeds(profile)) createOnce(path, text, { mode });
+  }
+  if (!exists(profile.gitignore)) createOnce(profile.gitignore, SEED_GITIGNORE);
+  if (!exists(profile.config)) createOnce(profile.config, seedConfig());
+  if (!exists(profile.format)) createOnce(profile.format, `${FORMAT}\n`);
+}

@@ -1,0 +1,99 @@
+/** Whether a data dir may be used: this user's alone, and of a format that this looop knows. */
+import { UserError } from "../errors.ts";
+import { fault } from "../fault.ts";
+import type { Profile } from "../paths.ts";
+import { shellQuote } from "../process/self.ts";
+import { exists, listEntries, readText, statOf } from "../store.ts";
+import { isTempName } from "../temp_name.ts";
+
+/** The number of the data format that this program writes and knows. */
+export const FORMAT = 1;
+
+/**
+ * Refuses a data dir that must not be used; one that does not exist yet is fine and is not made.
+ *
+ * @throws {UserError} as {@link openProfile} does.
+ */
+export function checkProfile(profile: Profile): void {
+  checkDir(profile);
+  checkFormat(profile);
+}
+
+function checkDir(profile: Profile): void {
+  const info = statOf(profile.dir);
+  if (info === undefined) return;
+  if (!info.isDirectory) {
+    throw new UserError(`The data dir "${profile.dir}" is not a folder`, {
+      next: "move it away or set LOOOP_DATA_DIR",
+      kind: "data_dir",
+    });
+  }
+  refuseForeign(profile.dir, info);
+  if (((info.mode ?? DIR_PRIVATE) & 0o077) !== 0) makePrivate(profile);
+}
+
+/** Whoever can write the data dir can make looop run commands, so it must be this user's alone. */
+function refuseForeign(dir: string, info: Deno.FileInfo): void {
+  const uid = Deno.uid();
+  if (uid !== null && info.uid !== null && info.uid !== uid) {
+    throw new UserError(`The data dir "${dir}" belongs to user ${info.uid}, not to you (${uid})`, {
+      next: "set LOOOP_DATA_DIR to a folder of your own",
+      kind: "data_dir",
+    });
+  }
+  const mode = info.mode ?? DIR_PRIVATE;
+  if ((mode & 0o022) !== 0) {
+    throw new UserError(
+      `The data dir "${dir}" can be written by others (mode ${(mode & 0o777).toString(8)})`,
+      {
+        next: `make it yours alone with \`chmod 700 ${dir}\``,
+        kind: "data_dir",
+      },
+    );
+  }
+}
+
+/** A folder of the user's that is no profile (a home, a checkout) is not closed to those who read it today. */
+function makePrivate(profile: Profile): void {
+  const { dir } = profile;
+  if (!isOurs(profile)) {
+    throw new UserError(`The data dir "${dir}" is open to others and holds more than looop's files`, {
+      next: `set LOOOP_DATA_DIR to a folder of its own, or close this one with \`chmod 700 ${
+        shellQuote(dir)
+      }\``,
+      kind: "data_dir",
+    });
+  }
+  try {
+    Deno.chmodSync(dir, DIR_PRIVATE);
+  } catch (error) {
+    throw fault("make private", dir, error);
+  }
+}
+
+/** Whether a data dir is in use as one, or holds nothing but what belongs into one. */
+function isOurs(profile: Profile): boolean {
+  const { dir, format, playbook, goals, sensors } = profile;
+  if ([format, playbook, goals, sensors].some(exists)) return true;
+  const own = new Set(
+    Object.values(profile as unknown as Record<string, string>).filter((path) => path.startsWith(`${dir}/`))
+      .map((path) => path.slice(dir.length + 1).split("/")[0]),
+  );
+  return listEntries(dir).every(({ name }) => own.has(name) || name.startsWith(".git") || isTempName(name));
+}
+
+const DIR_PRIVATE = 0o700;
+
+function checkFormat(profile: Profile): void {
+  const text = readText(profile.format)?.trim();
+  if (text === undefined || text === "") return;
+  const format = Number(text);
+  if (Number.isInteger(format) && format >= 1 && format <= FORMAT) return;
+  throw new UserError(
+    `The data dir "${profile.dir}" has format "${text}", this looop knows up to ${FORMAT}`,
+    {
+      next: "upgrade looop, or set LOOOP_DATA_DIR to another folder",
+      kind: "format",
+    },
+  );
+}

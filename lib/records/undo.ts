@@ -1,0 +1,88 @@
+/** Brings an earlier text of a policy file back, or a goal or sensor that was put aside. */
+import { UserError } from "../errors.ts";
+import type { Profile } from "../paths.ts";
+import { keepPlaybook, type PolicyKind, swapPolicy, undoPath } from "./policy.ts";
+import { exists, listEntries, moveOnce, readLinkedBytes } from "../store.ts";
+
+/** What an undo did. */
+export type Undone = "swapped" | "unarchived";
+
+/** Where a policy file lives, and where it goes when it is put aside. */
+interface Place {
+  path: string;
+  archive?: { dir: string; suffix: string };
+  mode: number;
+}
+
+function placeOf(profile: Profile, kind: PolicyKind, id: string): Place {
+  if (kind === "playbook") return { path: profile.playbook, mode: 0o600 };
+  if (kind === "goal") {
+    return {
+      path: `${profile.goals}/${id}.md`,
+      archive: { dir: profile.goalsArchive, suffix: ".md" },
+      mode: 0o600,
+    };
+  }
+  return {
+    path: `${profile.sensors}/${id}.sh`,
+    archive: { dir: profile.sensorsArchive, suffix: ".sh" },
+    mode: 0o700,
+  };
+}
+
+/**
+ * Undoes the last write of a policy file: its text and the one before change places, so that a second undo
+ * brings the newer one back. A goal or sensor that was put aside comes back from its archive as it was, and
+ * only if nothing has taken its place; a later undo then goes on with its texts.
+ *
+ * @throws {UserError} when there is nothing to go back to.
+ */
+export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs: number): Undone {
+  const place = placeOf(profile, kind, id);
+  if (!exists(place.path) && unarchive(place, id)) return "unarchived";
+  const slot = { dir: profile.undo, path: undoPath(profile, kind, id) };
+  const before = readLinkedBytes(place.path);
+  if (!swapPolicy(place.path, slot, place.mode)) throw nothingToUndo(kind, id, before !== undefined);
+  if (kind === "playbook" && before !== undefined) keepPlaybook(profile, before, nowMs);
+  return "swapped";
+}
+
+/** Moves the newest archived text back, unless its place is taken meanwhile; false when there is none. */
+function unarchive(place: Place, id: string): boolean {
+  if (place.archive === undefined) return false;
+  const { dir, suffix } = place.archive;
+  const names = listEntries(dir).filter(({ name, isFile, isSymlink }) =>
+    (isFile || isSymlink) && name.endsWith(suffix)
+  ).map(({ name }) => name);
+  const newest = newestArchived(names, id, suffix);
+  return newest !== undefined && moveOnce(`${dir}/${newest}`, place.path);
+}
+
+/** Of `id.md`, `id~2.md`, … the one with the highest number: each is put aside under the first free one. Pure. */
+export function newestArchived(names: readonly string[], id: string, suffix: string): string | undefined {
+  const numbers = names.map((name) => {
+    const stem = name.slice(0, -suffix.length);
+    if (stem === id) return 1;
+    const number = stem.startsWith(`${id}~`) ? Number(stem.slice(id.length + 1)) : NaN;
+    return Number.isInteger(number) && number > 1 ? number : 0;
+  });
+  const highest = Math.max(0, ...numbers);
+  return highest === 0 ? undefined : names[numbers.indexOf(highest)];
+}
+
+function nothingToUndo(kind: PolicyKind, id: string, isThere: boolean): UserError {
+  const what = kind === "playbook" ? "the playbook" : `${kind} "${id}"`;
+  if (!isThere) {
+    return new UserError(`There is no ${kind === "playbook" ? "PLAYBOOK.md" : what}, now or earlier`, {
+      next: "`looop _ state` shows what there is",
+      kind: "not_found",
+    });
+  }
+  const aside = kind === "playbook"
+    ? ""
+    : `; \`looop _ ${kind} ${kind === "goal" ? "archive" : "remove"} ${id}\``;
+  return new UserError(`No earlier text of ${what} is kept`, {
+    next: `nothing was changed${aside === "" ? "" : `${aside} puts it aside`}`,
+    kind: "nothing_to_undo",
+  });
+}

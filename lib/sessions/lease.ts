@@ -1,0 +1,185 @@
+/**
+ * Leases: who owns a task for a while. Taken by an exclusive creation, taken over and given back under one short
+ * lock with fresh liveness, so one racer wins.
+ */
+import { isRecord } from "../text/json.ts";
+import { UserError } from "../errors.ts";
+import { isId } from "../ids.ts";
+import type { Profile } from "../paths.ts";
+import { findSession, generationOf, readFleet, runsOn, type Session, sessionDir } from "./session.ts";
+import {
+  createOnce,
+  exists,
+  listFiles,
+  makeDir,
+  type Parsed,
+  readJson,
+  removeFile,
+  replaceFile,
+  withLock,
+} from "../store.ts";
+
+/** `claims/<name>.json`; `session` and `name` are 0.16's. */
+export interface Lease {
+  v: 1;
+  session: string;
+  name: string;
+  /** Unix seconds. */
+  ts: number;
+  /** Generation of the holder's session; "" when it is no session of ours. */
+  gen: string;
+}
+
+function checkLease(value: unknown): Lease | string {
+  if (!isRecord(value)) return "not an object";
+  const { session, name, ts, gen } = value;
+  if (typeof session !== "string" || typeof name !== "string") return 'needs "session" and "name"';
+  return { v: 1, session, name, ts: Number(ts) || 0, gen: typeof gen === "string" ? gen : "" };
+}
+
+function leasePath(profile: Profile, name: string): string {
+  return `${profile.claims}/${name}.json`;
+}
+
+/** All leases, and the files among them that cannot be read. */
+export function listLeases(profile: Profile): { leases: Lease[]; bad: { path: string; reason: string }[] } {
+  const leases: Lease[] = [];
+  const bad: { path: string; reason: string }[] = [];
+  for (const file of listFiles(profile.claims, ".json")) {
+    const path = `${profile.claims}/${file}`;
+    const read = readJson(path, checkLease);
+    if (read === undefined) continue;
+    if ("bad" in read) bad.push({ path, reason: read.bad });
+    else leases.push({ ...read.value, name: file.slice(0, -".json".length) });
+  }
+  return { leases, bad };
+}
+
+/** Takes the lease `name` for a session; "held" when it has it already. @throws {UserError} held by another. */
+export async function acquireLease(
+  profile: Profile,
+  name: string,
+  session: string,
+  nowMs: number,
+): Promise<"acquired" | "held" | "taken_over"> {
+  makeDir(profile.claims);
+  const path = leasePath(profile, name);
+  const gen = generationOf(profile, session);
+  const lease: Lease = { v: 1, session, name, ts: Math.floor(nowMs / 1000), gen };
+  const text = `${JSON.stringify(lease)}\n`;
+  for (;;) {
+    // Creating is exclusive by itself; only what removes a lease must be alone while it makes sure which.
+    const before = readJson(path, checkLease);
+    if (before === undefined) {
+      if (createOnce(path, text)) return "acquired";
+      continue;
+    }
+    const dead = await isStale(profile, before, nowMs);
+    const done = await withLock(`${profile.claims}/.lock`, () => {
+      const current = readJson(path, checkLease);
+      if (current === undefined) return createOnce(path, text) ? "acquired" : undefined;
+      if (!("bad" in current) && current.value.session === session && current.value.gen === lease.gen) {
+        return "held";
+      }
+      // Liveness was asked before the lock; it holds only for the very lease that was read then.
+      if (!sameLease(before, current)) return undefined;
+      if (!dead) throw heldBy(name, current);
+      // In one step: were it nobody's for a moment, another could take it as if it were new.
+      replaceFile(path, text);
+      return "taken_over";
+    });
+    if (done !== undefined) return done;
+  }
+}
+
+function sameLease(a: Parsed<Lease> | undefined, b: Parsed<Lease>): boolean {
+  return a !== undefined && JSON.stringify(a) === JSON.stringify(b);
+}
+
+function heldBy(name: string, current: Parsed<Lease>): UserError {
+  if ("bad" in current) {
+    return new UserError(`Claim "${name}" cannot be read: ${current.bad}`, {
+      next: `mend or remove claims/${name}.json`,
+      kind: "bad_file",
+    });
+  }
+  return new UserError(`Claim "${name}" is held by "${current.value.session}"`, {
+    next: "do other work, or wait until it ends",
+    kind: "held",
+  });
+}
+
+/** A lease is stale when its holder's session has ended or is of another generation. Unknown is not stale. */
+async function isStale(profile: Profile, read: Parsed<Lease>, nowMs: number): Promise<boolean> {
+  if ("bad" in read) return false;
+  const { session, gen } = read.value;
+  const holder = await findSession(profile, session, nowMs);
+  // 0.16 and people claim under names without a session: nobody can be alive under such a name.
+  if (holder === undefined) return !isUnreadable(profile, session);
+  return await isOver(profile, holder, gen);
+}
+
+/** Whether the run that took a lease is over. A lost one is not while its agent runs on and works at the task. */
+async function isOver(profile: Profile, holder: Session, gen: string): Promise<boolean> {
+  if (gen !== "" && gen !== holder.gen) return true;
+  return !holder.view.alive && !await runsOn(profile, holder);
+}
+
+/** Whether a session is there whose record cannot be read: it may well live. */
+function isUnreadable(profile: Profile, session: string): boolean {
+  return isId(session) && exists(sessionDir(profile, session));
+}
+
+/** Gives a lease back. @throws {UserError} when another live session holds it. */
+export async function releaseLease(
+  profile: Profile,
+  name: string,
+  session: string,
+  nowMs: number,
+): Promise<boolean> {
+  const path = leasePath(profile, name);
+  const before = readJson(path, checkLease);
+  if (before === undefined) return false;
+  const mine = !("bad" in before) && before.value.session === session;
+  if (!mine && !await isStale(profile, before, nowMs)) throw heldBy(name, before);
+  return await withLock(`${profile.claims}/.lock`, () => {
+    const current = readJson(path, checkLease);
+    return current !== undefined && sameLease(before, current) && removeFile(path);
+  });
+}
+
+/** Frees all leases of one session's generation; returns their names. */
+export async function releaseLeasesOf(profile: Profile, session: string, gen: string): Promise<string[]> {
+  const isOurs = (lease: Lease) => lease.session === session && (lease.gen === gen || lease.gen === "");
+  const names = listLeases(profile).leases.filter(isOurs).map((lease) => lease.name);
+  if (names.length === 0) return [];
+  return await withLock(`${profile.claims}/.lock`, () =>
+    names.filter((name) => {
+      const current = readJson(leasePath(profile, name), checkLease);
+      return current !== undefined && !("bad" in current) && isOurs(current.value) &&
+        removeFile(leasePath(profile, name));
+    }));
+}
+
+/** Frees the leases of sessions that have ended; liveness is asked anew, and unknown frees nothing. */
+export async function reapLeases(profile: Profile, nowMs: number): Promise<Lease[]> {
+  const { leases } = listLeases(profile);
+  if (leases.length === 0) return [];
+  const fleet = await readFleet(profile, nowMs, [...new Set(leases.map((lease) => lease.session))]);
+  const byId = new Map(fleet.map((session) => [session.view.id, session]));
+  const stale: Lease[] = [];
+  for (const lease of leases) {
+    const holder = byId.get(lease.session);
+    const over = holder === undefined
+      ? lease.gen !== "" && !isUnreadable(profile, lease.session)
+      : await isOver(profile, holder, lease.gen);
+    if (over) stale.push(lease);
+  }
+  if (stale.length === 0) return [];
+  return await withLock(`${profile.claims}/.lock`, () =>
+    stale.filter((lease) => {
+      const current = readJson(leasePath(profile, lease.name), checkLease);
+      return current !== undefined && !("bad" in current) && current.value.session === lease.session &&
+        current.value.gen === lease.gen && removeFile(leasePath(profile, lease.name));
+    }));
+}

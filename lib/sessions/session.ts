@@ -1,0 +1,341 @@
+/** Sessions: what is recorded of workers, what state that adds up to, and whether they live. */
+import { isRecord } from "../text/json.ts";
+import { isId } from "../ids.ts";
+import type { Profile } from "../paths.ts";
+import { aliveOf, delay, type Identity, identityKey, mayExist, readMarked } from "../process/tree.ts";
+import { createOnce, listDirs, parseJson, quietText, readText, replaceFile, statOf } from "../store.ts";
+
+export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
+export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash";
+
+/** `sessions/<id>/meta.json`. Unix seconds; `cmd` and `babysit_pid` are 0.16's. */
+export interface SessionMeta {
+  v: 1;
+  id: string;
+  /** Generation: tells two uses of one id apart. */
+  gen: string;
+  cmd: string[];
+  babysit_pid: number;
+  started_at: number;
+  runner: string;
+  cwd: string;
+  /** Unix seconds after which the session is ended by the pulse. */
+  deadline?: number;
+}
+
+/** One worker as `_ state` shows it. */
+export interface WorkerView {
+  id: string;
+  state: SessionState;
+  alive: boolean;
+  exit_code: number | null;
+  ended_by?: EndedBy;
+  ready: boolean;
+  runner: string;
+  started: string;
+  ended?: string;
+  /** Seconds since its last output. */
+  idle_s: number;
+}
+
+/** A worker with what only looop itself needs. */
+export interface Session {
+  view: WorkerView;
+  gen: string;
+  dir: string;
+  /** The supervisor, when it has written itself down. */
+  supervisor?: Identity;
+  /** First process of the agent. */
+  program?: Identity;
+  deadline?: number;
+  startedAt: number;
+  endedAt?: number;
+  /** Whether an end was requested (`end` exists). */
+  ending: boolean;
+}
+
+/** A supervisor that has not written itself down after this long has failed. */
+const STARTING_MS = 10_000;
+
+/** The folder of a session. */
+export function sessionDir(profile: Profile, id: string): string {
+  return `${profile.sessions}/${id}`;
+}
+
+/** Session ids on disk: workers only, neither the pulse nor earlier runs (`id~n`). */
+export function listSessionIds(profile: Profile): string[] {
+  return listDirs(profile.sessions).filter((name) => isId(name) && name !== "pulse");
+}
+
+/** Everything recorded about one session, its liveness not yet known. */
+export interface SessionRecord {
+  id: string;
+  dir: string;
+  meta: SessionMeta;
+  status: { state: string; exit_code: number | null; last_change: number; ended_by?: string } | undefined;
+  supervisor: Identity | undefined;
+  program: Identity | undefined;
+  end: { state: string; by: string } | undefined;
+  ready: boolean;
+  lastOutput: number;
+}
+
+/** Reads one session's files, or undefined when there is no (readable) session. */
+export function readSession(profile: Profile, id: string): SessionRecord | undefined {
+  const dir = sessionDir(profile, id);
+  const meta = parseMeta(quietText(`${dir}/meta.json`), id);
+  if (meta === undefined) return undefined;
+  const output = statOf(`${dir}/output.log`)?.mtime?.getTime();
+  return {
+    id,
+    dir,
+    meta,
+    // One file of one session that cannot be read must not hide all the others.
+    status: parseStatus(quietText(`${dir}/status.json`)),
+    supervisor: parseIdentity(quietText(`${dir}/sup`)),
+    program: parseIdentity(quietText(`${dir}/program`)),
+    end: parseEnd(quietText(`${dir}/end`)),
+    ready: statOf(`${dir}/ready`) !== undefined,
+    lastOutput: output ?? meta.started_at * 1000,
+  };
+}
+
+/** The generation of an id's present session, "" when it has none; costs one file, no look at processes. */
+export function generationOf(profile: Profile, id: string): string {
+  return parseMeta(quietText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
+}
+
+function parseMeta(text: string | undefined, id: string): SessionMeta | undefined {
+  if (text === undefined) return undefined;
+  const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
+  if ("bad" in parsed) return undefined;
+  const value = parsed.value;
+  return {
+    v: 1,
+    id,
+    gen: typeof value["gen"] === "string" ? value["gen"] : "",
+    cmd: Array.isArray(value["cmd"]) ? value["cmd"].map(String) : [],
+    babysit_pid: Number(value["babysit_pid"] ?? 0),
+    started_at: unixSeconds(value["started_at"]),
+    runner: typeof value["runner"] === "string" ? value["runner"] : "",
+    cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
+    ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
+  };
+}
+
+/** Unix seconds of a time that may be written as seconds, milliseconds or ISO text by another program. */
+export function unixSeconds(value: unknown): number {
+  const number = typeof value === "string" && value.includes("-") ? Date.parse(value) : Number(value);
+  if (!Number.isFinite(number) || number <= 0) return 0;
+  const seconds = number > 1e11 ? number / 1000 : number;
+  // Beyond the year 9999 no ISO text can be made of it.
+  return Math.floor(Math.min(seconds, 253_402_300_799));
+}
+
+function parseStatus(text: string | undefined): SessionRecord["status"] {
+  if (text === undefined) return undefined;
+  const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
+  if ("bad" in parsed) return undefined;
+  const { state, exit_code, last_change, ended_by } = parsed.value;
+  return {
+    state: String(state),
+    exit_code: typeof exit_code === "number" ? exit_code : null,
+    last_change: unixSeconds(last_change),
+    ...(typeof ended_by === "string" ? { ended_by } : {}),
+  };
+}
+
+/** "pid start boot", as the supervisor writes it. macOS start times have their blanks as `_`. */
+export function parseIdentity(text: string | undefined): Identity | undefined {
+  const [pid, start, boot] = (text ?? "").trim().split(" ");
+  if (!pid || !start || !boot || !(Number(pid) > 0)) return undefined;
+  return { pid: Number(pid), start: start.replace(/_+/g, " "), boot };
+}
+
+function parseEnd(text: string | undefined): SessionRecord["end"] {
+  const [state, by] = (text ?? "").trim().split(" ");
+  return state && by ? { state, by } : undefined;
+}
+
+/** Whether the record alone says that the session is over. */
+export function hasEnded(record: SessionRecord): boolean {
+  return record.status?.state === "exited" || record.status?.state === "killed";
+}
+
+/**
+ * What every process of one run of a session carries in its environment; the rarest first. 0.16 knows no
+ * generations.
+ */
+export function sessionMarks(profile: Profile, id: string, gen: string): string[] {
+  const marks = [`LOOOP_SESSION_ID=${id}`, `LOOOP_DATA_DIR=${profile.dir}`];
+  return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
+}
+
+/** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
+export async function runsOn(profile: Profile, { view, gen }: Session): Promise<boolean> {
+  return view.state === "lost" && (await readMarked(sessionMarks(profile, view.id, gen))).size > 0;
+}
+
+/**
+ * Whether a session that 0.16 has started runs on. It recorded a bare pid, which proves nothing; but what it
+ * started carries the session's marks.
+ */
+async function isForeignAlive(profile: Profile, record: SessionRecord): Promise<boolean> {
+  const { meta, supervisor, status, id } = record;
+  if (meta.gen !== "" || supervisor !== undefined || status?.state !== "running") return false;
+  if (!(meta.babysit_pid > 0) || !mayExist(meta.babysit_pid)) return false;
+  return (await readMarked(sessionMarks(profile, id, ""))).size > 0;
+}
+
+/** The state a record and its supervisor's liveness add up to. Pure. */
+export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): Session {
+  const { meta, status } = record;
+  const ended = hasEnded(record);
+  const state = stateOf(record, supervisorAlive, nowMs);
+  const alive = state === "running" || state === "starting";
+  const endedBy = endedByOf(record, state);
+  const endedAt = ended ? status?.last_change : undefined;
+  const view: WorkerView = {
+    id: record.id,
+    state,
+    alive,
+    exit_code: state === "exited" ? status?.exit_code ?? null : null,
+    ...(endedBy === undefined ? {} : { ended_by: endedBy }),
+    ready: record.ready,
+    runner: meta.runner,
+    started: iso(meta.started_at * 1000),
+    ...(endedAt === undefined ? {} : { ended: iso(endedAt * 1000) }),
+    idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
+  };
+  return {
+    view,
+    gen: meta.gen,
+    dir: record.dir,
+    ...(record.supervisor === undefined ? {} : { supervisor: record.supervisor }),
+    ...(record.program === undefined ? {} : { program: record.program }),
+    ...(meta.deadline === undefined ? {} : { deadline: meta.deadline }),
+    startedAt: meta.started_at,
+    ...(endedAt === undefined ? {} : { endedAt }),
+    ending: record.end !== undefined,
+  };
+}
+
+function stateOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): SessionState {
+  const said = record.status?.state;
+  if (said === "exited" || said === "killed") return said;
+  if (supervisorAlive) return said === "running" ? "running" : "starting";
+  if (record.supervisor !== undefined) return "lost";
+  const age = nowMs - record.meta.started_at * 1000;
+  return age < STARTING_MS && age > -STARTING_MS ? "starting" : "lost";
+}
+
+function endedByOf(record: SessionRecord, state: SessionState): EndedBy | undefined {
+  if (state === "running" || state === "starting") return undefined;
+  const said = record.status?.ended_by ?? record.end?.by;
+  if (said !== undefined) return said as EndedBy;
+  return state === "lost" ? "crash" : undefined;
+}
+
+/** ISO-8601 UTC with seconds. */
+export function iso(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/**
+ * All sessions, their liveness asked of the system in one go (`trustMs` as in {@link aliveOf}). Sorted by id.
+ *
+ * The child answers while the files are read, so a worker may end in between. What seems dead without an end is
+ * therefore read again: a supervisor that is gone by then had written its status before, and so no worker that
+ * ends meanwhile ever looks lost. Nor one that has just come up: a supervisor that is new then is asked for too.
+ */
+export async function readFleet(
+  profile: Profile,
+  nowMs: number,
+  ids = listSessionIds(profile),
+  trustMs = 0,
+): Promise<Session[]> {
+  const asked = new Set<string>();
+  const alive = new Set<string>();
+  const ask = async (supervisors: readonly Identity[]) => {
+    for (const supervisor of supervisors) asked.add(identityKey(supervisor));
+    for (const identity of await aliveOf(supervisors, trustMs)) alive.add(identityKey(identity));
+  };
+  const isAlive = ({ supervisor }: SessionRecord) =>
+    supervisor !== undefined && alive.has(identityKey(supervisor));
+  const isOpen = (record: SessionRecord) => !hasEnded(record) && !isAlive(record);
+
+  const asking = ask(ids.map((id) => readSupervisor(profile, id)).filter((it) => it !== undefined));
+  // One turn, in which the child is started.
+  await Promise.resolve();
+  let records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
+  await asking;
+  for (;;) {
+    records = records.map((record) => isOpen(record) ? readSession(profile, record.id) ?? record : record);
+    const fresh = records.filter(isOpen).map((record) => record.supervisor)
+      .filter((it) => it !== undefined && !asked.has(identityKey(it))) as Identity[];
+    if (fresh.length === 0) break;
+    await ask(fresh);
+  }
+  const foreign = new Set<SessionRecord>();
+  for (const record of records) if (await isForeignAlive(profile, record)) foreign.add(record);
+  return records.map((record) => sessionOf(record, isAlive(record) || foreign.has(record), nowMs));
+}
+
+/** The supervisor of a session that is not known to have ended. */
+function readSupervisor(profile: Profile, id: string): Identity | undefined {
+  const dir = sessionDir(profile, id);
+  const state = parseStatus(readText(`${dir}/status.json`))?.state;
+  if (state === "exited" || state === "killed") return undefined;
+  return parseIdentity(readText(`${dir}/sup`));
+}
+
+/** One session by id, or undefined. */
+export async function findSession(profile: Profile, id: string, nowMs: number): Promise<Session | undefined> {
+  return (await readFleet(profile, nowMs, [id]))[0];
+}
+
+/** Notes that a worker has called back; a no-op for ids without a session. */
+export function markReady(profile: Profile, id: string): void {
+  const dir = sessionDir(profile, id);
+  if (statOf(`${dir}/meta.json`) === undefined || statOf(`${dir}/ready`) !== undefined) return;
+  createOnce(`${dir}/ready`, "", { durable: false });
+}
+
+/**
+ * Writes down how a session is about to end, before any signal. The first to say it wins.
+ * `killed root` and the like for a kill, `exited self` for a worker that ends itself.
+ */
+export function recordEnd(session: Session, state: "exited" | "killed", by: EndedBy): boolean {
+  return createOnce(`${session.dir}/end`, `${state} ${by}\n`);
+}
+
+/** Longest wait for the own end, ms: beyond TERM and KILL something is wrong, and blocking does not mend it. */
+const END_TIMEOUT_MS = 10_000;
+
+/**
+ * Waits inside a session's tree for the end that is recorded. An agent whose command returned now would ask its
+ * model once more, and pay for a reply that nobody reads.
+ */
+export async function untilEnded(profile: Profile, id: string, gen: string): Promise<void> {
+  const deadline = performance.now() + END_TIMEOUT_MS;
+  while (performance.now() < deadline) {
+    const record = readSession(profile, id);
+    if (record === undefined || record.meta.gen !== gen || record.end === undefined || hasEnded(record)) {
+      return;
+    }
+    await delay(50);
+  }
+}
+
+/** Writes the final status in place of a supervisor that could not. */
+export function writeFinalStatus(session: Session, nowMs: number): void {
+  const end = parseEnd(quietText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
+  const status = {
+    state: end.state,
+    child_pid: session.program?.pid ?? 0,
+    exit_code: end.state === "killed" ? null : 0,
+    last_change: Math.floor(nowMs / 1000),
+    ended_by: end.by,
+  };
+  replaceFile(`${session.dir}/status.json`, `${JSON.stringify(status)}\n`);
+}

@@ -1,0 +1,213 @@
+/**
+ * Tries a runner for real: starts its CLI without a prompt where workers start and looks at its screen, so that a
+ * dialog at which every worker would hang is found before the first one does. No model is called. What dialogs
+ * there are depends on the folder: only looop's own records of the trial lie elsewhere.
+ */
+import { permissionWarnings, runnerWarnings } from "../agents/runner_check.ts";
+import { makeDir, readTailBytes, removeTree } from "../store.ts";
+import { type Profile, profileAt } from "../paths.ts";
+import { delay } from "../process/tree.ts";
+import { findProgram } from "../process/programs.ts";
+import { isHeadless, type RecordsKind } from "../agents/runners.ts";
+import { findSession, sessionDir } from "../sessions/session.ts";
+import { sanitizeLine } from "../text/style.ts";
+import { TERMINAL } from "../sessions/supervisor.ts";
+import { renderScreen } from "../text/terminal.ts";
+import { endSession, launchRun, type ResolvedRunner, type WorkerHost } from "./worker.ts";
+
+/** What a trial came to. */
+export interface RunnerTrial {
+  ok: boolean;
+  /** One line: what was seen. */
+  message: string;
+  /** What to do about it; with the exact setting where there is one. */
+  next?: string;
+  /** The last lines of the screen, for a person to look at when it is not ok. */
+  screen: string[];
+}
+
+/** A dialog by what stands on its screen. */
+interface Dialog {
+  cli: RecordsKind;
+  shows: RegExp;
+  message: string;
+  next: string;
+}
+
+/** Measured on the real programs, each in a fresh home. The first that fits counts. */
+const DIALOGS: readonly Dialog[] = [
+  {
+    cli: "claude",
+    shows: /Choose the text style|Select login method|Unable to connect to Anthropic/i,
+    message: "claude stops at its first-run dialogs",
+    next: 'run `claude` once by hand and log in (it sets "hasCompletedOnboarding": true in ~/.claude.json)',
+  },
+  {
+    cli: "claude",
+    shows: /Is this a project you (created|trust)|Do you trust the files in this folder|Quick safety check/i,
+    message: "claude asks whether it may trust the folder",
+    next:
+      "run `claude` there once and say yes (hasTrustDialogAccepted in ~/.claude.json), or set CLAUDE_CODE_SANDBOXED=1",
+  },
+  {
+    cli: "claude",
+    shows: /Detected a custom API key/i,
+    message: "claude asks whether to use ANTHROPIC_API_KEY",
+    next: "run `claude` once by hand and say yes (customApiKeyResponses in ~/.claude.json), or unset it",
+  },
+  {
+    cli: "claude",
+    shows: /running in Bypass Permissions mode/i,
+    message: "claude warns of the bypass mode",
+    next:
+      'set "skipDangerousModePermissionPrompt": true in ~/.claude/settings.json, or use --permission-mode dontAsk',
+  },
+  {
+    cli: "claude",
+    shows: /--dangerously-skip-permissions cannot be used with root/i,
+    message: "claude refuses the bypass mode to root",
+    next: "use --permission-mode dontAsk --allowedTools …, or set IS_SANDBOX=1 where it is one",
+  },
+  {
+    cli: "claude",
+    shows: /New MCP server found/i,
+    message: "claude asks about MCP servers of the folder",
+    next: "add --strict-mcp-config to the runner's template in config.json",
+  },
+  {
+    cli: "codex",
+    shows: /Sign in with ChatGPT|Provide your own API key/i,
+    message: "codex stops at its login",
+    next: "run `codex login` once, or set model_provider in ~/.codex/config.toml",
+  },
+  {
+    cli: "codex",
+    shows: /Trust this folder\? Codex can|trust the contents of this directory|allow Codex to work in/i,
+    message: "codex asks whether it may trust the folder",
+    next: 'run `codex` there once and say yes (trust_level = "trusted" in ~/.codex/config.toml)',
+  },
+  {
+    cli: "pi",
+    shows: /Trust (this )?project folder/i,
+    message: "pi asks whether it may trust the folder",
+    next: "add --approve or --no-approve to the runner's template in config.json",
+  },
+  {
+    cli: "pi",
+    shows: /No models available|No API key|use \/login/i,
+    message: "pi has no model it may use",
+    next: "run `pi` once by hand and log in with /login, or set your provider's API key",
+  },
+];
+
+/** The screen is judged when it has not changed for this long, or at the latest after the longest time, ms. */
+const QUIET_MS = 2_000;
+const LONGEST_MS = 15_000;
+const LOOK_EVERY_MS = 200;
+
+/** Starts the runner's CLI for some seconds in `cwd`, where workers are to start. */
+export async function tryRunner(
+  host: WorkerHost,
+  runner: ResolvedRunner,
+  cwd: string,
+): Promise<RunnerTrial> {
+  const env = { ...host.env, ...runner.env };
+  if (runner.program !== undefined && findProgram(runner.program, env["PATH"] ?? "") === undefined) {
+    const next = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
+    return { ok: false, message: `"${runner.program}" is not on PATH`, next, screen: [] };
+  }
+  if (runner.preset === undefined) {
+    return { ok: true, message: `${runner.name} is no agent that looop knows: not tried`, screen: [] };
+  }
+  if (isHeadless(runner.template)) {
+    const message = `${runner.name} runs without a terminal interface and so stops at no dialog: not tried`;
+    return { ok: true, message, screen: [] };
+  }
+  const trial = await startAndLook(host, runner, cwd);
+  if (!trial.ok) return trial;
+  // The screen is the truth; what the settings say is kept for a dialog whose words are new, or that comes later.
+  const [later] = permissionWarnings(runner, env);
+  if (later !== undefined) return { ...trial, ok: false, message: later };
+  const [first] = runnerWarnings(runner, cwd, env);
+  return first !== undefined && /\?\s*$/m.test(trial.screen.join("\n"))
+    ? { ...trial, ok: false, message: first, next: "see its screen" }
+    : trial;
+}
+
+async function startAndLook(
+  host: WorkerHost,
+  runner: ResolvedRunner,
+  cwd: string,
+): Promise<RunnerTrial> {
+  const scratch = profileAt(
+    `${host.profile.dir}/.trial-${crypto.randomUUID().slice(0, 8)}`,
+    host.profile.config,
+  );
+  for (const dir of [scratch.dir, scratch.sessions, scratch.prompts]) makeDir(dir);
+  try {
+    await launchRun({ ...host, profile: scratch }, {
+      spec: { id: TRIAL_ID, brief: "", cwd, env: {} },
+      runner,
+      template: withoutPrompt(runner.template),
+      sessionId: undefined,
+      prompt: { text: "", inSession: true },
+      sessions: [],
+      counted: {},
+    });
+    return await look(scratch, host.now, runner);
+  } finally {
+    const session = await findSession(scratch, TRIAL_ID, host.now());
+    if (session !== undefined) await endSession(scratch, session, "killed", "human", host.now);
+    removeTree(scratch.dir);
+  }
+}
+
+const TRIAL_ID = "trial";
+
+/** A template that starts the agent with nothing to do. Pure. */
+export function withoutPrompt(template: string): string {
+  return template
+    .replace(
+      /\s(--prompt[ =])?("\$\((cat |<\s*)["']?\{\{prompt_file\}\}["']?\)"|\$\((cat |<\s*)\{\{prompt_file\}\}\))/g,
+      "",
+    )
+    .replace(/\s[@<]?["']?\{\{prompt_file\}\}["']?/g, "");
+}
+
+async function look(scratch: Profile, now: () => number, runner: ResolvedRunner): Promise<RunnerTrial> {
+  const { name } = runner;
+  const output = `${sessionDir(scratch, TRIAL_ID)}/output.log`;
+  const deadline = performance.now() + LONGEST_MS;
+  let screen: string[] = [];
+  let quietSince = performance.now();
+  while (performance.now() < deadline) {
+    await delay(LOOK_EVERY_MS);
+    const seen = renderScreen(readTailBytes(output, 256 * 1024), { ...TERMINAL, lastLines: TERMINAL.rows })
+      .map(sanitizeLine).filter((line) => line.trim() !== "");
+    if (seen.join("\n") !== screen.join("\n")) quietSince = performance.now();
+    screen = seen;
+    const dialog = dialogOn(screen, runner.preset);
+    if (dialog !== undefined) return { ok: false, message: dialog.message, next: dialog.next, screen };
+    const session = await findSession(scratch, TRIAL_ID, now());
+    if (session?.view.alive !== true) {
+      const last = screen.at(-1) ?? "it said nothing";
+      return {
+        ok: false,
+        message: `${name} ended by itself at once: ${last}`,
+        next: "run it by hand",
+        screen,
+      };
+    }
+    if (screen.length > 0 && performance.now() - quietSince >= QUIET_MS) break;
+  }
+  return { ok: true, message: `${name} starts and stops at no dialog`, screen };
+}
+
+/** The dialog of a preset's CLI that a screen shows. Pure. */
+export function dialogOn(
+  screen: readonly string[],
+  preset: string | undefined,
+): Pick<Dialog, "message" | "next"> | undefined {
+  const text = screen.join("\n").replace(/\s+/g, " ");
+  return DIALOGS.find(({ cli, shows }) => cli === preset && shows.test(text));
+}

@@ -1,0 +1,567 @@
+/** Starts and ends workers. */
+import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "../agents/agent_session.ts";
+import { childEnv } from "../process/child_env.ts";
+import { type Config, readConfig, type RunnerConfig } from "../records/config.ts";
+import { composePrompt, pointerPrompt, workerContract } from "../agents/contract.ts";
+import { Attempts, notWrittenDown, UsageError, UserError } from "../errors.ts";
+import { prepareHold } from "../agents/hold.ts";
+import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
+import { releaseLeasesOf } from "../sessions/lease.ts";
+import { withdrawAsks } from "../records/mailbox.ts";
+import { nearest } from "../text/nearest.ts";
+import type { Profile } from "../paths.ts";
+import { findProgram } from "../process/programs.ts";
+import {
+  delay,
+  type Identity,
+  isAliveIn,
+  killTree,
+  mayExist,
+  type ProcessFact,
+  readAllProcesses,
+  readProcesses,
+  signal,
+  STOP_GRACE_MS,
+} from "../process/tree.ts";
+import {
+  fillTemplate,
+  isOneCommand,
+  MAX_ARGUMENT_BYTES,
+  passesPromptAsArgument,
+  presetNamed,
+  presetOf,
+  programOf,
+  RUNNER_PRESETS,
+  type RunnerPreset,
+  withSessionStart,
+} from "../agents/runners.ts";
+import {
+  type EndedBy,
+  findSession,
+  readSession,
+  recordEnd,
+  runsOn,
+  type Session,
+  sessionDir,
+  sessionMarks,
+  type SessionMeta,
+  writeFinalStatus,
+} from "../sessions/session.ts";
+import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "../store.ts";
+import { Watch } from "../file_watch.ts";
+import { SUPERVISOR } from "../sessions/supervisor.ts";
+
+/** What a worker is started with. */
+export interface WorkerSpec {
+  id: string;
+  brief: string;
+  runner?: string | undefined;
+  /** Shell template instead of a runner of the config. */
+  command?: string | undefined;
+  /** The form of the runner that ends by itself. */
+  headless?: boolean | undefined;
+  cwd?: string | undefined;
+  env: Record<string, string>;
+  timeoutS?: number | undefined;
+}
+
+/** The surroundings a worker starts in. */
+export interface WorkerHost {
+  profile: Profile;
+  /** One executable path that is looop. */
+  bin: string;
+  env: Readonly<Record<string, string>>;
+  now(): number;
+}
+
+/** A runner ready to be used: a template and what is known of its program. */
+export interface ResolvedRunner {
+  name: string;
+  template: string;
+  prompt: RunnerPreset["prompt"];
+  program: string | undefined;
+  install: string | undefined;
+  /** Name of the preset that the program belongs to, where there is one. */
+  preset: string | undefined;
+  /** Template that goes on with the agent's session; derived from `template` unless the config has one. */
+  resume: string | undefined;
+  env: Readonly<Record<string, string>>;
+}
+
+/** Finds the runner of a name: the config's, else a preset of that name. @throws {UserError} unknown. */
+export function resolveRunner(config: Config, name: string, headless = false): ResolvedRunner {
+  const wired = Object.hasOwn(config.runners, name) ? config.runners[name] : undefined;
+  const named = presetNamed(wired?.preset ?? name);
+  if ((wired === undefined && named === undefined) || (wired?.preset !== undefined && named === undefined)) {
+    throw unknownRunner(wired?.preset ?? name, [
+      ...Object.keys(config.runners),
+      ...Object.keys(RUNNER_PRESETS),
+    ]);
+  }
+  const wantsHeadless = headless || wired?.headless === true;
+  const headlessForm = typeof wired?.headless === "string" ? wired.headless : named?.headless;
+  const template = withoutFormatter(
+    wantsHeadless ? headlessForm : wired?.interactive ?? named?.interactive,
+  );
+  if (template === undefined) {
+    throw new UsageError(`Runner "${name}" has no ${wantsHeadless ? "headless" : "interactive"} form`, {
+      next: `give "runners.${name}" in config.json one`,
+    });
+  }
+  return {
+    ...describeTemplate(name, template, wired?.preset ?? name),
+    resume: wired?.resume,
+    ...envOf(wired),
+  };
+}
+
+/** The variables that a runner of the config sets. */
+export function envOf(wired: RunnerConfig | undefined): { env?: Readonly<Record<string, string>> } {
+  return wired?.env === undefined ? {} : { env: wired.env };
+}
+
+function unknownRunner(name: string, names: readonly string[]): UsageError {
+  const known = [...new Set(names)];
+  const match = nearest(name, known);
+  return new UsageError(`Unknown runner "${name}"`, {
+    next: match === undefined ? `known runners: ${known.join(", ")}` : `did you mean "${match}"?`,
+  });
+}
+
+/** What is known of a template: by its program, else by the preset it was named after. */
+export function describeTemplate(name: string, template: string, named?: string): ResolvedRunner {
+  const preset = presetOf(template);
+  const about = presetNamed(preset ?? named);
+  return {
+    name,
+    template,
+    preset,
+    prompt: about?.prompt ?? "text",
+    program: programOf(template),
+    install: about?.install,
+    resume: undefined,
+    env: {},
+  };
+}
+
+/** Configs of early looop versions end in a pipe into `looop _ fmt`, which is no verb any more. */
+function withoutFormatter(template: string | undefined): string | undefined {
+  return template?.replace(/\s*\|\s*(\S*looop\S*|"\$LOOOP_BIN"|\$LOOOP_BIN)\s+_\s+fmt\s*$/, "");
+}
+
+/** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */
+const START_TIMEOUT_MS = 8_000;
+const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Starts a worker and returns once its agent's process runs in its terminal.
+ *
+ * @throws {UserError} when the id is alive, the runner is missing, or the agent could not be started.
+ */
+export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<ResolvedRunner> {
+  const runner = pickRunner(host, spec);
+  requireProgram(runner, { ...host.env, ...spec.env });
+  if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
+    throw new UsageError("The brief is larger than 4 MB", {
+      next: "put the material in a file and name its path",
+    });
+  }
+  if (spec.cwd !== undefined) requireFolder(spec.cwd);
+  const preset = presetNamed(runner.preset);
+  const contract = workerContract({
+    id: spec.id,
+    bin: host.bin,
+    dataDir: host.profile.dir,
+    runner: runner.name,
+    shellLimit: preset?.shellLimit,
+  });
+  const template = withSessionStart(runner.template, preset?.session);
+  const sessionId = template.includes("{{session_id}}") ? crypto.randomUUID() : undefined;
+  await launchRun(host, {
+    spec,
+    runner,
+    template,
+    sessionId,
+    prompt: { text: composePrompt(contract, spec.brief, runner.prompt), inSession: false },
+    sessions: sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env }),
+    counted: {},
+  });
+  return runner;
+}
+
+/** The agent session that is known before the agent runs; opencode's id is found out later. */
+function sessionsAtStart(
+  preset: RunnerPreset | undefined,
+  sessionId: string | undefined,
+  env: Readonly<Record<string, string>>,
+): AgentSession[] {
+  const cli = preset?.records;
+  if (cli === undefined || (sessionId === undefined && cli !== "opencode")) return [];
+  return [{ cli, id: sessionId ?? "", records: recordsFolder(cli, env) }];
+}
+
+/** @throws {UsageError} when there is no such folder. */
+function requireFolder(cwd: string): void {
+  if (statOf(cwd)?.isDirectory === true) return;
+  throw new UsageError(`Cannot start in "${cwd}": no such folder`, {
+    next: "give an existing folder to --cwd",
+  });
+}
+
+/** One run of a worker about to be launched. */
+export interface Run {
+  spec: WorkerSpec;
+  runner: ResolvedRunner;
+  template: string;
+  sessionId: string | undefined;
+  /** Of a resumed run it stays with the session: the worker's own prompt is kept. */
+  prompt: { text: string; inSession: boolean };
+  sessions: AgentSession[];
+  counted: AgentFile["counted"];
+}
+
+/** Makes the session, writes the prompt and launches the agent in its terminal. */
+export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
+  const { profile } = host;
+  const { spec, runner } = run;
+  const cwd = spec.cwd ?? profile.dir;
+  requireFolder(cwd);
+  const ownPrompt = `${sessionDir(profile, spec.id)}/prompt.md`;
+  const promptFile = run.prompt.inSession ? ownPrompt : `${profile.prompts}/${spec.id}.md`;
+  const tooLong = passesPromptAsArgument(run.template) &&
+    new TextEncoder().encode(run.prompt.text).length > MAX_ARGUMENT_BYTES;
+  const command = fillTemplate(run.template, {
+    prompt_file: tooLong ? `${sessionDir(profile, spec.id)}/pointer.md` : promptFile,
+    session_id: run.sessionId ?? "",
+  });
+  const now = host.now();
+  const meta: SessionMeta = {
+    v: 1,
+    id: spec.id,
+    gen: crypto.randomUUID().slice(0, 8),
+    cmd: ["/bin/sh", "-c", command],
+    babysit_pid: 0,
+    started_at: Math.floor(now / 1000),
+    runner: runner.name,
+    cwd,
+    ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
+  };
+  const agent: AgentFile = {
+    v: 1,
+    preset: runner.preset ?? "",
+    template: runner.template,
+    env: spec.env,
+    sessions: run.sessions,
+    counted: run.counted,
+  };
+  await openSession(profile, meta, agent, now);
+  replaceFile(promptFile, run.prompt.text);
+  if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
+  const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
+  const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
+  const line = isOneCommand(run.template) ? `exec ${command}` : command;
+  launch(host, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
+  await untilRunning(profile, spec.id);
+}
+
+/** The preset's variables, but for those that the user has set. */
+function presetEnv(host: WorkerHost, runner: ResolvedRunner): Record<string, string> {
+  const wanted = Object.entries(presetNamed(runner.preset)?.env ?? {});
+  return Object.fromEntries(wanted.filter(([name]) => host.env[name] === undefined));
+}
+
+function pickRunner(host: WorkerHost, spec: WorkerSpec): ResolvedRunner {
+  if (spec.command !== undefined) return describeTemplate("command", spec.command);
+  const { config } = readConfig(host.profile.config);
+  return resolveRunner(config, spec.runner ?? config.default, spec.headless);
+}
+
+/** @throws {UserError} when the runner's program is not on PATH; says how to install it. */
+export function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, string>>): void {
+  if (runner.program === undefined || findProgram(runner.program, env["PATH"] ?? "") !== undefined) return;
+  const install = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
+  throw new UserError(`Runner "${runner.name}" needs "${runner.program}", which is not on PATH`, {
+    next: `${install}, or choose another with --runner (shell, ${
+      Object.keys(RUNNER_PRESETS).slice(0, 4).join(", ")
+    })`,
+    kind: "runner_missing",
+  });
+}
+
+/** Makes the session's folder under the fleet's lock, so that of many starts of one id one wins. */
+async function openSession(
+  profile: Profile,
+  meta: SessionMeta,
+  agent: AgentFile,
+  nowMs: number,
+): Promise<void> {
+  makeDir(profile.sessions);
+  const dir = sessionDir(profile, meta.id);
+  const before = await findSession(profile, meta.id, nowMs);
+  if (before?.view.alive) throw alreadyAlive(meta.id);
+  if (before !== undefined && await runsOn(profile, before)) throw lostAlive(meta.id);
+  const stage = `${profile.sessions}/.new-${meta.id}-${meta.gen}`;
+  makeDir(stage);
+  replaceFile(`${stage}/meta.json`, `${JSON.stringify(meta)}\n`);
+  writeAgent(stage, agent);
+  replaceFile(`${stage}/output.log`, "", { durable: false });
+  try {
+    await withLock(`${profile.sessions}/.lock`, () => {
+      if (exists(dir)) {
+        if (readSession(profile, meta.id)?.meta.gen !== before?.gen) throw alreadyAlive(meta.id);
+        moveFile(dir, nextRunName(dir));
+      }
+      moveFile(stage, dir);
+    });
+  } finally {
+    removeTree(stage);
+  }
+}
+
+/** The error of an id that is in use. */
+export function alreadyAlive(id: string): UserError {
+  return new UserError(`Worker "${id}" is alive already`, {
+    next:
+      `watch it with \`looop _ worker log ${id}\`, end it with \`looop _ worker kill ${id}\`, or use another id`,
+    kind: "alive",
+  });
+}
+
+function lostAlive(id: string): UserError {
+  return new UserError(`Worker "${id}" is lost, but its agent still runs`, {
+    next: `end it with \`looop _ worker kill ${id}\` first, or use another id`,
+    kind: "alive",
+  });
+}
+
+function nextRunName(dir: string): string {
+  for (let n = 1;; n++) if (!exists(`${dir}~${n}`)) return `${dir}~${n}`;
+}
+
+function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: string, cwd: string): void {
+  const { profile } = host;
+  const own = { bin: host.bin, dataDir: profile.dir, config: profile.config };
+  const env = childEnv(host.env, own, {
+    TERM: "xterm-256color",
+    ...spec.env,
+    LOOOP_WORKER_CMD: command,
+    LOOOP_WORKER_ID: spec.id,
+    LOOOP_WORKER_GEN: meta.gen,
+  });
+  const supervisor = new Deno.Command("/bin/sh", {
+    args: ["-c", SUPERVISOR, "looop-supervisor", sessionDir(profile, spec.id), profile.poke],
+    cwd,
+    env,
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  });
+  const child = spawnSupervisor(profile, meta, supervisor);
+  child.unref();
+  replaceFile(
+    `${sessionDir(profile, spec.id)}/meta.json`,
+    `${JSON.stringify({ ...meta, babysit_pid: child.pid })}\n`,
+  );
+}
+
+/** @throws {UserError} when the system refuses, as it does when command and environment are too long. */
+function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: Deno.Command): Deno.ChildProcess {
+  try {
+    return supervisor.spawn();
+  } catch (error) {
+    const last_change = Math.floor(Date.now() / 1000);
+    const status = { state: "exited", child_pid: 0, exit_code: 126, last_change, ended_by: "crash" };
+    replaceFile(`${sessionDir(profile, meta.id)}/status.json`, `${JSON.stringify(status)}\n`);
+    throw new UserError(`Cannot start worker "${meta.id}": ${(error as Error).message}`, {
+      next: "shorten the runner's template or the environment if they are long, then try again",
+      kind: "start_failed",
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Waits for the supervisor's poke. The session's folder itself must not be watched: it holds a FIFO, and the
+ * thread of Deno's watcher was seen blocked in opening it after a worker that ended at once, with
+ * `worker start` hanging for ever behind it.
+ */
+async function untilRunning(profile: Profile, id: string): Promise<void> {
+  const status = `${sessionDir(profile, id)}/status.json`;
+  const deadline = performance.now() + START_TIMEOUT_MS;
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100 });
+  try {
+    while (performance.now() < deadline) {
+      if (statOf(status) !== undefined) return;
+      await watch.next();
+    }
+  } finally {
+    watch.close();
+  }
+  throw new UserError(`Worker "${id}" did not come up within 8 s`, {
+    next: `see \`looop _ worker log ${id}\` and \`looop doctor\` (is \`script\` installed?)`,
+    kind: "start_failed",
+  });
+}
+
+/** What ending a worker came to. */
+export interface KillResult {
+  /** Nothing was running any more. */
+  already: boolean;
+  survivors: ProcessFact[];
+}
+
+/** How long the supervisor may take to write the end down once its agent is gone, ms. */
+const STATUS_TIMEOUT_MS = 2_000;
+
+/**
+ * Ends one session's whole tree and makes sure that its end is on disk. Idempotent.
+ *
+ * @throws {UserError} when the end could not be written down; the tree is ended all the same: it may be what has
+ * filled the disk.
+ */
+export async function endSession(
+  profile: Profile,
+  session: Session,
+  state: "exited" | "killed",
+  by: EndedBy,
+  now: () => number,
+): Promise<KillResult> {
+  // Of a lost session the agent may well run on: ending it is no idle call.
+  const already = !session.view.alive && session.view.state !== "lost";
+  const attempts = new Attempts();
+  if (!already) {
+    await attempts.try(() => recordEnd(session, state, by));
+    await untilRecorded(session.dir);
+  }
+  const current = session.view.state === "starting" ? await untilStarted(profile, session, now) : session;
+  const survivors = await killSessionTree(profile, current, now);
+  await attempts.try(() => releaseLeasesOf(profile, session.view.id, session.gen));
+  if (attempts.failure !== undefined && survivors.length === 0) {
+    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+  }
+  return { already, survivors };
+}
+
+/**
+ * The session once its supervisor has either brought the agent up or seen that it is to end: before that there
+ * is no process to be found that could be ended.
+ */
+async function untilStarted(profile: Profile, session: Session, now: () => number): Promise<Session> {
+  const begun = performance.now();
+  for (;;) {
+    const record = readSession(profile, session.view.id);
+    if (record === undefined || record.meta.gen !== session.gen) return session;
+    const patience = record.supervisor === undefined ? STATUS_TIMEOUT_MS : START_TIMEOUT_MS;
+    if (record.status !== undefined || performance.now() - begun > patience) {
+      return await findSession(profile, session.view.id, now()) ?? session;
+    }
+    await delay(10);
+  }
+}
+
+/**
+ * An agent whose command ended before itself would ask its model once more, for a reply that nobody reads: so it is
+ * told first. claude takes 1.9 s to end.
+ */
+const LEAD_MS = 2_500;
+
+/**
+ * Ends all processes of a session: the agent's own tree and everything that carries the session's marks.
+ * The supervisor is spared until it has written the status, then ended too.
+ */
+export async function killSessionTree(
+  profile: Profile,
+  session: Session,
+  now: () => number,
+): Promise<ProcessFact[]> {
+  const starting = session.program === undefined && (session.view.alive || session.view.state === "lost");
+  if (starting) await endStart(profile, session);
+  const supervisor = session.supervisor;
+  const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
+  const survivors = await killTree({
+    roots: session.program === undefined ? [] : [session.program],
+    marks: sessionMarks(profile, session.view.id, session.gen),
+    spare: spared.map((fact) => fact.pid),
+    graceMs: STOP_GRACE_MS,
+    leadMs: LEAD_MS,
+  });
+  const attempts = new Attempts();
+  if (session.view.alive || session.view.state === "lost") {
+    await attempts.try(() => untilStatus(profile, session, now));
+  }
+  await killStill(spared);
+  if (attempts.failure !== undefined && survivors.length === 0) {
+    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+  }
+  return survivors;
+}
+
+/**
+ * Ends what a supervisor that hangs or was killed on its way has begun: before the agent runs nothing carries
+ * the session's marks, and `script` could still bring it up.
+ */
+async function endStart(profile: Profile, session: Session): Promise<void> {
+  const marks = [`LOOOP_WORKER_GEN=${session.gen}`, `LOOOP_DATA_DIR=${profile.dir}`];
+  await killTree({ roots: [], marks, graceMs: 0 });
+}
+
+/** The supervisor's shell and its `script`. */
+async function supervisorProcesses(supervisor: Identity): Promise<ProcessFact[]> {
+  const table = await readAllProcesses();
+  if (!isAliveIn(table, supervisor)) return [];
+  return [...table.processes.values()].filter((fact) =>
+    fact.pid === supervisor.pid || (fact.ppid === supervisor.pid && fact.sid === supervisor.pid)
+  );
+}
+
+/** Kills those of the processes that are still the same: their pids may have been given out again meanwhile. */
+async function killStill(facts: readonly ProcessFact[]): Promise<void> {
+  const left = facts.filter((fact) => mayExist(fact.pid));
+  if (left.length === 0) return;
+  const { processes } = await readProcesses(left.map((fact) => fact.pid));
+  for (const { pid, start } of left) if (processes.get(pid)?.start === start) signal(pid, "SIGKILL");
+}
+
+async function untilStatus(profile: Profile, session: Session, now: () => number): Promise<void> {
+  const hasSupervisor = session.program !== undefined && session.view.state !== "lost";
+  const patience = hasSupervisor ? STATUS_TIMEOUT_MS : 0;
+  const deadline = performance.now() + patience;
+  while (performance.now() < deadline) {
+    const record = readSession(profile, session.view.id);
+    if (record === undefined || record.meta.gen !== session.gen) return;
+    if (record.status?.state === "exited" || record.status?.state === "killed") return;
+    await delay(10);
+  }
+  writeFinalStatus(session, now());
+}
+
+/** The error of an id that has no session. */
+export function unknownWorker(id: string): UserError {
+  return new UserError(`There is no worker "${id}"`, {
+    next: "list them with `looop _ worker list`",
+    kind: "not_found",
+  });
+}
+
+/** `_ worker kill`: ends a worker from outside and withdraws its questions. */
+export async function killWorker(
+  profile: Profile,
+  id: string,
+  by: EndedBy,
+  now: () => number,
+): Promise<KillResult> {
+  const session = await findSession(profile, id, now());
+  if (session === undefined) throw unknownWorker(id);
+  const attempts = new Attempts();
+  if (session.view.alive) await attempts.try(() => recordEnd(session, "killed", by));
+  const withdraw = async () =>
+    by === "root" ? await attempts.try(() => withdrawAsks(profile, id, now())) ?? [] : [];
+  if ((await withdraw()).length > 0) await untilHeld(session.dir);
+  const result = await endSession(profile, session, "killed", by, now);
+  // What the worker asked between the first look and its end goes with it too.
+  await withdraw();
+  if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
+  return result;
+}

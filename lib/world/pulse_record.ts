@@ -1,0 +1,140 @@
+/** The pulse as others see it: its record, whether it lives, whether it is wanted. */
+import { checkRecord, isRecord } from "../text/json.ts";
+import type { Profile } from "../paths.ts";
+import { aliveOf, type Identity } from "../process/tree.ts";
+import { readJson, replaceFile, statOf } from "../store.ts";
+
+/** `.pulse.json`, written by the pulse at the start and end of each beat. */
+export interface PulseRecord {
+  v: 1;
+  pid: number;
+  start: string;
+  boot: string;
+  /** looop's version and executable, to notice upgrades. */
+  version: string;
+  exe: string;
+  beat: number;
+  /** Seconds of machine uptime at the last sign of life: immune to a clock that is set. */
+  uptime_s: number;
+  interval_s: number;
+  /** The first publication is done. */
+  ready: boolean;
+  /** Unix ms. */
+  started_at: number;
+  /** Why it cannot publish, as it has failed to several times in a row; "" when it can. */
+  failing: string;
+  /** One line each: what the pulse wants people to know (a broken config it goes on without). */
+  warnings: string[];
+}
+
+function checkPulse(value: unknown): PulseRecord | string {
+  if (!isRecord(value) || typeof value["pid"] !== "number") return "not a pulse record";
+  const text = (key: string) => typeof value[key] === "string" ? value[key] as string : "";
+  const number = (key: string) => Number(value[key]) || 0;
+  return {
+    v: 1,
+    pid: value["pid"],
+    start: text("start"),
+    boot: text("boot"),
+    version: text("version"),
+    exe: text("exe"),
+    beat: number("beat"),
+    uptime_s: number("uptime_s"),
+    interval_s: number("interval_s") || 60,
+    ready: value["ready"] === true,
+    started_at: number("started_at"),
+    failing: text("failing"),
+    warnings: Array.isArray(value["warnings"]) ? value["warnings"].map(String) : [],
+  };
+}
+
+/** The pulse's record, or undefined when none is readable. */
+export function readPulse(profile: Profile): PulseRecord | undefined {
+  const read = readJson(profile.pulse, checkPulse);
+  return read !== undefined && "value" in read ? read.value : undefined;
+}
+
+/** Writes the pulse's record. Derived: not fsynced. */
+export function writePulse(profile: Profile, record: PulseRecord): void {
+  replaceFile(profile.pulse, `${JSON.stringify(record)}\n`, { durable: false });
+}
+
+/** The identity in a record. */
+export function identityIn(record: PulseRecord): Identity {
+  return { pid: record.pid, start: record.start, boot: record.boot };
+}
+
+/** The pulse as `_ state` shows it. */
+export interface PulseView {
+  wanted: boolean;
+  alive: boolean;
+  beat: number;
+  /** Seconds since the last sign of life; null when there never was one. */
+  age_s: number | null;
+  interval_s: number;
+  /** Alive, but silent for over two intervals, or unable to publish. */
+  stalled: boolean;
+  /** Why it cannot publish; absent when it can. */
+  failing?: string;
+}
+
+/** Whether the pulse's process lives. Asks the system only when a process of that number exists. */
+export async function isPulseAlive(record: PulseRecord | undefined, trustMs = 0): Promise<boolean> {
+  return record !== undefined && (await aliveOf([identityIn(record)], trustMs)).size > 0;
+}
+
+/** The pulse as it is now. */
+export async function viewPulse(
+  profile: Profile,
+  record: PulseRecord | undefined,
+  nowMs: number,
+  trustMs = 0,
+): Promise<PulseView> {
+  const alive = await isPulseAlive(record, trustMs);
+  const age = record === undefined ? null : ageOf(profile, record, alive, nowMs);
+  const interval = record?.interval_s ?? 60;
+  const failing = alive ? record?.failing ?? "" : "";
+  return {
+    wanted: isWanted(profile),
+    alive,
+    beat: record?.beat ?? 0,
+    age_s: age,
+    interval_s: interval,
+    stalled: failing !== "" || (alive && age !== null && age > 2 * interval),
+    ...(failing === "" ? {} : { failing }),
+  };
+}
+
+/** Uptime is compared only while the pulse lives: a dead one's may be of an earlier boot. */
+function ageOf(profile: Profile, record: PulseRecord, alive: boolean, nowMs: number): number {
+  if (alive) return Math.max(0, Math.floor(Deno.osUptime() - record.uptime_s));
+  const last = statOf(profile.pulse)?.mtime?.getTime() ?? record.started_at;
+  return Math.max(0, Math.floor((nowMs - last) / 1000));
+}
+
+/** Whether `up` was the last word, not `down`. */
+export function isWanted(profile: Profile): boolean {
+  return lastWord(profile)["wanted"] === true;
+}
+
+/** Whether `down` was the last word. A record that is missing or broken is no word at all. */
+export function isUnwanted(profile: Profile): boolean {
+  return lastWord(profile)["wanted"] === false;
+}
+
+/** What `up` or `down` has recorded; nothing when there is no such record, or none that can be read. */
+function lastWord(profile: Profile): Record<string, unknown> {
+  const read = readJson(profile.wanted, checkRecord);
+  return read !== undefined && "value" in read ? read.value : {};
+}
+
+/** Records that the pulse is wanted, or is not. Durable: it decides what happens after a reboot. */
+export function setWanted(profile: Profile, wanted: boolean, nowMs: number, logFormat: string): void {
+  const record = { v: 1, wanted, ts: Math.floor(nowMs / 1000), log_format: logFormat };
+  replaceFile(profile.wanted, `${JSON.stringify(record)}\n`);
+}
+
+/** The log format that `up` was last given. */
+export function wantedLogFormat(profile: Profile): string {
+  return lastWord(profile)["log_format"] === "json" ? "json" : "text";
+}

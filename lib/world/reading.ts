@@ -1,0 +1,153 @@
+/** What a sensor run means: outcome to reading, header comments, signals. Pure. */
+import { canonical, isRecord, parseExact } from "../text/json.ts";
+
+/** How one run of a sensor ended. Sizes in bytes. */
+export interface SensorOutcome {
+  stdout: Uint8Array;
+  stderr: Uint8Array;
+  exitCode: number;
+  timedOut: boolean;
+  tooLarge: boolean;
+  /** Wall time of the run, ms. */
+  ms: number;
+}
+
+/** A reading as readers see it: any JSON value; by convention `{signal, detail}`. */
+export type Reading = unknown;
+
+const STDERR_TAIL = 1024;
+/** Deeper than any reading is meant; what is far deeper overflows the stack of whoever walks it. */
+const MAX_DEPTH = 128;
+const HEAD = 256;
+
+/** The reading of an outcome, by the table of the contract. `lastGood` is kept in the detail of an error. */
+export function readingOf(
+  outcome: SensorOutcome,
+  maxBytes: number,
+  timeoutS: number,
+  lastGood?: Reading,
+): Reading {
+  if (outcome.timedOut) {
+    return exitError(124, `timed out after ${timeoutS} s`, outcome, lastGood);
+  }
+  if (outcome.tooLarge) {
+    return contentError("too_large", `printed more than ${maxBytes} bytes`, outcome, lastGood);
+  }
+  if (outcome.exitCode !== 0) {
+    return exitError(outcome.exitCode, messageOf(outcome), outcome, lastGood);
+  }
+  const value = parseOne(outcome.stdout);
+  if (value === undefined) {
+    const empty = outcome.stdout.length === 0 ? "printed nothing" : "did not print one JSON value";
+    return contentError("not_json", empty, outcome, lastGood);
+  }
+  if (isDeeper(value.value, MAX_DEPTH)) {
+    return contentError("too_large", `printed JSON of more than ${MAX_DEPTH} levels`, outcome, lastGood);
+  }
+  return value.value;
+}
+
+function parseOne(bytes: Uint8Array): { value: unknown } | undefined {
+  try {
+    return { value: parseExact(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) };
+  } catch {
+    return undefined;
+  }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (value === null || typeof value !== "object") return false;
+  return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
+}
+
+function messageOf(outcome: SensorOutcome): string {
+  const last = decode(outcome.stderr).trim().split("\n").at(-1) ?? "";
+  const ending = outcome.exitCode === 126
+    ? "cannot be executed"
+    : outcome.exitCode === 127
+    ? "not found: the script, its interpreter or a command in it"
+    : `exit ${outcome.exitCode}`;
+  return last === "" ? ending : `${ending}: ${last}`;
+}
+
+function exitError(exitCode: number, message: string, outcome: SensorOutcome, lastGood?: Reading): Reading {
+  return {
+    signal: { error: true, exit_code: exitCode },
+    detail: { message, stderr: decode(tail(outcome.stderr)), ...goodPart(lastGood) },
+  };
+}
+
+function contentError(reason: string, message: string, outcome: SensorOutcome, lastGood?: Reading): Reading {
+  return {
+    signal: { error: true, reason },
+    detail: {
+      message,
+      bytes: outcome.stdout.length,
+      head: decode(outcome.stdout.subarray(0, HEAD)),
+      ...goodPart(lastGood),
+    },
+  };
+}
+
+function goodPart(lastGood: Reading): { last_good?: Reading } {
+  return lastGood === undefined ? {} : { last_good: lastGood };
+}
+
+function tail(bytes: Uint8Array): Uint8Array {
+  return bytes.subarray(Math.max(0, bytes.length - STDERR_TAIL));
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
+}
+
+/** What of a reading can wake an agent: its `.signal`, or the whole value when it has none. */
+export function signalOf(reading: Reading): unknown {
+  return isRecord(reading) && "signal" in reading ? reading["signal"] : reading;
+}
+
+/** Whether a reading tells of a failed run. */
+export function isErrorReading(reading: Reading): boolean {
+  const signal = signalOf(reading);
+  return isRecord(signal) && signal["error"] === true && ("exit_code" in signal || "reason" in signal);
+}
+
+/** Two signals are the same when their canonical texts are. */
+export function sameSignal(a: unknown, b: unknown): boolean {
+  return canonical(a) === canonical(b);
+}
+
+/** Settings in a sensor's header comments: `# looop:interval=300`. */
+export interface SensorHeader {
+  /** Seconds between two runs; every beat when absent. */
+  interval?: number;
+  /** Seconds a run may take. */
+  timeout?: number;
+  summary?: string;
+  needs: string[];
+  env: string[];
+  optional: string[];
+}
+
+/** Reads the header comments: comment lines at the top of a script, up to the first other line. */
+export function parseHeader(script: string): SensorHeader {
+  const header: SensorHeader = { needs: [], env: [], optional: [] };
+  for (const line of script.slice(0, 8192).split("\n")) {
+    if (line.trim() !== "" && !line.startsWith("#")) break;
+    const match = /^#\s*looop:(\w+)=(.*)$/.exec(line);
+    if (match !== null) applyHeader(header, match[1] ?? "", (match[2] ?? "").trim());
+  }
+  return header;
+}
+
+function applyHeader(header: SensorHeader, key: string, value: string): void {
+  const list = value.split(",").map((item) => item.trim()).filter((item) => item !== "");
+  const number = Number(value);
+  const isTime = Number.isFinite(number) && number > 0;
+  if (key === "interval" && isTime) header.interval = number;
+  else if (key === "timeout" && isTime) header.timeout = number;
+  else if (key === "summary") header.summary = value;
+  else if (key === "needs") header.needs = list;
+  else if (key === "env") header.env = list;
+  else if (key === "optional") header.optional = list;
+}

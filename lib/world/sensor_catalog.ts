@@ -1,0 +1,64 @@
+/** The ready-made sensors: what each needs, and how one is fitted with a user's settings. Pure. */
+import { UsageError } from "../errors.ts";
+import { parseHeader, type SensorHeader } from "./reading.ts";
+import { shellQuote } from "../process/self.ts";
+
+/** One ready-made sensor. */
+export interface Example {
+  name: string;
+  script: string;
+  header: SensorHeader;
+}
+
+/** The examples of a module's table. */
+export function examplesOf(table: Readonly<Record<string, string>>): Example[] {
+  return Object.entries(table).map(([name, script]) => ({ name, script, header: parseHeader(script) }));
+}
+
+/** What of a sensor's needs is missing: programs not found and variables not set. */
+export interface Missing {
+  programs: string[];
+  variables: string[];
+}
+
+/** Compares a header with what is there. */
+export function missingOf(
+  header: SensorHeader,
+  hasProgram: (name: string) => boolean,
+  env: Readonly<Record<string, string>>,
+): Missing {
+  return {
+    programs: header.needs.filter((name) => !hasProgram(name)),
+    variables: header.env.filter((name) => !env[name]),
+  };
+}
+
+/** `NAME=VALUE` pairs, only of settings that the sensor declares. @throws {UsageError} */
+export function parseSettings(pairs: readonly string[], header: SensorHeader): Record<string, string> {
+  const known = [...header.env, ...header.optional];
+  return Object.fromEntries(pairs.map((pair) => {
+    const at = pair.indexOf("=");
+    const name = pair.slice(0, Math.max(0, at));
+    if (at < 1 || !known.includes(name)) {
+      throw new UsageError(`--set is "${pair}"`, {
+        next: known.length === 0
+          ? "this sensor has no settings"
+          : `give NAME=VALUE with one of ${known.join(", ")}`,
+      });
+    }
+    return [name, pair.slice(at + 1)];
+  }));
+}
+
+/**
+ * A script with settings in it: lines right below its header comments, each quoted. They win over variables of
+ * the same name in the pulse's environment, which may be meant for another copy of the same sensor.
+ */
+export function withSettings(script: string, settings: Readonly<Record<string, string>>): string {
+  const names = Object.keys(settings);
+  if (names.length === 0) return script;
+  const lines = script.split("\n");
+  const end = lines.findIndex((line) => !line.startsWith("#"));
+  const added = names.map((name) => `${name}=${shellQuote(settings[name] ?? "")}`);
+  return [...lines.slice(0, end), ...added, ...lines.slice(end)].join("\n");
+}

@@ -1,0 +1,130 @@
+/** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+import { joined } from "../text/bytes.ts";
+import { drain, PipeReader } from "../process/pipe_reader.ts";
+import { killTree, readMarked, readMarkedAny, signal } from "../process/tree.ts";
+import type { SensorOutcome } from "./reading.ts";
+
+/** What one run needs. */
+export interface SensorRun {
+  path: string;
+  cwd: string;
+  env: Record<string, string>;
+  /** Value of `LOOOP_SENSOR_RUN` for this run alone. */
+  mark: string;
+  timeoutMs: number;
+  maxBytes: number;
+  /** Called when the script has ended and before what it left behind is ended. */
+  inspect?: () => Promise<void>;
+}
+
+/** TERM to KILL for a sensor. */
+const SENSOR_GRACE_MS = 2_000;
+const STDERR_MAX = 64 * 1024;
+
+/** Runs the sensor to its end; never throws for what the script does. */
+export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<SensorOutcome> {
+  const started = performance.now();
+  // sh gives "not executable" and "no interpreter" their usual codes, 126 and 127, on every version.
+  const child = new Deno.Command("/bin/sh", {
+    args: ["-c", 'exec "$0"', run.path],
+    cwd: run.cwd,
+    env: { ...run.env, LOOOP_SENSOR_RUN: run.mark },
+    clearEnv: true,
+    detached: true,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const ending = new Ending(child.pid);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    ending.begin();
+  }, run.timeoutMs);
+  const onAbort = () => ending.begin();
+  abort?.addEventListener("abort", onAbort);
+  const out = new Head(child.stdout, run.maxBytes, () => ending.begin());
+  const err = new Head(child.stderr, STDERR_MAX, () => {});
+  const status = await child.status;
+  clearTimeout(timer);
+  await drain([out.reader, err.reader]);
+  abort?.removeEventListener("abort", onAbort);
+  await run.inspect?.();
+  ending.finish();
+  return {
+    stdout: out.bytes(),
+    stderr: err.bytes(),
+    exitCode: status.code,
+    timedOut,
+    tooLarge: out.overflowed,
+    ms: Math.round(performance.now() - started),
+  };
+}
+
+/** TERM to the group, KILL after the grace, and a last KILL once the leader is reaped. */
+class Ending {
+  readonly #pid: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+  }
+
+  begin(): void {
+    if (this.#timer !== undefined) return;
+    signal(-this.#pid, "SIGTERM");
+    this.#timer = setTimeout(() => signal(-this.#pid, "SIGKILL"), SENSOR_GRACE_MS);
+  }
+
+  /** The group id is still reserved while a member lives, so this hits no stranger. */
+  finish(): void {
+    clearTimeout(this.#timer);
+    signal(-this.#pid, "SIGKILL");
+  }
+}
+
+/** The first bytes of a pipe, up to a cap; one more makes it an overflow. */
+class Head {
+  readonly reader: PipeReader;
+  overflowed = false;
+  readonly #parts: Uint8Array[] = [];
+  #size = 0;
+
+  constructor(stream: ReadableStream<Uint8Array>, cap: number, onOverflow: () => void) {
+    this.reader = new PipeReader(stream, (part) => {
+      const kept = part.subarray(0, cap - this.#size);
+      this.#parts.push(kept);
+      this.#size += kept.length;
+      this.overflowed = kept.length < part.length;
+      if (this.overflowed) onOverflow();
+      return !this.overflowed;
+    });
+  }
+
+  bytes(): Uint8Array {
+    return joined(this.#parts);
+  }
+}
+
+/**
+ * Ends what sensor runs have left behind, wherever it went: all that carry one of the marks. One scan
+ * serves any number of runs. Returns how many processes were found.
+ */
+export async function sweepSensors(marks: readonly string[], graceMs = SENSOR_GRACE_MS): Promise<number> {
+  const found = await readMarkedAny(marks.map((mark) => `LOOOP_SENSOR_RUN=${mark}`));
+  found.delete(Deno.pid);
+  if (found.size === 0) return 0;
+  await Promise.all(
+    marks.map((mark) => killTree({ roots: [], marks: [`LOOOP_SENSOR_RUN=${mark}`], graceMs })),
+  );
+  return found.size;
+}
+
+/** Marks a run as a pulse's, unlike one of `_ sensor run`. */
+export const PULSE_RUN = { LOOOP_PULSE: "sensor" } as const;
+
+/** Ends the sensor runs that an earlier pulse of this data dir, killed meanwhile, has left behind. */
+export async function endOrphanRuns(dataDir: string): Promise<void> {
+  const marks = [`LOOOP_DATA_DIR=${dataDir}`, `LOOOP_PULSE=${PULSE_RUN.LOOOP_PULSE}`];
+  if ((await readMarked(marks)).size > 0) await killTree({ roots: [], marks, graceMs: SENSOR_GRACE_MS });
+}

@@ -1,0 +1,228 @@
+/** Reads the profile as it is now, and shows it as `_ state` and `_ wait` print it. */
+import type { FitFiles } from "./fit.ts";
+import { isId } from "../ids.ts";
+import { parseExact } from "../text/json.ts";
+import { journalTail, readActivity } from "../records/journal.ts";
+import { listLeases } from "../sessions/lease.ts";
+import { type Ask, type BadFile, readMailbox } from "../records/mailbox.ts";
+import { type Sight, tokenOf } from "./observer.ts";
+import type { Profile } from "../paths.ts";
+import { allStillThere } from "../process/tree.ts";
+import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
+import { iso, listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
+import { listEntries, oddness, readJson, readLinkedText, settledStamp, statOf } from "../store.ts";
+import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
+
+/** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
+let parsed: { path: string; stamp: string; world: World } | undefined;
+
+/** The published world, or an empty one; and why a file that is there cannot be used. */
+export function readWorld(profile: Profile, nowMs: number): { world: World; bad: BadFile[] } {
+  const { world: path } = profile;
+  const stamp = settledStamp(path, nowMs);
+  if (parsed !== undefined && parsed.path === path && parsed.stamp === stamp) {
+    return { world: parsed.world, bad: [] };
+  }
+  parsed = undefined;
+  const read = readJson(path, checkWorld, parseExact);
+  if (read === undefined) return { world: emptyWorld(), bad: [] };
+  if ("bad" in read) return { world: emptyWorld(), bad: [{ path, reason: read.bad }] };
+  if (stamp !== undefined) parsed = { path, stamp, world: read.value };
+  return { world: read.value, bad: [] };
+}
+
+/** Stands for the text of a file that is there and cannot be read: neither absent nor any text. */
+const UNREADABLE = "\0unreadable";
+
+/** A policy file's text; one that cannot be read is listed in `bad` and stops nobody. */
+function readPolicy(path: string, bad: BadFile[]): string | undefined {
+  try {
+    return readLinkedText(path);
+  } catch (error) {
+    bad.push({ path, reason: (error as Error).message });
+    return UNREADABLE;
+  }
+}
+
+function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
+  const goals: Record<string, string> = {};
+  for (const { id, path, isSymlink } of policyFiles(profile.goals, ".md", bad)) {
+    const text = readPolicy(path, bad);
+    if (text !== undefined) goals[id] = text;
+    else if (isSymlink) bad.push({ path, reason: "it is a link to nothing" });
+  }
+  return goals;
+}
+
+/** Files of a policy folder, links included. One whose name is no id would be passed over in silence: it is bad. */
+function policyFiles(
+  dir: string,
+  suffix: string,
+  bad: BadFile[],
+): { id: string; path: string; isSymlink: boolean }[] {
+  const files = listEntries(dir)
+    .filter(({ name, isFile, isSymlink }) =>
+      (isFile || isSymlink) && !name.startsWith(".") && name.endsWith(suffix)
+    )
+    .map(({ name, isSymlink }) => ({ id: name.slice(0, -suffix.length), path: `${dir}/${name}`, isSymlink }))
+    .sort((a, b) => a.id < b.id ? -1 : 1);
+  for (const { id, path } of files) {
+    if (!isId(id)) bad.push({ path, reason: "its name is no id (1-64 letters, digits, '.', '_' or '-')" });
+  }
+  return files.filter(({ id }) => isId(id));
+}
+
+/** looop's own state as files say it now. */
+export async function readOwnState(
+  profile: Profile,
+  nowMs: number,
+  sessions?: OwnState["sessions"],
+): Promise<OwnState & { bad: BadFile[] }> {
+  const { leases, bad } = listLeases(profile);
+  policyFiles(profile.sensors, ".sh", bad);
+  const activity = readActivity(profile);
+  if ("bad" in activity) bad.push({ path: profile.goalActivity, reason: activity.bad });
+  return {
+    playbook: readPolicy(profile.playbook, bad),
+    goals: readGoals(profile, bad),
+    sessions: sessions ?? await readFleet(profile, nowMs),
+    claims: leases,
+    activity: "bad" in activity ? {} : activity.value,
+    nowMs,
+    bad,
+  };
+}
+
+/**
+ * All workers. Those that the published world knows as ended are taken from there while `sessions/` has not
+ * changed, so that the cost follows what lives, not what is past.
+ */
+export async function readWorkers(
+  profile: Profile,
+  world: World,
+  nowMs: number,
+  trustMs = 0,
+): Promise<WorkerView[]> {
+  const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
+  const trusted = world.fleet.dir_mtime === mtime && mtime !== 0;
+  const ended = trusted
+    ? world.fleet.workers.filter((worker) => !worker.alive && worker.state !== "lost")
+    : [];
+  const known = new Set(ended.map((worker) => worker.id));
+  const ids = listSessionIds(profile).filter((id) => !known.has(id));
+  const live = await readFleet(profile, nowMs, ids, trustMs);
+  const past: WorkerView[] = ended.map(({ gen: _gen, ...view }) => view);
+  return [...past, ...live.map((session) => session.view)].sort((a, b) => a.id < b.id ? -1 : 1);
+}
+
+/** Everything that can be seen at one moment, for `_ state`, `_ wait` and `status`. */
+export interface Snapshot extends Sight {
+  profile: Profile;
+  pulse: PulseView;
+  bad: BadFile[];
+}
+
+/**
+ * Looks at the profile. While the pulse lives its published world is the truth; without one, looop's own
+ * part of it is recomputed here, so that nothing shown is older than the files.
+ *
+ * @param trustMs As in `aliveOf`: for one who looks again and again.
+ */
+export async function look(profile: Profile, nowMs: number, trustMs = 0): Promise<Snapshot> {
+  const { world: published, bad } = readWorld(profile, nowMs);
+  // In one turn, so that one child answers for the pulse and the workers alike.
+  const [pulse, workers] = await Promise.all([
+    viewPulse(profile, readPulse(profile), nowMs, trustMs),
+    readWorkers(profile, published, nowMs, trustMs),
+  ]);
+  const mailbox = readMailbox(profile);
+  let world = published;
+  if (!pulse.alive || published.published_at === 0) {
+    const own = await readOwnState(profile, nowMs, workers.map((view) => ({ view })));
+    world = await withOwnState(published, own);
+    bad.push(...own.bad);
+  }
+  const journal = oddness(profile.journal);
+  if (journal !== undefined) bad.push({ path: profile.journal, reason: journal });
+  const files = [...bad, ...world.bad_files, ...mailbox.bad];
+  return {
+    profile,
+    world,
+    asks: mailbox.pending,
+    answered: mailbox.answered,
+    workers,
+    pulse,
+    nowMs,
+    bad: files.filter((file, i) => files.findIndex((other) => other.path === file.path) === i),
+  };
+}
+
+/**
+ * What one who waits can tell without looking again: equal glances mean that nothing it would look at was
+ * published, posted or ended in between. Undefined when a glance cannot tell.
+ */
+export function glance(profile: Profile, nowMs: number): string | undefined {
+  if (!allStillThere()) return undefined;
+  const { world, wanted, asks, answers, sessions } = profile;
+  const stamps = [world, wanted, asks, answers, sessions].map((path) => settledStamp(path, nowMs));
+  return stamps.includes(undefined) ? undefined : stamps.join(" ");
+}
+
+/** One pending ask as it is shown. */
+export interface AskView extends Omit<Ask, "v" | "gen"> {
+  age_s: number;
+  /** Whether the asking worker still runs; null when the asker is no session of looop. */
+  worker_alive: boolean | null;
+}
+
+function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number): AskView {
+  const { v: _v, gen: _gen, ...rest } = ask;
+  const worker = workers.find((candidate) => candidate.id === ask.worker);
+  return {
+    ...rest,
+    age_s: Math.max(0, Math.floor(nowMs / 1000 - ask.ts)),
+    worker_alive: worker === undefined ? null : worker.alive,
+  };
+}
+
+/** The value that `_ state --json` prints. */
+export function stateOf(snapshot: Snapshot): Record<string, unknown> {
+  const { world, nowMs, profile } = snapshot;
+  const readings: Record<string, unknown> = {};
+  const snapshots: Record<string, unknown> = {};
+  for (const name of Object.keys(world.readings).sort()) {
+    const reading = world.readings[name];
+    if (reading === undefined) continue;
+    snapshots[name] = reading.value;
+    readings[name] = {
+      sensed_at: iso(reading.sensed_at),
+      age_s: Math.max(0, Math.floor((nowMs - reading.sensed_at) / 1000)),
+      ok: !reading.error,
+      ...(reading.ms === undefined ? {} : { ms: reading.ms }),
+    };
+  }
+  return {
+    world_hash: world.world_hash,
+    cursor: tokenOf(snapshot),
+    data_dir: profile.dir,
+    asks: snapshot.asks.map((ask) => askView(ask, snapshot.workers, nowMs)),
+    workers: snapshot.workers,
+    goals: Object.keys(world.goals),
+    pulse: snapshot.pulse,
+    flapping: world.flapping,
+    bad_files: snapshot.bad,
+    snapshots,
+    readings,
+    journal_tail: journalTail(profile, 20),
+  };
+}
+
+/** Where the parts that a reader's limit cuts away can be read whole. */
+export function fitFiles(profile: Profile): FitFiles {
+  return {
+    snapshot: (name) => `${profile.snapshots}/${name}.json`,
+    journal: profile.journal,
+    sessions: profile.sessions,
+    world: profile.world,
+  };
+}

@@ -1,0 +1,216 @@
+/** The published world: every reading and what of it can wake an agent, as one value with one hash. Mostly pure. */
+import { canonical, isListOf, isRecord, isRecordOf, isText } from "../text/json.ts";
+import { isErrorReading, type Reading, signalOf } from "./reading.ts";
+import type { Session, WorkerView } from "../sessions/session.ts";
+import { sha256 } from "../text/sha256.ts";
+
+/** A file that cannot be used, and why. */
+export interface BadFile {
+  path: string;
+  reason: string;
+}
+
+/** One reading in the world. Times: unix ms. */
+export interface WorldReading {
+  value: Reading;
+  sensed_at: number;
+  /** Wall time of the run, ms; absent for system readings. */
+  ms?: number;
+  error: boolean;
+  /** Hash of the signal as it is. */
+  hash: string;
+  /** Hash that counts for waking: while a sensor flaps, the one before it began to. */
+  wake: string;
+  /** How many sensings in a row changed the signal. */
+  streak: number;
+  /** The last value that was no error, kept while errors last. */
+  last_good?: Reading;
+}
+
+/** A thing about a worker that the root agent is told once. */
+export interface Alert {
+  kind: "not_ready" | "silent" | "interrupted";
+  id: string;
+  /** Names this occurrence: told once to each observer. */
+  key: string;
+  /** Last lines of the worker's screen, or what was interrupted. */
+  screen?: string[];
+}
+
+/** What `_ wait` needs of the config, so that it need not read it. Seconds. */
+export interface WorldSettings {
+  interval_s: number;
+  ask_redeliver_s: number;
+}
+
+/** `.world.json`. */
+export interface World {
+  v: 1;
+  beat: number;
+  /** Unix ms. */
+  published_at: number;
+  world_hash: string;
+  /** Hash of PLAYBOOK.md, "" when absent. */
+  playbook: string;
+  /** Goal id → hash of its text. */
+  goals: Record<string, string>;
+  readings: Record<string, WorldReading>;
+  flapping: string[];
+  alerts: Alert[];
+  bad_files: BadFile[];
+  settings: WorldSettings;
+  /** The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. */
+  fleet: { dir_mtime: number; workers: (WorkerView & { gen: string })[] };
+}
+
+/** A sensor whose signal changed in each of this many sensings is flapping. */
+export const FLAP_STREAK = 5;
+
+/** Defaults before any pulse has published. */
+export const DEFAULT_SETTINGS: WorldSettings = { interval_s: 60, ask_redeliver_s: 600 };
+
+/** The world before anything was sensed. */
+export function emptyWorld(): World {
+  return {
+    v: 1,
+    beat: 0,
+    published_at: 0,
+    world_hash: "",
+    playbook: "",
+    goals: {},
+    readings: {},
+    flapping: [],
+    alerts: [],
+    bad_files: [],
+    settings: DEFAULT_SETTINGS,
+    fleet: { dir_mtime: 0, workers: [] },
+  };
+}
+
+/** What each part of a published world must be, so that a file edited by hand can be used or is refused. */
+const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
+  beat: Number.isFinite,
+  published_at: Number.isFinite,
+  world_hash: isText,
+  playbook: isText,
+  goals: (part) => isRecordOf(part, isText),
+  readings: (part) => isRecordOf(part, isWorldReading),
+  flapping: (part) => isListOf(part, isText),
+  alerts: (part) => isListOf(part, (alert) => hasTexts(alert, ["kind", "id", "key"])),
+  bad_files: (part) => isListOf(part, (file) => hasTexts(file, ["path", "reason"])),
+  settings: (part) =>
+    isRecord(part) && Number.isFinite(part["interval_s"]) && Number.isFinite(part["ask_redeliver_s"]),
+  fleet: (part) =>
+    isRecord(part) && Number.isFinite(part["dir_mtime"]) &&
+    isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])),
+};
+
+function isWorldReading(value: unknown): boolean {
+  return hasTexts(value, ["hash", "wake"]) && isRecord(value) && "value" in value &&
+    Number.isFinite(value["sensed_at"]) && Number.isFinite(value["streak"]);
+}
+
+function hasTexts(value: unknown, keys: readonly string[]): boolean {
+  return isRecord(value) && keys.every((key) => isText(value[key]));
+}
+
+/** Checks that a parsed `.world.json` is one. */
+export function checkWorld(value: unknown): World | string {
+  if (!isRecord(value)) return "not an object";
+  if (value["v"] !== 1) return `version ${JSON.stringify(value["v"])} is not known`;
+  for (const [key, fits] of Object.entries(WORLD_PARTS)) {
+    if (!fits(value[key])) return `"${key}" is missing or not what looop writes`;
+  }
+  return value as unknown as World;
+}
+
+/** A new reading of a sensor, its streak and wake hash carried on from the one before. */
+export async function nextReading(
+  before: WorldReading | undefined,
+  value: Reading,
+  atMs: number,
+  ms?: number,
+): Promise<WorldReading> {
+  const hash = await sha256(canonical(signalOf(value)));
+  const changed = before !== undefined && before.hash !== hash;
+  const streak = changed ? before.streak + 1 : 0;
+  const error = isErrorReading(value);
+  const lastGood = error ? (before?.error ? before.last_good : before?.value) : undefined;
+  return {
+    value,
+    sensed_at: atMs,
+    ...(ms === undefined ? {} : { ms }),
+    error,
+    hash,
+    wake: streak >= FLAP_STREAK ? before?.wake ?? hash : hash,
+    streak,
+    ...(lastGood === undefined ? {} : { last_good: lastGood }),
+  };
+}
+
+/** Names of sensors that flap. */
+export function flappingOf(readings: Readonly<Record<string, WorldReading>>): string[] {
+  return Object.keys(readings).filter((name) => (readings[name]?.streak ?? 0) >= FLAP_STREAK).sort();
+}
+
+/** What besides users' sensors makes up the world. */
+export interface OwnState {
+  playbook: string | undefined;
+  goals: Record<string, string>;
+  sessions: readonly Pick<Session, "view">[];
+  claims: readonly { name: string; session: string }[];
+  activity: Readonly<Record<string, number>>;
+  nowMs: number;
+}
+
+/** looop's own readings, in 0.16's shapes. */
+export function systemReadings(own: OwnState): Record<string, Reading> {
+  const sessions = own.sessions.map(({ view }) => ({
+    id: view.id,
+    // A worker that is coming up counts as running, so that one start is one change.
+    state: view.state === "starting" ? "running" : view.state,
+    exit_code: view.exit_code,
+  })).sort((a, b) => a.id < b.id ? -1 : 1);
+  const goals = Object.fromEntries(
+    Object.keys(own.goals).map((id) => {
+      const acted = Object.hasOwn(own.activity, id) ? own.activity[id] : undefined;
+      const age = acted === undefined ? null : Math.max(0, Math.floor(own.nowMs / 1000 - acted));
+      return [id, { last_acted_unix: acted ?? null, age_s: age }];
+    }),
+  );
+  const claims = own.claims.map(({ name, session }) => ({ name, claim: session }));
+  return {
+    "sys-sessions": { signal: sessions, detail: { count: sessions.length } },
+    "sys-claims": { signal: claims, detail: { count: claims.length } },
+    "sys-goals": { signal: {}, detail: { goals } },
+  };
+}
+
+/** Puts looop's own state into a world: policy hashes, system readings and the world's hash. */
+export async function withOwnState(world: World, own: OwnState): Promise<World> {
+  const readings = { ...world.readings };
+  for (const [name, value] of Object.entries(systemReadings(own))) {
+    readings[name] = await nextReading(undefined, value, own.nowMs);
+  }
+  const playbook = own.playbook === undefined ? "" : await sha256(own.playbook);
+  const goals: Record<string, string> = {};
+  for (const id of Object.keys(own.goals).sort()) goals[id] = await sha256(own.goals[id] ?? "");
+  return {
+    ...world,
+    playbook,
+    goals,
+    readings,
+    flapping: flappingOf(readings),
+    world_hash: await hashWorld(playbook, goals, readings),
+  };
+}
+
+/** SHA-256 over PLAYBOOK.md, the goals and the signals: a hash of the items' hashes, so framing is unambiguous. */
+export function hashWorld(
+  playbook: string,
+  goals: Readonly<Record<string, string>>,
+  readings: Readonly<Record<string, Pick<WorldReading, "wake">>>,
+): Promise<string> {
+  const signals = Object.fromEntries(Object.entries(readings).map(([name, reading]) => [name, reading.wake]));
+  return sha256(canonical({ playbook, goals, signals }));
+}

@@ -1,0 +1,49 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { CONFIG_DOC } from "../../../lib/cli/config_doc.ts";
+import { CONFIG_KEYS, parseConfig } from "../../../lib/records/config.ts";
+import { EXIT_MEANING } from "../../../lib/errors.ts";
+import { seedConfig } from "../../../lib/records/seed.ts";
+import type { Declaration } from "../../../lib/cli/verb.ts";
+import { testProfile } from "../../looop.ts";
+
+Deno.test("given the config's schema, when it is compared with its documentation, then both have the same keys", () => {
+  deepStrictEqual(CONFIG_DOC.map(([key]) => key).sort(), [...CONFIG_KEYS].sort());
+});
+
+Deno.test("given the seeded config, when it is read, then it is valid, has no warning and says the defaults", () => {
+  const { config, warnings } = parseConfig(seedConfig());
+  deepStrictEqual(warnings, []);
+  const { runners: _runners, ...seeded } = config;
+  const { runners: _none, ...defaults } = parseConfig("{}").config;
+  deepStrictEqual(seeded, defaults);
+});
+
+Deno.test("given the manual, when it is read, then every verb, exit code and config key is in it, and no line is too wide", async () => {
+  await using p = await testProfile();
+  const manual = await p.ok("help");
+  const declarations: Declaration[] = await p.json("help", "--json");
+  ok(declarations.length > 20);
+  for (const { path } of declarations) match(manual, new RegExp(`^  looop ${path} `, "m"), path);
+  for (const [code] of EXIT_MEANING) match(manual, new RegExp(`^ +${code}  `, "m"));
+  for (const [key] of CONFIG_DOC) match(manual, new RegExp(`^  ${key} `, "m"));
+  const wide = manual.split("\n").filter((line) => line.length > 160);
+  deepStrictEqual(wide, []);
+});
+
+Deno.test("given each verb, when its help is asked for in both ways, then it has usage, options and an example", async () => {
+  await using p = await testProfile();
+  const declarations: Declaration[] = await p.json("help", "--json");
+  const queue = [...declarations];
+  const worker = async () => {
+    for (let declare = queue.shift(); declare !== undefined; declare = queue.shift()) {
+      const page = await p.ok("help", ...declare.path.split(" "));
+      strictEqual(await p.ok(...declare.path.split(" "), "--help"), page, declare.path);
+      ok(page.startsWith(`looop ${declare.path}`), declare.path);
+      match(page, /^Example: /m);
+      for (const option of declare.options ?? []) {
+        ok(page.includes(`--${option.name}`), `${declare.path} --${option.name}`);
+      }
+    }
+  };
+  await Promise.all([worker(), worker(), worker()]);
+});

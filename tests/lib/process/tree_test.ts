@@ -1,0 +1,226 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import {
+  aliveOf,
+  findTree,
+  identityOf,
+  isAliveIn,
+  killTree,
+  mayExist,
+  ownIdentity,
+  parseProcessTable,
+  type ProcessFact,
+  readMarked,
+  readMarkedAny,
+  readProcesses,
+} from "../../../lib/process/tree.ts";
+import { parseIdentity } from "../../../lib/sessions/session.ts";
+import { RUNS } from "../../properties.ts";
+
+/** One line of /proc/PID/stat as the kernel prints it, the name unescaped. */
+function statLine(fact: ProcessFact, name: string): string {
+  const filler = Array.from({ length: 15 }, (_, i) => i).join(" ");
+  return `${fact.pid} (${name}) ${fact.state} ${fact.ppid} ${fact.pgid} ${fact.sid} ${filler} ${fact.start} 123 45 6`;
+}
+
+const anyFact: fc.Arbitrary<ProcessFact> = fc.record({
+  pid: fc.integer({ min: 1, max: 4_000_000 }),
+  ppid: fc.nat(4_000_000),
+  pgid: fc.integer({ min: -1, max: 4_000_000 }),
+  sid: fc.nat(4_000_000),
+  state: fc.constantFrom("R", "S", "D", "Z", "T", "I"),
+  start: fc.nat().map(String),
+}, { noNullPrototype: true });
+/** The kernel keeps 15 bytes of a name, any of them; here the ones that look like the rest of the line. */
+const hostileName = fc.oneof(
+  fc.string({ unit: fc.constantFrom("(", ")", " ", "\n", "1", "S", "-"), maxLength: 15 }),
+  fc.constantFrom(
+    "",
+    ")",
+    ") S 1 1 1 0 0",
+    "\n1 (x) S 0 0 0",
+    "a) R 1 2 3 4 5",
+    "((((",
+    "))))",
+    "\n\n",
+    "7 (sh) S 1 1",
+  ),
+  fc.string({ maxLength: 15 }),
+);
+
+Deno.test("given processes with names made to mislead, when the table is read, then each is who it is", () => {
+  const facts = fc.uniqueArray(fc.tuple(anyFact, hostileName), {
+    selector: ([fact]) => fact.pid,
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(facts, (entries) => {
+      const text = `boot-id\n${entries.map(([fact, name]) => `${statLine(fact, name)}\n`).join("")}`;
+      const table = parseProcessTable(text, false);
+      strictEqual(table.boot, "boot-id");
+      deepStrictEqual([...table.processes.values()], entries.map(([fact]) => fact));
+    }),
+    { numRuns: RUNS * 5 },
+  );
+});
+
+Deno.test("given macOS early in a month, when a supervisor's identity is looked up, then it is alive", async () => {
+  const lstart = "Mon Nov  3 09:10:00 2025    ";
+  // As the supervisor's shell writes it.
+  const shell = new Deno.Command("/bin/sh", {
+    args: ["-c", 'echo "412 $(echo $1 | tr " " _) 6A1C-77"', "sh", lstart],
+  });
+  const identity = parseIdentity(new TextDecoder().decode((await shell.output()).stdout));
+  ok(identity !== undefined);
+  ok(isAliveIn(parseProcessTable(`6A1C-77\n  412     1   412 0x2b Ss   ${lstart}\n`, true), identity));
+});
+
+Deno.test("given what macOS prints, when the table is read, then pid, parent, group, state and start are told", () => {
+  const text = `6A1C-77\n    1     0     1 0x1a S    Mon Nov 17 09:00:01 2025    
+  412     1   412 0x2b Ss   Mon Nov 17 09:10:00 2025
+  413   412   412 0x2b Z    Mon Nov 17 09:10:02 2025\n`;
+  const { boot, processes } = parseProcessTable(text, true);
+  strictEqual(boot, "6A1C-77");
+  deepStrictEqual(
+    [...processes.values()].map(({ pid, ppid, pgid, state, start }) => [pid, ppid, pgid, state, start]),
+    [
+      [1, 0, 1, "S", "Mon Nov 17 09:00:01 2025"],
+      [412, 1, 412, "S", "Mon Nov 17 09:10:00 2025"],
+      [413, 412, 412, "Z", "Mon Nov 17 09:10:02 2025"],
+    ],
+  );
+});
+
+Deno.test("given nothing to read, when the table is read, then it is empty", () => {
+  for (const text of ["", "boot\n", "boot"]) strictEqual(parseProcessTable(text, false).processes.size, 0);
+});
+
+Deno.test("given a pid that is given out again, when its earlier holder is sought, then that one is dead", async () => {
+  const me = await ownIdentity();
+  ok((await aliveOf([me])).has(me));
+  strictEqual((await aliveOf([{ ...me, start: "1" }])).size, 0);
+  strictEqual((await aliveOf([{ ...me, boot: "of another boot" }])).size, 0);
+});
+
+Deno.test("given a zombie, when its life is asked for, then it is dead", () => {
+  const processes = new Map([[7, { pid: 7, ppid: 1, pgid: 7, sid: 7, state: "Z", start: "9" }]]);
+  strictEqual(isAliveIn({ boot: "b", processes }, { pid: 7, start: "9", boot: "b" }), false);
+});
+
+Deno.test("given any table, when a tree is found, then it holds its roots' descendants and never the spared or pid 1", () => {
+  const pid = fc.integer({ min: 1, max: 12 });
+  const table = fc.uniqueArray(
+    fc.record({
+      pid,
+      ppid: fc.nat(12),
+      pgid: pid,
+      sid: pid,
+      state: fc.constantFrom("S", "Z"),
+      start: fc.constant("1"),
+    }),
+    { selector: (fact) => fact.pid, maxLength: 12 },
+  ).map((facts) => ({ boot: "b", processes: new Map(facts.map((fact) => [fact.pid, fact])) }));
+  fc.assert(
+    fc.property(table, pid, pid, (table, root, spared) => {
+      const spec = { roots: [{ pid: root, start: "1", boot: "b" }], spare: [spared] };
+      const tree = findTree(table, spec, new Set());
+      const pids = new Set(tree.map((fact) => fact.pid));
+      ok(!pids.has(spared) && !pids.has(1) && tree.every((fact) => fact.state !== "Z"));
+      if (!table.processes.has(root)) return strictEqual(tree.length, 0);
+      for (const fact of table.processes.values()) {
+        const below = fact.ppid === root && fact.pid !== spared && fact.pid > 1 && fact.state !== "Z";
+        if (below) ok(pids.has(fact.pid), `child ${fact.pid} of ${root} is missing`);
+      }
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given a root whose pid is somebody else's now, when its tree is found, then nobody is in it", () => {
+  const stranger = { pid: 7, ppid: 1, pgid: 7, sid: 7, state: "S", start: "200" };
+  const table = { boot: "b", processes: new Map([[7, stranger]]) };
+  deepStrictEqual(findTree(table, { roots: [{ pid: 7, start: "100", boot: "b" }] }, new Set()), []);
+  deepStrictEqual(findTree(table, { roots: [] }, new Set(), [{ ...stranger, start: "100" }]), []);
+});
+
+Deno.test({
+  name:
+    "given a tree that ignores TERM, leaves its group and forks on, when it is ended, then nobody of it is left",
+  // The members end by our signals while the test looks on; the shell that started them is awaited.
+  fn: async () => {
+    const mark = `LOOOP_TEST_MARK=${crypto.randomUUID()}`;
+    const [name = "", value = ""] = mark.split("=");
+    const script = `trap '' TERM
+(setsid sh -c 'trap "" TERM; while :; do sleep 1; done' >/dev/null 2>&1 &)
+(sh -c 'trap "" TERM; (while :; do sleep 1; done) & wait' &)
+echo started; while :; do sleep 1; done`;
+    const child = new Deno.Command("sh", {
+      args: ["-c", script],
+      env: { [name]: value },
+      detached: true,
+      stdout: "piped",
+    })
+      .spawn();
+    const reader = child.stdout.getReader();
+    await reader.read();
+    const root = await identityOf(child.pid);
+    ok(root !== undefined);
+    ok((await readMarked([mark])).size >= 3);
+    deepStrictEqual(await killTree({ roots: [root], marks: [mark], graceMs: 100 }), []);
+    await child.status;
+    await reader.cancel();
+    strictEqual((await readMarked([mark])).size, 0);
+  },
+});
+
+Deno.test("given a tree with a member in a session of its own, when its leaders are told first, then that one is told after them, or after their time", async () => {
+  const dir = await Deno.makeTempDir({ prefix: "looop-lead-" });
+  const said = async (leaderDoes: string, leadMs: number) => {
+    const log = `${dir}/${crypto.randomUUID()}`;
+    const script =
+      `(setsid sh -c "trap 'echo helper >>${log}; exit' TERM; echo; while :; do sleep 0.02; done" &)
+trap 'echo leader >>${log}; ${leaderDoes}' TERM; echo; while :; do sleep 0.02; done`;
+    const mark = `LOOOP_TEST_MARK=${crypto.randomUUID()}`;
+    const [name = "", value = ""] = mark.split("=");
+    const child = new Deno.Command("sh", {
+      args: ["-c", script],
+      env: { [name]: value },
+      detached: true,
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const reader = child.stdout.getReader();
+    for (let lines = 0; lines < 2;) lines += (await reader.read()).value?.length ?? 2;
+    const root = await identityOf(child.pid);
+    ok(root !== undefined);
+    deepStrictEqual(await killTree({ roots: [root], marks: [mark], graceMs: 600, leadMs }), []);
+    await child.status;
+    await reader.cancel();
+    return Deno.readTextFileSync(log).trim().split("\n");
+  };
+  deepStrictEqual(await said("exit", 60_000), ["leader", "helper"]);
+  // One that stays is told again with the others, and ended after the grace.
+  deepStrictEqual((await said(":", 200)).sort(), ["helper", "leader", "leader"]);
+  await Deno.remove(dir, { recursive: true });
+});
+
+Deno.test("given processes with marks in their environment, when they are sought, then whole marks count and parts do not", async () => {
+  const id = crypto.randomUUID();
+  const child = new Deno.Command("sleep", {
+    args: ["30"],
+    env: { LOOOP_TEST_MARK: `${id}`, LOOOP_TEST_TWO: "x y" },
+  }).spawn();
+  try {
+    ok((await readMarked([`LOOOP_TEST_MARK=${id}`, "LOOOP_TEST_TWO=x y"])).has(child.pid));
+    ok((await readMarkedAny(["LOOOP_TEST_MARK=none", `LOOOP_TEST_MARK=${id}`])).has(child.pid));
+    strictEqual((await readMarked([`LOOOP_TEST_MARK=${id.slice(0, -1)}`])).size, 0);
+    strictEqual((await readMarked([`LOOOP_TEST_MARK=${id}`, "LOOOP_TEST_TWO=x"])).size, 0);
+    strictEqual((await readMarkedAny([`OOOP_TEST_MARK=${id}`])).size, 0);
+    strictEqual((await readMarked([])).size, 0);
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+  }
+  strictEqual((await readProcesses([child.pid])).processes.get(child.pid), undefined);
+  strictEqual(mayExist(child.pid), false);
+});

@@ -1,0 +1,373 @@
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import fc from "fast-check";
+import { Screen } from "../../../lib/text/screen.ts";
+import { sanitize, sanitizeLine } from "../../../lib/text/style.ts";
+import { LogRenderer, renderScreen } from "../../../lib/text/terminal.ts";
+
+const RUNS = 300;
+const encoder = new TextEncoder();
+
+function shown(text: string, cols = 20, rows = 4): string[] {
+  const screen = new Screen(cols, rows);
+  screen.write(text);
+  return screen.lines();
+}
+
+/** Everything a recording yields, handed over in pieces of `size`. */
+function logOf(text: string, size = Infinity): string[] {
+  const log = new LogRenderer();
+  const bytes = encoder.encode(text);
+  const lines: string[] = [];
+  for (let from = 0; from < bytes.length; from += Math.min(size, bytes.length)) {
+    lines.push(...log.push(bytes.slice(from, from + Math.min(size, bytes.length))));
+  }
+  return [...lines, ...log.end()];
+}
+
+/** Bytes that are often control sequences, cut anywhere. */
+const anyBytes = fc.array(
+  fc.oneof(
+    fc.uint8Array({ maxLength: 6 }),
+    fc.constantFrom(
+      ..."ABCDEFGHIJKLMPSTXZ@`abdefghlrsu".split("").flatMap((final) => [
+        `\x1b[${final}`,
+        `\x1b[3${final}`,
+        `\x1b[9999;2${final}`,
+      ]),
+      ..."78DEMHcPX^_]()%#".split("").map((final) => `\x1b${final}`),
+      ...["?1049h", "?1049l", "?47h", "?6h", "?7l", "4h", "20h", "!p", "2;3r"].map((rest) => `\x1b[${rest}`),
+      "漢字",
+      "e\u0301",
+      "👍🏽",
+      "\r\n",
+      "\n",
+      "\t",
+      "\b",
+      "word ",
+      "\x0e",
+      "\x07",
+    ).map((text) => encoder.encode(text)),
+  ),
+  { maxLength: 40 },
+).map((parts) => Uint8Array.from(parts.flatMap((part) => [...part])));
+
+async function fixture(name: string) {
+  return JSON.parse(await Deno.readTextFile(new URL(`../fixtures/terminal/${name}.json`, import.meta.url)));
+}
+
+// Recorded with script(1) inside a tmux pane while keys were sent; `shown` is what `tmux capture-pane -p` printed.
+for (const program of ["less", "git", "vim", "bash"]) {
+  Deno.test(`given a recording of ${program}, when it is shown, then the screen is the one that tmux showed`, async () => {
+    const { cols, rows, recorded, shown } = await fixture(program);
+    const screen = new Screen(cols, rows);
+    screen.write(encoder.encode(recorded));
+    deepStrictEqual(screen.lines(), [...shown, ...Array(rows - shown.length).fill("")]);
+  });
+}
+
+Deno.test("given random sequences, when they are shown, then the screen is the one that another emulator showed", async () => {
+  const { cases } = await fixture("sequences");
+  strictEqual(cases.length, 120);
+  for (const { text, cols, shown } of cases) {
+    const screen = new Screen(cols, shown.length);
+    screen.write(text);
+    deepStrictEqual(screen.lines(), shown, JSON.stringify(text));
+  }
+});
+
+/** What is written, and the rows of a 20×4 screen afterwards. */
+const CASES: [name: string, text: string, rows: string[]][] = [
+  ["a full line wraps only when more comes", `${"x".repeat(20)}\r\ny`, ["x".repeat(20), "y", "", ""]],
+  ["a line too long goes on in the next row", "x".repeat(21), ["x".repeat(20), "x", "", ""]],
+  ["a wide character does not fit the last column", `${"x".repeat(19)}漢`, ["x".repeat(19), "漢", "", ""]],
+  ["half a wide character is overwritten", "漢字\x1b[2Gx", [" x字", "", "", ""]],
+  ["combining marks join the letter before", "e\u0301\u0302a", ["e\u0301\u0302a", "", "", ""]],
+  ["without autowrap the last column is written again", `\x1b[?7l${"x".repeat(20)}yz`, [
+    `${"x".repeat(19)}z`,
+    "",
+    "",
+    "",
+  ]],
+  ["the cursor moves and stays on the screen", "\x1b[99;99Hz\x1b[Aa\x1b[99Db\x1b[3;5Hc", [
+    "",
+    "",
+    "b   c              a",
+    "z".padStart(20),
+  ]],
+  ["next line, previous line, column", "\x1b[2Ea\x1b[Fb\x1b[7Gc\x1b[4d*", ["", "b     c", "a", "       *"]],
+  ["save and restore", "ab\x1b7\x1b[4;9Hz\x1b8c", ["abc", "", "", "        z"]],
+  ["erase to the end and to the start", "abcdef\r\nabcdef\x1b[4D\x1b[K\x1b[A\x1b[1K", [
+    "   def",
+    "ab",
+    "",
+    "",
+  ]],
+  [
+    "erase, insert and delete characters",
+    "abcdef\x1b[2G\x1b[2X\r\nabcdef\x1b[2G\x1b[2@\r\nabcdef\x1b[2G\x1b[2P",
+    ["a  def", "a  bcdef", "adef", ""],
+  ],
+  ["insert and delete lines", "a\r\nb\r\nc\x1b[2H\x1b[L\x1b[H\x1b[M", ["", "b", "c", ""]],
+  ["a scroll region keeps the rest in place", "a\r\nb\r\nc\r\nd\x1b[2;3r\x1b[3;1H\n*", ["a", "c", "*", "d"]],
+  ["scroll up and down", "a\r\nb\r\nc\r\nd\x1b[2S\x1b[T", ["", "c", "d", ""]],
+  ["reverse index at the top scrolls down", "a\r\nb\x1b[H\x1bM*", ["*", "a", "b", ""]],
+  ["the alternate screen leaves the main one as it was", "main\x1b[?1049h\x1b[Halt\x1b[?1049l!", [
+    "main!",
+    "",
+    "",
+    "",
+  ]],
+  ["insert mode shifts to the right", "abc\r\x1b[4hx\x1b[4ly", ["xybc", "", "", ""]],
+  ["a character is repeated, not into the next row", "ab\x1b[3b\x1b[999b", [
+    `a${"b".repeat(19)}`,
+    "",
+    "",
+    "",
+  ]],
+  [
+    "titles, queries and unknown strings show nothing",
+    "a\x1b]0;title\x07b\x1bPq#0\x1b\\c\x1b_G;x\x1b\\d\x1b[>1u\x1b[?u",
+    ["abcd", "", "", ""],
+  ],
+  ["line drawing becomes boxes", "\x1b(0lqk\x1b(Bq\x0e\x1b)0x\x0fx", ["┌─┐q│x", "", "", ""]],
+  ["tab stops, set and cleared", "\ta\r\x1b[3g\x1b[5G\x1bH\r\tb", ["    b   a", "", "", ""]],
+  ["a reset starts anew", "a\x1b[2;3r\x1bcb", ["b", "", "", ""]],
+  ["a control inside a sequence works, the sequence too", "abc\x1b[1\r2Gx", [
+    "abc".padEnd(11) + "x",
+    "",
+    "",
+    "",
+  ]],
+];
+
+for (const [name, text, rows] of CASES) {
+  Deno.test(`given a 20×4 terminal, when a program writes, then ${name}`, () => {
+    deepStrictEqual(shown(text), rows);
+  });
+}
+
+Deno.test("given more lines than rows, when they scroll off, then the scrollback keeps the latest and stays bounded", () => {
+  const screen = new Screen(20, 4);
+  for (let i = 0; i < 10_000; i++) screen.write(`line ${i}\r\n`);
+  deepStrictEqual(screen.scrollback(3), ["line 9994", "line 9995", "line 9996"]);
+  deepStrictEqual(screen.scrollback(0), []);
+  strictEqual(screen.scrollback(Infinity).length, 2000);
+});
+
+Deno.test("given any bytes, when they come in any pieces, then the screen is the same and nothing throws", () => {
+  fc.assert(
+    fc.property(anyBytes, fc.array(fc.integer({ min: 0, max: 9 }), { minLength: 1 }), (bytes, sizes) => {
+      const whole = new Screen(9, 4);
+      const pieces = new Screen(9, 4);
+      whole.write(bytes);
+      for (let from = 0, i = 0; from < bytes.length; i++) {
+        const size = Math.max(1, sizes[i % sizes.length]!);
+        pieces.write(bytes.slice(from, from + size));
+        from += size;
+      }
+      deepStrictEqual(pieces.lines(), whole.lines());
+      deepStrictEqual(pieces.scrollback(99), whole.scrollback(99));
+      strictEqual(whole.lines().length, 4);
+      for (const line of whole.lines()) strictEqual(sanitize(line), line);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given any text in halves of surrogate pairs, when they come apart, then the screen is the same", () => {
+  const screen = new Screen(20, 2);
+  for (const unit of "a👍b\ud800c") screen.write(unit);
+  const torn = new Screen(20, 2);
+  for (const unit of "a👍b\ud800c".split("")) torn.write(unit);
+  deepStrictEqual(torn.lines(), screen.lines());
+  deepStrictEqual(torn.lines(), ["a👍b\ufffdc", ""]);
+});
+
+Deno.test("given a worker's recording, when it is not ready, then the last lines of its screen are told", () => {
+  const recording = encoder.encode(
+    "$ agent\r\n\x1b[?1049h\x1b[2J\x1b[3;1HDo you trust this folder?\x1b[5;1H❯ 1. Yes\x1b[6;3H2. No",
+  );
+  deepStrictEqual(renderScreen(recording, { lastLines: 2 }), ["❯ 1. Yes", "  2. No"]);
+  deepStrictEqual(renderScreen(recording, { lastLines: 20 }), [
+    "Do you trust this folder?",
+    "❯ 1. Yes",
+    "  2. No",
+  ]);
+  deepStrictEqual(renderScreen(encoder.encode("torn \xf0".slice(0, 5)), { lastLines: 0 }), []);
+});
+
+Deno.test("given plain lines, when they are rendered in any pieces, then they come out as they were, in order", () => {
+  const word = fc.stringMatching(/^[ -~äß漢é\t]*$/);
+  fc.assert(
+    fc.property(
+      fc.array(word),
+      fc.constantFrom("\n", "\r\n"),
+      fc.integer({ min: 1, max: 50 }),
+      (lines, end, size) => {
+        deepStrictEqual(logOf(lines.map((line) => line + end).join(""), size), lines);
+      },
+    ),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given lines longer than the terminal and the screen, when they are rendered, then each is still one line", () => {
+  const lines = [161, 5000, 20_000].map((length) => "abcdefghij".repeat(length / 10) + "!");
+  deepStrictEqual(logOf(`${lines.join("\r\n")}\r\nend`), [...lines, "end"]);
+  deepStrictEqual(logOf(`${lines.join("\n")}\nend`, 700), [...lines, "end"]);
+});
+
+Deno.test("given coloured lines, when they are rendered, then only the text is left and repeated lines stay", () => {
+  deepStrictEqual(logOf("\x1b[32mok\x1b[0m 1\r\n\r\n\x1b]0;t\x07ok 1\r\nok 1\r\n"), [
+    "ok 1",
+    "",
+    "ok 1",
+    "ok 1",
+  ]);
+});
+
+Deno.test("given a bar redrawn 1000 times, when it is rendered, then only its last state is told", () => {
+  const bar = Array.from({ length: 1000 }, (_, i) => `\r[${"#".repeat(i / 50)}] ${i + 1} of 1000`).join("");
+  const expected = ["start", "[###################] 1000 of 1000", "done"];
+  deepStrictEqual(logOf(`start\r\n${bar}\r\ndone\r\n`), expected);
+  deepStrictEqual(logOf(`start\r\n${bar}\r\ndone\r\n`, 64), expected);
+});
+
+Deno.test("given several bars redrawn with the cursor moved up, when they are rendered, then first and last state are told", () => {
+  const frame = (i: number) => ["a", "b"].map((name) => `\x1b[2K${name}: ${i} MB\r\n`).join("");
+  const frames = Array.from({ length: 500 }, (_, i) => `\x1b[2A${frame(i + 1)}`).join("");
+  const expected = ["a: 0 MB", "b: 0 MB", "a: 500 MB", "b: 500 MB", "done"];
+  const log = new LogRenderer();
+  const lines = [frame(0), ...frames.match(/.{1,900}/gs)!, "done\r\n"].flatMap((chunk) => log.push(chunk));
+  deepStrictEqual([...lines, ...log.end()], expected);
+});
+
+Deno.test("given a full-screen program, when it repaints, then each line is told once unless its words change", () => {
+  const frame = (i: number) =>
+    `\x1b[H\x1b[2Kspinner ${"|/-\\"[i % 4]} ${i} s\r\n\x1b[2K${
+      i < 50 ? "building" : "testing"
+    }\r\n\x1b[2Kinput> \x1b[3;8H`;
+  const log = new LogRenderer();
+  const lines = ["\x1b[?1049h", ...Array.from({ length: 100 }, (_, i) => frame(i))].flatMap((chunk) =>
+    log.push(chunk)
+  );
+  deepStrictEqual(
+    lines,
+    ["building", "testing"],
+    "a line that never rests, and the one with the cursor, wait",
+  );
+  deepStrictEqual(log.end(), ["spinner - 98 s".replace("- 98", "\\ 99"), "input>"]);
+});
+
+Deno.test("given an agent that repaints its last lines for each frame, when it is rendered, then each step is told once", () => {
+  const log = new LogRenderer({ cols: 80, rows: 24 });
+  const steps = Array.from({ length: 60 }, (_, i) => `step ${i}: ran ${"abcdefghij"[i % 10]}`);
+  const frame = (i: number) => {
+    const footer = [
+      "",
+      `${"✻✶✳"[i % 3]} Thinking… (${i} s)`,
+      "╭────╮",
+      "│ >  │",
+      "╰────╯",
+      "  ? for shortcuts",
+    ];
+    const block = i % 10 === 0 ? [steps[i / 10]!, ...footer] : footer;
+    return `\x1b[2K${i === 0 ? "" : "\x1b[1A\x1b[2K".repeat(5)}\r${block.join("\r\n")}`;
+  };
+  const told = Array.from({ length: 600 }, (_, i) => log.push(frame(i))).flat();
+  deepStrictEqual(told.filter((line) => line.startsWith("step")), steps);
+  ok(told.length < steps.length + 10, `${told.length} lines`);
+});
+
+Deno.test("given output after a clear, when it is rendered, then what was before and after is told", () => {
+  deepStrictEqual(logOf("one\r\ntwo\r\n\x1b[H\x1b[2J1\r\n2\r\n3\r\n"), ["one", "two", "1", "2", "3"]);
+});
+
+Deno.test("given a program that scrolls its alternate screen, when it ends, then every line was told once", () => {
+  const lines = Array.from(
+    { length: 300 },
+    (_, i) => `page text ${"abcdefghijklmnopqrstuvwxyz".slice(i % 26)} ${i < 26 ? "x" : "y".repeat(i)}`,
+  );
+  const told = logOf(`\x1b[?1049h${lines.slice(0, 70).join("\r\n")}\x1b[?1049l`, 500);
+  deepStrictEqual(new Set(told), new Set(lines.slice(0, 70)));
+  strictEqual(told.length, 70);
+});
+
+Deno.test("given a question without line end, when the log is quiet, then it is told, and once", () => {
+  const log = new LogRenderer();
+  deepStrictEqual(log.push("ready\r\nContinue? [y/N] "), ["ready"]);
+  deepStrictEqual(log.settle().map((line) => line.trimEnd()), ["Continue? [y/N]"]);
+  deepStrictEqual(log.settle(), []);
+  deepStrictEqual(log.push("y\r\nok\r\n"), ["Continue? [y/N] y", "ok"]);
+  deepStrictEqual(log.end(), []);
+});
+
+Deno.test("given any bytes, when a log is rendered, then nothing throws and every line is safe to print", () => {
+  fc.assert(
+    fc.property(anyBytes, fc.integer({ min: 1, max: 40 }), (bytes, size) => {
+      const log = new LogRenderer({ cols: 9, rows: 4 });
+      const lines: string[] = [];
+      for (let from = 0; from < bytes.length; from += size) {
+        lines.push(...log.push(bytes.slice(from, from + size)));
+      }
+      for (const line of [...lines, ...log.end()]) {
+        strictEqual(sanitize(line), line);
+        ok(!line.includes("\n"));
+      }
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given a line that never ends, when a log is rendered, then it is cut and not kept", () => {
+  const log = new LogRenderer();
+  let lines = 0;
+  let longest = 0;
+  for (let i = 0; i < 40; i++) {
+    for (const line of log.push("x".repeat(100_000))) {
+      lines++;
+      longest = Math.max(longest, line.length);
+    }
+  }
+  ok(lines >= 3 && longest < 1_100_000, `${lines} lines, the longest ${longest}`);
+});
+
+Deno.test("given any text, when it is sanitized, then it holds no escape, control, override or lone surrogate", () => {
+  const pieces = fc.array(fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom(
+      "\x1b[31m",
+      "\x1b]0;t\x07",
+      "\x1b]8;;u\x1b\\",
+      "\x9b1m",
+      "\x90q\x9c",
+      "\x1b",
+      "\r\n",
+      "\ud800",
+      "\u202e",
+      "\u2066",
+    ),
+  )).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(pieces, (text) => {
+      const safe = sanitize(text);
+      // deno-lint-ignore no-control-regex -- they must not be there
+      ok(!/[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/.test(safe) && safe.isWellFormed());
+      strictEqual(sanitize(safe), safe);
+      ok(!/[\n\t]/.test(sanitizeLine(text)));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+Deno.test("given escapes in a text, when it is sanitized, then the words stay and an open sequence hides nothing", () => {
+  strictEqual(
+    sanitize("\x1b[1;31mred\x1b[0m \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\\ttab\r\nnext"),
+    "red link\ttab\nnext",
+  );
+  strictEqual(
+    sanitize("before \x1b]0;never ended, and the answer is no"),
+    "before 0;never ended, and the answer is no",
+  );
+  strictEqual(sanitizeLine(" a\r\n\tb\rc "), "a b c");
+});
