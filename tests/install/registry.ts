@@ -54,9 +54,10 @@ export async function startRegistry(): Promise<Registry> {
 /** What is published: the same folders as `publish` in deno.json leaves in. */
 function packageFiles(): string[] {
   const found = ["main.ts", "deno.json", "README.md"];
-  for (const dir of ["lib", "verbs", "sensors_examples"]) {
+  const folders = ["lib", "verbs", "sensors_examples"];
+  for (let dir = folders.pop(); dir !== undefined; dir = folders.pop()) {
     for (const entry of Deno.readDirSync(`${ROOT}${dir}`)) {
-      if (entry.isFile) found.push(`${dir}/${entry.name}`);
+      (entry.isDirectory ? folders : found).push(`${dir}/${entry.name}`);
     }
   }
   return found;

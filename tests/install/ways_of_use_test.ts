@@ -3,40 +3,78 @@ import { readMarked } from "../../lib/process/tree.ts";
 import { startRegistry } from "./registry.ts";
 import { ASSET, gzip, SCRIPT, sumLine } from "./sandbox.ts";
 
-/** The npm packages that looop uses, as they are cached for this test run: no network is needed for them. */
-async function copyNpmCache(denoDir: string): Promise<void> {
+/** Where the run of these tests has its modules. */
+function ownCache(): string {
   const home = Deno.env.get("HOME") ?? "";
-  const cache = Deno.env.get("DENO_DIR") ??
-    (Deno.build.os === "darwin"
-      ? `${home}/Library/Caches/deno`
-      : `${Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`}/deno`);
-  const { imports } = JSON.parse(await Deno.readTextFile(new URL("../../deno.json", import.meta.url)));
-  // What is only named by a package that is used (an optional peer) needs its registry entry, not its files.
-  const script = `for host in "$1"/npm/*; do to=$2/npm/\${host##*/}; mkdir -p "$to"
-for at in "$host"/*; do name=\${at##*/}; case " $3 " in *" $name "*) cp -R "$at" "$to/";;
-*) [ ! -f "$at/registry.json" ] || { mkdir -p "$to/$name"; cp "$at/registry.json" "$to/$name/"; };; esac; done; done`;
-  const names = Object.keys(imports).join(" ");
-  await new Deno.Command("sh", { args: ["-c", script, "sh", cache, denoDir, names] }).output();
+  const caches = Deno.build.os === "darwin"
+    ? `${home}/Library/Caches`
+    : Deno.env.get("XDG_CACHE_HOME") ?? `${home}/.cache`;
+  return Deno.env.get("DENO_DIR") ?? `${caches}/deno`;
 }
+
+/** The packages of deno.lock as `[name, version, integrity]`. */
+async function lockedPackages(): Promise<[string, string, string][]> {
+  const lock = JSON.parse(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)));
+  return Object.entries(lock.npm as Record<string, { integrity: string }>).map(([key, { integrity }]) => {
+    // A package that was resolved beside a peer has the peer behind an underscore.
+    const [whole = ""] = key.slice(1).split("_");
+    const at = key[0] + whole;
+    return [at.slice(0, at.lastIndexOf("@")), at.slice(at.lastIndexOf("@") + 1), integrity];
+  });
+}
+
+/**
+ * Copies the locked npm packages from the cache of this run, so that nothing has to be fetched.
+ *
+ * A run without deno.lock (a JSR package has none) resolves versions by each package's registry entry, which a run
+ * with the lock never fetches; the entry is made from the package itself.
+ */
+async function copyNpmCache(denoDir: string): Promise<void> {
+  for (const { name: host } of Deno.readDirSync(`${ownCache()}/npm`)) {
+    const entries = new Map<string, Record<string, unknown>>();
+    for (const [name, version, integrity] of await lockedPackages()) {
+      const [from, to] = [ownCache(), denoDir].map((dir) => `${dir}/npm/${host}/${name}`);
+      if (!isFile(`${from}/${version}/package.json`)) continue;
+      await Deno.mkdir(to ?? "", { recursive: true });
+      await new Deno.Command("cp", { args: ["-R", `${from}/${version}`, `${to}/`] }).output();
+      const { dependencies, bin, os, cpu } = JSON.parse(
+        await Deno.readTextFile(`${to}/${version}/package.json`),
+      );
+      const dist = { tarball: `https://${host}/${name}-${version}.tgz`, integrity };
+      entries.set(name, { ...entries.get(name), [version]: { version, dist, dependencies, bin, os, cpu } });
+    }
+    for (const [name, versions] of entries) {
+      const entry = {
+        name,
+        versions,
+        "dist-tags": { latest: Object.keys(versions).at(-1) },
+        // The newer of the supported runtimes trusts an entry with times alone.
+        time: Object.fromEntries(Object.keys(versions).map((version) => [version, "2020-01-01T00:00:00Z"])),
+        "_deno.packumentFormat": "full",
+      };
+      await Deno.writeTextFile(`${denoDir}/npm/${host}/${name}/registry.json`, JSON.stringify(entry));
+    }
+  }
+}
+
+/** A proxy that refuses every connection: whatever is fetched from beyond this machine fails at once. */
+const NO_NETWORK = {
+  HTTPS_PROXY: "http://127.0.0.1:9",
+  HTTP_PROXY: "http://127.0.0.1:9",
+  NO_PROXY: "127.0.0.1",
+};
 
 /** A home of its own; the npm packages that are cached already may be used, nothing else. */
 async function testHome(): Promise<{ dir: string; env: Record<string, string> } & AsyncDisposable> {
   const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-ways-" }));
-  const keep = [
-    "PATH",
-    "DENO_TLS_CA_STORE",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "NPM_CONFIG_REGISTRY",
-    "NO_COLOR",
-    "DENO_CERT",
-  ];
-  const kept = keep.map((name) => [name, Deno.env.get(name)]).filter(([, value]) => value !== undefined);
+  const kept = ["PATH", "NPM_CONFIG_REGISTRY", "NO_COLOR"].map((name) => [name, Deno.env.get(name)])
+    .filter(([, value]) => value !== undefined);
   await copyNpmCache(`${dir}/deno`);
   return {
     dir,
     env: {
       ...Object.fromEntries(kept),
+      ...NO_NETWORK,
       HOME: dir,
       DENO_DIR: `${dir}/deno`,
       LOOOP_DATA_DIR: `${dir}/data`,
