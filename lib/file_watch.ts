@@ -1,7 +1,6 @@
 /** Watch or poll: tells when something may have changed below some folders. */
-import { baseName } from "./paths.ts";
+import { baseName, isTempName } from "./paths.ts";
 import { exists, quietStat } from "./store.ts";
-import { isTempName } from "./temp_name.ts";
 
 /** Names of files that looop derives itself and that wake nobody who watches the data dir. */
 const QUIET = [

@@ -164,3 +164,17 @@ export function dirName(path: string): string {
   const at = path.lastIndexOf("/");
   return at <= 0 ? "/" : path.slice(0, at);
 }
+
+/** What every temporary name begins with. */
+const TEMP_PREFIX = ".";
+
+/** `.NAME.tmp-PID-RANDOM` beside the file: hidden from listings, swept when older than a day. */
+export function tempName(path: string): string {
+  const random = crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36) ?? "0";
+  return `${dirName(path)}/${TEMP_PREFIX}${baseName(path)}.tmp-${Deno.pid}-${random}`;
+}
+
+/** Whether a name is one of our temporary files. */
+export function isTempName(name: string): boolean {
+  return name.startsWith(TEMP_PREFIX) && /\.tmp-\d+-[a-z0-9]+$/.test(name);
+}

@@ -6,8 +6,7 @@
  */
 import { oneLine, UserError } from "./errors.ts";
 import { fault, isAbsent, LINK } from "./fault.ts";
-import { dirName } from "./paths.ts";
-import { tempName } from "./temp_name.ts";
+import { dirName, tempName } from "./paths.ts";
 
 /** How much a write must survive. */
 export interface WriteOptions {
@@ -72,6 +71,12 @@ function readRegular<T>(
     if (isAbsent(error)) return undefined;
     throw fault("read", path, error);
   }
+}
+
+/** A file that cannot be used, and why. */
+export interface BadFile {
+  path: string;
+  reason: string;
 }
 
 /** Outcome of reading JSON: a value, or why it cannot be used. */

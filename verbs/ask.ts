@@ -14,7 +14,7 @@ import {
 import { openProfile } from "../lib/records/profile.ts";
 import { hasEnded, markReady, readSession, untilEnded } from "../lib/sessions/session.ts";
 import { Watch } from "../lib/file_watch.ts";
-import { pollMs } from "../lib/records/timing.ts";
+import { pollMs } from "../lib/records/env.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({

@@ -96,7 +96,7 @@ function sessions(profile: Profile): Candidate[] {
 }
 
 async function runners(profile: Profile): Promise<Candidate[]> {
-  const { RUNNER_PRESETS } = await import("../lib/agents/runners.ts");
+  const { RUNNER_PRESETS } = await import("../lib/records/presets.ts");
   const found = new Map(Object.entries(RUNNER_PRESETS).map(([name, { summary }]) => [name, summary]));
   try {
     const { readConfig } = await import("../lib/records/config.ts");

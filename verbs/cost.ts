@@ -2,7 +2,7 @@
 import { checkAmount, formatRow } from "../lib/agents/cost_row.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
-import { poke } from "../lib/records/poke.ts";
+import { poke } from "../lib/records/move.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { markReady } from "../lib/sessions/session.ts";
 import { appendLine, statOf } from "../lib/store.ts";

@@ -7,7 +7,7 @@ import { absolute } from "../lib/paths.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { styler, wrap } from "../lib/text/style.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
-import { resolveRunner } from "../lib/workers/worker.ts";
+import { resolveRunner } from "../lib/agents/resolve.ts";
 
 export default defineVerb({
   declare: {

@@ -2,7 +2,8 @@
 import { UsageError } from "../lib/errors.ts";
 import { helpFor, manual } from "../lib/cli/manual.ts";
 import { nearest } from "../lib/text/nearest.ts";
-import { type SelfCommand, shellQuote } from "../lib/process/self.ts";
+import type { SelfCommand } from "../lib/process/self.ts";
+import { shellQuote } from "../lib/text/quote.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({

@@ -1,14 +1,13 @@
 /** `looop init`: chooses the agent that workers are started with, and writes the choice into config.json. */
-import { readConfig } from "../lib/records/config.ts";
-import { setConfigValue } from "../lib/records/config_edit.ts";
+import { readConfig, setConfigValue } from "../lib/records/config.ts";
 import { UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { findProgram } from "../lib/process/programs.ts";
 import { runnerWarnings } from "../lib/agents/runner_check.ts";
-import { RUNNER_PRESETS } from "../lib/agents/runners.ts";
+import { RUNNER_PRESETS } from "../lib/records/presets.ts";
 import { readLinkedText, replaceFile, statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
-import { type ResolvedRunner, resolveRunner } from "../lib/workers/worker.ts";
+import { type ResolvedRunner, resolveRunner } from "../lib/agents/resolve.ts";
 
 export default defineVerb({
   declare: {

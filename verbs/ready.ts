@@ -1,7 +1,7 @@
 /** `looop _ ready`: a worker says that it has begun. */
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { poke } from "../lib/records/poke.ts";
+import { poke } from "../lib/records/move.ts";
 import { markReady, readSession } from "../lib/sessions/session.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 

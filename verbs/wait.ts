@@ -19,7 +19,7 @@ import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/world/sta
 import { makeDir, readJson, replaceFile } from "../lib/store.ts";
 import { Watch } from "../lib/file_watch.ts";
 import { summaryOf } from "../lib/cli/summary.ts";
-import { pollMs } from "../lib/records/timing.ts";
+import { pollMs } from "../lib/records/env.ts";
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 /**

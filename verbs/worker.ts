@@ -13,7 +13,8 @@ import type { WorkerView } from "../lib/sessions/session.ts";
 import { readWorkers, readWorld } from "../lib/world/state.ts";
 import { age, sanitizeLine } from "../lib/text/style.ts";
 import { bodyOf, type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
-import { killWorker, type ResolvedRunner, startWorker, type WorkerHost } from "../lib/workers/worker.ts";
+import { killWorker, startWorker, type WorkerHost } from "../lib/workers/worker.ts";
+import type { ResolvedRunner } from "../lib/agents/resolve.ts";
 
 export const start = defineVerb({
   declare: {

@@ -6,7 +6,8 @@
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { OpencodeCall } from "./opencode.ts";
 import type { Profile } from "../paths.ts";
-import type { RecordsKind } from "./runners.ts";
+import type { RecordsKind } from "../records/presets.ts";
+import { NO_TOKENS, type Tokens } from "./tokens.ts";
 import { sessionDir } from "../sessions/session.ts";
 import { readJson, replaceFile, statOf, withLock } from "../store.ts";
 
@@ -33,14 +34,6 @@ export interface AgentFile {
   sessions: AgentSession[];
   /** What earlier runs of the same sessions have put into the ledger, by session id. */
   counted: Record<string, Counted>;
-}
-
-/** Tokens of one session or row. */
-export interface Tokens {
-  input: number;
-  output: number;
-  cache_read: number;
-  cache_write: number;
 }
 
 /** A running sum of what was already put into the ledger. */
@@ -124,8 +117,6 @@ export interface RootSession extends AgentSession {
   /** A row that is being appended: finished after a crash. */
   pending?: { line: string; counted: Counted };
 }
-
-export const NO_TOKENS: Readonly<Tokens> = { input: 0, output: 0, cache_read: 0, cache_write: 0 };
 
 /** A process of opencode's that called verbs as root agent: which of its sessions did is found out later. */
 export interface OpencodeProcess {

@@ -1,5 +1,5 @@
 /** The worker contract: what every worker is told before its brief. Pure. */
-import { shellQuote } from "../process/self.ts";
+import { shellQuote } from "../text/quote.ts";
 
 /** What the contract is filled with. */
 export interface ContractFacts {

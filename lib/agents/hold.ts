@@ -7,7 +7,7 @@
  */
 import { isRecord } from "../text/json.ts";
 import { HOLD_PLUGIN, OPENCODE_CONFIG, withoutHold } from "../process/child_env.ts";
-import { presetNamed } from "./runners.ts";
+import { presetNamed } from "../records/presets.ts";
 import { replaceFile } from "../store.ts";
 
 /**

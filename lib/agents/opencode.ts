@@ -5,11 +5,9 @@
  * words that only its prompt has; a root agent's by its shell tool: which session was running a command of
  * looop's at the moment at which a verb was called.
  */
-import type { Tokens } from "./agent_session.ts";
+import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
 import { isRecord } from "../text/json.ts";
 import { workerTitle } from "./contract.ts";
-import type { Recorded } from "./records.ts";
-import { ModelSums, numberOf } from "./tokens.ts";
 
 type Env = Readonly<Record<string, string>>;
 type Row = Record<string, unknown>;

@@ -2,26 +2,11 @@
  * Reads what agent CLIs write down about their own spend: sums of tokens, and dollars where the CLI computes
  * them. Nothing here is looop's own state; files of other programs are read, never written.
  */
-import type { AgentSession, Tokens } from "./agent_session.ts";
+import type { AgentSession } from "./agent_session.ts";
+import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
 import { isRecord } from "../text/json.ts";
-import { ModelSums, numberOf } from "./tokens.ts";
 import { opencodeFiles, readOpencode } from "./opencode.ts";
 import { listEntries, statOf } from "../store.ts";
-
-/** What a CLI has recorded of one of its sessions. */
-export interface Recorded {
-  tokens: Tokens;
-  /** Tokens by model, for prices from the config. */
-  models: Record<string, Tokens>;
-  /** Dollars as the CLI computed them, for all of `tokens`. */
-  usd?: number;
-  /** claude: the last sums that it wrote as it ended, and how many times it has. */
-  closing?: { tokens: Tokens; usd: number; count: number };
-  /** Replies that were begun and whose tokens the CLI has not written down (yet). */
-  unrecorded?: number;
-  /** opencode: when the session was last written to, unix ms; its file is that of all sessions. */
-  touchedMs?: number;
-}
 
 /** Reads a session's record; undefined when there is none (yet). */
 export async function readRecorded(

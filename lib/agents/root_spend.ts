@@ -4,20 +4,19 @@
  */
 import {
   type AgentSession,
-  NO_TOKENS,
   type OpencodeProcess,
   readRootAgents,
   readRootSessions,
   rootLock,
   type RootSession,
-  type Tokens,
   writeRootAgents,
   writeRootSessions,
 } from "./agent_session.ts";
+import { NO_TOKENS, type Recorded, type Tokens } from "./tokens.ts";
 import { formatRow } from "./cost_row.ts";
 import { findCandidates, readOpencode, sessionsOfCalls } from "./opencode.ts";
 import type { Profile } from "../paths.ts";
-import { readRecorded, type Recorded, recordFiles } from "./records.ts";
+import { readRecorded, recordFiles } from "./records.ts";
 import {
   addCounted,
   deltaOf,

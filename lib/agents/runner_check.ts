@@ -7,7 +7,7 @@ import { isRecord } from "../text/json.ts";
 import { dirName } from "../paths.ts";
 import { isHeadless } from "./runners.ts";
 import { quietText, readLinkedText, statOf } from "../store.ts";
-import type { ResolvedRunner } from "../workers/worker.ts";
+import type { ResolvedRunner } from "./resolve.ts";
 
 type Env = Readonly<Record<string, string>>;
 /** Text of a file by path; undefined when it is not there. */

@@ -6,7 +6,8 @@
  * process that dies in between leaves the row behind; the next one looks for that very line in the ledger and
  * appends it only if it is not there.
  */
-import { type AgentFile, type Counted, NO_TOKENS, readAgent, writeAgent } from "./agent_session.ts";
+import { type AgentFile, type Counted, readAgent, writeAgent } from "./agent_session.ts";
+import { NO_TOKENS } from "./tokens.ts";
 import { checkRecord, isRecord } from "../text/json.ts";
 import { formatRow } from "./cost_row.ts";
 import { findWorkerSession } from "./opencode.ts";

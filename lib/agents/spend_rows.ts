@@ -1,11 +1,10 @@
 /** Rows of spend: what a session's record holds beyond what the ledger already has of it, and its price. */
-import type { Counted, Tokens } from "./agent_session.ts";
+import type { Counted } from "./agent_session.ts";
+import { addTokens, type Recorded, type Tokens } from "./tokens.ts";
 import type { Config } from "../records/config.ts";
 import type { CostRow } from "./cost_row.ts";
 import type { Profile } from "../paths.ts";
-import type { Recorded } from "./records.ts";
 import { readTailBytes } from "../store.ts";
-import { addTokens } from "./tokens.ts";
 
 /** What collecting needs. */
 export interface SpendHost {

@@ -1,5 +1,29 @@
-/** Sums of tokens. Pure. */
-import type { Tokens } from "./agent_session.ts";
+/** Tokens: their counts and sums. Pure. */
+
+/** Tokens of one session or row. */
+export interface Tokens {
+  input: number;
+  output: number;
+  cache_read: number;
+  cache_write: number;
+}
+
+export const NO_TOKENS: Readonly<Tokens> = { input: 0, output: 0, cache_read: 0, cache_write: 0 };
+
+/** What a CLI has recorded of one of its sessions. */
+export interface Recorded {
+  tokens: Tokens;
+  /** Tokens by model, for prices from the config. */
+  models: Record<string, Tokens>;
+  /** Dollars as the CLI computed them, for all of `tokens`. */
+  usd?: number;
+  /** claude: the last sums that it wrote as it ended, and how many times it has. */
+  closing?: { tokens: Tokens; usd: number; count: number };
+  /** Replies that were begun and whose tokens the CLI has not written down (yet). */
+  unrecorded?: number;
+  /** opencode: when the session was last written to, unix ms; its file is that of all sessions. */
+  touchedMs?: number;
+}
 
 /** Sums of tokens, all in all and by model. */
 export class ModelSums {

@@ -1,6 +1,5 @@
 /** Completions: what may come next on a command line, from the verbs' declarations, and the three shells' scripts. */
-import type { Argument, Declaration, LiveKind, Option } from "./verb.ts";
-import { optionsOf } from "./verb.ts";
+import { type Argument, type Declaration, type LiveKind, type Option, optionsOf } from "./verb.ts";
 
 /** One word that may be typed, and what it means. */
 export interface Candidate {

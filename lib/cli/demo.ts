@@ -1,5 +1,5 @@
 /** What the demo's scripted agent writes: a sensor and a worker's brief. Pure. */
-import { shellQuote } from "../process/self.ts";
+import { shellQuote } from "../text/quote.ts";
 
 /** Name of the report that the demo's worker leaves. */
 export const DEMO_REPORT = "merged-fix-typo.md";

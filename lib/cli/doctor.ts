@@ -10,8 +10,7 @@ import { openProfile } from "../records/profile.ts";
 import { delay } from "../process/tree.ts";
 import { listSensors } from "../world/sensors.ts";
 import type { SelfCommand } from "../process/self.ts";
-import type { Snapshot } from "../world/state.ts";
-import { look } from "../world/state.ts";
+import { look, type Snapshot } from "../world/state.ts";
 import { checkRunner, readDiskFree, readHost } from "./machine.ts";
 import { DISK_FULL, DISK_LOW, megabytes, problemsOf } from "./problems.ts";
 import {

@@ -6,7 +6,7 @@ import type { Profile } from "../paths.ts";
 import { findProgram } from "../process/programs.ts";
 import { readPulse } from "../world/pulse_record.ts";
 import { listSensors } from "../world/sensors.ts";
-import { resolveRunner } from "../workers/worker.ts";
+import { resolveRunner } from "../agents/resolve.ts";
 
 /** What is known besides the world. */
 export interface Host {

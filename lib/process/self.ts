@@ -1,5 +1,6 @@
 /** How looop starts itself again, whatever way it is run: compiled, `deno run` of a file, or of a URL. */
 import { makeDir, readText, replaceFile } from "../store.ts";
+import { shellQuote } from "../text/quote.ts";
 import type { Profile } from "../paths.ts";
 
 /** The argv (without further arguments) that starts this same program again. */
@@ -42,9 +43,4 @@ export function launcherPath(profile: Profile, self: SelfCommand): string {
     replaceFile(path, text, { mode: 0o700, durable: false });
   }
   return path;
-}
-
-/** Quotes text as one word of a POSIX shell. */
-export function shellQuote(text: string): string {
-  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -3,7 +3,7 @@ import { childEnv } from "../process/child_env.ts";
 import { Attempts, EXIT, UserError } from "../errors.ts";
 import { appendJournal } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
-import { poke } from "../records/poke.ts";
+import { poke } from "../records/move.ts";
 import {
   delay,
   killTree,

@@ -7,12 +7,22 @@
  */
 import { WorkerAlerts } from "./alerts.ts";
 import { type Config, defaultConfig, readConfig } from "../records/config.ts";
-import { numberFrom } from "../records/config_number.ts";
+import { numberFrom } from "../records/env.ts";
 import { isId } from "../ids.ts";
 import { oneLine } from "../errors.ts";
 import { appendEvent, appendJournal } from "../records/journal.ts";
 import { reapLeases } from "../sessions/lease.ts";
-import { type BadFile, mendArchive } from "../records/mailbox.ts";
+import {
+  type BadFile,
+  listEntries,
+  listFiles,
+  makeDir,
+  removeFile,
+  replaceFile,
+  STAMP_SETTLES_MS,
+  statOf,
+} from "../store.ts";
+import { mendArchive } from "../records/mailbox.ts";
 import { rotateOutput } from "../sessions/output_log.ts";
 import type { Profile } from "../paths.ts";
 import { formatLog, type LogLevel } from "./log.ts";
@@ -23,15 +33,6 @@ import { endOrphanRuns } from "../world/sensor_run.ts";
 import { listSensors } from "../world/sensors.ts";
 import { readFleet, type Session, sessionMarks } from "../sessions/session.ts";
 import { readOwnState, readWorld } from "../world/state.ts";
-import {
-  listEntries,
-  listFiles,
-  makeDir,
-  removeFile,
-  replaceFile,
-  STAMP_SETTLES_MS,
-  statOf,
-} from "../store.ts";
 import { Watch } from "../file_watch.ts";
 import { type Alert, withOwnState, type World } from "../world/world.ts";
 import { endSession, killSessionTree } from "../workers/worker.ts";

@@ -6,10 +6,11 @@
  */
 import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
-import type { Profile } from "../paths.ts";
+import { isTempName, type Profile } from "../paths.ts";
 import { aliveOf, readMarked } from "../process/tree.ts";
 import { hasEnded, readSession, sessionMarks, type SessionRecord } from "../sessions/session.ts";
 import {
+  type BadFile,
   listDirs,
   listEntries,
   listFiles,
@@ -20,8 +21,6 @@ import {
   statOf,
   withLock,
 } from "../store.ts";
-import { isTempName } from "../temp_name.ts";
-import type { BadFile } from "../world/world.ts";
 import { interruptedDir } from "../records/intents.ts";
 import { checkRecord } from "../text/json.ts";
 

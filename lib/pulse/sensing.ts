@@ -4,7 +4,8 @@ import { formatLog } from "./log.ts";
 import { readingOf } from "../world/reading.ts";
 import { PULSE_RUN, runSensor, sweepSensors } from "../world/sensor_run.ts";
 import { listSensors, type SensorFile, sensorLimits } from "../world/sensors.ts";
-import type { PulseHost } from "./pulse.ts";
+import type { Identity } from "../process/tree.ts";
+import type { Profile } from "../paths.ts";
 import { nextReading, type WorldReading } from "../world/world.ts";
 
 /** A sensor that has been running for longer does not hold its beat's publication: it joins a later one. */
@@ -12,6 +13,20 @@ const LATE_AFTER_MS = 5_000;
 
 /** The readings as last published, by their names in the world. */
 export type Readings = Readonly<Record<string, WorldReading>>;
+
+/** What sensing needs of its pulse. */
+export interface SensingHost {
+  profile: Profile;
+  /** The pulse's own identity, which marks its runs. */
+  identity: Identity;
+  /** One executable path that is looop, for sensors. */
+  bin: string;
+  env: Readonly<Record<string, string>>;
+  jsonLog: boolean;
+  log(line: string): void;
+  /** Unix ms. */
+  now(): number;
+}
 
 /** How fast to go. */
 export interface Pace {
@@ -22,7 +37,7 @@ export interface Pace {
 }
 
 export class Sensing {
-  readonly #host: PulseHost;
+  readonly #host: SensingHost;
   readonly #stop: AbortSignal;
   readonly #onLate: () => void;
   readonly #running = new Map<string, number>();
@@ -31,7 +46,7 @@ export class Sensing {
   #late: Promise<void> = Promise.resolve();
 
   /** `onLate` is called when a late sensor has ended: its reading can be published. */
-  constructor(host: PulseHost, stop: AbortSignal, onLate: () => void) {
+  constructor(host: SensingHost, stop: AbortSignal, onLate: () => void) {
     this.#host = host;
     this.#stop = stop;
     this.#onLate = onLate;

@@ -1,11 +1,11 @@
 /** What the pulse keeps in order once a beat: interrupted moves, unread answers, growing logs, and what is old. */
-import { numberFrom } from "../records/config_number.ts";
+import { numberFrom } from "../records/env.ts";
 import { expireUnread } from "../records/mailbox.ts";
 import { formatLog } from "./log.ts";
 import type { PulseHost, PulseUpkeep } from "./pulse.ts";
 import { applyRetention, boundOutputs, type RetentionResult } from "./retention.ts";
 import { interruptions, reapIntents } from "../records/intents.ts";
-import type { BadFile } from "../world/world.ts";
+import type { BadFile } from "../store.ts";
 
 /** The whole table is gone through this often, and soon after a worker has ended. */
 const PASS_EVERY_MS = 3_600_000;
@@ -53,7 +53,13 @@ export function makeUpkeep(): PulseUpkeep {
       await collectRuns(host, config.prices, LOOKED_FOR_MS);
       await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
     });
-    return { alerts: interruptions(profile), bad: [...bad, ...badSessions] };
+    const alerts = interruptions(profile).map(({ id, text }) => ({
+      kind: "interrupted" as const,
+      id,
+      key: `interrupted/${id}`,
+      screen: [text],
+    }));
+    return { alerts, bad: [...bad, ...badSessions] };
   };
 }
 

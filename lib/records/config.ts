@@ -1,5 +1,13 @@
 /** `config.json`: JSON with comments to checked settings with defaults. Pure but for {@link readConfig}. */
-import { findNodeAtLocation, parse, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
+import {
+  applyEdits,
+  findNodeAtLocation,
+  modify,
+  parse,
+  type ParseError,
+  parseTree,
+  printParseErrorCode,
+} from "jsonc-parser";
 import * as v from "valibot";
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";
@@ -184,4 +192,16 @@ export function readConfig(path: string): ConfigResult {
   const source = readLinkedText(path);
   const name = path.slice(path.lastIndexOf("/") + 1);
   return source === undefined ? { config: defaultConfig(), warnings: [] } : parseConfig(source, name);
+}
+
+/** The text of config.json with `value` at `path`, comments and order kept; the very same text when it is there already. */
+export function setConfigValue(source: string, path: readonly string[], value: unknown): string {
+  let at: unknown = parse(source, [], { allowTrailingComma: true });
+  for (const key of path) at = (at as Record<string, unknown> | undefined)?.[key];
+  if (JSON.stringify(at) === JSON.stringify(value)) return source;
+  const edits = modify(source, [...path], value, {
+    formattingOptions: { insertSpaces: true, tabSize: 2, eol: "\n" },
+    getInsertionIndex: () => 0,
+  });
+  return applyEdits(source, edits);
 }

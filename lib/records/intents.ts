@@ -9,9 +9,8 @@ import { oneLine } from "../errors.ts";
 import { appendEvent, appendJournal } from "./journal.ts";
 import type { Profile } from "../paths.ts";
 import { aliveOf, type Identity, killTree, mayExist, ownIdentity } from "../process/tree.ts";
-import { sha256 } from "../text/sha256.ts";
-import { listFiles, makeDir, moveFile, readJson, removeFile, replaceFile } from "../store.ts";
-import type { Alert, BadFile } from "../world/world.ts";
+import { sha256 } from "../text/bytes.ts";
+import { type BadFile, listFiles, makeDir, moveFile, readJson, removeFile, replaceFile } from "../store.ts";
 
 /** The variable by which the processes of one `_ run` are known; its value is the intent's id. */
 export const RUN_MARK = "LOOOP_RUN";
@@ -152,12 +151,10 @@ function describe({ kind, what, reason, approved }: Intent): string {
   return `interrupted: ${kind} ${what}${why}: looop ended in the middle of it; ${advice}${yes}`;
 }
 
-/** What `_ wait` is to tell of: every reported intent that is still kept. */
-export function interruptions(profile: Profile): Alert[] {
+/** Every reported intent that is still kept: its id and one line that says what was interrupted. */
+export function interruptions(profile: Profile): { id: string; text: string }[] {
   return readIntents(interruptedDir(profile)).intents.map((intent) => ({
-    kind: "interrupted" as const,
     id: intent.id,
-    key: `interrupted/${intent.id}`,
-    screen: [describe(intent)],
+    text: describe(intent),
   }));
 }

@@ -10,6 +10,7 @@ import { UsageError, UserError } from "../errors.ts";
 import { parseAskId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import {
+  type BadFile,
   createOnce,
   exists,
   listDirs,
@@ -43,12 +44,6 @@ export interface Answer {
   answer: string;
   ts: number;
   outcome: "answered" | "declined" | "withdrawn";
-}
-
-/** A file that cannot be used, and why. */
-export interface BadFile {
-  path: string;
-  reason: string;
 }
 
 function checkAsk(value: unknown): Ask | string {

@@ -1,12 +1,19 @@
 /** A move: what a mutating verb leaves behind besides its own file. */
 import { appendJournal, readActivity } from "./journal.ts";
 import type { Profile } from "../paths.ts";
-import { poke } from "./poke.ts";
-import { replaceFile, withLockSync } from "../store.ts";
-import type { Context } from "../cli/verb.ts";
+import { replaceFile, touchFile, withLockSync } from "../store.ts";
+
+/** Where and when a move is made; a verb's context has all of it. */
+export interface Mover {
+  profile: Profile;
+  /** The text of `--journal`, which replaces the verb's own. */
+  journalText: string | undefined;
+  /** Unix ms. */
+  now(): number;
+}
 
 /** Journals a move (`--journal` overrides the text) and pokes the pulse. */
-export function recordMove(context: Context, text: string): void {
+export function recordMove(context: Mover, text: string): void {
   appendJournal(context.profile, context.journalText ?? text, new Date(context.now()));
   poke(context.profile);
 }
@@ -21,4 +28,13 @@ export function noteActivity(profile: Profile, id: string, nowMs: number): void 
     const activity = { ...before.value, [id]: Math.floor(nowMs / 1000) };
     replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);
   });
+}
+
+/** Touches `.poke`. What was done stands without it: a pulse that is not told finds it at its next look. */
+export function poke(profile: Profile): void {
+  try {
+    touchFile(profile.poke);
+  } catch {
+    // A full disk, or something else in its place: only speed is lost.
+  }
 }

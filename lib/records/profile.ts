@@ -1,5 +1,5 @@
 /** Opens a profile: checks its data dir, makes its layout, seeds it once. */
-import type { Profile } from "../paths.ts";
+import { isTempName, type Profile } from "../paths.ts";
 import { checkProfile, FORMAT } from "./profile_check.ts";
 import {
   SEED_DAILY_GOAL,
@@ -10,7 +10,6 @@ import {
   seedConfig,
 } from "./seed.ts";
 import { createOnce, exists, listEntries, makeDir, quietText, readText } from "../store.ts";
-import { isTempName } from "../temp_name.ts";
 
 /**
  * Makes sure that the profile can be used, creating it where it does not exist. Cheap when it does.

@@ -1,10 +1,9 @@
 /** Whether a data dir may be used: this user's alone, and of a format that this looop knows. */
 import { UserError } from "../errors.ts";
 import { fault } from "../fault.ts";
-import type { Profile } from "../paths.ts";
-import { shellQuote } from "../process/self.ts";
+import { isTempName, type Profile } from "../paths.ts";
+import { shellQuote } from "../text/quote.ts";
 import { exists, listEntries, readText, statOf } from "../store.ts";
-import { isTempName } from "../temp_name.ts";
 
 /** The number of the data format that this program writes and knows. */
 export const FORMAT = 1;

@@ -1,5 +1,5 @@
 /** What a fresh profile begins with. Pure. */
-import { RUNNER_PRESETS } from "../agents/runners.ts";
+import { RUNNER_PRESETS } from "./presets.ts";
 
 export const SEED_PLAYBOOK = `# PLAYBOOK
 

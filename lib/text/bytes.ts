@@ -1,4 +1,4 @@
-/** Pieces of bytes put together. Pure. */
+/** Bytes: pieces put together, and SHA-256 by Web Crypto (no `node:` import on the common path). */
 
 /** The pieces in one, in order. */
 export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
@@ -9,4 +9,23 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
     at += part.length;
   }
   return whole;
+}
+
+/** Digests of texts that were asked for before: a pulse hashes the same policy and signals at every event. */
+const known = new Map<string, string>();
+const MAX_KNOWN = 500;
+/** Longer texts are not remembered, so that the memory of this is bounded, too. */
+const MAX_KNOWN_CHARS = 4096;
+
+/** The SHA-256 of a text's UTF-8 bytes, as 64 hex digits. */
+export async function sha256(text: string): Promise<string> {
+  const remembered = known.get(text);
+  if (remembered !== undefined) return remembered;
+  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+  const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (text.length <= MAX_KNOWN_CHARS) {
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(text, hex);
+  }
+  return hex;
 }

@@ -2,20 +2,19 @@
 import type { AgentFile } from "../agents/agent_session.ts";
 import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
-import { presetNamed, type SessionWords, withSessionResume } from "../agents/runners.ts";
+import { presetNamed, type SessionWords } from "../records/presets.ts";
+import { withSessionResume } from "../agents/runners.ts";
 import { findSession, readSession, type SessionMeta } from "../sessions/session.ts";
 import { collectRun, completeAgent, countedAfter } from "../agents/spend.ts";
 import {
   alreadyAlive,
-  describeTemplate,
-  envOf,
   killSessionTree,
   launchRun,
   requireProgram,
-  type ResolvedRunner,
   unknownWorker,
   type WorkerHost,
 } from "./worker.ts";
+import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.ts";
 
 /**
  * Starts the same agent session again as a new run of the same worker, with `text` as its next prompt.

@@ -8,12 +8,14 @@ import { makeDir, readTailBytes, removeTree } from "../store.ts";
 import { type Profile, profileAt } from "../paths.ts";
 import { delay } from "../process/tree.ts";
 import { findProgram } from "../process/programs.ts";
-import { isHeadless, type RecordsKind } from "../agents/runners.ts";
+import { isHeadless } from "../agents/runners.ts";
+import type { RecordsKind } from "../records/presets.ts";
 import { findSession, sessionDir } from "../sessions/session.ts";
 import { sanitizeLine } from "../text/style.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { renderScreen } from "../text/terminal.ts";
-import { endSession, launchRun, type ResolvedRunner, type WorkerHost } from "./worker.ts";
+import { endSession, launchRun, type WorkerHost } from "./worker.ts";
+import type { ResolvedRunner } from "../agents/resolve.ts";
 
 /** What a trial came to. */
 export interface RunnerTrial {

@@ -1,7 +1,7 @@
 /** The ready-made sensors: what each needs, and how one is fitted with a user's settings. Pure. */
 import { UsageError } from "../errors.ts";
 import { parseHeader, type SensorHeader } from "./reading.ts";
-import { shellQuote } from "../process/self.ts";
+import { shellQuote } from "../text/quote.ts";
 
 /** One ready-made sensor. */
 export interface Example {

@@ -1,5 +1,5 @@
 /** The sensors of a profile: which there are, and the limits each runs under. */
-import { numberFrom } from "../records/config_number.ts";
+import { numberFrom } from "../records/env.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { parseHeader, type SensorHeader } from "./reading.ts";

@@ -4,13 +4,21 @@ import { isId } from "../ids.ts";
 import { parseExact } from "../text/json.ts";
 import { journalTail, readActivity } from "../records/journal.ts";
 import { listLeases } from "../sessions/lease.ts";
-import { type Ask, type BadFile, readMailbox } from "../records/mailbox.ts";
+import { type Ask, readMailbox } from "../records/mailbox.ts";
+import {
+  type BadFile,
+  listEntries,
+  oddness,
+  readJson,
+  readLinkedText,
+  settledStamp,
+  statOf,
+} from "../store.ts";
 import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "../paths.ts";
 import { allStillThere } from "../process/tree.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
 import { iso, listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
-import { listEntries, oddness, readJson, readLinkedText, settledStamp, statOf } from "../store.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The world as last parsed here: one who waits looks every second, and mostly it is the same. */

@@ -1,14 +1,9 @@
 /** The published world: every reading and what of it can wake an agent, as one value with one hash. Mostly pure. */
+import type { BadFile } from "../store.ts";
 import { canonical, isListOf, isRecord, isRecordOf, isText } from "../text/json.ts";
 import { isErrorReading, type Reading, signalOf } from "./reading.ts";
 import type { Session, WorkerView } from "../sessions/session.ts";
-import { sha256 } from "../text/sha256.ts";
-
-/** A file that cannot be used, and why. */
-export interface BadFile {
-  path: string;
-  reason: string;
-}
+import { sha256 } from "../text/bytes.ts";
 
 /** One reading in the world. Times: unix ms. */
 export interface WorldReading {

@@ -3,11 +3,11 @@
  * scripted model on loopback; `tests/agents/install.sh` installs them, and what is not installed is skipped.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { setConfigValue } from "../../lib/records/config_edit.ts";
+import { setConfigValue } from "../../lib/records/config.ts";
 import { readAgent } from "../../lib/agents/agent_session.ts";
 import { readAllProcesses } from "../../lib/process/tree.ts";
 import { recordFiles } from "../../lib/agents/records.ts";
-import type { RecordsKind } from "../../lib/agents/runners.ts";
+import type { RecordsKind } from "../../lib/records/presets.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { folderOf, furnish, PRICES } from "./homes.ts";
 import {

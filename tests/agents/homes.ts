@@ -1,5 +1,5 @@
 /** Throw-away homes in which the real agent CLIs talk to a {@link ModelServer} and to nothing else. */
-import type { RecordsKind } from "../../lib/agents/runners.ts";
+import type { RecordsKind } from "../../lib/records/presets.ts";
 import { looopCommand, type TestProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
 

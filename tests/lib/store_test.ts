@@ -13,7 +13,7 @@ import {
   replaceFile,
   withLock,
 } from "../../lib/store.ts";
-import { isTempName } from "../../lib/temp_name.ts";
+import { isTempName } from "../../lib/paths.ts";
 import { Watch } from "../../lib/file_watch.ts";
 import { straceMissing, underStrace } from "../faults/lab.ts";
 import { RUNS } from "../properties.ts";

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { findProgram } from "../../lib/process/programs.ts";
-import { shellQuote } from "../../lib/process/self.ts";
+import { shellQuote } from "../../lib/text/quote.ts";
 import { writeExecutable } from "../executable.ts";
 
 /** Whether a shell is here; says so when its tests are left out. */

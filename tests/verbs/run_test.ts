@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { readMarked } from "../../lib/process/tree.ts";
-import { sha256 } from "../../lib/text/sha256.ts";
+import { sha256 } from "../../lib/text/bytes.ts";
 
 /** The last journal line without its time. */
 function lastMove(p: TestProfile): string {

@@ -1,6 +1,6 @@
 import { match, ok, strictEqual } from "node:assert/strict";
 import { composePrompt, workerContract } from "../../../lib/agents/contract.ts";
-import { shellQuote } from "../../../lib/process/self.ts";
+import { shellQuote } from "../../../lib/text/quote.ts";
 
 const FACTS = { id: "fix-42", bin: "/opt/my tools/looop", dataDir: "/data/it's", runner: "pi" };
 

@@ -1,6 +1,6 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { EventText, printsEvents } from "../../../lib/agents/events.ts";
-import { presetNamed } from "../../../lib/agents/runners.ts";
+import { presetNamed } from "../../../lib/records/presets.ts";
 
 /** What a recording becomes when it comes in pieces of `size` bytes. */
 function shown(text: string, size = 7): string[] {

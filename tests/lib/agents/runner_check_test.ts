@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { permissionWarnings, runnerWarnings } from "../../../lib/agents/runner_check.ts";
 import { dialogOn, withoutPrompt } from "../../../lib/workers/runner_trial.ts";
-import { presetNamed, RUNNER_PRESETS } from "../../../lib/agents/runners.ts";
+import { presetNamed, RUNNER_PRESETS } from "../../../lib/records/presets.ts";
 
 const ENV = { HOME: "/h" };
 const trusted = { hasCompletedOnboarding: true, projects: { "/h/work": { hasTrustDialogAccepted: true } } };

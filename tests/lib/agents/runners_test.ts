@@ -5,13 +5,12 @@ import {
   isHeadless,
   isOneCommand,
   passesPromptAsArgument,
-  presetNamed,
   presetOf,
   programOf,
-  RUNNER_PRESETS,
   withSessionResume,
   withSessionStart,
 } from "../../../lib/agents/runners.ts";
+import { presetNamed, RUNNER_PRESETS } from "../../../lib/records/presets.ts";
 
 const RUNS = 60;
 

@@ -5,9 +5,9 @@ import {
   type Counted,
   readRootAgents,
   readRootSessions,
-  type Tokens,
   writeAgent,
 } from "../../../lib/agents/agent_session.ts";
+import type { Tokens } from "../../../lib/agents/tokens.ts";
 import { type Profile, profileAt } from "../../../lib/paths.ts";
 import { sessionsOfCalls } from "../../../lib/agents/opencode.ts";
 import { collectRoots } from "../../../lib/agents/root_spend.ts";

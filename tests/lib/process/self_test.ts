@@ -1,7 +1,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { profileAt } from "../../../lib/paths.ts";
-import { executablePath, shellQuote } from "../../../lib/process/self.ts";
+import { executablePath } from "../../../lib/process/self.ts";
+import { shellQuote } from "../../../lib/text/quote.ts";
 import { writeExecutable } from "../../executable.ts";
 
 Deno.test("given any words, when they are quoted, then a real shell gets the same words back", () => {

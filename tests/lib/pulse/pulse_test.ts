@@ -4,7 +4,7 @@ import { nextOnGrid } from "../../../lib/pulse/pulse.ts";
 import { sensorLimits } from "../../../lib/world/sensors.ts";
 import { recentRevivals, REVIVAL_LIMIT } from "../../../lib/pulse/control.ts";
 import { parseHeader } from "../../../lib/world/reading.ts";
-import { pollMs } from "../../../lib/records/timing.ts";
+import { pollMs } from "../../../lib/records/env.ts";
 import { RUNS } from "../../properties.ts";
 
 Deno.test("given any beat and time, when the next is planned, then it is on the grid, later than now, and the first such", () => {

@@ -7,7 +7,7 @@ import {
   positionOf,
   readConfig,
 } from "../../../lib/records/config.ts";
-import { numberFrom } from "../../../lib/records/config_number.ts";
+import { numberFrom } from "../../../lib/records/env.ts";
 import { UserError } from "../../../lib/errors.ts";
 import { seedConfig } from "../../../lib/records/seed.ts";
 import { RUNS } from "../../properties.ts";

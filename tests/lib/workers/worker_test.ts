@@ -3,9 +3,10 @@ import { defaultConfig } from "../../../lib/records/config.ts";
 import { UsageError } from "../../../lib/errors.ts";
 import { profileAt } from "../../../lib/paths.ts";
 import { findSession } from "../../../lib/sessions/session.ts";
-import { RUNNER_PRESETS } from "../../../lib/agents/runners.ts";
+import { RUNNER_PRESETS } from "../../../lib/records/presets.ts";
 import { findProgram } from "../../../lib/process/programs.ts";
-import { endSession, killSessionTree, resolveRunner } from "../../../lib/workers/worker.ts";
+import { endSession, killSessionTree } from "../../../lib/workers/worker.ts";
+import { resolveRunner } from "../../../lib/agents/resolve.ts";
 import { isAlive, stranger } from "../../workers.ts";
 
 Deno.test("given a config and the built-in runners, when a name is resolved, then the config's wiring wins", () => {

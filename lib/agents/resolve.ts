@@ -1,0 +1,81 @@
+/** Which runner a name of config.json or of the presets means, and what is known of its program. */
+import type { Config, RunnerConfig } from "../records/config.ts";
+import { UsageError } from "../errors.ts";
+import { nearest } from "../text/nearest.ts";
+import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/presets.ts";
+import { presetOf, programOf } from "./runners.ts";
+
+/** A runner ready to be used: a template and what is known of its program. */
+export interface ResolvedRunner {
+  name: string;
+  template: string;
+  prompt: RunnerPreset["prompt"];
+  program: string | undefined;
+  install: string | undefined;
+  /** Name of the preset that the program belongs to, where there is one. */
+  preset: string | undefined;
+  /** Template that goes on with the agent's session; derived from `template` unless the config has one. */
+  resume: string | undefined;
+  env: Readonly<Record<string, string>>;
+}
+
+/** Finds the runner of a name: the config's, else a preset of that name. @throws {UserError} unknown. */
+export function resolveRunner(config: Config, name: string, headless = false): ResolvedRunner {
+  const wired = Object.hasOwn(config.runners, name) ? config.runners[name] : undefined;
+  const named = presetNamed(wired?.preset ?? name);
+  if ((wired === undefined && named === undefined) || (wired?.preset !== undefined && named === undefined)) {
+    throw unknownRunner(wired?.preset ?? name, [
+      ...Object.keys(config.runners),
+      ...Object.keys(RUNNER_PRESETS),
+    ]);
+  }
+  const wantsHeadless = headless || wired?.headless === true;
+  const headlessForm = typeof wired?.headless === "string" ? wired.headless : named?.headless;
+  const template = withoutFormatter(
+    wantsHeadless ? headlessForm : wired?.interactive ?? named?.interactive,
+  );
+  if (template === undefined) {
+    throw new UsageError(`Runner "${name}" has no ${wantsHeadless ? "headless" : "interactive"} form`, {
+      next: `give "runners.${name}" in config.json one`,
+    });
+  }
+  return {
+    ...describeTemplate(name, template, wired?.preset ?? name),
+    resume: wired?.resume,
+    ...envOf(wired),
+  };
+}
+
+/** The variables that a runner of the config sets. */
+export function envOf(wired: RunnerConfig | undefined): { env?: Readonly<Record<string, string>> } {
+  return wired?.env === undefined ? {} : { env: wired.env };
+}
+
+function unknownRunner(name: string, names: readonly string[]): UsageError {
+  const known = [...new Set(names)];
+  const match = nearest(name, known);
+  return new UsageError(`Unknown runner "${name}"`, {
+    next: match === undefined ? `known runners: ${known.join(", ")}` : `did you mean "${match}"?`,
+  });
+}
+
+/** What is known of a template: by its program, else by the preset it was named after. */
+export function describeTemplate(name: string, template: string, named?: string): ResolvedRunner {
+  const preset = presetOf(template);
+  const about = presetNamed(preset ?? named);
+  return {
+    name,
+    template,
+    preset,
+    prompt: about?.prompt ?? "text",
+    program: programOf(template),
+    install: about?.install,
+    resume: undefined,
+    env: {},
+  };
+}
+
+/** Configs of early looop versions end in a pipe into `looop _ fmt`, which is no verb any more. */
+function withoutFormatter(template: string | undefined): string | undefined {
+  return template?.replace(/\s*\|\s*(\S*looop\S*|"\$LOOOP_BIN"|\$LOOOP_BIN)\s+_\s+fmt\s*$/, "");
+}
