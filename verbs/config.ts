@@ -1,15 +1,6 @@
-/** `looop config`: completions for a shell. `looop _ complete`: what those scripts ask for at each TAB. */
-import {
-  type Candidate,
-  complete as completionOf,
-  formatCompletion,
-  SCRIPTS,
-  type Shell,
-} from "../lib/cli/completions.ts";
-import type { Profile } from "../lib/paths.ts";
-import { listDirs, listFiles } from "../lib/store.ts";
-import { sanitizeLine, truncate } from "../lib/text/style.ts";
-import { defineVerb, type LiveKind } from "../lib/cli/verb.ts";
+/** `looop config`: completions for a shell. */
+import { SCRIPTS, type Shell } from "../lib/cli/completions.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {
@@ -23,88 +14,3 @@ export default defineVerb({
   },
   run: (_context, input) => Promise.resolve({ text: SCRIPTS[input.word(0) as Shell] }),
 });
-
-export const complete = defineVerb({
-  declare: {
-    path: "_ complete",
-    summary: "what may come next on a command line",
-    audience: "internal",
-    args: [{ name: "words", summary: "after looop, the last one being typed", many: true, optional: true }],
-    passthrough: true,
-    example: "looop _ complete -- _ goal wr",
-  },
-  async run(context, input) {
-    try {
-      const found = await completionOf(context, input.words, (kind) => liveWords(context.profile, kind));
-      return { text: formatCompletion(found) };
-    } catch {
-      // Somebody is typing: no message of ours may come between.
-      return {};
-    }
-  },
-});
-
-/** The words of a kind that exist in the profile now. Nothing is created, and nothing fails on a bad file. */
-async function liveWords(profile: Profile, kind: LiveKind): Promise<Candidate[]> {
-  switch (kind) {
-    case "ask": {
-      const { readMailbox } = await import("../lib/records/mailbox.ts");
-      return readMailbox(profile).pending.map(({ id, prompt }) => ({ word: id, summary: short(prompt) }));
-    }
-    case "goal":
-      return stems(profile.goals, ".md");
-    case "sensor":
-      return stems(profile.sensors, ".sh");
-    case "claim": {
-      const { listLeases } = await import("../lib/sessions/lease.ts");
-      return listLeases(profile).leases.map(({ name, session }) => ({
-        word: name,
-        summary: `held by ${session}`,
-      }));
-    }
-    case "worker":
-    case "session":
-      return [...sessions(profile), ...(kind === "session" ? [{ word: "pulse", summary: "" }] : [])];
-    case "runner":
-      return await runners(profile);
-    case "example": {
-      const { SENSOR_EXAMPLES } = await import("../lib/world/sensor_examples.ts");
-      const { examplesOf } = await import("../lib/world/sensor_catalog.ts");
-      return examplesOf(SENSOR_EXAMPLES).map(({ name, header }) => ({
-        word: name,
-        summary: short(header.summary ?? ""),
-      }));
-    }
-    default:
-      return [];
-  }
-}
-
-const SUMMARY_COLUMNS = 60;
-
-function short(text: string): string {
-  return truncate(sanitizeLine(text), SUMMARY_COLUMNS);
-}
-
-function stems(dir: string, suffix: string): Candidate[] {
-  return listFiles(dir, suffix).map((file) => ({ word: file.slice(0, -suffix.length), summary: "" }));
-}
-
-function sessions(profile: Profile): Candidate[] {
-  return listDirs(profile.sessions).filter((name) => name !== "pulse" && !name.includes("~"))
-    .map((word) => ({ word, summary: "" }));
-}
-
-async function runners(profile: Profile): Promise<Candidate[]> {
-  const { RUNNER_PRESETS } = await import("../lib/records/presets.ts");
-  const found = new Map(Object.entries(RUNNER_PRESETS).map(([name, { summary }]) => [name, summary]));
-  try {
-    const { readConfig } = await import("../lib/records/config.ts");
-    for (const name of Object.keys(readConfig(profile.config).config.runners)) {
-      if (!found.has(name)) found.set(name, "from config.json");
-    }
-  } catch {
-    // A broken config: the built-in ones can still be offered.
-  }
-  return [...found].map(([word, summary]) => ({ word, summary }));
-}

@@ -1,6 +1,6 @@
-/** `looop doctor`: checks all that looop builds upon. `looop _ probe`: the other process of its lock check. */
+/** `looop doctor`: checks everything looop depends on. */
 import { lineWidth } from "../lib/cli/console.ts";
-import { examine, type Finding, findingLine, probeLock } from "../lib/cli/doctor.ts";
+import { examine, type Finding, findingLine } from "../lib/cli/doctor.ts";
 import { readConfig } from "../lib/records/config.ts";
 import { EXIT, UsageError } from "../lib/errors.ts";
 import { absolute } from "../lib/paths.ts";
@@ -68,16 +68,3 @@ function show(finding: Finding, width: number, colour: boolean): string {
     "\n",
   );
 }
-
-export const probe = defineVerb({
-  declare: {
-    path: "_ probe",
-    summary: "say whether a lock is held, then when it is free",
-    audience: "internal",
-    args: [{ name: "path", summary: "lock file", kind: "file" }],
-    example: "looop _ probe lock",
-  },
-  async run(context, input) {
-    await probeLock(input.word(0), (word) => context.out(word));
-  },
-});

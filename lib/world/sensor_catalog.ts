@@ -1,5 +1,7 @@
 /** The ready-made sensors: what each needs, and how one is fitted with a user's settings. Pure. */
 import { UsageError } from "../errors.ts";
+import { nearest } from "../text/nearest.ts";
+import { findProgram } from "../process/programs.ts";
 import { parseHeader, type SensorHeader } from "./reading.ts";
 import { shellQuote } from "../text/quote.ts";
 
@@ -61,4 +63,25 @@ export function withSettings(script: string, settings: Readonly<Record<string, s
   const end = lines.findIndex((line) => !line.startsWith("#"));
   const added = names.map((name) => `${name}=${shellQuote(settings[name] ?? "")}`);
   return [...lines.slice(0, end), ...added, ...lines.slice(end)].join("\n");
+}
+
+/** All ready-made sensors; their texts are loaded only here. */
+export async function loadExamples(): Promise<Example[]> {
+  const { SENSOR_EXAMPLES } = await import("./sensor_examples.ts");
+  return examplesOf(SENSOR_EXAMPLES);
+}
+
+/** The example of a name. @throws {UsageError} with the nearest match. */
+export function findExample(all: readonly Example[], name: string): Example {
+  const found = all.find((example) => example.name === name);
+  if (found !== undefined) return found;
+  const match = nearest(name, all.map((example) => example.name));
+  throw new UsageError(`There is no example "${name}"`, {
+    next: match === undefined ? "`looop _ sensor examples` lists them" : `did you mean "${match}"?`,
+  });
+}
+
+/** Whether a program is on the PATH of an environment, as {@link missingOf} asks. */
+export function onPath(env: Readonly<Record<string, string>>): (program: string) => boolean {
+  return (program) => findProgram(program, env["PATH"] ?? "") !== undefined;
 }

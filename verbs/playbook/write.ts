@@ -1,11 +1,11 @@
 /** `looop _ playbook write`: how to judge. */
-import { recordMove } from "../lib/records/move.ts";
-import { changePolicy, keepPlaybook, undoPath, withNewline, writePolicy } from "../lib/records/policy.ts";
-import { openProfile } from "../lib/records/profile.ts";
-import { readLinkedBytes, sameBytes } from "../lib/store.ts";
-import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
+import { recordMove } from "../../lib/records/move.ts";
+import { changePolicy, keepPlaybook, undoPath, withNewline, writePolicy } from "../../lib/records/policy.ts";
+import { openProfile } from "../../lib/records/profile.ts";
+import { readLinkedBytes, sameBytes } from "../../lib/store.ts";
+import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
 
-export const write = defineVerb({
+export default defineVerb({
   declare: {
     path: "_ playbook write",
     summary: "rewrite PLAYBOOK.md; the old text is kept in playbook.d/",

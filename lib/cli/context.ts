@@ -1,0 +1,69 @@
+/** What a verb is given instead of globals: the profile, the environment, the clock and the streams. */
+import { readStdin, terminalWidth, wantsColour, writeAll } from "./console.ts";
+import { profileFrom } from "../paths.ts";
+import { executablePath, launcherPath, selfCommand } from "../process/self.ts";
+import { loadVerb, shownPaths, type VerbTable } from "./verb_table.ts";
+import type { Context, Declaration } from "./verb.ts";
+import { VERSION } from "./version.ts";
+import type { WorkerHost } from "../workers/worker.ts";
+import type { TrialHost } from "../world/sensor_trial.ts";
+
+/** What the process is made of, handed to the verb instead of globals. */
+export function contextOf(verbs: VerbTable): Context {
+  const env = Deno.env.toObject();
+  const self = selfCommand();
+  const now = () => Date.now();
+  let profile: ReturnType<typeof profileFrom> | undefined;
+  return {
+    get profile() {
+      return profile ??= profileFrom(env, Deno.cwd());
+    },
+    env,
+    self,
+    version: VERSION,
+    journalText: undefined,
+    json: false,
+    get colour() {
+      return wantsColour(env, Deno.stdout.isTerminal());
+    },
+    get width() {
+      return terminalWidth(env);
+    },
+    now,
+    out: (text) => writeAll(Deno.stdout, text),
+    err: (bytes) => writeAll(Deno.stderr, bytes),
+    note: (line) => writeAll(Deno.stderr, `${line}\n`),
+    stdin: () => readStdin(),
+    stdinIsTerminal: () => Deno.stdin.isTerminal(),
+    bin() {
+      return executablePath(this.profile, self);
+    },
+    get paths() {
+      return shownPaths(verbs);
+    },
+    declaration: async (path) => (await loadVerb(verbs, path)).declare,
+    declarations: async () => {
+      const declarations: Declaration[] = [];
+      for (const path of Object.keys(verbs)) declarations.push((await loadVerb(verbs, path)).declare);
+      return declarations;
+    },
+  };
+}
+
+/** What a worker is started in; its launcher is written only when it is needed, so a refused start touches nothing. */
+export function workerHost({ profile, self, env, now }: Context): WorkerHost {
+  return {
+    profile,
+    get bin() {
+      return launcherPath(profile, self);
+    },
+    env,
+    now,
+  };
+}
+
+/** What a sensor is tried in. */
+export function trialHost(context: Context): TrialHost {
+  const { profile, env, now } = context;
+  return { profile, env, now, bin: context.bin() };
+}

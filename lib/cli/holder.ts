@@ -1,0 +1,22 @@
+/** Who takes or gives back a lease: what `_ claim` and `_ unclaim` share. */
+import { UsageError } from "../errors.ts";
+import { checkId } from "../ids.ts";
+import type { Context, Input, Option } from "./verb.ts";
+
+/** The option that names the holder. */
+export const HOLDER: Option = {
+  name: "session",
+  value: "ID",
+  summary: "the holder; $LOOOP_SESSION_ID unless given",
+  kind: "worker",
+};
+
+/** The lease and the holder of a call: `--session`, else the worker that calls. @throws {UsageError} for neither. */
+export function holderOf(context: Context, input: Input): { name: string; session: string } {
+  const name = checkId("claim", input.word(0));
+  const session = input.text("session") ?? context.env["LOOOP_SESSION_ID"];
+  if (!session) {
+    throw new UsageError("A lease needs a holder", { next: "run this in a worker, or give --session ID" });
+  }
+  return { name, session: checkId("worker", session) };
+}

@@ -1,0 +1,76 @@
+/** How a call ends for its caller: the reply or the error it prints, and the exit code. */
+import { EXIT, formatError, UsageError, UserError } from "../errors.ts";
+import { printableJson } from "../text/json.ts";
+import type { Context, Declaration, Reply } from "./verb.ts";
+import { VERSION } from "./version.ts";
+
+/** Prints a reply: its text or, with `--json`, its value (a plain message as `{"message": …}`). */
+export function show(context: Context, declare: Declaration, reply: Reply): void {
+  // What `--json` means to a verb that declares it is that verb's own matter (`up`: how the pulse logs).
+  const implied = declare.options?.some((option) => option.name === "json") !== true;
+  const value = reply.json ?? (implied && reply.text !== undefined ? { message: reply.text } : undefined);
+  if (context.json && value !== undefined) {
+    context.out(`${printableJson(value, 2)}\n`);
+  } else if (reply.text !== undefined) {
+    context.out(reply.text.endsWith("\n") ? reply.text : `${reply.text}\n`);
+  }
+}
+
+/** Prints an error as one line (or as JSON) and returns the exit code. */
+export async function report(
+  context: Context,
+  path: string,
+  mutating: boolean,
+  error: unknown,
+): Promise<number> {
+  const known = error instanceof UserError ? error : bug(error);
+  if (mutating && !(known instanceof UsageError)) await journalFailure(context, path, known);
+  const line = context.json
+    ? printableJson({ error: { kind: known.kind, message: known.message, next: known.next ?? null } })
+    : formatError(path, known);
+  const stack = context.env["LOOOP_DEBUG"] === "1" ? `\n${stackOf(error)}` : "";
+  try {
+    context.note(line + stack);
+  } catch {
+    // Nobody reads stderr either.
+  }
+  return known.code;
+}
+
+async function journalFailure(context: Context, path: string, error: UserError): Promise<void> {
+  try {
+    const { appendJournal } = await import("../records/journal.ts");
+    appendJournal(
+      context.profile,
+      `failed: ${path.replace(/^_ /, "")}: ${error.message}`,
+      new Date(context.now()),
+    );
+  } catch {
+    // The failure itself is what the user must hear of.
+  }
+}
+
+/** An error that nobody foresaw: its stack is kept in a file that the message names. */
+export function bug(error: unknown): UserError {
+  const message = error instanceof Error ? error.message : String(error);
+  let kept = "set LOOOP_DEBUG=1 to see where";
+  try {
+    const file = Deno.makeTempFileSync({ prefix: "looop-bug-", suffix: ".txt" });
+    Deno.writeTextFileSync(file, `looop ${VERSION}\n${stackOf(error)}\n`);
+    kept = `please report it with ${file}`;
+  } catch {
+    // No room for the stack.
+  }
+  return new UserError(`This is a bug of looop: ${message}`, {
+    next: kept,
+    kind: "bug",
+    code: EXIT.bug,
+    cause: error,
+  });
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? "" : `\ncaused by: ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}

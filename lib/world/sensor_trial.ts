@@ -1,0 +1,159 @@
+/** Tries a sensor outside the pulse: its syntax, one run, or the conformance checker's runs. */
+import { UsageError, UserError } from "../errors.ts";
+import { isId } from "../ids.ts";
+import { absolute } from "../paths.ts";
+import { missingOf } from "./sensor_catalog.ts";
+import { type Finding, judgeRuns, secretsOf, type TrialRun } from "./sensor_check.ts";
+import { childEnv } from "../process/child_env.ts";
+import { sensorLimits } from "./sensors.ts";
+import { parseHeader, readingOf, type SensorOutcome } from "./reading.ts";
+import { readMarked } from "../process/tree.ts";
+import { runSensor, type SensorRun, sweepSensors } from "./sensor_run.ts";
+import { runStoppable, stoppedError } from "../process/stop.ts";
+import { exists, makeDir, readLinkedText, removeTree, replaceFile } from "../store.ts";
+import { findExample, loadExamples, onPath } from "./sensor_catalog.ts";
+import type { Profile } from "../paths.ts";
+
+/** Where a sensor is tried. */
+export interface TrialHost {
+  profile: Profile;
+  env: Readonly<Record<string, string>>;
+  /** One executable path that is looop. */
+  bin: string;
+  /** Unix ms. */
+  now(): number;
+}
+
+/** `bash -n` for what is a shell script. @throws {UsageError} with bash's own words. */
+export async function checkSyntax(script: string): Promise<void> {
+  const first = script.split("\n", 1)[0] ?? "";
+  const isShell = !first.startsWith("#!") || /\b(ba|da|k|z)?sh\b/.test(first);
+  if (!isShell) return;
+  const shell = /\bzsh\b/.test(first) ? "zsh" : "bash";
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(shell, { args: ["-n"], stdin: "piped", stdout: "null", stderr: "piped" })
+      .spawn();
+  } catch {
+    return;
+  }
+  const writer = child.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(script)).catch(() => {});
+  await writer.close().catch(() => {});
+  const { success, stderr } = await child.output();
+  if (success) return;
+  const said = new TextDecoder().decode(stderr).trim().split("\n")[0] ?? "";
+  throw new UsageError(`The script has a syntax error: ${said}`, {
+    next: "nothing was written; mend that line",
+  });
+}
+
+/** Runs a sensor once, exactly as the pulse would; `ms` is how long it took. */
+export async function runOnce(
+  host: TrialHost,
+  path: string,
+  script: string,
+): Promise<{ reading: unknown; ms: number }> {
+  const { profile, env } = host;
+  const limits = sensorLimits(parseHeader(script), env);
+  const mark = `run.${Deno.pid}.${host.now()}`;
+  const outcome = await runToItsEnd({
+    path,
+    cwd: profile.dir,
+    env: childEnv(env, { bin: host.bin, dataDir: profile.dir, config: profile.config }),
+    mark,
+    timeoutMs: limits.timeoutS * 1000,
+    maxBytes: limits.maxBytes,
+  });
+  return { reading: readingOf(outcome, limits.maxBytes, limits.timeoutS), ms: outcome.ms };
+}
+
+/** One run and the end of what it leaves behind, also when we are told to stop or nobody waits for us. */
+async function runToItsEnd(run: SensorRun): Promise<SensorOutcome> {
+  const { value, stoppedBy } = await runStoppable(async (stop) => {
+    const outcome = await runSensor(run, stop);
+    await sweepSensors([run.mark]);
+    return outcome;
+  });
+  if (stoppedBy === undefined) return value;
+  throw stoppedError(stoppedBy, "the sensor was ended too");
+}
+
+/** The error of a name that no sensor has. */
+export function noSensor(name: string): UserError {
+  return new UserError(`There is no sensor "${name}"`, {
+    next: "`ls` the folder sensors/ of the data dir",
+    kind: "not_found",
+  });
+}
+
+const CHECK_RUNS = 2;
+
+/**
+ * Tries a sensor twice and judges its runs: an installed sensor in the data dir, a file (relative to `cwd`) or an
+ * example in a scratch folder.
+ */
+export async function checkSensor(host: TrialHost, what: string, cwd: string): Promise<Finding[]> {
+  const { profile } = host;
+  const installed = `${profile.sensors}/${what}.sh`;
+  const scratch = await Deno.makeTempDir({ prefix: "looop-check-" });
+  try {
+    const path = exists(installed) && isId(what) ? installed : `${scratch}/sensor.sh`;
+    const script = readLinkedText(path) ?? await scriptOf(what, cwd);
+    const home = path === installed ? profile.dir : `${scratch}/data`;
+    makeDir(`${scratch}/data`);
+    makeDir(`${scratch}/tmp`);
+    if (path !== installed) replaceFile(path, script, { mode: 0o700, durable: false });
+    await checkSyntax(script);
+    const header = parseHeader(script);
+    const limits = sensorLimits(header, host.env);
+    const env = childEnv(host.env, { bin: host.bin, dataDir: home, config: profile.config }, {
+      TMPDIR: `${scratch}/tmp`,
+    });
+    const runs: TrialRun[] = [];
+    for (let n = 0; n < CHECK_RUNS; n++) runs.push(await trial(path, home, env, limits));
+    const left = [...Deno.readDirSync(`${scratch}/tmp`)].map((entry) => entry.name);
+    const missing = missingOf(header, onPath(host.env), host.env);
+    return judgeRuns(runs, header, limits, missing, secretsOf(host.env), left);
+  } finally {
+    removeTree(scratch);
+  }
+}
+
+async function scriptOf(what: string, cwd: string): Promise<string> {
+  const file = what.includes("/") || what.endsWith(".sh") ? readLinkedText(absolute(what, cwd)) : undefined;
+  if (file !== undefined) return file;
+  if (what.includes("/")) {
+    throw new UserError(`There is no file "${what}"`, { next: "check the path", kind: "not_found" });
+  }
+  return findExample(await loadExamples(), what.replace(/\.sh$/, "")).script;
+}
+
+async function trial(
+  path: string,
+  cwd: string,
+  env: Record<string, string>,
+  limits: { timeoutS: number; maxBytes: number },
+): Promise<TrialRun> {
+  const mark = `check.${Deno.pid}.${performance.now()}`;
+  let left = 0;
+  const outcome = await runToItsEnd({
+    path,
+    cwd,
+    env,
+    mark,
+    timeoutMs: limits.timeoutS * 1000,
+    maxBytes: limits.maxBytes,
+    inspect: async () => {
+      left = (await readMarked([`LOOOP_SENSOR_RUN=${mark}`])).size;
+    },
+  });
+  return {
+    reading: readingOf(outcome, limits.maxBytes, limits.timeoutS),
+    bytes: outcome.stdout.length,
+    stdout: new TextDecoder().decode(outcome.stdout),
+    exitCode: outcome.exitCode,
+    ms: outcome.ms,
+    left,
+  };
+}

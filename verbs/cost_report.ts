@@ -1,0 +1,48 @@
+/** `looop _ cost`: a worker reports its spend. */
+import { checkAmount, formatRow } from "../lib/agents/cost_row.ts";
+import { oneLine, UsageError } from "../lib/errors.ts";
+import { isId } from "../lib/ids.ts";
+import { poke } from "../lib/records/move.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { markReady } from "../lib/sessions/session.ts";
+import { appendLine } from "../lib/store.ts";
+import { defineVerb, type Input } from "../lib/cli/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ cost",
+    summary: "report your own spend, in dollars, before you end",
+    audience: "worker",
+    args: [
+      { name: "kind", summary: "what was paid for; a worker says `session`" },
+      { name: "id", summary: "the worker's own id", kind: "worker" },
+      { name: "runner", summary: "the agent, as named in config.json", kind: "runner" },
+      { name: "usd", summary: "dollars, 0 or more, e.g. 0.25" },
+    ],
+    passthrough: true,
+    example: "looop _ cost session w1 pi 0.25",
+    details: "Each call adds to the ledger: report what was spent since the last report, not the sum.",
+  },
+  run(context, input) {
+    const [kind, id, runner] = ["kind", "id", "runner"].map((name, n) => wordOf(input, n, name)) as [
+      string,
+      string,
+      string,
+    ];
+    const costUsd = checkAmount(input.word(3));
+    openProfile(context.profile);
+    // Never rotated, as sums are taken over all of it.
+    appendLine(context.profile.cost, formatRow({ tsMs: context.now(), kind, id, runner, costUsd }));
+    markReady(context.profile, id);
+    poke(context.profile);
+    return Promise.resolve({ text: `cost ${id}: $${costUsd}` });
+  },
+});
+
+function wordOf(input: Input, n: number, name: string): string {
+  const word = input.word(n);
+  if (isId(word)) return word;
+  throw new UsageError(`Bad ${name} "${oneLine(word, 70)}"`, {
+    next: "use 1-64 letters, digits, '.', '_' or '-', as in `looop _ cost session w1 pi 0.25`",
+  });
+}

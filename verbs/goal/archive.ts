@@ -1,0 +1,36 @@
+/** `looop _ goal archive`: puts a goal that is reached aside. */
+import { UserError } from "../../lib/errors.ts";
+import { checkId } from "../../lib/ids.ts";
+import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { exists, makeDir, moveKeepingBoth } from "../../lib/store.ts";
+import { defineVerb } from "../../lib/cli/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ goal archive",
+    summary: "put a goal that is reached aside; an archived one of the same name stays too",
+    audience: "root",
+    args: [{ name: "id", summary: "goal", kind: "goal" }],
+    mutating: true,
+    example: "looop _ goal archive setup",
+  },
+  run(context, input) {
+    const id = checkId("goal", input.word(0));
+    const { goals, goalsArchive } = context.profile;
+    if (!exists(`${goals}/${id}.md`)) throw noGoal(id);
+    makeDir(goalsArchive);
+    const lock = `${context.profile.lockDir}/move`;
+    const moved = moveKeepingBoth(`${goals}/${id}.md`, `${goalsArchive}/${id}`, { suffix: ".md", lock });
+    if (moved === undefined) throw noGoal(id);
+    noteActivity(context.profile, id, context.now());
+    recordMove(context, `archive-goal ${id}`);
+    return Promise.resolve({ text: `archive-goal ${id}` });
+  },
+});
+
+function noGoal(id: string): UserError {
+  return new UserError(`There is no goal "${id}"`, {
+    next: "`looop _ state` lists the goals",
+    kind: "not_found",
+  });
+}

@@ -1,0 +1,34 @@
+/** `looop _ goal write`: what should be. */
+import { checkId } from "../../lib/ids.ts";
+import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { changePolicy, undoPath, withNewline, writePolicy } from "../../lib/records/policy.ts";
+import { openProfile } from "../../lib/records/profile.ts";
+import { makeDir } from "../../lib/store.ts";
+import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ goal write",
+    summary: "write or rewrite one goal",
+    audience: "root",
+    args: [
+      { name: "id", summary: "goal", kind: "goal" },
+      { name: "body", summary: "Markdown; from stdin when absent or -", optional: true, many: true },
+    ],
+    mutating: true,
+    example: "looop _ goal write ship-1.0 <goal.md",
+  },
+  async run(context, input) {
+    const id = checkId("goal", input.word(0));
+    const body = withNewline(await bodyOf(context, input.words.slice(1), "goal"));
+    openProfile(context.profile);
+    const { goals, undo } = context.profile;
+    makeDir(goals);
+    const slot = { dir: undo, path: undoPath(context.profile, "goal", id) };
+    const changed = changePolicy(context.profile, () => writePolicy(`${goals}/${id}.md`, slot, body));
+    if (!changed) return { text: `write-goal ${id} (unchanged)` };
+    noteActivity(context.profile, id, context.now());
+    recordMove(context, `write-goal ${id}`);
+    return { text: `write-goal ${id}` };
+  },
+});

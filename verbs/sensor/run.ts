@@ -1,0 +1,32 @@
+/** `looop _ sensor run`: one sensor, once, exactly as the pulse would run it. */
+import { trialHost } from "../../lib/cli/context.ts";
+import { printableJson } from "../../lib/text/json.ts";
+import { checkId } from "../../lib/ids.ts";
+import { isErrorReading } from "../../lib/world/reading.ts";
+import { readLinkedText } from "../../lib/store.ts";
+import { defineVerb } from "../../lib/cli/verb.ts";
+import { noSensor, runOnce } from "../../lib/world/sensor_trial.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ sensor run",
+    summary: "run one sensor once, exactly as the pulse would, and show its reading; writes nothing",
+    audience: "root",
+    args: [{ name: "name", summary: "sensor", kind: "sensor" }],
+    options: [{ name: "json", summary: "reading, time and exit code as JSON" }],
+    example: "looop _ sensor run today",
+  },
+  async run(context, input) {
+    const name = checkId("sensor", input.word(0));
+    const path = `${context.profile.sensors}/${name}.sh`;
+    const script = readLinkedText(path);
+    if (script === undefined) throw noSensor(name);
+    const { reading, ms } = await runOnce(trialHost(context), path, script);
+    const ok = !isErrorReading(reading);
+    return {
+      text: `${printableJson(reading, 2)}\n${ok ? "ok" : "failed"} in ${ms} ms`,
+      json: { name, ok, ms, reading },
+      code: ok ? 0 : 1,
+    };
+  },
+});

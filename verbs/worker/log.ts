@@ -1,0 +1,28 @@
+/** `looop _ worker log`: the last lines of a worker's terminal. */
+import { EXIT, UserError } from "../../lib/errors.ts";
+import { checkId } from "../../lib/ids.ts";
+import { lastLines } from "../../lib/workers/logs.ts";
+import { defineVerb } from "../../lib/cli/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ worker log",
+    summary: "the last lines of a worker's terminal, codes rendered away",
+    audience: "root",
+    args: [{ name: "id", summary: "worker", kind: "worker" }],
+    options: [{ name: "lines", short: "n", value: "N", summary: "how many; 40 unless given" }],
+    example: "looop _ worker log fix-42 -n 20",
+  },
+  run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const count = input.count("lines") ?? 40;
+    const lines = lastLines(context.profile, id, count);
+    if (lines === undefined) {
+      throw new UserError(`There is no worker "${id}"`, {
+        next: "list them with `looop _ worker list`",
+        kind: "not_found",
+      });
+    }
+    return Promise.resolve({ text: lines.join("\n"), code: EXIT.ok });
+  },
+});

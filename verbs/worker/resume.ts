@@ -1,0 +1,45 @@
+/** `looop _ worker resume`: a worker that was cut off goes on with its agent session. */
+import { resumePrompt } from "../../lib/agents/contract.ts";
+import { checkId } from "../../lib/ids.ts";
+import { appendEvent } from "../../lib/records/journal.ts";
+import { readMailbox } from "../../lib/records/mailbox.ts";
+import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { openProfile } from "../../lib/records/profile.ts";
+import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
+import { workerHost } from "../../lib/cli/context.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ worker resume",
+    summary: "go on with the agent session of a worker that was cut off",
+    audience: "root",
+    args: [
+      { name: "id", summary: "a worker that has ended", kind: "worker" },
+      {
+        name: "text",
+        summary: "what to tell it; a text of looop's unless given",
+        optional: true,
+        many: true,
+      },
+    ],
+    mutating: true,
+    example: "looop _ worker resume fix-42",
+    details:
+      "A new run of the same worker: its conversation, its questions and its answers are kept, running commands\n" +
+      "are not. For agents that can (pi, claude, codex, opencode).",
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const { resumeWorker } = await import("../../lib/workers/resume.ts");
+    const host = workerHost(context);
+    const text = input.words.length < 2
+      ? resumePrompt(host.bin, readMailbox(context.profile).pending.filter((ask) => ask.worker === id))
+      : await bodyOf(context, input.words.slice(1), "text");
+    openProfile(context.profile);
+    const runner = await resumeWorker(host, id, text);
+    noteActivity(context.profile, id, context.now());
+    appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
+    recordMove(context, `resume-worker ${id} (${runner.name})`);
+    return { text: `resume-worker ${id} (${runner.name})` };
+  },
+});

@@ -1,0 +1,90 @@
+/** `looop _ worker start`: an agent in the background, in a terminal of its own. */
+import { UsageError } from "../../lib/errors.ts";
+import { checkId } from "../../lib/ids.ts";
+import { appendEvent } from "../../lib/records/journal.ts";
+import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { absolute } from "../../lib/paths.ts";
+import { openProfile } from "../../lib/records/profile.ts";
+import { bodyOf, type Context, defineVerb, type Input } from "../../lib/cli/verb.ts";
+import { startWorker } from "../../lib/workers/worker.ts";
+import type { ResolvedRunner } from "../../lib/agents/resolve.ts";
+import { workerHost } from "../../lib/cli/context.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ worker start",
+    summary: "start an agent in the background, in a terminal of its own",
+    audience: "root",
+    args: [
+      { name: "id", summary: "a new id; one of an ended worker may be used again", kind: "worker" },
+      { name: "prompt", summary: "the brief; from stdin when absent or -", optional: true, many: true },
+    ],
+    options: [
+      { name: "runner", value: "NAME", summary: "the agent, as named in config.json", kind: "runner" },
+      { name: "headless", summary: "the runner's form that ends by itself when the task is done" },
+      { name: "command", value: "TPL", summary: "a shell template instead; {{prompt_file}} is filled in" },
+      { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
+      { name: "env", value: "K=V", summary: "a variable for it", many: true },
+      { name: "timeout", value: "S", summary: "end it after S seconds" },
+    ],
+    mutating: true,
+    example: 'looop _ worker start fix-42 "Fix issue 42 in ~/src/app; done when the tests pass"',
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const env = parseEnv(input);
+    const cwd = input.text("cwd");
+    const timeoutS = input.seconds("timeout");
+    if (input.text("runner") !== undefined && input.text("command") !== undefined) {
+      throw new UsageError("Both --runner and --command", { next: "give one of them" });
+    }
+    const brief = await bodyOf(context, input.words.slice(1), "brief");
+    openProfile(context.profile);
+    const runner = await startWorker(workerHost(context), {
+      id,
+      brief,
+      runner: input.text("runner"),
+      headless: input.flag("headless"),
+      command: input.text("command"),
+      cwd: cwd === undefined ? undefined : absolute(cwd, Deno.cwd()),
+      env,
+      timeoutS,
+    });
+    noteActivity(context.profile, id, context.now());
+    appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
+    recordMove(context, `start-worker ${id} (${runner.name})`);
+    await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);
+    return { text: `start-worker ${id} (${runner.name})` };
+  },
+});
+
+function parseEnv(input: Input): Record<string, string> {
+  return Object.fromEntries(
+    input.many("env").map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1 || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(pair.slice(0, at))) {
+        throw new UsageError(`--env is "${pair}"`, { next: "give NAME=VALUE" });
+      }
+      // A worker with another data dir or session id could not be found again to be ended.
+      if (/^LOOOP_(BIN|DATA_DIR|CONFIG|SESSION_\w+|WORKER_\w+)=/.test(pair)) {
+        throw new UsageError(`--env is "${pair}"`, {
+          next: "looop sets that variable itself; use another name",
+        });
+      }
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+/** Says on stderr at which dialog the agent is about to stop, as far as can be seen from outside. */
+async function warn(
+  context: Context,
+  runner: ResolvedRunner,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { runnerWarnings } = await import("../../lib/agents/runner_check.ts");
+  for (const line of runnerWarnings(runner, cwd, { ...context.env, ...runner.env, ...env })) {
+    context.note(`looop _ worker: ${line}`);
+  }
+}
