@@ -6,282 +6,115 @@
  * from files, so a pulse that is killed at any moment and started again goes on where it was.
  */
 import { WorkerAlerts } from "./alerts.ts";
-import { type Config, defaultConfig, readConfig } from "../records/config.ts";
-import { numberFrom } from "../records/env.ts";
-import { isId } from "../ids.ts";
-import { oneLine } from "../errors.ts";
-import { appendEvent, appendJournal } from "../records/journal.ts";
-import { reapLeases } from "../sessions/lease.ts";
-import {
-  type BadFile,
-  listEntries,
-  listFiles,
-  makeDir,
-  removeFile,
-  replaceFile,
-  STAMP_SETTLES_MS,
-  statOf,
-} from "../store.ts";
-import { mendArchive } from "../records/mailbox.ts";
-import { rotateOutput } from "../sessions/output_log.ts";
-import type { Profile } from "../paths.ts";
-import { formatLog, type LogLevel } from "./log.ts";
-import { isUnwanted, type PulseRecord, readPulse, writePulse } from "../world/pulse_record.ts";
-import { type Identity, readMarked, readMarkedAny } from "../process/tree.ts";
-import { Sensing } from "./sensing.ts";
-import { endOrphanRuns } from "../world/sensor_run.ts";
-import { listSensors } from "../world/sensors.ts";
-import { readFleet, type Session, sessionMarks } from "../sessions/session.ts";
-import { readOwnState, readWorld } from "../world/state.ts";
 import { Watch } from "../file_watch.ts";
-import { type Alert, withOwnState, type World } from "../world/world.ts";
-import { endSession, killSessionTree } from "../workers/worker.ts";
+import { Fleet } from "./fleet.ts";
+import { type PulseHost, type PulseUpkeep, say, type UpkeepFindings } from "./host.ts";
+import { OwnRecord } from "./own_record.ts";
+import { Publisher } from "./publisher.ts";
+import { mendArchive } from "../records/mailbox.ts";
+import { Sensing } from "./sensing.ts";
+import { Settings } from "./settings.ts";
+import { STAMP_SETTLES_MS } from "../store.ts";
+import { Tending } from "./tending.ts";
+import { isUnwanted } from "../world/pulse_record.ts";
+import { endOrphanRuns } from "../world/sensor_run.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Alert, World, WorldReading } from "../world/world.ts";
 
-/** What the pulse is given. */
-export interface PulseHost {
-  profile: Profile;
-  identity: Identity;
-  version: string;
-  /** One executable path that is looop, for sensors. */
-  bin: string;
-  /** The binary that would be an upgrade if it were replaced; "" where looop is run by deno. */
-  exe: string;
-  env: Readonly<Record<string, string>>;
-  jsonLog: boolean;
-  log(line: string): void;
-  now(): number;
-  /** Fires when the pulse is to stop. */
-  stop: AbortSignal;
-  /** Whether the single-instance lock is still ours: a data dir that was replaced may have another pulse. */
-  holdsLock(): boolean;
-}
-
-/** What upkeep has found: for the world to tell. */
-export interface UpkeepFindings {
-  alerts: Alert[];
-  bad: BadFile[];
-}
-
-/** Upkeep that needs more than the spine: called once a beat with the fleet as it is. */
-export interface PulseUpkeep {
-  (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<UpkeepFindings>;
-}
-
-const MIN_INTERVAL_S = 1;
-/** The first publication waits this long for the first beat, so that `up` is never slow. */
+/** How long the first publication waits for the first beat, so that `up` is never slow, ms. */
 const FIRST_PUBLISH_MS = 2_000;
-/** A verified supervisor is verified again this often; that it is there at all, at every look. */
-const TRUST_MS = 5_000;
-/** The slow look at everything, where watches work and where they do not. */
+/** Time between two slow looks at everything, where watches work and where they do not, ms. */
 const POLL_WATCHED_MS = 5_000;
 const POLL_BLIND_MS = 1_000;
-/** Failed publications in a row that are told: once, a file may just have been in the way. */
-const FAILURES_TOLD = 2;
 
+/** The loop: when to beat, when to look, when to stop. */
 export class Pulse {
   readonly #host: PulseHost;
-  readonly #watch: Watch;
-  readonly #sensors: Sensing;
-  readonly #swept = new Set<string>();
-  readonly #ended = new Map<string, Session>();
-  readonly #ending = new Set<string>();
-  readonly #alerts = new WorkerAlerts();
+  readonly #upkeep: PulseUpkeep;
   readonly #abort = new AbortController();
-  #world: World;
-  #config: Config = defaultConfig();
-  #configBad: BadFile[] = [];
-  #warnings: string[] = [];
+  readonly #watch: Watch;
+  readonly #settings: Settings;
+  readonly #record: OwnRecord;
+  readonly #fleet: Fleet;
+  readonly #sensors: Sensing;
+  readonly #tending: Tending;
+  readonly #alerts = new WorkerAlerts();
+  readonly #publisher: Publisher;
   #beat: number;
   #ready = false;
-  /** Sensor runs of a pulse that was killed have been ended. */
+  /** Whether the sensor runs of a pulse that was killed have been ended. */
   #alone = false;
-  #sensing: Promise<void> | undefined;
-  #chores: Promise<void> = Promise.resolve();
-  readonly #upkeep: PulseUpkeep;
-  #found: UpkeepFindings = { alerts: [], bad: [] };
+  /** The beat under way. */
+  #beating: Promise<void> | undefined;
+  #found: UpkeepFindings;
+  /** The refresh under way. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(host: PulseHost, upkeep: PulseUpkeep) {
     this.#host = host;
     this.#upkeep = upkeep;
-    this.#exeStamp = stampOf(host.exe);
-    const { profile } = host;
+    const { dir, goals, sensors, claims, sessions } = host.profile;
     this.#watch = new Watch({
-      dirs: [profile.dir, profile.goals, profile.sensors, profile.claims, profile.sessions],
+      dirs: [dir, goals, sensors, claims, sessions],
       pollMs: POLL_WATCHED_MS,
       ignore: [".world.json"],
     });
-    this.#sensors = new Sensing(host, this.#abort.signal, () => this.#watch.poke());
-    this.#world = readWorld(profile, host.now()).world;
-    this.#beat = this.#world.beat;
-    // Until the first upkeep: what was there to be told is not taken back meanwhile.
-    this.#found.alerts = this.#world.alerts.filter((alert) => alert.kind === "interrupted");
+    const look = () => this.#watch.poke();
+    this.#settings = new Settings(host);
+    this.#record = new OwnRecord(host, () => this.#sign());
+    this.#fleet = new Fleet(host.profile);
+    this.#sensors = new Sensing(host, this.#abort.signal, look);
+    this.#tending = new Tending(host, this.#record.startedAt, () => this.#settings.config, look);
+    this.#publisher = new Publisher(host.profile, host.now());
+    const { beat, alerts } = this.#publisher.world;
+    this.#beat = beat;
+    // Until the first upkeep, what stood there to be reported is not taken back.
+    this.#found = { alerts: alerts.filter((alert) => alert.kind === "interrupted"), bad: [] };
   }
 
-  /** Beats until told to stop. */
+  /** Beats until it is told to stop. */
   async run(): Promise<void> {
-    const { stop } = this.#host;
-    stop.addEventListener("abort", () => {
-      this.#abort.abort();
-      this.#watch.poke();
-    });
-    this.#say("ok", "pulse.start", `pulse started, a beat every ${this.#intervalS()} s`, {
-      interval: this.#intervalS(),
+    this.#host.stop.addEventListener("abort", () => this.#stop());
+    const interval = this.#settings.intervalS;
+    this.#say("ok", "pulse.start", `pulse started, a beat every ${interval} s`, {
+      interval,
       data_dir: this.#host.profile.dir,
     });
     const started = performance.now();
     let nextBeat = started;
-    while (!stop.aborted && !this.#abort.signal.aborted) {
-      if (!this.#host.holdsLock()) {
-        this.#say("error", "pulse.lock_lost", "the lock or the whole data dir was taken away: stopping");
-        this.#abort.abort();
-        break;
-      }
-      if (this.#retires()) break;
+    while (!this.#isStopping() && !this.#mustStop()) {
       const now = performance.now();
-      if (now >= nextBeat && this.#sensing === undefined) {
-        this.#readConfig();
-        nextBeat = nextOnGrid(nextBeat, now, this.#intervalS() * 1000);
-        this.#sensing = this.#doBeat().finally(() => {
-          this.#sensing = undefined;
-          this.#watch.poke();
-        });
+      if (now >= nextBeat && this.#beating === undefined) {
+        this.#settings.read();
+        nextBeat = nextOnGrid(nextBeat, now, this.#settings.intervalS * 1000);
+        this.#beginBeat();
       }
-      if (!this.#ready && now - started >= FIRST_PUBLISH_MS) await this.#publish(false);
-      else if (this.#ready) await this.#reconcile();
+      if (this.#ready) await this.#refreshQuietly();
+      else if (now - started >= FIRST_PUBLISH_MS) await this.#refresh(new Map(), true);
       await this.#watch.next(this.#pause(nextBeat, started));
     }
-    await this.#sensing;
+    await this.#beating;
     await this.#sensors.ended;
-    await this.#chores;
+    await this.#tending.ended;
     this.#watch.close();
     this.#say("ok", "pulse.stop", "pulse stopped");
   }
 
-  #pause(nextBeat: number, started: number): number {
-    const now = performance.now();
-    const poll = this.#watch.armed ? POLL_WATCHED_MS : POLL_BLIND_MS;
-    const first = this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started);
-    const beat = this.#sensing === undefined ? nextBeat - now : Infinity;
-    const settle = this.#fleetStamp === UNSETTLED ? STAMP_SETTLES_MS : Infinity;
-    return Math.max(1, Math.min(poll, first, beat, settle, this.#alerts.msToNext(this.#host.now())));
+  #stop(): void {
+    this.#abort.abort();
+    this.#watch.poke();
   }
 
-  #intervalS(): number {
-    const wanted = numberFrom(this.#host.env["LOOOP_INTERVAL"]) ?? this.#config.interval;
-    return wanted >= MIN_INTERVAL_S ? wanted : MIN_INTERVAL_S;
+  #isStopping(): boolean {
+    return this.#host.stop.aborted || this.#abort.signal.aborted;
   }
 
-  #say(level: LogLevel, event: string, msg: string, fields: Record<string, unknown> = {}): void {
-    this.#host.log(formatLog(this.#host.jsonLog, new Date(this.#host.now()), level, event, msg, fields));
-  }
-
-  // --- the beat -------------------------------------------------------------------------------------------
-
-  async #doBeat(): Promise<void> {
-    this.#beat++;
-    const started = performance.now();
-    try {
-      this.#signOfLife();
-      if (this.#retires()) return;
-      await this.#reap();
-      if (!this.#alone) await endOrphanRuns(this.#host.profile.dir);
-      this.#alone = true;
-      const { ok, failed } = await this.#sensors.beat(this.#world.readings, {
-        intervalS: this.#intervalS(),
-        concurrency: this.#config.sensor_concurrency,
-      });
-      if (this.#abort.signal.aborted) return;
-      await this.#publish(true);
-      const secs = Math.round((performance.now() - started) / 100) / 10;
-      const total = ok + failed.length;
-      this.#say(failed.length > 0 ? "warn" : "info", "sense", summary(ok, failed, secs), {
-        ok,
-        total,
-        failed,
-        secs,
-      });
-    } catch (error) {
-      // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
-      this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
-      this.#noteFailure(error);
-      this.#ready ||= this.#world.published_at > 0;
-    }
-  }
-
-  /** Re-reads the config; a broken one is reported, and the last good one stays in force. */
-  #readConfig(): void {
-    const { profile, env } = this.#host;
-    const warnings: string[] = [];
-    try {
-      const read = readConfig(profile.config);
-      this.#config = read.config;
-      warnings.push(...read.warnings);
-      this.#configBad = [];
-    } catch (error) {
-      this.#configBad = [{ path: profile.config, reason: (error as Error).message }];
-      warnings.push((error as Error).message);
-    }
-    const wanted = numberFrom(env["LOOOP_INTERVAL"]) ?? this.#config.interval;
-    if (!(wanted >= MIN_INTERVAL_S)) {
-      warnings.push(`interval ${wanted} s is too short: beating every ${MIN_INTERVAL_S} s`);
-    }
-    if (this.#upgraded()) {
-      warnings.push("looop was replaced by another version: `looop up` restarts the pulse with it");
-    }
-    for (const warning of warnings) {
-      if (!this.#warnings.includes(warning)) this.#say("warn", "config.warning", warning);
-    }
-    this.#warnings = warnings;
-  }
-
-  readonly #exeStamp: string;
-
-  /** Whether the binary at our path is not the one we were started from. */
-  #upgraded(): boolean {
-    const stamp = stampOf(this.#host.exe);
-    return stamp !== "" && stamp !== this.#exeStamp;
-  }
-
-  #signOfLife(): void {
-    const { identity, version, exe, profile } = this.#host;
-    const record: PulseRecord = {
-      v: 1,
-      ...identity,
-      version,
-      exe,
-      beat: this.#beat,
-      uptime_s: Deno.osUptime(),
-      interval_s: this.#intervalS(),
-      ready: this.#ready,
-      started_at: this.#startedAt,
-      failing: this.#failures < FAILURES_TOLD ? "" : this.#failure,
-      warnings: this.#warnings,
-    };
-    writePulse(profile, record);
-  }
-
-  #noteSuccess(): void {
-    const wasTold = this.#failures >= FAILURES_TOLD;
-    this.#failures = 0;
-    if (wasTold) this.#signOfLife();
-  }
-
-  /** What keeps it from publishing, and how often in a row it did. */
-  #failure = "";
-  #failures = 0;
-
-  /** Whoever waits would wait for ever: that nothing is published any more is told in the pulse's own record. */
-  #noteFailure(error: unknown): void {
-    const message = oneLine((error as Error).message);
-    this.#failures++;
-    const isNews = this.#failures === FAILURES_TOLD || message !== this.#failure;
-    this.#failure = message;
-    if (this.#failures < FAILURES_TOLD || !isNews) return;
-    try {
-      this.#signOfLife();
-    } catch {
-      // On a full disk not even this can be written: then its silence shows.
-    }
+  /** Whether the lock is gone or `down` was called; says so and stops. */
+  #mustStop(): boolean {
+    if (this.#host.holdsLock()) return this.#retires();
+    this.#say("error", "pulse.lock_lost", "the lock or the whole data dir was taken away: stopping");
+    this.#abort.abort();
+    return true;
   }
 
   /**
@@ -295,280 +128,148 @@ export class Pulse {
     return true;
   }
 
-  readonly #startedAt = Date.now();
-
-  // --- publishing -----------------------------------------------------------------------------------------
-
-  /**
-   * Publishes looop's own state and, with `whole`, the readings that have been finished: all of a beat
-   * together, never some of them while the others are still being sensed.
-   */
-  async #publish(whole: boolean): Promise<void> {
-    const { profile } = this.#host;
-    const sessions = await this.#fleet();
-    const names = new Set(listSensors(profile).map((sensor) => `sensor-${sensor.name}`));
-    const readings = Object.fromEntries(
-      Object.entries(this.#world.readings).filter(([name]) => names.has(name)),
+  /** Milliseconds until something is due. */
+  #pause(nextBeat: number, started: number): number {
+    const now = performance.now();
+    return Math.max(
+      1,
+      Math.min(
+        this.#watch.armed ? POLL_WATCHED_MS : POLL_BLIND_MS,
+        this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started),
+        this.#beating === undefined ? nextBeat - now : Infinity,
+        this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
+        this.#alerts.msToNext(this.#host.now()),
+      ),
     );
-    if (whole) {
-      for (const [name, reading] of this.#sensors.take()) {
-        if (names.has(`sensor-${name}`)) readings[`sensor-${name}`] = reading;
-      }
-    }
-    const own = await readOwnState(profile, this.#host.now(), sessions);
-    const next = await withOwnState({
-      ...this.#world,
-      v: 1,
-      beat: this.#beat,
-      published_at: this.#host.now(),
-      readings,
-      alerts: await this.#lookForAlerts(sessions),
-      bad_files: this.#badFiles(own.bad),
-      settings: { interval_s: this.#intervalS(), ask_redeliver_s: this.#config.ask_redeliver },
-      fleet: {
-        dir_mtime: this.#fleetStamp,
-        workers: sessions.map((session) => ({ ...session.view, gen: session.gen })),
-      },
-    }, own);
-    replaceFile(profile.world, `${JSON.stringify(next)}\n`, { durable: false });
-    const before = this.#world;
-    this.#world = next;
-    this.#writeSnapshots(before, next);
-    const isFirst = !this.#ready;
-    this.#ready = true;
-    if (isFirst) this.#signOfLife();
-    this.#noteSuccess();
   }
 
-  #badFiles(own: readonly BadFile[]): BadFile[] {
-    return [...own, ...this.#configBad, ...this.#found.bad];
+  #say(...[level, event, msg, fields]: Tail<Parameters<typeof say>>): void {
+    say(this.#host, level, event, msg, fields);
   }
 
-  /** The readings as single files, for people and for old readers; only those that changed. */
-  #writeSnapshots(before: World, next: World): void {
-    const { profile } = this.#host;
-    makeDir(profile.snapshots);
-    for (const [name, reading] of Object.entries(next.readings)) {
-      const path = `${profile.snapshots}/${name}.json`;
-      if (
-        before.readings[name]?.hash === reading.hash && before.readings[name]?.sensed_at === reading.sensed_at
-      ) continue;
-      replaceFile(path, `${JSON.stringify(reading.value, null, 2)}\n`, { durable: false });
-    }
-    for (const file of listFiles(profile.snapshots, ".json")) {
-      if (!(file.slice(0, -".json".length) in next.readings)) removeFile(`${profile.snapshots}/${file}`);
-    }
+  #sign() {
+    const { intervalS, warnings } = this.#settings;
+    return { beat: this.#beat, intervalS, ready: this.#ready, warnings };
   }
 
-  /** The poke: has anything of looop's own changed? Then publish. */
-  async #reconcile(): Promise<void> {
+  // --- the beat -------------------------------------------------------------------------------------------
+
+  #beginBeat(): void {
+    this.#beating = this.#doBeat().finally(() => {
+      this.#beating = undefined;
+      this.#watch.poke();
+    });
+  }
+
+  async #doBeat(): Promise<void> {
+    this.#beat++;
+    const started = performance.now();
     try {
-      const sessions = await this.#fleet();
-      const own = await readOwnState(this.#host.profile, this.#host.now(), sessions);
-      const sensors = listSensors(this.#host.profile).map((sensor) => `sensor-${sensor.name}`);
-      const gone = Object.keys(this.#world.readings).some((name) =>
-        name.startsWith("sensor-") && !sensors.includes(name)
-      );
-      const finishedLate = this.#sensing === undefined && this.#sensors.hasFinished;
-      const next = await withOwnState(this.#world, own);
-      const alerts = await this.#lookForAlerts(sessions);
-      const differs = next.world_hash !== this.#world.world_hash || gone || finishedLate ||
-        JSON.stringify(alerts) !== JSON.stringify(this.#world.alerts) ||
-        JSON.stringify(this.#badFiles(own.bad)) !== JSON.stringify(this.#world.bad_files) ||
-        fleetKey(sessions) !== fleetKey(this.#world.fleet.workers.map((view) => ({ view, gen: view.gen }))) ||
-        (this.#fleetStamp !== UNSETTLED && this.#fleetStamp !== this.#world.fleet.dir_mtime);
-      if (differs) await this.#publish(this.#sensing === undefined);
-      if (readPulse(this.#host.profile) === undefined) this.#signOfLife();
-      this.#tend(sessions);
-      this.#boundOutputs(sessions);
-      this.#noteSuccess();
+      this.#record.write();
+      if (this.#retires()) return;
+      await this.#reap();
+      const { ok, failed } = await this.#sense();
+      if (this.#abort.signal.aborted) return;
+      await this.#refresh(this.#sensors.finished, true);
+      this.#saySensed(ok, failed, performance.now() - started);
     } catch (error) {
-      this.#say("error", "publish.failed", (error as Error).message);
-      this.#noteFailure(error);
+      // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
+      this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
+      this.#record.noteFailure(error);
+      this.#ready ||= this.#publisher.world.published_at > 0;
     }
   }
-
-  // --- sessions -------------------------------------------------------------------------------------------
-
-  #fleetStamp = 0;
-
-  /** The fleet; sessions known to have ended are not read again while `sessions/` is unchanged. */
-  async #fleet(): Promise<Session[]> {
-    const { profile } = this.#host;
-    const stamp = fleetStamp(profile, this.#host.now());
-    if (stamp !== this.#fleetStamp) this.#ended.clear();
-    this.#fleetStamp = stamp;
-    const ids = sessionIdsOf(profile);
-    const unsettled = ids.filter((id) => !this.#ended.has(id));
-    const live = await readFleet(profile, this.#host.now(), unsettled, TRUST_MS);
-    for (const session of live) {
-      if (session.view.state === "exited" || session.view.state === "killed") {
-        this.#ended.set(session.view.id, session);
-      }
-    }
-    const byId = new Map(live.map((session) => [session.view.id, session]));
-    return ids.map((id) => byId.get(id) ?? this.#ended.get(id)).filter((session) => session !== undefined);
-  }
-
-  /** A worker that prints without end could fill the disk before the next beat. */
-  #boundOutputs(sessions: readonly Session[]): void {
-    for (const { view, dir } of sessions) {
-      if (view.alive || view.state === "lost") rotateOutput(dir);
-    }
-  }
-
-  /** What sessions need done to them, off the publishing path: sweeping, ending, leases. */
-  #tend(sessions: readonly Session[]): void {
-    const over: Session[] = [];
-    for (const session of sessions) {
-      const key = keyOf(session);
-      if (this.#swept.has(key) || this.#ending.has(key)) continue;
-      const overdue = session.view.alive && session.deadline !== undefined &&
-        this.#host.now() / 1000 >= session.deadline;
-      if (isOver(session)) over.push(session);
-      else if (overdue || (session.ending && session.view.alive)) {
-        this.#chore([session], this.#end(session, overdue));
-      }
-    }
-    if (over.length > 0) this.#chore(over, this.#sweep(over));
-  }
-
-  /** Work on sessions that the pulse does not wait for but at its own end. */
-  #chore(sessions: readonly Session[], work: Promise<void>): void {
-    const ids = sessions.slice(0, 5).map((session) => session.view.id).join(", ");
-    for (const session of sessions) this.#ending.add(keyOf(session));
-    const done = work.catch((error) => this.#say("error", "session.failed", `${ids}: ${error.message}`))
-      .then(() => {
-        for (const session of sessions) {
-          this.#ending.delete(keyOf(session));
-          if (isOver(session)) this.#swept.add(keyOf(session));
-        }
-        this.#watch.poke();
-      });
-    this.#chores = Promise.all([this.#chores, done]).then(() => {});
-  }
-
-  /** Workers that have ended leave no process and no lease behind. One scan serves any number of them. */
-  async #sweep(sessions: readonly Session[]): Promise<void> {
-    const { profile } = this.#host;
-    for (const { view, endedAt } of sessions) {
-      if (endedAt === undefined || endedAt * 1000 < this.#startedAt - 60_000) continue;
-      const { id, state, exit_code, ended_by } = view;
-      appendEvent(profile, "worker_ended", { id, state, exit_code, ended_by }, new Date(this.#host.now()));
-    }
-    // What a session of 0.16 has left running was not looop's to end then.
-    const marked = sessions.filter((session) => session.gen !== "");
-    const left = await readMarkedAny(marked.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
-    for (const session of left.size > 0 ? marked : []) {
-      const own = await readMarked(sessionMarks(profile, session.view.id, session.gen));
-      if (own.size === 0) continue;
-      await killSessionTree(profile, session, this.#host.now).catch((error) =>
-        this.#say("error", "session.failed", `${session.view.id}: ${error.message}`)
-      );
-    }
-    this.#sayFreed(await reapLeases(profile, this.#host.now()));
-    const { collectRun } = await import("../agents/spend.ts");
-    for (const session of sessions) {
-      const run = { id: session.view.id, dir: session.dir, gen: session.gen };
-      await collectRun(this.#host, run, this.#config.prices);
-    }
-  }
-
-  async #end(session: Session, overdue: boolean): Promise<void> {
-    const { profile } = this.#host;
-    const { id } = session.view;
-    if (overdue && !session.ending) {
-      appendJournal(
-        profile,
-        `timeout: worker ${id} ran past its time and was ended`,
-        new Date(this.#host.now()),
-      );
-    }
-    // For a session whose end somebody has recorded, that record wins over what is passed here.
-    await endSession(profile, session, "killed", overdue ? "timeout" : "root", this.#host.now);
-  }
-
-  /** What upkeep found and what the fleet shows: each told once. */
-  async #lookForAlerts(sessions: readonly Session[]): Promise<Alert[]> {
-    const { profile } = this.#host;
-    const ofWorkers = await this.#alerts.look(
-      profile,
-      sessions,
-      this.#config,
-      this.#world.alerts,
-      this.#host.now(),
-    );
-    return [...this.#found.alerts, ...ofWorkers];
-  }
-
-  // --- reaping --------------------------------------------------------------------------------------------
 
   async #reap(): Promise<void> {
-    const { profile } = this.#host;
-    this.#sayFreed(await reapLeases(profile, this.#host.now()));
+    const { profile, now } = this.#host;
+    await this.#tending.freeLeases();
     await mendArchive(profile);
-    this.#found = await this.#upkeep(this.#host, this.#config, await this.#fleet());
+    const sessions = await this.#fleet.read(now());
+    this.#found = await this.#upkeep(this.#host, this.#settings.config, sessions);
+    if (!this.#alone) await endOrphanRuns(profile.dir);
+    this.#alone = true;
   }
 
-  #sayFreed(leases: readonly { name: string; session: string }[]): void {
-    for (const { name, session } of leases) {
-      this.#say("info", "claim.reaped", `freed claim ${name} of ${session}, which has ended`, {
-        claim: name,
-        session,
-      });
-      appendEvent(
-        this.#host.profile,
-        "claim_reaped",
-        { claim: `${name}.json`, session },
-        new Date(this.#host.now()),
-      );
+  #sense(): Promise<{ ok: number; failed: string[] }> {
+    return this.#sensors.beat(this.#publisher.world.readings, {
+      intervalS: this.#settings.intervalS,
+      concurrency: this.#settings.config.sensor_concurrency,
+    });
+  }
+
+  #saySensed(ok: number, failed: readonly string[], ms: number): void {
+    const secs = Math.round(ms / 100) / 10;
+    const total = ok + failed.length;
+    const some = failed.length === 0 ? "" : `, failed: ${failed.join(", ")}`;
+    const level = failed.length > 0 ? "warn" : "info";
+    this.#say(level, "sense", `sensed ${total} in ${secs} s${some}`, { ok, total, failed, secs });
+  }
+
+  // --- the poke -------------------------------------------------------------------------------------------
+
+  /** The poke: looks at everything that is looop's own; what cannot be published now is tried again. */
+  async #refreshQuietly(): Promise<void> {
+    try {
+      // Never some readings of a beat while the others are still being sensed.
+      const fresh = this.#beating === undefined ? this.#sensors.finished : new Map();
+      const sessions = await this.#refresh(fresh, false);
+      this.#record.keep();
+      this.#tending.tend(sessions);
+    } catch (error) {
+      this.#say("error", "publish.failed", (error as Error).message);
+      this.#record.noteFailure(error);
     }
   }
+
+  /**
+   * Composes the next world and publishes it when it differs, or in any case; returns the fleet. One after the
+   * other: a look that began before a beat's end must not take its readings back.
+   */
+  #refresh(fresh: ReadonlyMap<string, WorldReading>, always: boolean): Promise<readonly Session[]> {
+    const turn = this.#turn.then(() => this.#refreshNow(fresh, always));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #refreshNow(fresh: ReadonlyMap<string, WorldReading>, always: boolean): Promise<readonly Session[]> {
+    const { now } = this.#host;
+    const sessions = await this.#fleet.read(now());
+    const next = await this.#publisher.compose({
+      beat: this.#beat,
+      sessions,
+      fleetStamp: this.#fleet.stamp,
+      fresh,
+      alerts: [...this.#found.alerts, ...await this.#workerAlerts(sessions)],
+      bad: [...this.#settings.bad, ...this.#found.bad],
+      settings: this.#worldSettings(),
+    }, now());
+    if (always || this.#publisher.differs(next)) this.#publish(next, fresh);
+    this.#record.noteSuccess();
+    return sessions;
+  }
+
+  #workerAlerts(sessions: readonly Session[]): Promise<Alert[]> {
+    const { profile, now } = this.#host;
+    return this.#alerts.look(profile, sessions, this.#settings.config, this.#publisher.world.alerts, now());
+  }
+
+  #worldSettings(): World["settings"] {
+    return { interval_s: this.#settings.intervalS, ask_redeliver_s: this.#settings.config.ask_redeliver };
+  }
+
+  #publish(next: World, fresh: ReadonlyMap<string, WorldReading>): void {
+    this.#publisher.publish(next);
+    this.#sensors.drop(fresh);
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#record.write();
+  }
 }
 
-function summary(ok: number, failed: readonly string[], secs: number): string {
-  const some = failed.length === 0 ? "" : `, failed: ${failed.join(", ")}`;
-  return `sensed ${ok + failed.length} in ${secs} s${some}`;
-}
+type Tail<T extends unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
 
 /** The next beat on the fixed grid that is later than now: none is made up for, none is doubled. Pure. */
 export function nextOnGrid(planned: number, now: number, intervalMs: number): number {
   const missed = Math.floor((now - planned) / intervalMs);
   return planned + (Math.max(0, missed) + 1) * intervalMs;
-}
-
-/** No time that a folder can have. */
-const UNSETTLED = -1;
-
-/** The time of `sessions/`, 0 when there is none, `UNSETTLED` while another change could still leave the same. */
-function fleetStamp(profile: Profile, nowMs: number): number {
-  const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
-  return Math.abs(nowMs - mtime) < STAMP_SETTLES_MS ? UNSETTLED : mtime;
-}
-
-function fleetKey(
-  sessions: readonly { view: { id: string; state: string; ready: boolean }; gen: string }[],
-): string {
-  return sessions.map(({ view, gen }) => `${view.id}/${gen}/${view.state}/${view.ready}`).join(" ");
-}
-
-function sessionIdsOf(profile: Profile): string[] {
-  return listEntries(profile.sessions).filter((entry) =>
-    entry.isDirectory && isId(entry.name) && entry.name !== "pulse"
-  )
-    .map((entry) => entry.name).sort();
-}
-
-/** Tells one file at a path from another that replaced it. */
-function stampOf(path: string): string {
-  const info = path === "" ? undefined : statOf(path);
-  return info === undefined ? "" : `${info.ino}/${info.size}/${info.mtime?.getTime() ?? 0}`;
-}
-
-function keyOf({ view, gen }: Session): string {
-  return `${view.id}/${gen}`;
-}
-
-function isOver({ view }: Session): boolean {
-  return view.state === "exited" || view.state === "killed";
 }

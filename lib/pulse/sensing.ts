@@ -1,32 +1,16 @@
 /** Sensing: the runs of one pulse's sensors, several at once, none twice at once, late ones on their own. */
 import { childEnv } from "../process/child_env.ts";
-import { formatLog } from "./log.ts";
+import { type PulseHost, say } from "./host.ts";
 import { readingOf } from "../world/reading.ts";
 import { PULSE_RUN, runSensor, sweepSensors } from "../world/sensor_run.ts";
 import { listSensors, type SensorFile, sensorLimits } from "../world/sensors.ts";
-import type { Identity } from "../process/tree.ts";
-import type { Profile } from "../paths.ts";
 import { nextReading, type WorldReading } from "../world/world.ts";
 
-/** A sensor that has been running for longer does not hold its beat's publication: it joins a later one. */
+/** How long a sensor may hold its beat's publication, ms; one that runs longer joins a later one. */
 const LATE_AFTER_MS = 5_000;
 
 /** The readings as last published, by their names in the world. */
 export type Readings = Readonly<Record<string, WorldReading>>;
-
-/** What sensing needs of its pulse. */
-export interface SensingHost {
-  profile: Profile;
-  /** The pulse's own identity, which marks its runs. */
-  identity: Identity;
-  /** One executable path that is looop, for sensors. */
-  bin: string;
-  env: Readonly<Record<string, string>>;
-  jsonLog: boolean;
-  log(line: string): void;
-  /** Unix ms. */
-  now(): number;
-}
 
 /** How fast to go. */
 export interface Pace {
@@ -36,8 +20,9 @@ export interface Pace {
   concurrency: number;
 }
 
+/** The runs of one pulse's sensors. */
 export class Sensing {
-  readonly #host: SensingHost;
+  readonly #host: PulseHost;
   readonly #stop: AbortSignal;
   readonly #onLate: () => void;
   readonly #running = new Map<string, number>();
@@ -46,22 +31,22 @@ export class Sensing {
   #late: Promise<void> = Promise.resolve();
 
   /** `onLate` is called when a late sensor has ended: its reading can be published. */
-  constructor(host: SensingHost, stop: AbortSignal, onLate: () => void) {
+  constructor(host: PulseHost, stop: AbortSignal, onLate: () => void) {
     this.#host = host;
     this.#stop = stop;
     this.#onLate = onLate;
   }
 
-  /** Whether there are readings that were not taken yet. */
-  get hasFinished(): boolean {
-    return this.#finished.size > 0;
+  /** The readings that are finished and not yet published, by sensor. */
+  get finished(): ReadonlyMap<string, WorldReading> {
+    return new Map(this.#finished);
   }
 
-  /** Takes the readings that have been finished, by sensor. */
-  take(): Map<string, WorldReading> {
-    const taken = new Map(this.#finished);
-    this.#finished.clear();
-    return taken;
+  /** Forgets readings that are published now. */
+  drop(published: ReadonlyMap<string, WorldReading>): void {
+    for (const [name, reading] of published) {
+      if (this.#finished.get(name) === reading) this.#finished.delete(name);
+    }
   }
 
   /** Resolves when no late run is under way. */
@@ -112,15 +97,14 @@ export class Sensing {
     await Promise.race([run, lateness]);
     clearTimeout(timer);
     if (late) {
-      this.#late = Promise.all([this.#late, run.catch((error) => this.#tell(sensor, error))]).then(() => {});
+      this.#late = Promise.all([this.#late, run.catch((error) => this.#sayFailed(sensor, error))])
+        .then(() => {});
     }
   }
 
   /** A late run that fails has no beat to fail: it is logged, and the sensor runs again when it is due. */
-  #tell(sensor: SensorFile, error: unknown): void {
-    const at = new Date(this.#host.now());
-    const message = `${sensor.name}: ${(error as Error).message}`;
-    this.#host.log(formatLog(this.#host.jsonLog, at, "error", "sensor.failed", message));
+  #sayFailed(sensor: SensorFile, error: unknown): void {
+    say(this.#host, "error", "sensor.failed", `${sensor.name}: ${(error as Error).message}`);
   }
 
   async #runOne(sensor: SensorFile, readings: Readings, mark: string): Promise<void> {

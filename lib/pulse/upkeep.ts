@@ -1,8 +1,7 @@
 /** What the pulse keeps in order once a beat: interrupted moves, unread answers, growing logs, and what is old. */
 import { numberFrom } from "../records/env.ts";
 import { expireUnread } from "../records/mailbox.ts";
-import { formatLog } from "./log.ts";
-import type { PulseHost, PulseUpkeep } from "./pulse.ts";
+import { type PulseHost, type PulseUpkeep, say } from "./host.ts";
 import { applyRetention, boundOutputs, type RetentionResult } from "./retention.ts";
 import { interruptions, reapIntents } from "../records/intents.ts";
 import type { BadFile } from "../store.ts";
@@ -31,7 +30,7 @@ export function makeUpkeep(): PulseUpkeep {
       const reaped = await reapIntents(profile, now);
       bad.push(...reaped.bad);
       for (const { kind, what } of reaped.interrupted) {
-        say(host, "tick.interrupted", `${kind} was interrupted: ${what}`, { action: kind });
+        say(host, "info", "tick.interrupted", `${kind} was interrupted: ${what}`, { action: kind });
       }
     });
     await attempt(
@@ -71,11 +70,13 @@ export function isPassDue(lastMs: number, nowMs: number, somethingEnded: boolean
 
 function tellRemoved(host: PulseHost, { removed }: RetentionResult): void {
   if (removed.length === 0) return;
-  say(host, "sessions.removed", `removed ${removed.length} ended session${removed.length === 1 ? "" : "s"}`, {
-    removed: removed.length,
-  });
-}
-
-function say(host: PulseHost, event: string, msg: string, fields: Record<string, unknown>): void {
-  host.log(formatLog(host.jsonLog, new Date(host.now()), "info", event, msg, fields));
+  say(
+    host,
+    "info",
+    "sessions.removed",
+    `removed ${removed.length} ended session${removed.length === 1 ? "" : "s"}`,
+    {
+      removed: removed.length,
+    },
+  );
 }

@@ -54,7 +54,10 @@ export interface World {
   alerts: Alert[];
   bad_files: BadFile[];
   settings: WorldSettings;
-  /** The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. */
+  /**
+   * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime`: its
+   * time then, unix ms; -1 while another change could still leave the same one.
+   */
   fleet: { dir_mtime: number; workers: (WorkerView & { gen: string })[] };
 }
 
@@ -208,4 +211,21 @@ export function hashWorld(
 ): Promise<string> {
   const signals = Object.fromEntries(Object.entries(readings).map(([name, reading]) => [name, reading.wake]));
   return sha256(canonical({ playbook, goals, signals }));
+}
+
+/**
+ * Whether a reader would find more than other times and ages in the second of two worlds. Pure.
+ *
+ * A reading that was taken anew counts even when it says the same: its time is shown.
+ */
+export function isNews(before: World, next: World): boolean {
+  const settled = next.fleet.dir_mtime >= 0 && next.fleet.dir_mtime !== before.fleet.dir_mtime;
+  return settled || gistOf(before) !== gistOf(next);
+}
+
+function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet }: World): string {
+  const sensed = Object.entries(readings).filter(([name]) => name.startsWith("sensor-"))
+    .map(([name, { sensed_at }]) => [name, sensed_at]);
+  const workers = fleet.workers.map(({ id, gen, state, ready }) => [id, gen, state, ready]);
+  return JSON.stringify([world_hash, alerts, bad_files, settings, sensed, workers]);
 }

@@ -1,0 +1,60 @@
+/** The fleet as the pulse reads it, look after look, at a cost that follows what lives. */
+import { isId } from "../ids.ts";
+import type { Profile } from "../paths.ts";
+import { readFleet, type Session } from "../sessions/session.ts";
+import { listEntries, STAMP_SETTLES_MS, statOf } from "../store.ts";
+
+/** How long a supervisor that was verified is trusted, ms; that it is there at all is seen at every look. */
+const TRUST_MS = 5_000;
+/** No time that a folder can have. */
+const UNSETTLED = -1;
+
+/** Reads the sessions; those known to have ended are not read again while `sessions/` is unchanged. */
+export class Fleet {
+  readonly #profile: Profile;
+  readonly #ended = new Map<string, Session>();
+  #stamp = 0;
+
+  constructor(profile: Profile) {
+    this.#profile = profile;
+  }
+
+  /** The time of `sessions/` at the last look, unix ms, 0 when there is none. */
+  get stamp(): number {
+    return this.#stamp;
+  }
+
+  /** Whether a change after the last look would have left another time. */
+  get isSettled(): boolean {
+    return this.#stamp !== UNSETTLED;
+  }
+
+  /** All workers, sorted by id. */
+  async read(nowMs: number): Promise<Session[]> {
+    const stamp = fleetStamp(this.#profile, nowMs);
+    if (stamp !== this.#stamp) this.#ended.clear();
+    this.#stamp = stamp;
+    const ids = sessionIds(this.#profile);
+    const open = ids.filter((id) => !this.#ended.has(id));
+    const read = await readFleet(this.#profile, nowMs, open, TRUST_MS);
+    for (const session of read.filter(isOver)) this.#ended.set(session.view.id, session);
+    const byId = new Map(read.map((session) => [session.view.id, session]));
+    return ids.map((id) => byId.get(id) ?? this.#ended.get(id)).filter((session) => session !== undefined);
+  }
+}
+
+/** Whether a session's end is written down; a lost one's is not. Pure. */
+export function isOver({ view }: Session): boolean {
+  return view.state === "exited" || view.state === "killed";
+}
+
+function fleetStamp(profile: Profile, nowMs: number): number {
+  const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
+  return Math.abs(nowMs - mtime) < STAMP_SETTLES_MS ? UNSETTLED : mtime;
+}
+
+function sessionIds(profile: Profile): string[] {
+  return listEntries(profile.sessions)
+    .filter(({ name, isDirectory }) => isDirectory && isId(name) && name !== "pulse")
+    .map(({ name }) => name).sort();
+}

@@ -1,0 +1,50 @@
+/** What a pulse is given, and how its parts speak into its log. */
+import type { Config } from "../records/config.ts";
+import { formatLog, type LogLevel } from "./log.ts";
+import type { Profile } from "../paths.ts";
+import type { Identity } from "../process/tree.ts";
+import type { Session } from "../sessions/session.ts";
+import type { BadFile } from "../store.ts";
+import type { Alert } from "../world/world.ts";
+
+/** The surroundings of one pulse. */
+export interface PulseHost {
+  profile: Profile;
+  identity: Identity;
+  version: string;
+  /** One executable path that is looop, for sensors. */
+  bin: string;
+  /** The binary that would be an upgrade if it were replaced; "" where looop is run by deno. */
+  exe: string;
+  env: Readonly<Record<string, string>>;
+  jsonLog: boolean;
+  log(line: string): void;
+  /** Unix ms. */
+  now(): number;
+  /** Fires when the pulse is to stop. */
+  stop: AbortSignal;
+  /** Whether the single-instance lock is still ours: a data dir that was replaced may have another pulse. */
+  holdsLock(): boolean;
+}
+
+/** What upkeep has found for the world to show. */
+export interface UpkeepFindings {
+  alerts: Alert[];
+  bad: BadFile[];
+}
+
+/** Upkeep that needs more than the pulse's own parts: called once a beat with the fleet as it is. */
+export interface PulseUpkeep {
+  (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<UpkeepFindings>;
+}
+
+/** Writes one line into the pulse's log. */
+export function say(
+  host: Pick<PulseHost, "jsonLog" | "log" | "now">,
+  level: LogLevel,
+  event: string,
+  msg: string,
+  fields: Record<string, unknown> = {},
+): void {
+  host.log(formatLog(host.jsonLog, new Date(host.now()), level, event, msg, fields));
+}

@@ -1,0 +1,83 @@
+/** The pulse's own record, `.pulse.json`: who it is, its last sign of life, and what keeps it from publishing. */
+import { oneLine } from "../errors.ts";
+import type { PulseHost } from "./host.ts";
+import { readPulse, writePulse } from "../world/pulse_record.ts";
+
+/** Failed publications in a row that are reported; after a single one a file may just have been in the way. */
+const FAILURES_REPORTED = 2;
+
+/** What the record says beside the identity. */
+export interface Sign {
+  beat: number;
+  /** Seconds from beat to beat. */
+  intervalS: number;
+  /** The first publication is done. */
+  ready: boolean;
+  /** One line each. */
+  warnings: string[];
+}
+
+/** Writes the record and counts failures in a row. */
+export class OwnRecord {
+  readonly #host: PulseHost;
+  readonly #sign: () => Sign;
+  #failure = "";
+  #failures = 0;
+  /** Unix ms. */
+  readonly startedAt: number;
+
+  constructor(host: PulseHost, sign: () => Sign) {
+    this.#host = host;
+    this.#sign = sign;
+    this.startedAt = host.now();
+  }
+
+  /** Gives a sign of life. */
+  write(): void {
+    const { identity, version, exe, profile } = this.#host;
+    const { beat, intervalS, ready, warnings } = this.#sign();
+    writePulse(profile, {
+      v: 1,
+      ...identity,
+      version,
+      exe,
+      beat,
+      uptime_s: Deno.osUptime(),
+      interval_s: intervalS,
+      ready,
+      started_at: this.startedAt,
+      failing: this.#isFailing ? this.#failure : "",
+      warnings,
+    });
+  }
+
+  /** Writes the record again when somebody has removed it. */
+  keep(): void {
+    if (readPulse(this.#host.profile) === undefined) this.write();
+  }
+
+  get #isFailing(): boolean {
+    return this.#failures >= FAILURES_REPORTED;
+  }
+
+  /** Notes that the world could be published. */
+  noteSuccess(): void {
+    const wasReported = this.#isFailing;
+    this.#failures = 0;
+    if (wasReported) this.write();
+  }
+
+  /** Notes that it could not: those who wait for a new world would wait for ever without a word. */
+  noteFailure(error: unknown): void {
+    const message = oneLine((error as Error).message);
+    this.#failures++;
+    const isNews = this.#failures === FAILURES_REPORTED || message !== this.#failure;
+    this.#failure = message;
+    if (!this.#isFailing || !isNews) return;
+    try {
+      this.write();
+    } catch {
+      // On a full disk not even this can be written: then the missing sign of life shows.
+    }
+  }
+}

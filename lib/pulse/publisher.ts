@@ -1,0 +1,93 @@
+/** The publisher: composes the next world and writes it, as one file for programs and as single ones for people. */
+import type { BadFile } from "../store.ts";
+import { listFiles, makeDir, removeFile, replaceFile } from "../store.ts";
+import type { Profile } from "../paths.ts";
+import type { Session } from "../sessions/session.ts";
+import { readOwnState, readWorld } from "../world/state.ts";
+import { listSensors } from "../world/sensors.ts";
+import { type Alert, isNews, withOwnState, type World, type WorldReading } from "../world/world.ts";
+
+/** What the parts of the pulse know and the files of the profile do not say. */
+export interface Parts {
+  beat: number;
+  sessions: readonly Session[];
+  /** The time of `sessions/` that these were read at, as `Fleet` has it. */
+  fleetStamp: number;
+  /** Readings that were taken since the last publication, by sensor. */
+  fresh: ReadonlyMap<string, WorldReading>;
+  alerts: Alert[];
+  /** Files that cannot be used, beside those that composing finds. */
+  bad: readonly BadFile[];
+  settings: World["settings"];
+}
+
+/** Holds the world as it was last published. */
+export class Publisher {
+  readonly #profile: Profile;
+  #world: World;
+
+  constructor(profile: Profile, nowMs: number) {
+    this.#profile = profile;
+    this.#world = readWorld(profile, nowMs).world;
+  }
+
+  get world(): World {
+    return this.#world;
+  }
+
+  /** The world as the profile's files and the given parts make it. */
+  async compose(parts: Parts, nowMs: number): Promise<World> {
+    const own = await readOwnState(this.#profile, nowMs, parts.sessions);
+    return await withOwnState({
+      ...this.#world,
+      v: 1,
+      beat: parts.beat,
+      published_at: nowMs,
+      readings: this.#readings(parts.fresh),
+      alerts: parts.alerts,
+      bad_files: [...own.bad, ...parts.bad],
+      settings: parts.settings,
+      fleet: {
+        dir_mtime: parts.fleetStamp,
+        workers: parts.sessions.map((session) => ({ ...session.view, gen: session.gen })),
+      },
+    }, own);
+  }
+
+  /** The readings of the sensors that there are, the fresh ones in place of the earlier. */
+  #readings(fresh: ReadonlyMap<string, WorldReading>): Record<string, WorldReading> {
+    const all = new Map(Object.entries(this.#world.readings));
+    for (const [sensor, reading] of fresh) all.set(`sensor-${sensor}`, reading);
+    const names = listSensors(this.#profile).map(({ name }) => `sensor-${name}`);
+    return Object.fromEntries(names.filter((name) => all.has(name)).map((name) => [name, all.get(name)!]));
+  }
+
+  /** Whether somebody who reads the world would find more than other times in it. */
+  differs(next: World): boolean {
+    return isNews(this.#world, next);
+  }
+
+  /** Publishes a world: all of it appears at once. */
+  publish(next: World): void {
+    replaceFile(this.#profile.world, `${JSON.stringify(next)}\n`, { durable: false });
+    const before = this.#world;
+    this.#world = next;
+    this.#writeSnapshots(before, next);
+  }
+
+  /** Writes the readings as single files, for people and for old readers; only those that were taken anew. */
+  #writeSnapshots(before: World, next: World): void {
+    const { snapshots } = this.#profile;
+    makeDir(snapshots);
+    for (const [name, reading] of Object.entries(next.readings)) {
+      const known = before.readings[name];
+      if (known?.hash === reading.hash && known.sensed_at === reading.sensed_at) continue;
+      replaceFile(`${snapshots}/${name}.json`, `${JSON.stringify(reading.value, null, 2)}\n`, {
+        durable: false,
+      });
+    }
+    for (const file of listFiles(snapshots, ".json")) {
+      if (!(file.slice(0, -".json".length) in next.readings)) removeFile(`${snapshots}/${file}`);
+    }
+  }
+}

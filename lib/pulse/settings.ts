@@ -1,0 +1,79 @@
+/** The pulse's settings: config.json as last read, and the environment that overrides it. */
+import { type Config, defaultConfig, readConfig } from "../records/config.ts";
+import { numberFrom } from "../records/env.ts";
+import { type PulseHost, say } from "./host.ts";
+import { type BadFile, statOf } from "../store.ts";
+
+/** Shortest time from beat to beat, seconds. */
+const MIN_INTERVAL_S = 1;
+
+/** Reads config.json when asked to; a broken one is reported, and the last good one stays in force. */
+export class Settings {
+  readonly #host: PulseHost;
+  readonly #exeStamp: string;
+  config: Config = defaultConfig();
+  /** The config file while it cannot be used. */
+  bad: BadFile[] = [];
+  /** One line each: what people should know. */
+  warnings: string[] = [];
+
+  constructor(host: PulseHost) {
+    this.#host = host;
+    this.#exeStamp = stampOf(host.exe);
+  }
+
+  /** Seconds from beat to beat. */
+  get intervalS(): number {
+    return Math.max(MIN_INTERVAL_S, this.#wantedS() || 0);
+  }
+
+  #wantedS(): number {
+    return numberFrom(this.#host.env["LOOOP_INTERVAL"]) ?? this.config.interval;
+  }
+
+  /** Reads the config again; each warning is logged when it is new. */
+  read(): void {
+    const warnings = [...this.#readConfig(), ...this.#oddities()];
+    for (const warning of warnings) {
+      if (!this.warnings.includes(warning)) say(this.#host, "warn", "config.warning", warning);
+    }
+    this.warnings = warnings;
+  }
+
+  #readConfig(): string[] {
+    const { profile } = this.#host;
+    try {
+      const { config, warnings } = readConfig(profile.config);
+      this.config = config;
+      this.bad = [];
+      return warnings;
+    } catch (error) {
+      const reason = (error as Error).message;
+      this.bad = [{ path: profile.config, reason }];
+      return [reason];
+    }
+  }
+
+  #oddities(): string[] {
+    const wanted = this.#wantedS();
+    const short = wanted >= MIN_INTERVAL_S
+      ? []
+      : [`interval ${wanted} s is too short: beating every ${MIN_INTERVAL_S} s`];
+    const upgraded = this.#isUpgraded()
+      ? ["looop was replaced by another version: `looop up` restarts the pulse with it"]
+      : [];
+    return [...short, ...upgraded];
+  }
+
+  /** Whether the binary at our path is not the one we were started from. */
+  #isUpgraded(): boolean {
+    const stamp = stampOf(this.#host.exe);
+    return stamp !== "" && stamp !== this.#exeStamp;
+  }
+}
+
+/** Tells one file at a path from another that replaced it. */
+function stampOf(path: string): string {
+  const info = path === "" ? undefined : statOf(path);
+  return info === undefined ? "" : `${info.ino}/${info.size}/${info.mtime?.getTime() ?? 0}`;
+}

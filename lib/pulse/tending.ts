@@ -1,0 +1,137 @@
+/** Tending: what sessions need done to them, off the publishing path: ending, sweeping, leases, bounded output. */
+import type { Config } from "../records/config.ts";
+import { isOver } from "./fleet.ts";
+import { type PulseHost, say } from "./host.ts";
+import { appendEvent, appendJournal } from "../records/journal.ts";
+import { reapLeases } from "../sessions/lease.ts";
+import { readMarked, readMarkedAny } from "../process/tree.ts";
+import { rotateOutput } from "../sessions/output_log.ts";
+import { type Session, sessionMarks } from "../sessions/session.ts";
+import { endSession, killSessionTree } from "../workers/worker.ts";
+
+/** Ends that were written down longer before the pulse's start than this are no events of its time, ms. */
+const BEFORE_START_MS = 60_000;
+
+/** Does to each session what it needs, once, and never twice at the same time. */
+export class Tending {
+  readonly #host: PulseHost;
+  readonly #startedAt: number;
+  readonly #config: () => Config;
+  readonly #onDone: () => void;
+  readonly #swept = new Set<string>();
+  readonly #busy = new Set<string>();
+  #chores: Promise<void> = Promise.resolve();
+
+  /** `onDone` is called when something has been done, so that the fleet is looked at again. */
+  constructor(host: PulseHost, startedAt: number, config: () => Config, onDone: () => void) {
+    this.#host = host;
+    this.#startedAt = startedAt;
+    this.#config = config;
+    this.#onDone = onDone;
+  }
+
+  /** Resolves when nothing is being done any more. */
+  get ended(): Promise<void> {
+    return this.#chores;
+  }
+
+  /** Begins what the sessions need; returns at once. */
+  tend(sessions: readonly Session[]): void {
+    boundOutputs(sessions);
+    const open = sessions.filter((session) =>
+      !this.#swept.has(keyOf(session)) && !this.#busy.has(keyOf(session))
+    );
+    for (const session of open.filter(({ view }) => view.alive)) {
+      const overdue = isOverdue(session, this.#host.now());
+      if (overdue || session.ending) this.#chore([session], this.#end(session, overdue));
+    }
+    const over = open.filter(isOver);
+    if (over.length > 0) this.#chore(over, this.#sweep(over));
+  }
+
+  /** Takes note of work on sessions that the pulse does not wait for but at its own end. */
+  #chore(sessions: readonly Session[], work: Promise<void>): void {
+    for (const session of sessions) this.#busy.add(keyOf(session));
+    const ids = sessions.slice(0, 5).map((session) => session.view.id).join(", ");
+    const done = work.catch((error) => this.#sayFailed(ids, error)).then(() => {
+      for (const session of sessions) {
+        this.#busy.delete(keyOf(session));
+        if (isOver(session)) this.#swept.add(keyOf(session));
+      }
+      this.#onDone();
+    });
+    this.#chores = Promise.all([this.#chores, done]).then(() => {});
+  }
+
+  #sayFailed(ids: string, error: Error): void {
+    say(this.#host, "error", "session.failed", `${ids}: ${error.message}`);
+  }
+
+  async #end(session: Session, overdue: boolean): Promise<void> {
+    const { profile, now } = this.#host;
+    const { id } = session.view;
+    if (overdue && !session.ending) {
+      appendJournal(profile, `timeout: worker ${id} ran past its time and was ended`, new Date(now()));
+    }
+    // For a session whose end somebody has recorded, that record wins over what is passed here.
+    await endSession(profile, session, "killed", overdue ? "timeout" : "root", now);
+  }
+
+  /** Workers that have ended leave no process and no lease behind. One scan serves any number of them. */
+  async #sweep(sessions: readonly Session[]): Promise<void> {
+    this.#noteEnds(sessions);
+    await this.#endLeftovers(sessions);
+    await this.freeLeases();
+    const { collectRun } = await import("../agents/spend.ts");
+    for (const { view, dir, gen } of sessions) {
+      await collectRun(this.#host, { id: view.id, dir, gen }, this.#config().prices);
+    }
+  }
+
+  #noteEnds(sessions: readonly Session[]): void {
+    for (const { view, endedAt } of sessions) {
+      if (endedAt === undefined || endedAt * 1000 < this.#startedAt - BEFORE_START_MS) continue;
+      const { id, state, exit_code, ended_by } = view;
+      const at = new Date(this.#host.now());
+      appendEvent(this.#host.profile, "worker_ended", { id, state, exit_code, ended_by }, at);
+    }
+  }
+
+  async #endLeftovers(sessions: readonly Session[]): Promise<void> {
+    const { profile, now } = this.#host;
+    // What a session of 0.16 has left running was not looop's to end then.
+    const marked = sessions.filter((session) => session.gen !== "");
+    const left = await readMarkedAny(marked.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
+    if (left.size === 0) return;
+    for (const session of marked) {
+      const own = await readMarked(sessionMarks(profile, session.view.id, session.gen));
+      if (own.size === 0) continue;
+      await killSessionTree(profile, session, now).catch((error) => this.#sayFailed(session.view.id, error));
+    }
+  }
+
+  /** Frees the leases of sessions that have ended. */
+  async freeLeases(): Promise<void> {
+    const { profile, now } = this.#host;
+    for (const { name, session } of await reapLeases(profile, now())) {
+      const msg = `freed claim ${name} of ${session}, which has ended`;
+      say(this.#host, "info", "claim.reaped", msg, { claim: name, session });
+      appendEvent(profile, "claim_reaped", { claim: `${name}.json`, session }, new Date(now()));
+    }
+  }
+}
+
+/** Keeps the recorded output small: a worker that prints without end could fill the disk before the next beat. */
+function boundOutputs(sessions: readonly Session[]): void {
+  for (const { view, dir } of sessions) {
+    if (view.alive || view.state === "lost") rotateOutput(dir);
+  }
+}
+
+function isOverdue({ deadline }: Session, nowMs: number): boolean {
+  return deadline !== undefined && nowMs / 1000 >= deadline;
+}
+
+function keyOf({ view, gen }: Session): string {
+  return `${view.id}/${gen}`;
+}
