@@ -207,8 +207,6 @@ function parseOptions(
   options: readonly Option[],
   argv: readonly string[],
 ): { words: string[]; values: Map<string, readonly string[]> } {
-  const plain = parsePlain(options, argv);
-  if (plain !== undefined) return plain;
   const parsed = typeFlag(schemaOf(options), [...argv]);
   const values = new Map<string, readonly string[]>();
   for (const option of options) {
@@ -227,31 +225,6 @@ function parseOptions(
   const unknown = Object.keys(parsed.unknownFlags)[0];
   if (unknown !== undefined) throw unknownOption(declare, options, unknown);
   return { words: [...parsed._], values };
-}
-
-/**
- * The same for the common case, which costs a verb's start-up a twentieth less: words, known switches and known
- * options followed by a value of their own. Undefined for anything else. Pure.
- */
-export function parsePlain(
-  options: readonly Option[],
-  argv: readonly string[],
-): { words: string[]; values: Map<string, readonly string[]> } | undefined {
-  const words: string[] = [];
-  const given = new Map<string, string[]>();
-  for (let at = 0; at < argv.length; at++) {
-    const word = argv[at] ?? "";
-    if (!word.startsWith("-")) {
-      words.push(word);
-      continue;
-    }
-    const option = options.find(({ name }) => word === `--${name}`);
-    if (option === undefined) return undefined;
-    const value = option.value === undefined ? "" : argv[++at] ?? "";
-    if (option.value !== undefined && (value === "" || value.startsWith("-"))) return undefined;
-    given.set(option.name, [...given.get(option.name) ?? [], value]);
-  }
-  return { words, values: given };
 }
 
 function schemaOf(options: readonly Option[]) {
