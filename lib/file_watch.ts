@@ -27,6 +27,8 @@ export interface WatchOptions {
   pollMs: number;
   /** File names (without temporary siblings) whose changes do not count. */
   ignore?: readonly string[];
+  /** Polls alone, as where the system has no watches left. */
+  off?: boolean;
 }
 
 /**
@@ -95,7 +97,7 @@ export class Watch {
   }
 
   #arm(): void {
-    if (Deno.env.get("LOOOP_NO_WATCH") === "1") return;
+    if (this.#options.off === true) return;
     const dirs = this.#options.dirs.filter((dir) => exists(dir));
     if (dirs.length === 0) return;
     try {

@@ -82,6 +82,11 @@ export interface BadFile {
 /** Outcome of reading JSON: a value, or why it cannot be used. */
 export type Parsed<T> = { value: T } | { bad: string };
 
+/** The value of what was read; undefined where there is no file or it cannot be used. */
+export function valueOf<T>(read: Parsed<T> | undefined): T | undefined {
+  return read !== undefined && "value" in read ? read.value : undefined;
+}
+
 /** Parses `text` and checks its shape; a file that does not fit is reported, never thrown. */
 export function parseJson<T>(
   text: string,

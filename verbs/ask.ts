@@ -14,7 +14,7 @@ import {
 import { openProfile } from "../lib/records/profile.ts";
 import { hasEnded, markReady, readSession, untilEnded } from "../lib/sessions/session.ts";
 import { Watch } from "../lib/file_watch.ts";
-import { pollMs } from "../lib/records/env.ts";
+import { pollMs, watchesOff } from "../lib/records/env.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -60,6 +60,7 @@ export default defineVerb({
     const watch = new Watch({
       dirs: [context.profile.answers, context.profile.asks],
       pollMs: pollMs(context.env["LOOOP_ASK_POLL_MS"]),
+      off: watchesOff(context.env),
     });
     const record = readSession(context.profile, worker);
     const session = record === undefined || hasEnded(record) ? undefined : record;

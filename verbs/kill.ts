@@ -1,10 +1,9 @@
 /** `looop _ kill`: a worker ends its own session. */
 import { childEnv } from "../lib/process/child_env.ts";
-import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteLastCall } from "../lib/agents/last_reply.ts";
 import { recordMove } from "../lib/records/move.ts";
-import { findSession, recordEnd, type Session, untilEnded } from "../lib/sessions/session.ts";
+import { findSession, recordEnd, type Session, unknownWorker, untilEnded } from "../lib/sessions/session.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -21,10 +20,7 @@ export default defineVerb({
     const id = checkId("worker", input.word(0));
     const session = await findSession(context.profile, id, context.now());
     if (session === undefined) {
-      throw new UserError(`There is no worker "${id}"`, {
-        next: "list them with `looop _ worker list`",
-        kind: "not_found",
-      });
+      throw unknownWorker(id);
     }
     const isInside = context.env["LOOOP_SESSION_ID"] === id;
     // The agent of a lost session, whose supervisor was killed, ends itself like any other.

@@ -1,4 +1,5 @@
 /** `looop logs`: what the pulse or a worker printed, as text. */
+import { unknownWorker } from "../lib/sessions/session.ts";
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { followLog, lastLines } from "../lib/workers/logs.ts";
@@ -49,8 +50,6 @@ async function follow(context: Context, id: string, count: number): Promise<Reco
 }
 
 function noLog(id: string): UserError {
-  return new UserError(id === "pulse" ? "The pulse has no log yet" : `There is no worker "${id}"`, {
-    next: id === "pulse" ? "start it with `looop up`" : "list them with `looop _ worker list`",
-    kind: "not_found",
-  });
+  if (id !== "pulse") return unknownWorker(id);
+  return new UserError("The pulse has no log yet", { next: "start it with `looop up`", kind: "not_found" });
 }

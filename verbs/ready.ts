@@ -1,8 +1,7 @@
 /** `looop _ ready`: a worker says that it has begun. */
-import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { poke } from "../lib/records/move.ts";
-import { markReady, readSession } from "../lib/sessions/session.ts";
+import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -16,10 +15,7 @@ export default defineVerb({
   run(context, input) {
     const id = checkId("worker", input.word(0));
     if (readSession(context.profile, id) === undefined) {
-      throw new UserError(`There is no worker "${id}"`, {
-        next: "list them with `looop _ worker list`",
-        kind: "not_found",
-      });
+      throw unknownWorker(id);
     }
     markReady(context.profile, id);
     poke(context.profile);

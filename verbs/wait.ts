@@ -19,7 +19,7 @@ import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/world/sta
 import { makeDir, readJson, replaceFile } from "../lib/store.ts";
 import { Watch } from "../lib/file_watch.ts";
 import { summaryOf } from "../lib/cli/summary.ts";
-import { pollMs } from "../lib/records/env.ts";
+import { pollMs, watchesOff } from "../lib/records/env.ts";
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 /**
@@ -66,6 +66,7 @@ export default defineVerb({
       dirs: [profile.dir, profile.asks],
       pollMs: pollMs(context.env["LOOOP_WAIT_POLL_MS"]),
       ignore: [".poke"],
+      off: watchesOff(context.env),
     });
     let gaveUp = false;
     for (let cursor = input.flag("fresh") ? undefined : remembered, first = true;; first = false) {

@@ -9,7 +9,7 @@ import type { Profile } from "../paths.ts";
 import type { RecordsKind } from "../records/presets.ts";
 import { NO_TOKENS, type Tokens } from "./tokens.ts";
 import { sessionDir } from "../sessions/session.ts";
-import { readJson, replaceFile, statOf, withLock } from "../store.ts";
+import { readJson, replaceFile, statOf, valueOf, withLock } from "../store.ts";
 
 type Env = Readonly<Record<string, string>>;
 
@@ -140,7 +140,7 @@ export interface RootAgents {
 /** What is known of the root agents. */
 export function readRootAgents(profile: Profile): RootAgents {
   const read = readJson(profile.rootSessions, checkRecord);
-  const { sessions, opencode } = read !== undefined && "value" in read ? read.value : {} as RootFile;
+  const { sessions, opencode } = valueOf(read) ?? {} as RootFile;
   return {
     sessions: (Array.isArray(sessions) ? sessions : []).filter((value): value is RootSession =>
       isAgentSession(value) && isRecord((value as RootSession).counted)

@@ -1,4 +1,5 @@
 /** One row of the ledger `cost.jsonl`: its shape, its text, and what counts as an amount of money. Pure. */
+import { isoSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { oneLine, UsageError } from "../errors.ts";
 
@@ -26,7 +27,7 @@ export interface CostRow {
 
 /** The row as one line without its line end. */
 export function formatRow(row: CostRow): string {
-  const ts = `${new Date(row.tsMs).toISOString().slice(0, 19)}Z`;
+  const ts = isoSeconds(row.tsMs);
   const { kind, id, runner, costUsd, source, tokens, gen, unpriced, unrecorded } = row;
   const paid = { kind, id, runner, cost_usd: costUsd, source, tokens };
   return JSON.stringify({ v: 1, ts, ...paid, gen, unpriced, unrecorded });

@@ -2,6 +2,7 @@
  * What headless agents print as events, one JSON object a line (claude's `stream-json`, pi's `--mode json`), as
  * lines that people read. Pure.
  */
+import { LineSplitter } from "../text/lines.ts";
 import { joined } from "../text/bytes.ts";
 import { isRecord } from "../text/json.ts";
 
@@ -17,20 +18,16 @@ const MAX_INPUT = 200;
 
 /** Turns the bytes of such a recording into those of a terminal's: events as text, all else as it is. */
 export class EventText {
-  readonly #decoder = new TextDecoder();
-  #rest = "";
+  readonly #lines = new LineSplitter();
   #isFirst = true;
 
   push(bytes: Uint8Array): Uint8Array {
-    const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split("\n");
-    this.#rest = lines.pop() ?? "";
-    return new TextEncoder().encode(lines.flatMap((line) => this.#line(line)).join(""));
+    return new TextEncoder().encode(this.#lines.push(bytes).flatMap((line) => this.#line(line)).join(""));
   }
 
   /** What is not ended by a newline: a message of the shell's, or an event that was cut off. */
   end(): Uint8Array {
-    const rest = this.#rest;
-    this.#rest = "";
+    const rest = this.#lines.end();
     return new TextEncoder().encode(rest.startsWith('{"type":') ? "" : rest);
   }
 

@@ -1,4 +1,5 @@
 /** The ledger on disk: reads sums of it, and knows which workers ran, the pruned ones included. */
+import { LineSplitter } from "../text/lines.ts";
 import { readRootAgents } from "./agent_session.ts";
 import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "../ids.ts";
@@ -148,13 +149,9 @@ function eachLine(
   const earlier = listFiles(history, suffix).map((name) => `${history}/${name}`);
   for (const file of [...earlier, path]) {
     if ((statOf(file)?.mtime?.getTime() ?? 0) < sinceMs) continue;
-    const decoder = new TextDecoder();
-    let rest = "";
-    readPieces(file, 0, (piece) => {
-      const lines = (rest + decoder.decode(piece, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) take(line);
-    });
+    const lines = new LineSplitter();
+    readPieces(file, 0, (piece) => lines.push(piece).forEach(take));
+    const rest = lines.end();
     if (rest !== "") take(rest);
   }
 }

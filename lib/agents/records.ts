@@ -2,6 +2,7 @@
  * Reads what agent CLIs write down about their own spend: sums of tokens, and dollars where the CLI computes
  * them. Nothing here is looop's own state; files of other programs are read, never written.
  */
+import { LineSplitter } from "../text/lines.ts";
 import type { AgentSession } from "./agent_session.ts";
 import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
 import { isRecord } from "../text/json.ts";
@@ -88,13 +89,10 @@ const CHUNK = 256 * 1024;
 function eachLine(path: string, take: (line: string) => void): void {
   const file = Deno.openSync(path, { read: true });
   try {
-    const decoder = new TextDecoder();
+    const lines = new LineSplitter();
     const buffer = new Uint8Array(CHUNK);
-    let rest = "";
     for (let n = file.readSync(buffer); n !== null; n = file.readSync(buffer)) {
-      const lines = (rest + decoder.decode(buffer.subarray(0, n), { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) take(line);
+      lines.push(buffer.subarray(0, n)).forEach(take);
     }
   } finally {
     file.close();

@@ -27,7 +27,16 @@ import {
   rowOf,
   type SpendHost,
 } from "./spend_rows.ts";
-import { appendLine, createOnce, listDirs, readJson, replaceFile, statOf, withLock } from "../store.ts";
+import {
+  appendLine,
+  createOnce,
+  listDirs,
+  readJson,
+  replaceFile,
+  statOf,
+  valueOf,
+  withLock,
+} from "../store.ts";
 
 /** `sessions/<id>/spend.json`: the row of a run. */
 interface SpendFile {
@@ -122,7 +131,7 @@ async function makeSpend(
 
 function readMeta(dir: string): { runner: string; gen: string; startedMs: number } {
   const read = readJson(`${dir}/meta.json`, checkRecord);
-  const meta = read !== undefined && "value" in read ? read.value : {};
+  const meta = valueOf(read) ?? {};
   return {
     runner: String(meta["runner"] ?? ""),
     gen: String(meta["gen"] ?? ""),

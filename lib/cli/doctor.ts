@@ -3,6 +3,7 @@
  * program in a terminal, a lock between two processes, a watch) and change nothing but files of their own that
  * they remove again.
  */
+import { watchesOff } from "../records/env.ts";
 import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
@@ -174,7 +175,13 @@ async function checkFileSystem(host: DoctorHost): Promise<Finding[]> {
   try {
     makeDir(dir);
     const writing = checkWriting(dir);
-    return [disk, writing, await checkLocks(host, dir), await checkWatches(dir), checkPolling(dir)];
+    return [
+      disk,
+      writing,
+      await checkLocks(host, dir),
+      await checkWatches(dir, watchesOff(host.env)),
+      checkPolling(dir),
+    ];
   } catch (error) {
     return [disk, fromError("writing", error)];
   } finally {
@@ -253,8 +260,8 @@ ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c 'anon_inode:inotify'`;
 const WATCH_MS = 2000;
 const POLLING_SERVES = "questions and answers come up to 1 s late";
 
-async function checkWatches(dir: string): Promise<Finding> {
-  const watch = new Watch({ dirs: [dir], pollMs: WATCH_MS });
+async function checkWatches(dir: string, off: boolean): Promise<Finding> {
+  const watch = new Watch({ dirs: [dir], pollMs: WATCH_MS, off });
   try {
     const usage = await inotifyUsage();
     const raise = "raise fs.inotify.max_user_instances with sysctl, or end programs that watch";

@@ -1,4 +1,5 @@
 /** Starts, revives and stops the pulse, and ends everything a profile runs. */
+import { watchesOff } from "../records/env.ts";
 import { childEnv } from "../process/child_env.ts";
 import { Attempts, EXIT, UserError } from "../errors.ts";
 import { appendJournal } from "../records/journal.ts";
@@ -36,6 +37,7 @@ import {
   removeFile,
   replaceFile,
   statOf,
+  valueOf,
 } from "../store.ts";
 import { Watch } from "../file_watch.ts";
 import { reapIntents } from "../records/intents.ts";
@@ -85,7 +87,7 @@ async function ensurePulse(host: ControlHost): Promise<"started" | "running"> {
   if (before?.ready && await isPulseAlive(before)) return "running";
   const child = spawnPulse(host);
   const deadline = performance.now() + READY_TIMEOUT_MS;
-  const watch = new Watch({ dirs: [profile.dir], pollMs: 100 });
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(host.env) });
   child.ended.then(() => watch.poke());
   try {
     // .pulse.json is quiet to other watchers; the first publication of .world.json comes right before it.
@@ -185,7 +187,7 @@ export function isRevivalDue({ profile, now }: ControlHost): boolean {
 
 function rememberedRevivals(profile: Profile, nowMs: number): number[] {
   const read = readJson(profile.revivals, (value) => Array.isArray(value) ? value.map(Number) : "not a list");
-  return recentRevivals(read !== undefined && "value" in read ? read.value : [], nowMs);
+  return recentRevivals(valueOf(read) ?? [], nowMs);
 }
 
 /** Remembers one more revival, or says no when there were too many. */

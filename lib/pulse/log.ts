@@ -1,5 +1,7 @@
 /** The pulse's own log: readable lines, or NDJSON with a constant event name and variable fields. */
 
+import { isoSeconds } from "../text/time.ts";
+
 export type LogLevel = "info" | "step" | "ok" | "warn" | "error";
 
 const GLYPHS: Readonly<Record<LogLevel, string>> = { info: "·", step: "→", ok: "✓", warn: "⚡", error: "✗" };
@@ -16,7 +18,7 @@ export function formatLog(
   // deno-lint-ignore no-control-regex -- control characters are what must go
   const flat = msg.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
   if (json) {
-    return JSON.stringify({ ts: `${at.toISOString().slice(0, 19)}Z`, level, event, msg: flat, ...fields });
+    return JSON.stringify({ ts: isoSeconds(at.getTime()), level, event, msg: flat, ...fields });
   }
   const two = (n: number) => String(n).padStart(2, "0");
   return `[${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}] ${GLYPHS[level]} ${flat}`;

@@ -5,6 +5,7 @@
  * (any event below the data dir) re-reads looop's own state and publishes at once. Everything is recomputed
  * from files, so a pulse that is killed at any moment and started again goes on where it was.
  */
+import { watchesOff } from "../records/env.ts";
 import { WorkerAlerts } from "./alerts.ts";
 import { Watch } from "../file_watch.ts";
 import { Fleet } from "./fleet.ts";
@@ -58,6 +59,7 @@ export class Pulse {
       dirs: [dir, goals, sensors, claims, sessions],
       pollMs: POLL_WATCHED_MS,
       ignore: [".world.json"],
+      off: watchesOff(host.env),
     });
     const look = () => this.#watch.poke();
     this.#settings = new Settings(host);

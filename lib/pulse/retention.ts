@@ -19,6 +19,7 @@ import {
   removeFile,
   removeTree,
   statOf,
+  valueOf,
   withLock,
 } from "../store.ts";
 import { interruptedDir } from "../records/intents.ts";
@@ -246,7 +247,7 @@ function sweepInterrupted(profile: Profile, nowMs: number): void {
         `${profile.cursors}/${name}`,
         checkRecord,
       );
-      const alerts = read !== undefined && "value" in read ? read.value["alerts"] : [];
+      const alerts = valueOf(read)?.["alerts"] ?? [];
       return Array.isArray(alerts) ? alerts : [];
     }),
   );

@@ -15,3 +15,8 @@ export function pollMs(text: string | undefined): number {
   const wanted = numberFrom(text);
   return wanted === undefined ? DEFAULT_POLL_MS : Math.max(MIN_POLL_MS, wanted);
 }
+
+/** Whether file watches are not to be used (`LOOOP_NO_WATCH=1`), for tests and for file systems that lie. */
+export function watchesOff(env: Readonly<Record<string, string>>): boolean {
+  return env["LOOOP_NO_WATCH"] === "1";
+}

@@ -1,4 +1,5 @@
 /** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
+import { isoSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { oneLine } from "../errors.ts";
 import type { Profile } from "../paths.ts";
@@ -74,7 +75,7 @@ export function appendEvent(
   at: Date,
 ): void {
   rotate(profile, profile.events, profile.eventsHistory, ".jsonl", at);
-  const line = JSON.stringify({ ts: `${at.toISOString().slice(0, 19)}Z`, event, ...fields });
+  const line = JSON.stringify({ ts: isoSeconds(at.getTime()), event, ...fields });
   appendLine(profile.events, line, { durable: false });
 }
 

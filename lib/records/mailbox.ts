@@ -5,6 +5,7 @@
  * once. When the worker has printed the outcome the pair moves to `asks/archive/YYYY-MM/`. Every step can be
  * repeated after a crash: an ask without an outcome is pending, one with an unread outcome is read again.
  */
+import { utcMonth } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { UsageError, UserError } from "../errors.ts";
 import { parseAskId } from "../ids.ts";
@@ -22,6 +23,7 @@ import {
   readJson,
   removeFile,
   replaceFile,
+  valueOf,
   withLock,
 } from "../store.ts";
 
@@ -151,7 +153,7 @@ export async function postAsk(
       parseAskId(file.slice(0, -5))?.worker === question.worker
     );
     const same = open.map((file) => readJson(`${profile.asks}/${file}`, checkAsk))
-      .flatMap((read) => read !== undefined && "value" in read ? [read.value] : [])
+      .flatMap((read) => valueOf(read) ?? [])
       .find((ask) => isSameQuestion(ask, question) && !(gen !== "" && isOverIn016(profile, ask)));
     if (same !== undefined) return { id: same.id, posted: false };
     for (let number = nextNumber(profile, question.worker);; number++) {
@@ -309,7 +311,7 @@ export async function takeOutcome(profile: Profile, id: string): Promise<Parsed<
 
 /** Moves a read pair to the archive. The ask goes first, so that at no moment it looks pending again. */
 export async function archiveAsk(profile: Profile, id: string, nowMs: number): Promise<void> {
-  const month = `${profile.asksArchive}/${new Date(nowMs).toISOString().slice(0, 7)}`;
+  const month = `${profile.asksArchive}/${utcMonth(nowMs)}`;
   makeDir(month);
   await withLock(mailboxLock(profile), () => {
     moveFile(askPath(profile, id), `${month}/${id}.json`);

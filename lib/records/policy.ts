@@ -1,4 +1,5 @@
 /** Policy files: goals, sensors and the playbook, written so that the text before can be brought back. */
+import { fileStamp } from "../text/time.ts";
 import { baseName, type Profile } from "../paths.ts";
 import {
   createOnce,
@@ -40,6 +41,13 @@ export function changePolicy<T>(profile: Profile, change: () => T): T {
 export interface UndoSlot {
   dir: string;
   path: string;
+  /** The time of the move, unix ms: the name under which a text goes into the history. */
+  nowMs: number;
+}
+
+/** The slot of a goal, a sensor or the playbook (id `text`). */
+export function undoSlot(profile: Profile, kind: PolicyKind, id: string, nowMs: number): UndoSlot {
+  return { dir: profile.undo, path: undoPath(profile, kind, id), nowMs };
 }
 
 /** How many texts that no undo reaches any more are kept of one file. */
@@ -113,7 +121,7 @@ function finishSwap(path: string, undo: UndoSlot): void {
 function keepDisplaced(undo: UndoSlot, text: Uint8Array): void {
   const dir = `${undo.dir}/history/${baseName(undo.path)}`;
   makeDir(dir);
-  const stamp = new Date().toISOString().replace(/:/g, "-");
+  const stamp = fileStamp(undo.nowMs);
   while (!createOnce(freeName(dir, stamp), text));
   const names = listFiles(dir);
   for (const name of names.slice(0, Math.max(0, names.length - HISTORY_KEPT))) removeFile(`${dir}/${name}`);
@@ -135,7 +143,7 @@ function canBeUsedAs(path: string, mode: number): boolean {
 /** Keeps a playbook's text under its UTC time; the last 20 stay. */
 export function keepPlaybook(profile: Profile, text: Uint8Array, atMs: number): void {
   makeDir(profile.playbookHistory);
-  const stamp = new Date(atMs).toISOString().replace(/:/g, "-");
+  const stamp = fileStamp(atMs);
   replaceFile(`${profile.playbookHistory}/${stamp}.md`, text);
   const names = listFiles(profile.playbookHistory, ".md");
   for (const name of names.slice(0, Math.max(0, names.length - PLAYBOOKS_KEPT))) {

@@ -1,7 +1,7 @@
 /** Brings an earlier text of a policy file back, or a goal or sensor that was put aside. */
 import { UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
-import { keepPlaybook, type PolicyKind, swapPolicy, undoPath } from "./policy.ts";
+import { keepPlaybook, type PolicyKind, swapPolicy, undoSlot } from "./policy.ts";
 import { exists, listEntries, moveOnce, readLinkedBytes } from "../store.ts";
 
 /** What an undo did. */
@@ -40,7 +40,7 @@ function placeOf(profile: Profile, kind: PolicyKind, id: string): Place {
 export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs: number): Undone {
   const place = placeOf(profile, kind, id);
   if (!exists(place.path) && unarchive(place, id)) return "unarchived";
-  const slot = { dir: profile.undo, path: undoPath(profile, kind, id) };
+  const slot = undoSlot(profile, kind, id, nowMs);
   const before = readLinkedBytes(place.path);
   if (!swapPolicy(place.path, slot, place.mode)) throw nothingToUndo(kind, id, before !== undefined);
   if (kind === "playbook" && before !== undefined) keepPlaybook(profile, before, nowMs);

@@ -1,4 +1,6 @@
 /** Sessions: what is recorded of workers, what state that adds up to, and whether they live. */
+import { UserError } from "../errors.ts";
+import { isoSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
@@ -203,8 +205,8 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
     ...(endedBy === undefined ? {} : { ended_by: endedBy }),
     ready: record.ready,
     runner: meta.runner,
-    started: iso(meta.started_at * 1000),
-    ...(endedAt === undefined ? {} : { ended: iso(endedAt * 1000) }),
+    started: isoSeconds(meta.started_at * 1000),
+    ...(endedAt === undefined ? {} : { ended: isoSeconds(endedAt * 1000) }),
     idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
   };
   return {
@@ -234,11 +236,6 @@ function endedByOf(record: SessionRecord, state: SessionState): EndedBy | undefi
   const said = record.status?.ended_by ?? record.end?.by;
   if (said !== undefined) return said as EndedBy;
   return state === "lost" ? "crash" : undefined;
-}
-
-/** ISO-8601 UTC with seconds. */
-export function iso(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
 /**
@@ -338,4 +335,12 @@ export function writeFinalStatus(session: Session, nowMs: number): void {
     ended_by: end.by,
   };
   replaceFile(`${session.dir}/status.json`, `${JSON.stringify(status)}\n`);
+}
+
+/** The error of an id that has no session. */
+export function unknownWorker(id: string): UserError {
+  return new UserError(`There is no worker "${id}"`, {
+    next: "list them with `looop _ worker list`",
+    kind: "not_found",
+  });
 }

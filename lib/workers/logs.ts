@@ -1,4 +1,5 @@
 /** Logs as people read them: the last lines of a recording, and following it while it grows and rotates. */
+import { LineSplitter } from "../text/lines.ts";
 import { EventText, printsEvents } from "../agents/events.ts";
 import { readAgent } from "../agents/agent_session.ts";
 import { GrowingLog } from "../sessions/growing_log.ts";
@@ -20,13 +21,10 @@ interface Renderer {
 
 /** A log that is plain lines, as the pulse writes them: line by line, escape codes taken out. */
 class PlainRenderer implements Renderer {
-  readonly #decoder = new TextDecoder();
-  #rest = "";
+  readonly #lines = new LineSplitter();
 
   push(bytes: Uint8Array): string[] {
-    const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split("\n");
-    this.#rest = lines.pop() ?? "";
-    return lines.map((line) => sanitize(line).replaceAll("\n", " "));
+    return this.#lines.push(bytes).map((line) => sanitize(line).replaceAll("\n", " "));
   }
 
   settle(): string[] {
@@ -34,8 +32,7 @@ class PlainRenderer implements Renderer {
   }
 
   end(): string[] {
-    const rest = this.#rest;
-    this.#rest = "";
+    const rest = this.#lines.end();
     return rest === "" ? [] : [sanitize(rest)];
   }
 }

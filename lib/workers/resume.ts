@@ -4,16 +4,9 @@ import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
 import { presetNamed, type SessionWords } from "../records/presets.ts";
 import { withSessionResume } from "../agents/runners.ts";
-import { findSession, readSession, type SessionMeta } from "../sessions/session.ts";
+import { findSession, readSession, type SessionMeta, unknownWorker } from "../sessions/session.ts";
 import { collectRun, completeAgent, countedAfter } from "../agents/spend.ts";
-import {
-  alreadyAlive,
-  killSessionTree,
-  launchRun,
-  requireProgram,
-  unknownWorker,
-  type WorkerHost,
-} from "./worker.ts";
+import { alreadyAlive, killSessionTree, launchRun, requireProgram, type WorkerHost } from "./worker.ts";
 import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.ts";
 
 /**

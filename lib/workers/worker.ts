@@ -1,4 +1,5 @@
 /** Starts and ends workers. */
+import { watchesOff } from "../records/env.ts";
 import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "../agents/agent_session.ts";
 import { childEnv } from "../process/child_env.ts";
 import { readConfig } from "../records/config.ts";
@@ -41,6 +42,7 @@ import {
   sessionDir,
   sessionMarks,
   type SessionMeta,
+  unknownWorker,
   writeFinalStatus,
 } from "../sessions/session.ts";
 import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "../store.ts";
@@ -182,7 +184,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
   const line = isOneCommand(run.template) ? `exec ${command}` : command;
   launch(host, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
-  await untilRunning(profile, spec.id);
+  await untilRunning(host, spec.id);
 }
 
 /** The preset's variables, but for those that the user has set. */
@@ -308,10 +310,10 @@ function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: Deno.C
  * thread of Deno's watcher was seen blocked in opening it after a worker that ended at once, with
  * `worker start` hanging for ever behind it.
  */
-async function untilRunning(profile: Profile, id: string): Promise<void> {
+async function untilRunning({ profile, env }: WorkerHost, id: string): Promise<void> {
   const status = `${sessionDir(profile, id)}/status.json`;
   const deadline = performance.now() + START_TIMEOUT_MS;
-  const watch = new Watch({ dirs: [profile.dir], pollMs: 100 });
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(env) });
   try {
     while (performance.now() < deadline) {
       if (statOf(status) !== undefined) return;
@@ -456,14 +458,6 @@ async function untilStatus(profile: Profile, session: Session, now: () => number
     await delay(10);
   }
   writeFinalStatus(session, now());
-}
-
-/** The error of an id that has no session. */
-export function unknownWorker(id: string): UserError {
-  return new UserError(`There is no worker "${id}"`, {
-    next: "list them with `looop _ worker list`",
-    kind: "not_found",
-  });
 }
 
 /** `_ worker kill`: ends a worker from outside and withdraws its questions. */

@@ -2,7 +2,7 @@
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
 import { aliveOf, type Identity } from "../process/tree.ts";
-import { readJson, replaceFile, statOf } from "../store.ts";
+import { readJson, replaceFile, statOf, valueOf } from "../store.ts";
 
 /** `.pulse.json`, written by the pulse at the start and end of each beat. */
 export interface PulseRecord {
@@ -51,7 +51,7 @@ function checkPulse(value: unknown): PulseRecord | string {
 /** The pulse's record, or undefined when none is readable. */
 export function readPulse(profile: Profile): PulseRecord | undefined {
   const read = readJson(profile.pulse, checkPulse);
-  return read !== undefined && "value" in read ? read.value : undefined;
+  return valueOf(read);
 }
 
 /** Writes the pulse's record. Derived: not fsynced. */
@@ -125,7 +125,7 @@ export function isUnwanted(profile: Profile): boolean {
 /** What `up` or `down` has recorded; nothing when there is no such record, or none that can be read. */
 function lastWord(profile: Profile): Record<string, unknown> {
   const read = readJson(profile.wanted, checkRecord);
-  return read !== undefined && "value" in read ? read.value : {};
+  return valueOf(read) ?? {};
 }
 
 /** Records that the pulse is wanted, or is not. Durable: it decides what happens after a reboot. */

@@ -1,8 +1,8 @@
 /** Tries a sensor outside the pulse: its syntax, one run, or the conformance checker's runs. */
 import { UsageError, UserError } from "../errors.ts";
 import { isId } from "../ids.ts";
-import { absolute } from "../paths.ts";
-import { missingOf } from "./sensor_catalog.ts";
+import { absolute, type Profile } from "../paths.ts";
+import { findExample, loadExamples, missingOf, onPath } from "./sensor_catalog.ts";
 import { type Finding, judgeRuns, secretsOf, type TrialRun } from "./sensor_check.ts";
 import { childEnv } from "../process/child_env.ts";
 import { sensorLimits } from "./sensors.ts";
@@ -11,8 +11,6 @@ import { readMarked } from "../process/tree.ts";
 import { runSensor, type SensorRun, sweepSensors } from "./sensor_run.ts";
 import { runStoppable, stoppedError } from "../process/stop.ts";
 import { exists, makeDir, readLinkedText, removeTree, replaceFile } from "../store.ts";
-import { findExample, loadExamples, onPath } from "./sensor_catalog.ts";
-import type { Profile } from "../paths.ts";
 
 /** Where a sensor is tried. */
 export interface TrialHost {

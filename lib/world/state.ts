@@ -18,7 +18,8 @@ import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "../paths.ts";
 import { allStillThere } from "../process/tree.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
-import { iso, listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
+import { isoSeconds } from "../text/time.ts";
+import { listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
@@ -203,7 +204,7 @@ export function stateOf(snapshot: Snapshot): Record<string, unknown> {
     if (reading === undefined) continue;
     snapshots[name] = reading.value;
     readings[name] = {
-      sensed_at: iso(reading.sensed_at),
+      sensed_at: isoSeconds(reading.sensed_at),
       age_s: Math.max(0, Math.floor((nowMs - reading.sensed_at) / 1000)),
       ok: !reading.error,
       ...(reading.ms === undefined ? {} : { ms: reading.ms }),

@@ -1,7 +1,7 @@
 /** `looop _ goal write`: what should be. */
 import { checkId } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";
-import { changePolicy, undoPath, withNewline, writePolicy } from "../../lib/records/policy.ts";
+import { changePolicy, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { makeDir } from "../../lib/store.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
@@ -22,9 +22,9 @@ export default defineVerb({
     const id = checkId("goal", input.word(0));
     const body = withNewline(await bodyOf(context, input.words.slice(1), "goal"));
     openProfile(context.profile);
-    const { goals, undo } = context.profile;
+    const { goals } = context.profile;
     makeDir(goals);
-    const slot = { dir: undo, path: undoPath(context.profile, "goal", id) };
+    const slot = undoSlot(context.profile, "goal", id, context.now());
     const changed = changePolicy(context.profile, () => writePolicy(`${goals}/${id}.md`, slot, body));
     if (!changed) return { text: `write-goal ${id} (unchanged)` };
     noteActivity(context.profile, id, context.now());

@@ -1,6 +1,6 @@
 /** `looop _ playbook write`: how to judge. */
 import { recordMove } from "../../lib/records/move.ts";
-import { changePolicy, keepPlaybook, undoPath, withNewline, writePolicy } from "../../lib/records/policy.ts";
+import { changePolicy, keepPlaybook, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { readLinkedBytes, sameBytes } from "../../lib/store.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
@@ -17,8 +17,8 @@ export default defineVerb({
   async run(context, input) {
     const body = withNewline(await bodyOf(context, input.words, "playbook"));
     openProfile(context.profile);
-    const { playbook, undo } = context.profile;
-    const slot = { dir: undo, path: undoPath(context.profile, "playbook", "text") };
+    const { playbook } = context.profile;
+    const slot = undoSlot(context.profile, "playbook", "text", context.now());
     const changed = changePolicy(context.profile, () => {
       const before = readLinkedBytes(playbook);
       if (before !== undefined && !sameBytes(before, new TextEncoder().encode(body))) {

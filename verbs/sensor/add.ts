@@ -3,14 +3,20 @@ import { trialHost } from "../../lib/cli/context.ts";
 import { printableJson } from "../../lib/text/json.ts";
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
-import { missingOf, parseSettings, withSettings } from "../../lib/world/sensor_catalog.ts";
+import {
+  findExample,
+  loadExamples,
+  missingOf,
+  onPath,
+  parseSettings,
+  withSettings,
+} from "../../lib/world/sensor_catalog.ts";
 import { recordMove } from "../../lib/records/move.ts";
-import { changePolicy, undoPath, writePolicy } from "../../lib/records/policy.ts";
+import { changePolicy, undoSlot, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { isErrorReading } from "../../lib/world/reading.ts";
 import { exists, makeDir } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
-import { findExample, loadExamples, onPath } from "../../lib/world/sensor_catalog.ts";
 import { runOnce } from "../../lib/world/sensor_trial.ts";
 
 export default defineVerb({
@@ -55,7 +61,7 @@ export default defineVerb({
       );
     }
     openProfile(context.profile);
-    const { sensors, undo } = context.profile;
+    const { sensors } = context.profile;
     const path = `${sensors}/${name}.sh`;
     if (exists(path)) {
       throw new UserError(`There is a sensor "${name}" already`, {
@@ -65,7 +71,7 @@ export default defineVerb({
     }
     makeDir(sensors);
     const script = withSettings(example.script, settings);
-    const undoAt = { dir: undo, path: undoPath(context.profile, "sensor", name) };
+    const undoAt = undoSlot(context.profile, "sensor", name, context.now());
     changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700));
     recordMove(context, `add-sensor ${name} (${example.name})`);
     const { reading, ms } = await runOnce(trialHost(context), path, script);

@@ -1,7 +1,6 @@
 /** `looop _ sensor examples`: the ready-made sensors. */
-import { missingOf } from "../../lib/world/sensor_catalog.ts";
+import { findExample, loadExamples, missingOf, onPath } from "../../lib/world/sensor_catalog.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
-import { findExample, loadExamples, onPath } from "../../lib/world/sensor_catalog.ts";
 
 export default defineVerb({
   declare: {

@@ -1,7 +1,7 @@
 /** `looop _ sensor write`: what is observed. */
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
-import { changePolicy, undoPath, withNewline, writePolicy } from "../../lib/records/policy.ts";
+import { changePolicy, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { makeDir } from "../../lib/store.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
@@ -29,9 +29,9 @@ export default defineVerb({
     const script = withNewline(await bodyOf(context, input.words.slice(1), "script"));
     await checkSyntax(script);
     openProfile(context.profile);
-    const { sensors, undo } = context.profile;
+    const { sensors } = context.profile;
     makeDir(sensors);
-    const undoAt = { dir: undo, path: undoPath(context.profile, "sensor", name) };
+    const undoAt = undoSlot(context.profile, "sensor", name, context.now());
     const path = `${sensors}/${name}.sh`;
     if (!changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700))) {
       return { text: `write-sensor ${name} (unchanged)` };

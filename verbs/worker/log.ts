@@ -1,5 +1,6 @@
 /** `looop _ worker log`: the last lines of a worker's terminal. */
-import { EXIT, UserError } from "../../lib/errors.ts";
+import { unknownWorker } from "../../lib/sessions/session.ts";
+import { EXIT } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { lastLines } from "../../lib/workers/logs.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
@@ -18,10 +19,7 @@ export default defineVerb({
     const count = input.count("lines") ?? 40;
     const lines = lastLines(context.profile, id, count);
     if (lines === undefined) {
-      throw new UserError(`There is no worker "${id}"`, {
-        next: "list them with `looop _ worker list`",
-        kind: "not_found",
-      });
+      throw unknownWorker(id);
     }
     return Promise.resolve({ text: lines.join("\n"), code: EXIT.ok });
   },
