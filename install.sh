@@ -1,15 +1,18 @@
 #!/bin/sh
 # Installs looop as one file, `looop`, in a folder of yours. POSIX sh, Linux and macOS, no root.
 #
-#     curl -fsSL https://raw.githubusercontent.com/looop/looop/main/install.sh | sh
+# Each release has a copy of this script that names its publisher, and the line to run it in its notes.
+# In a checkout nobody is named: there it builds looop, unless LOOOP_REPO says whose release to install.
 #
 # The file in place changes in one step at the very end, after the download was verified and the new
 # program has answered `version`: whatever goes wrong before that, what was installed stays.
 # All of this is functions and the last line calls them, so a cut-off script does nothing.
 
-repo="${LOOOP_REPO:-looop/looop}"
-base="${LOOOP_RELEASE_URL:-https://github.com/$repo/releases}"
-package='jsr:@looop/cli'
+# The GitHub repository that publishes looop, and its package on JSR; a release fills both in.
+publisher=''
+package=''
+repo="${LOOOP_REPO:-$publisher}"
+base="${LOOOP_RELEASE_URL:-${repo:+https://github.com/$repo/releases}}"
 
 set -eu
 LC_ALL=C
@@ -17,6 +20,7 @@ export LC_ALL
 
 work=''     # our temp folder, inside the target folder so that the last step is a rename
 before=none # $! as it was before the process being waited for
+whole=''    # yes once all is done
 
 usage() {
   cat <<'END'
@@ -28,7 +32,9 @@ Installs looop to ~/.local/bin, or brings it up to date.
 
   LOOOP_VERSION=0.1.0         install that release
   LOOOP_INSTALL_DIR=DIR       install there
+  LOOOP_REPO=OWNER/NAME       install what this GitHub repository has released
   LOOOP_RELEASE_URL=URL       download from a mirror laid out as GitHub's /releases
+  LOOOP_ATTESTATION=skip      install without asking GitHub's `gh` who built it
 
 Where there is no release for the machine, it builds looop from the checkout it is run in (Deno, else
 `npx -y deno`), else writes a small script that runs it from JSR with Deno. It says which.
@@ -61,11 +67,15 @@ main() {
     return
   fi
   read_settings
-  trap clean_up EXIT
+  # bash 3.2, which is macOS's sh, knows no $! under set -u before something has been started.
+  : &
+  wait "$!"
+  trap 'clean_up "$?"' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
   "$action"_looop
+  whole=yes
 }
 
 # Sets: dir, target, version ('' for the latest).
@@ -89,21 +99,26 @@ read_settings() {
   esac
 }
 
+# clean_up STATUS: ends the script with that status, but with 1 in place of 0 when it did not come to its end:
+# bash 3.2 would end with the status of the last command here, whatever went wrong before.
 # Also runs when a signal ends the script: a `wait` is interrupted at once, a foreground command is not,
 # which is why whatever can take long is started by `attend`.
 clean_up() {
   trap '' HUP INT TERM
-  if [ "$before" != none ] && [ "${!:-}" != "$before" ]; then
+  ending=$1
+  if [ "$before" != none ] && [ "$!" != "$before" ]; then
     kill "$!" 2>/dev/null || :
     wait "$!" 2>/dev/null || :
   fi
   [ -z "$work" ] || rm -rf "$work"
+  if [ "$ending" -eq 0 ] && [ "$whole" != yes ]; then ending=1; fi
+  exit "$ending"
 }
 
 # attend COMMAND...: runs it with nothing on stdin (which may be this very script); its exit status.
 attend() {
   # A signal may come right after the fork: $! is right at once, a variable of ours would be a step late.
-  before=${!:-}
+  before=$!
   status=0
   "$@" </dev/null &
   wait "$!" || status=$?
@@ -204,6 +219,10 @@ is_musl() {
 # arrived but is not whole or not right ends the script instead: no fallback may paper over that.
 download_release() {
   asset=looop-$platform.gz
+  if [ -z "$base" ]; then
+    say 'This copy of install.sh names no publisher (LOOOP_REPO=OWNER/NAME does): there is no release to ask for.'
+    return 1
+  fi
   if [ -n "$version" ]; then from=$base/download/v$version; else from=$base/latest/download; fi
   if ! has curl && ! has wget; then
     say 'Cannot download a release: there is neither curl nor wget.'
@@ -224,11 +243,38 @@ download_release() {
     fail "Cannot verify the download with sha256sum, shasum or openssl: install one; $untouched"
   [ "$actual" = "$expected" ] ||
     fail "Wrong checksum: $asset is $actual, SHA256SUMS says $expected; $untouched"
+  check_attestation
   gzip -dc "$work/$asset" >"$new" || fail "Cannot unpack $asset with gzip; $untouched"
   chmod 755 "$new"
 }
 
 untouched='nothing was changed, try again later'
+
+# A checksum beside a file shows that it is whole, an attestation who built it: asked of `gh` where it is at hand
+# and logged in. gh before 2.67 exits 0 without any attestation, so what it prints counts as well.
+check_attestation() {
+  [ -n "$repo" ] && [ "${LOOOP_ATTESTATION:-}" != skip ] && has gh || return 0
+  case $(gh attestation verify --help 2>/dev/null || :) in *--signer-workflow*) ;; *) return 0 ;; esac
+  if ! gh auth token >/dev/null 2>&1; then
+    say 'Not asked who built it: gh is not logged in.'
+    return 0
+  fi
+  if attend gh attestation verify "$work/$asset" --repo "$repo" \
+    --signer-workflow "$repo/.github/workflows/release.yml" --format json >"$work/attested" 2>"$work/errors"
+  then read -r attested <"$work/attested" || [ -n "$attested" ] || :
+  else attested=''
+  fi
+  case $attested in
+    '[]'*) ;;
+    '['*)
+      say "Built by the release workflow of $repo, says its attestation."
+      return 0
+      ;;
+  esac
+  cat "$work/errors" >&2
+  fail "gh found no attestation of $repo for $asset (above: why); nothing was changed," \
+    'LOOOP_ATTESTATION=skip installs it all the same'
+}
 
 # fetch URL FILE. 1: nothing arrived. Ends the script when a part arrived.
 fetch() {
@@ -295,7 +341,7 @@ checked_release() {
   runs || {
     cat "$work/errors" >&2
     fail "The release does not run on this machine (above: why); nothing was changed," \
-      "try: deno run -A $package"
+      "try it in a checkout: there it builds one, with Deno or Node"
   }
   [ -z "$version" ] || [ "$answer" = "looop $version" ] ||
     fail "The release says it is \"$answer\", not $version; $untouched"
@@ -306,7 +352,10 @@ build_or_launch() {
     if has deno && build deno; then return; fi
     if has npx && build npx -y deno; then return; fi
   fi
-  if has deno; then
+  if [ -z "$package" ]; then
+    fail 'There is no release to be had and nothing to build: run this in a checkout of looop, with Deno' \
+      '(https://deno.com) or Node, or run the install.sh of a release'
+  elif has deno; then
     launch deno
   elif has npx; then
     launch npx -y deno
@@ -328,7 +377,7 @@ find_checkout() {
   return 1
 }
 
-is_checkout() { grep -qF '"name": "@looop/cli"' "$checkout/deno.json" 2>/dev/null; }
+is_checkout() { grep -q '"name": "@[a-z0-9-]*/cli"' "$checkout/deno.json" 2>/dev/null; }
 
 # build DENO...: compiles the checkout into $new.
 build() {

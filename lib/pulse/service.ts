@@ -54,7 +54,6 @@ export function serviceUnit(os: "linux" | "darwin", facts: ServiceFacts, configH
 function systemdUnit(facts: ServiceFacts): string {
   return `[Unit]
 Description=looop pulse
-Documentation=https://jsr.io/@looop/cli
 
 [Service]
 Type=exec

@@ -1,6 +1,17 @@
 /** install.sh where no release is to be had: which fallback is taken, what is said, what is left. */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { ASSET, DENO, findTool, NEW, OLD, program, Sandbox, sumLine, USUAL_TOOLS } from "./sandbox.ts";
+import {
+  ASSET,
+  CHECKOUT,
+  DENO,
+  findTool,
+  NEW,
+  OLD,
+  program,
+  Sandbox,
+  sumLine,
+  USUAL_TOOLS,
+} from "./sandbox.ts";
 
 /** The line that says that the release could not be had, for a server without any. */
 const cannotDownload = (box: Sandbox) => `Cannot download ${box.releaseUrl}/latest/download/SHA256SUMS\n`;
@@ -96,6 +107,106 @@ Deno.test("given no Deno and no Node, when there is no release, then it fails an
   match(stderr, /\ninstall\.sh: There is no release to be had and no Deno to do without: install Deno/);
   deepStrictEqual(await box.installed(), []);
 });
+
+Deno.test("given the script of a checkout, when it runs elsewhere, then it asks nobody for a program and says so", async () => {
+  await using box = await Sandbox.create();
+  box.addTool("deno", DENO);
+  const { code, stdout, stderr } = await box.run({ script: CHECKOUT, env: { LOOOP_RELEASE_URL: undefined } });
+  strictEqual(code, 1);
+  match(stdout, /^This copy of install\.sh names no publisher \(LOOOP_REPO=OWNER\/NAME does\)/);
+  match(stderr, /^install\.sh: There is no release to be had and nothing to build: run this in a checkout/);
+  deepStrictEqual(await box.calls(), []);
+  deepStrictEqual(await box.installed(), []);
+});
+
+Deno.test("given the script of a checkout, when it runs there, then that checkout is built", async () => {
+  await using box = await Sandbox.create();
+  box.addTool("deno", DENO);
+  await box.addCheckout();
+  const { code, stdout } = await box.run({ script: CHECKOUT, env: { LOOOP_RELEASE_URL: undefined } });
+  strictEqual(code, 0);
+  match(
+    stdout,
+    /names no publisher.*\nFalling back to a build of this checkout: deno task compile\nInstalled /,
+  );
+  deepStrictEqual(box.requests, []);
+});
+
+Deno.test("given LOOOP_REPO, when the script of a checkout runs, then it asks that repository's releases", async () => {
+  await using box = await Sandbox.create([]);
+  box.addTool("curl", 'for last in "$@"; do :; done; echo "$last" >&2; exit 7');
+  const { stdout } = await box.run({
+    script: CHECKOUT,
+    env: { LOOOP_RELEASE_URL: undefined, LOOOP_REPO: "OWNER/FORK" },
+  });
+  match(
+    stdout,
+    /^Cannot download https:\/\/github\.com\/OWNER\/FORK\/releases\/latest\/download\/SHA256SUMS$/m,
+  );
+});
+
+/** Body of a `gh` that is logged in, knows attestations, and verifies to this. */
+const gh = (verifies: string) =>
+  `case "$*" in
+  *--help) echo '  --signer-workflow' ;;
+  "auth token") echo token ;;
+  "attestation verify"*) ${verifies} ;;
+esac`;
+
+/** What gh may say, and what comes of it. */
+const ATTESTATIONS: Record<string, { gh: string; env?: Record<string, string>; code: number; says: RegExp }> =
+  {
+    "an attestation": {
+      gh: gh(`echo '[{"attestation":{}}]'`),
+      code: 0,
+      says: /^Built by the release workflow of OWNER\/NAME, says its attestation\.$/m,
+    },
+    "no attestation": {
+      gh: gh("echo 'no attestations found' >&2; exit 1"),
+      code: 1,
+      says:
+        /^no attestations found\ninstall\.sh: gh found no attestation of OWNER\/NAME for looop-.*nothing was changed/m,
+    },
+    "no attestation and a gh that exits 0 all the same": {
+      gh: gh("echo '[]'"),
+      code: 1,
+      says: /^install\.sh: gh found no attestation of OWNER\/NAME/m,
+    },
+    "no attestation that is not to be asked for": {
+      gh: gh("exit 1"),
+      env: { LOOOP_ATTESTATION: "skip" },
+      code: 0,
+      says: /^Installed looop 0\.1\.0: /m,
+    },
+    "a gh that is not logged in": {
+      gh: `case "$*" in *--help) echo '  --signer-workflow' ;; *) exit 1 ;; esac`,
+      code: 0,
+      says: /^Not asked who built it: gh is not logged in\.$/m,
+    },
+    "a gh that knows no attestations": { gh: "exit 1", code: 0, says: /^Installed looop 0\.1\.0: /m },
+  };
+
+for (const [name, { gh, env = {}, code, says }] of Object.entries(ATTESTATIONS)) {
+  Deno.test(`given ${name}, when install.sh has downloaded a release, then it ${code === 0 ? "is installed" : "stays out"}`, async () => {
+    await using box = await Sandbox.create();
+    await box.publish(NEW);
+    box.addTool("gh", gh);
+    const ended = await box.run({ env });
+    match(ended.stdout + ended.stderr, says);
+    deepStrictEqual([ended.code, await box.installed()], [code, code === 0 ? ["looop"] : []]);
+    const asked = (await box.calls()).filter((call) => call.startsWith("gh attestation verify /"));
+    for (const call of asked) {
+      match(
+        call,
+        /\.gz --repo OWNER\/NAME --signer-workflow OWNER\/NAME\/\.github\/workflows\/release\.yml /,
+      );
+    }
+    strictEqual(
+      asked.length,
+      gh.includes('"attestation verify"*') && env["LOOOP_ATTESTATION"] === undefined ? 1 : 0,
+    );
+  });
+}
 
 /** Why no release can be had, and what is said of it. */
 const NO_RELEASE: Record<

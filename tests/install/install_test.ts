@@ -1,5 +1,6 @@
 /** install.sh on throw-away machines: what is on disk and what a person reads, however the download goes. */
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
+import { asBash32 } from "../macos/bash32.ts";
 import {
   ASSET,
   DENO,
@@ -8,8 +9,8 @@ import {
   NEW,
   OLD,
   program,
+  RELEASED,
   Sandbox,
-  SCRIPT,
   SHELLS,
   sumLine,
 } from "./sandbox.ts";
@@ -39,9 +40,29 @@ for (const shell of SHELLS) {
   Deno.test(`given a release, when install.sh is piped into ${shell}, then looop is in place`, async () => {
     await using box = await Sandbox.create();
     await box.publish(NEW);
-    const ended = await box.run({ shell, piped: await Deno.readTextFile(SCRIPT) });
+    const ended = await box.run({ shell, piped: RELEASED });
     deepStrictEqual(ended, { code: 0, stdout: goodReply(box), stderr: "" });
     strictEqual(await Deno.readTextFile(box.target), NEW);
+  });
+}
+
+Deno.test("given macOS's bash 3.2, when it runs install.sh, then looop is in place as with any other shell", async () => {
+  await using box = await Sandbox.create();
+  await box.publish(NEW);
+  const ended = await box.run({ shell: "bash --posix", script: asBash32(RELEASED) });
+  deepStrictEqual(ended, { code: 0, stdout: goodReply(box), stderr: "" });
+  strictEqual(await Deno.readTextFile(box.target), NEW);
+});
+
+for (const shell of ["bash --posix, as 3.2", ...SHELLS]) {
+  Deno.test(`given a fault in install.sh itself, when ${shell} comes upon it, then it does not exit 0 and leaves nothing`, async () => {
+    await using box = await Sandbox.create();
+    const faulty = RELEASED.replace("\n  find_platform\n", '\n  : "$no_such_variable"\n  find_platform\n');
+    const script = shell.includes("3.2") ? asBash32(faulty) : faulty;
+    const { code, stdout, stderr } = await box.run({ shell: shell.split(",")[0]!, script });
+    deepStrictEqual([code > 0, stdout], [true, ""]);
+    match(stderr, /no_such_variable/);
+    deepStrictEqual(await box.installed(), []);
   });
 }
 

@@ -1,5 +1,7 @@
 /** The release: notes and versions as release_check reads them, and workflows that make what install.sh asks for. */
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
+import { CHECKOUT, RELEASED } from "./sandbox.ts";
+import { releasedScript } from "../tools/release_files.ts";
 import { findVersions, newestRelease, taggedVersion } from "../tools/release_check.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -50,6 +52,32 @@ Deno.test("given the release workflow, when it is read, then it makes every file
       match(text, new RegExp(`^ *compile ${target} looop-${system}-${machine}$`, "m"));
     }
   }
+});
+
+Deno.test("given install.sh, when a release fills in its publisher, then nothing else of it changes and nobody else is named", async () => {
+  strictEqual(/github\.com\/[\w-]+\/[\w-]+|jsr:@/.test(CHECKOUT), false, "the checkout names an account");
+  const changed = RELEASED.split("\n").filter((line, n) => line !== CHECKOUT.split("\n")[n]);
+  deepStrictEqual(changed, ["publisher='OWNER/NAME'", "package='jsr:@looop/cli'"]);
+  throws(() => releasedScript(CHECKOUT, { repository: "a b", package: "@x/y" }), /"a b" is no repository/);
+  throws(() => releasedScript(RELEASED, { repository: "a/b", package: "@x/y" }), /no line publisher=''/);
+  match(await workflow("release"), /release_files\.ts "\$GITHUB_REPOSITORY"/);
+});
+
+Deno.test("given the release workflow, when its jobs are read, then each installs only what is pinned by content", async () => {
+  for (const text of [await workflow("release"), await workflow("ci")]) {
+    strictEqual(/npm (install|i|exec)\b|\bnpx\b|curl |pip |brew /.test(text), false);
+  }
+  const lock = JSON.parse(await Deno.readTextFile(new URL(".ci/deno/package-lock.json", ROOT)));
+  const { dependencies } = JSON.parse(await Deno.readTextFile(new URL(".ci/deno/package.json", ROOT)));
+  const packages = Object.entries<{ version: string; integrity?: string }>(lock.packages).filter(([path]) =>
+    path !== ""
+  );
+  strictEqual(packages.some(([path]) => path === "node_modules/@deno/darwin-arm64"), true);
+  for (const [path, { version, integrity }] of packages) {
+    match(integrity ?? "", /^sha512-/, path);
+    strictEqual(version, dependencies.deno, path);
+  }
+  match(await Deno.readTextFile(new URL("tests/tools/compile.ts", ROOT)), /"bundle",\s+"--frozen",/);
 });
 
 for (const name of ["ci", "release"]) {

@@ -1,9 +1,18 @@
 /** A machine for install.sh: a home, a PATH of chosen tools only, and a release server on loopback. */
 
 import { writeExecutable } from "../executable.ts";
+import { releasedScript } from "../tools/release_files.ts";
 
-/** The script under test. */
+/** The script of the checkout, which names no publisher, and its text. */
 export const SCRIPT = new URL("../../install.sh", import.meta.url).pathname;
+
+export const CHECKOUT = Deno.readTextFileSync(SCRIPT);
+
+/** The text of a release's script. */
+export const RELEASED = releasedScript(CHECKOUT, {
+  repository: "OWNER/NAME",
+  package: "@looop/cli",
+});
 
 const SYSTEM = Deno.build.os === "darwin" ? "macos" : "linux";
 
@@ -28,7 +37,10 @@ export interface RunOptions {
   args?: string[];
   /** Beside the sandbox's own; undefined takes one away. */
   env?: Record<string, string | undefined>;
+  /** A program, with its options apart by blanks. */
   shell?: string;
+  /** The text of the script, the release's unless given. */
+  script?: string;
   /** Text for the shell's stdin, in place of the script's path: `curl … | sh`. */
   piped?: string;
   cwd?: string;
@@ -61,7 +73,8 @@ export const OLD = program("0.0.9");
 export const NEW = program("0.1.0");
 
 /** The shells of this machine that people pipe installers into. */
-export const SHELLS = ["sh", "dash", "bash"].filter((shell) => findTool(shell) !== undefined);
+export const SHELLS = ["sh", "dash", "bash", "bash --posix", "busybox sh", "ksh"]
+  .filter((shell) => findTool(shell.split(" ")[0]!) !== undefined);
 
 /** Body of a `deno` that compiles a checkout and runs looop from JSR, to no more than a line of output. */
 export const DENO = `case "$*" in
@@ -154,12 +167,15 @@ export class Sandbox {
   }
 
   /** Starts install.sh; its stdout and stderr are pipes. */
-  spawn({ args = [], env = {}, shell = "sh", piped, cwd, uid }: RunOptions = {}): Deno.ChildProcess {
-    const program = findTool(shell);
+  spawn(
+    { args = [], env = {}, shell = "sh", script = RELEASED, piped, cwd, uid }: RunOptions = {},
+  ): Deno.ChildProcess {
+    const [name = "", ...options] = shell.split(" ");
+    const program = findTool(name);
     if (program === undefined) throw new Error(`no ${shell} on this machine`);
-    // The script is copied so that the folder around it is no checkout unless a test makes it one.
-    const script = `${this.root}/elsewhere/install.sh`;
-    if (piped === undefined) Deno.copyFileSync(SCRIPT, script);
+    // The script is written there so that the folder around it is no checkout unless a test makes it one.
+    const file = `${this.root}/elsewhere/install.sh`;
+    if (piped === undefined) Deno.writeTextFileSync(file, script);
     const machine: Record<string, string | undefined> = {
       HOME: `${this.root}/home`,
       PATH: `${this.root}/tools`,
@@ -170,7 +186,7 @@ export class Sandbox {
     };
     const given = Object.entries(machine).filter((pair): pair is [string, string] => pair[1] !== undefined);
     const child = new Deno.Command(program, {
-      args: [...(piped === undefined ? [script] : ["-s", "--"]), ...args],
+      args: [...options, ...(piped === undefined ? [file] : ["-s", "--"]), ...args],
       cwd: cwd ?? `${this.root}/elsewhere`,
       clearEnv: true,
       env: Object.fromEntries(given),

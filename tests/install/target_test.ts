@@ -1,6 +1,6 @@
 /** install.sh: where it installs, which release, what it takes away again, and what it will not touch. */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
-import { ASSET, DENO, findTool, NEW, OLD, program, Sandbox, SCRIPT, SHELLS } from "./sandbox.ts";
+import { ASSET, DENO, findTool, NEW, OLD, program, RELEASED, Sandbox, SHELLS } from "./sandbox.ts";
 
 Deno.test("given LOOOP_VERSION, when install.sh runs, then that release is installed, with or without a v", async () => {
   await using box = await Sandbox.create();
@@ -73,7 +73,7 @@ Deno.test("given a read-only folder with an old looop, when a plain user install
   await Deno.chmod(box.dir, 0o555);
   // Permissions do not hold root back, so as root the script is run as another user.
   const other = Deno.uid() === 0 ? { uid: 65_534 } : {};
-  const ended = await box.run({ piped: await Deno.readTextFile(SCRIPT), ...other });
+  const ended = await box.run({ piped: RELEASED, ...other });
   const stderr = `install.sh: Cannot write to ${box.dir}; set LOOOP_INSTALL_DIR to a folder of yours\n`;
   deepStrictEqual(ended, { code: 1, stdout: "", stderr });
   strictEqual(await Deno.readTextFile(box.target), OLD);
@@ -144,7 +144,7 @@ for (const shell of SHELLS) {
   Deno.test(`given install.sh cut off on its way, when it is piped into ${shell}, then nothing is done`, async () => {
     await using box = await Sandbox.create();
     await box.publish(NEW);
-    const script = await Deno.readTextFile(SCRIPT);
+    const script = RELEASED;
     const whole = script.trimEnd();
     const cuts = [0.1, 0.5, 0.9].map((part) => Math.floor(whole.length * part)).concat(
       whole.lastIndexOf("\n"),
