@@ -25,6 +25,8 @@ export default defineVerb({
     openProfile(profile);
     const lock = await acquireLock(profile.lock, LOCK_PATIENCE_MS);
     if (lock === undefined) {
+      // A login manager that starts one beside another must not start it again and again.
+      if (input.flag("wanted")) return { text: "The pulse of this profile is already running" };
       throw new UserError("The pulse of this profile is already running", {
         next: "see `looop status`",
         kind: "running",

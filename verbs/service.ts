@@ -1,9 +1,10 @@
 /** `looop service`: keep the pulse up across logins, by systemd or launchd. */
 import { UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
-import { dirName } from "../lib/paths.ts";
+import { dirName, profileFrom } from "../lib/paths.ts";
 import { pulseDir } from "../lib/pulse/control.ts";
-import { serviceUnit } from "../lib/pulse/service.ts";
+import { type ManagerCommand, serviceUnit } from "../lib/pulse/service.ts";
+import { sha256 } from "../lib/text/bytes.ts";
 import { makeDir, removeFile, replaceFile } from "../lib/store.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
@@ -33,12 +34,14 @@ export default defineVerb({
       config: profile.config,
       path: env["PATH"] ?? "",
       home,
+      tag: await tagOf(profile.dir, profileFrom({ ...env, LOOOP_DATA_DIR: "" }, "/").dir),
+      uid: Deno.uid() ?? 0,
     };
     const unit = serviceUnit(os, facts, env["XDG_CONFIG_HOME"] || `${home}/.config`);
     const install = input.word(0) === "install";
     const commands = install ? unit.enable : unit.disable;
     if (input.flag("dry-run")) {
-      const shown = commands.map((words) => `$ ${words.join(" ")}`).join("\n");
+      const shown = commands.map(({ argv }) => `$ ${argv.join(" ")}`).join("\n");
       return { text: install ? `# ${unit.file}\n${unit.text}\n${shown}` : `${shown}\n$ rm ${unit.file}` };
     }
     if (!install) {
@@ -54,7 +57,7 @@ export default defineVerb({
     const problem = await runAll(commands);
     if (problem !== undefined) {
       throw new UserError(`Wrote ${unit.file}, but could not enable it: ${problem}`, {
-        next: `run ${commands.map((words) => `\`${words.join(" ")}\``).join(" and ")} in a login session`,
+        next: `run ${commands.map(({ argv }) => `\`${argv.join(" ")}\``).join(" and ")} in a login session`,
         kind: "service",
       });
     }
@@ -62,12 +65,18 @@ export default defineVerb({
   },
 });
 
+/** What tells the service of one data dir from those of others; the usual data dir needs none. */
+async function tagOf(dir: string, usual: string): Promise<string> {
+  return dir === usual ? "" : (await sha256(dir)).slice(0, 8);
+}
+
 /** Runs commands in order; the first problem as one line, or undefined. */
-async function runAll(commands: readonly string[][]): Promise<string | undefined> {
-  for (const [program = "", ...args] of commands) {
+async function runAll(commands: readonly ManagerCommand[]): Promise<string | undefined> {
+  for (const { argv: [program, ...args], mayFail } of commands) {
     try {
       const { success, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
-      if (!success) return new TextDecoder().decode(stderr).trim().split("\n")[0] ?? `${program} failed`;
+      if (success || mayFail) continue;
+      return new TextDecoder().decode(stderr).trim().split("\n")[0] || `${program} failed`;
     } catch (error) {
       return `${program}: ${(error as Error).message}`;
     }

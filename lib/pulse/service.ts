@@ -1,15 +1,25 @@
 /** The unit that keeps the pulse up across logins: systemd's or launchd's, as text. Pure. */
-import { EXIT } from "../errors.ts";
 
 /** What a unit is made from. */
 export interface ServiceFacts {
   /** One executable path that is looop. */
   bin: string;
   dataDir: string;
+  /** First hexadecimal digits of a hash of the data dir, or "" for the data dir that looop has unless told. */
+  tag: string;
   config: string;
   /** PATH at install time: a login manager's own is too short for sensors. */
   path: string;
   home: string;
+  /** The user's number, which names the login session to launchd. */
+  uid: number;
+}
+
+/** A command of the login manager's client. */
+export interface ManagerCommand {
+  argv: readonly [program: string, ...args: string[]];
+  /** It may fail: it ends what need not be there. */
+  mayFail?: boolean;
 }
 
 /** Where the unit goes and what it says. */
@@ -17,41 +27,51 @@ export interface ServiceUnit {
   file: string;
   text: string;
   /** Commands that enable it, and that disable it. */
-  enable: string[][];
-  disable: string[][];
+  enable: readonly ManagerCommand[];
+  disable: readonly ManagerCommand[];
 }
 
-/** Name of the unit, for both managers. */
-const NAME = "looop";
-const LABEL = "dev.looop.pulse";
-
-/** The unit for an operating system; `configHome` is `$XDG_CONFIG_HOME` or `~/.config`. */
+/** The unit for an operating system; each data dir has its own. `configHome` is `$XDG_CONFIG_HOME` or `~/.config`. */
 export function serviceUnit(os: "linux" | "darwin", facts: ServiceFacts, configHome: string): ServiceUnit {
-  if (os === "darwin") {
-    const file = `${facts.home}/Library/LaunchAgents/${LABEL}.plist`;
-    return {
-      file,
-      text: launchAgent(facts),
-      enable: [["launchctl", "load", "-w", file]],
-      disable: [["launchctl", "unload", "-w", file]],
-    };
-  }
+  return os === "darwin" ? launchdUnit(facts) : systemdUnit(facts, configHome);
+}
+
+/**
+ * A launch agent. `bootstrap` refuses one that is there already, so an earlier one is booted out first; `enable`
+ * takes back what a person may have disabled (launchctl(1)).
+ */
+function launchdUnit(facts: ServiceFacts): ServiceUnit {
+  const label = facts.tag === "" ? "looop.pulse" : `looop.pulse.${facts.tag}`;
+  const file = `${facts.home}/Library/LaunchAgents/${label}.plist`;
+  const domain = `gui/${facts.uid}`;
+  const bootout: ManagerCommand = { argv: ["launchctl", "bootout", `${domain}/${label}`], mayFail: true };
   return {
-    file: `${configHome}/systemd/user/${NAME}.service`,
-    text: systemdUnit(facts),
-    enable: [["systemctl", "--user", "daemon-reload"], [
-      "systemctl",
-      "--user",
-      "enable",
-      "--now",
-      `${NAME}.service`,
-    ]],
-    disable: [["systemctl", "--user", "disable", "--now", `${NAME}.service`]],
+    file,
+    text: launchAgent(facts, label),
+    enable: [
+      bootout,
+      { argv: ["launchctl", "enable", `${domain}/${label}`] },
+      { argv: ["launchctl", "bootstrap", domain, file] },
+    ],
+    disable: [bootout],
   };
 }
 
-/** KillMode=process: what sensors leave is swept by the pulse, and workers are nobody's to kill but looop's. */
-function systemdUnit(facts: ServiceFacts): string {
+function systemdUnit(facts: ServiceFacts, configHome: string): ServiceUnit {
+  const name = facts.tag === "" ? "looop.service" : `looop-${facts.tag}.service`;
+  return {
+    file: `${configHome}/systemd/user/${name}`,
+    text: systemdText(facts),
+    enable: [
+      { argv: ["systemctl", "--user", "daemon-reload"] },
+      { argv: ["systemctl", "--user", "enable", "--now", name] },
+    ],
+    disable: [{ argv: ["systemctl", "--user", "disable", "--now", name] }],
+  };
+}
+
+/** `KillMode=process`: what sensors leave is swept by the pulse, and workers are nobody's to kill but looop's. */
+function systemdText(facts: ServiceFacts): string {
   return `[Unit]
 Description=looop pulse
 
@@ -65,7 +85,6 @@ StandardOutput=append:${withoutSpecifiers(facts.dataDir)}/sessions/pulse/output.
 StandardError=inherit
 Restart=on-failure
 RestartSec=5
-SuccessExitStatus=${EXIT.pulseRunning}
 KillMode=process
 
 [Install]
@@ -86,14 +105,18 @@ function withoutSpecifiers(text: string): string {
   return text.replaceAll("%", "%%");
 }
 
-function launchAgent(facts: ServiceFacts): string {
+/**
+ * The launch agent's property list (launchd.plist(5)): started again after a crash, not after an end with 0, which is
+ * `looop down` or a pulse that somebody else has started; what the pulse has started is left alone.
+ */
+function launchAgent(facts: ServiceFacts, label: string): string {
   const log = `${facts.dataDir}/sessions/pulse/output.log`;
   const string = (text: string) => `<string>${xml(text)}</string>`;
   return `<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
 <plist version="1.0">
 <dict>
-  <key>Label</key>${string(LABEL)}
+  <key>Label</key>${string(label)}
   <key>ProgramArguments</key>
   <array>${[facts.bin, "_", "pulse", "--wanted"].map(string).join("")}</array>
   <key>EnvironmentVariables</key>
@@ -104,7 +127,7 @@ function launchAgent(facts: ServiceFacts): string {
   </dict>
   <key>RunAtLoad</key><true/>
   <key>KeepAlive</key><dict><key>SuccessfulExit</key><false/></dict>
-  <key>ThrottleInterval</key><integer>5</integer>
+  <key>ThrottleInterval</key><integer>10</integer>
   <key>AbandonProcessGroup</key><true/>
   <key>StandardOutPath</key>${string(log)}
   <key>StandardErrorPath</key>${string(log)}

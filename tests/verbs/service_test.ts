@@ -1,4 +1,4 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { serviceUnit } from "../../lib/pulse/service.ts";
 import { testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
@@ -9,6 +9,8 @@ const FACTS = {
   config: "/home/u/$c.json",
   path: "/usr/bin:/home/u/bin",
   home: "/home/u",
+  tag: "",
+  uid: 501,
 };
 
 Deno.test("given odd paths, when the systemd unit is written, then every word is quoted by systemd's rules", () => {
@@ -22,12 +24,30 @@ Deno.test("given odd paths, when the systemd unit is written, then every word is
 
 Deno.test("given macOS, when the launch agent is written, then it is well-formed and markup is escaped", () => {
   const { file, text } = serviceUnit("darwin", { ...FACTS, path: "/a&b:<c>" }, "");
-  strictEqual(file, "/home/u/Library/LaunchAgents/dev.looop.pulse.plist");
+  strictEqual(file, "/home/u/Library/LaunchAgents/looop.pulse.plist");
   ok(text.includes("<string>/a&amp;b:&lt;c&gt;</string>"));
-  strictEqual(
-    [...text.matchAll(/<(\w+)[ >]/g)].filter((m) => !["plist", "?xml"].includes(m[1] ?? "")).length > 10,
-    true,
-  );
+  // Every tag is closed, in order: what is left after removing the innermost ones is the head alone.
+  let left = text.replace(/<(?:true|false)\/>/g, "");
+  for (let before = ""; before !== left;) {
+    before = left;
+    left = left.replace(/<(\w+)(?: [^<>]*)?>[^<>]*<\/\1>/g, "");
+  }
+  match(left, /^<\?xml [^<>]*>\s*<!DOCTYPE [^<>]*>\s*$/);
+});
+
+Deno.test("given macOS, when the launch agent is enabled, then launchd is asked in its present form and nothing spins", () => {
+  const unit = serviceUnit("darwin", { ...FACTS, tag: "0a1b2c3d" }, "");
+  strictEqual(unit.file, "/home/u/Library/LaunchAgents/looop.pulse.0a1b2c3d.plist");
+  match(unit.text, /<key>Label<\/key><string>looop\.pulse\.0a1b2c3d<\/string>/);
+  match(unit.text, /<key>KeepAlive<\/key><dict><key>SuccessfulExit<\/key><false\/><\/dict>/);
+  deepStrictEqual(unit.enable.map(({ argv, mayFail = false }) => [argv.join(" "), mayFail]), [
+    ["launchctl bootout gui/501/looop.pulse.0a1b2c3d", true],
+    ["launchctl enable gui/501/looop.pulse.0a1b2c3d", false],
+    [`launchctl bootstrap gui/501 ${unit.file}`, false],
+  ]);
+  deepStrictEqual(unit.disable.map(({ argv }) => argv.join(" ")), [
+    "launchctl bootout gui/501/looop.pulse.0a1b2c3d",
+  ]);
 });
 
 Deno.test("given no HOME, when the service is to be installed, then it is refused and nothing is written", async () => {
@@ -41,7 +61,7 @@ Deno.test("given --dry-run, when the service is to be installed, then unit and c
   await using p = await testProfile();
   const text = await p.ok("service", "install", "--dry-run");
   match(text, /_ pulse --wanted/);
-  match(text, /\$ (systemctl --user enable|launchctl load)/);
+  match(text, /\$ (systemctl --user enable|launchctl bootstrap)/);
   strictEqual([...Deno.readDirSync(`${p.base}/home`)].length, 0);
 });
 
@@ -57,12 +77,15 @@ Deno.test({
     writeExecutable(`${bin}/systemctl`, `#!/bin/sh\necho "$@" >>'${p.base}/calls'\n`);
     const env = { PATH: `${bin}:${p.env["PATH"]}` };
     await p.okCall(["service", "install"], { env });
-    const unit = `${p.base}/home/.config/systemd/user/looop.service`;
+    const units = `${p.base}/home/.config/systemd/user`;
+    const [{ name } = { name: "" }] = [...Deno.readDirSync(units)];
+    match(name, /^looop-[0-9a-f]{8}\.service$/, "this is not the usual data dir");
+    const unit = `${units}/${name}`;
     const text = await Deno.readTextFile(unit);
     ok(text.includes(bin), "PATH is recorded at install time");
     const verified = await verify(unit);
     strictEqual(verified, "");
-    match(await Deno.readTextFile(`${p.base}/calls`), /daemon-reload\n.*enable --now looop\.service/);
+    ok((await Deno.readTextFile(`${p.base}/calls`)).includes(`daemon-reload\n--user enable --now ${name}\n`));
     match(await p.okCall(["service", "uninstall"], { env }), /removed/);
     match(await p.okCall(["service", "uninstall"], { env }), /there was no service/);
   },
@@ -79,6 +102,18 @@ async function verify(unit: string): Promise<string> {
   }
 }
 
+Deno.test("given two data dirs, when both have a service, then neither has the other's name; the usual one has the plain name", async () => {
+  await using p = await testProfile();
+  const fileOf = async (LOOOP_DATA_DIR: string) =>
+    (await p.okCall(["service", "install", "--dry-run"], { env: { LOOOP_DATA_DIR } })).split("\n", 1)[0] ??
+      "";
+  const usual = `${p.base}/home/.local/state/looop`;
+  const files = await Promise.all([`${p.base}/a`, `${p.base}/b`, usual, ""].map(fileOf));
+  strictEqual(new Set(files).size, 3);
+  strictEqual(files[2], files[3]);
+  match(files[2] ?? "", /\/looop(\.pulse)?\.(service|plist)$/);
+});
+
 Deno.test("given a unit that starts the pulse itself, when it runs, then the pulse is wanted and publishes", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
@@ -88,6 +123,7 @@ Deno.test("given a unit that starts the pulse itself, when it runs, then the pul
   await p.until("the pulse is ready", async () => (await p.json("_", "state", "--json")).pulse.alive);
   strictEqual((await p.json("_", "state", "--json")).pulse.wanted, true);
   strictEqual((await p.run("_", "pulse")).code, 75);
+  strictEqual((await p.run("_", "pulse", "--wanted")).code, 0, "a manager would start it again for ever");
   await p.ok("down");
   strictEqual((await pulse.result).code, 0);
 });
