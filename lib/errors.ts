@@ -1,4 +1,4 @@
-/** Error classes and exit codes: what a user may be told, and with which number looop ends. */
+/** Error classes and exit codes: what a user is shown, and the number that looop ends with. */
 
 /** Every exit code of looop, in one place. */
 export const EXIT = {
@@ -8,7 +8,7 @@ export const EXIT = {
   declined: 3,
   withdrawn: 4,
   bug: 70,
-  /** Of the pulse itself, which its starter and service managers read: another one is at work. */
+  /** The pulse's own code for "another pulse is running"; its starter and service managers read it. */
   pulseRunning: 75,
   timeout: 124,
   refused: 126,
@@ -37,7 +37,7 @@ export interface ErrorDetails {
   code?: number;
 }
 
-/** A failure that is the user's or the machine's, not looop's: shown as one line, never as a stack. */
+/** A failure of the user or the machine, not of looop: shown as one line, never as a stack. */
 export class UserError extends Error {
   override name = "UserError";
   readonly next: string | undefined;
@@ -75,11 +75,11 @@ export function formatError(verb: string, error: UserError): string {
   return `${name}: ${oneLine(error.message, 600)}${next}`;
 }
 
-/** Does several things though one of them fails; the first failure is kept for the end. */
+/** Runs several steps even when one of them fails, and keeps the first failure for the end. */
 export class Attempts {
   failure: Error | undefined;
 
-  /** What `work` returns, or undefined when it failed. */
+  /** The result of `work`, or undefined when it failed. */
   async try<T>(work: () => T | Promise<T>): Promise<T | undefined> {
     try {
       return await work();
@@ -90,7 +90,7 @@ export class Attempts {
   }
 }
 
-/** The error of an ending that was done, but could not be written down, as on a full disk. */
+/** The error of an end that happened but could not be recorded, as on a full disk. */
 export function notWrittenDown(what: string, failure: Error): UserError {
   const { next, kind } = failure instanceof UserError ? failure : { next: undefined, kind: undefined };
   return new UserError(`${what} was ended, but this could not be written down: ${failure.message}`, {

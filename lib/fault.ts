@@ -1,7 +1,7 @@
 /** Errors of the file system as one line that names the path and says what to do. */
 import { UserError } from "./errors.ts";
 
-/** Why a path is refused that links elsewhere. */
+/** Why a path that is a link is refused. */
 export const LINK = "it is a symbolic link";
 
 /** Whether an error says that the file or one of its folders is not there. */
@@ -16,7 +16,7 @@ export function isDiskFull(error: unknown): boolean {
   return code === "ENOSPC" || code === "EDQUOT" || /no space left|quota exceeded/i.test(text);
 }
 
-/** What to do about an operating system error, by its code or class. */
+/** The next step for an operating system error, by its code or class. */
 function advice(error: unknown): string {
   const code = (error as { code?: string })?.code ?? "";
   const text = String((error as Error)?.message ?? error);
@@ -40,7 +40,7 @@ function advice(error: unknown): string {
 /** Wraps an operating system error into one line that names the path. */
 export function fault(action: string, path: string, error: unknown): UserError {
   if (error instanceof UserError) return error;
-  // Deno appends ": <operation> '<path>'"; the path is already named.
+  // Deno appends ": <operation> '<path>'"; the message names the path alreadd.
   const reason = String((error as Error)?.message ?? error).replace(/:\s+\w+ '.*$/s, "");
   return new UserError(`Cannot ${action} "${path}": ${reason}`, {
     next: advice(error),

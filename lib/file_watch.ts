@@ -1,8 +1,8 @@
-/** Watch or poll: tells when something may have changed below some folders. */
+/** Watches folders, or polls them: reports when something in them may have changed. */
 import { baseName, isTempName } from "./paths.ts";
 import { exists, quietStat } from "./store.ts";
 
-/** Names of files that looop derives itself and that wake nobody who watches the data dir. */
+/** Derived files in the data dir, whose changes wake nobody. */
 const QUIET = [
   ".pulse.json",
   ".format",
@@ -14,8 +14,9 @@ const QUIET = [
 ];
 
 /**
- * Deno 2.4 keeps 16 events for a reader and drops what comes meanwhile, so that after some that do not count
- * one that does may be missing: so long after the first of them, ms, everything is looked at once.
+ * How long after the first event that does not count everything is looked at once, ms.
+ *
+ * Deno 2.4 keeps 16 events for a reader and drops the rest, so an event that counts may be missing behind such ones.
  */
 const TRAIL_MS = 100;
 
@@ -23,19 +24,19 @@ const TRAIL_MS = 100;
 export interface WatchOptions {
   /** Folders, each watched flat. */
   dirs: readonly string[];
-  /** Longest time between two looks when watches work or not, ms. */
+  /** The longest time between two looks, with or without watches, ms. */
   pollMs: number;
   /** File names (without temporary siblings) whose changes do not count. */
   ignore?: readonly string[];
-  /** Polls alone, as where the system has no watches left. */
+  /** Poll only, as on a system that has no watches left. */
   off?: boolean;
 }
 
 /**
- * Tells when something may have changed below some folders: by inotify or FSEvents where that can be had,
- * else by polling. Any event means "read again"; kinds and paths are hints and not trusted further.
+ * Reports when something in some folders may have changed: by inotify or FSEvents where the system offers them, else by
+ * polling. Any event means "read again"; its kind and path are only hints.
  *
- * Open it, then read, then call `next`: what changed in between is not lost.
+ * Open it, then read, then call `next`: a change in between is not lost.
  */
 export class Watch {
   readonly #options: WatchOptions;
@@ -54,14 +55,14 @@ export class Watch {
     this.#inodes = this.#inodesOf();
   }
 
-  /** Whether the kernel tells us of changes; if not, `next` relies on polling alone. */
+  /** Whether the kernel reports changes; if not, `next` relies on polling alone. */
   get armed(): boolean {
     return this.#watcher !== undefined;
   }
 
   /**
    * Waits for a change, at most `maxMs` (and at most the poll period), or until `poke` is called.
-   * Returns whether a change was told; the caller reads again either way, since events can be dropped.
+   * Returns whether a change was reported; the caller reads again either way, because events can be dropped.
    */
   async next(maxMs = this.#options.pollMs): Promise<boolean> {
     if (!this.#pending) await this.#sleep(Math.max(1, Math.min(maxMs, this.#options.pollMs)));
@@ -115,7 +116,7 @@ export class Watch {
     try {
       watcher?.close();
     } catch {
-      // Already closed by its own end.
+      // The watcher has closed itself.
     }
   }
 
@@ -123,7 +124,8 @@ export class Watch {
     try {
       for await (const event of watcher) {
         if (this.#watcher !== watcher) return;
-        // A folder that tells of itself may be gone; one made anew can have its inode, so that is no proof.
+        // An event about the folder itself may mean that it is gone; a new folder can get the same inode, so the
+        // inode proves nothing.
         if (event.paths.some((path) => this.#options.dirs.includes(path))) this.#inodes = "";
         if (event.paths.every((path) => this.#isQuiet(path))) this.#lookSoon();
         else this.poke();
@@ -142,15 +144,15 @@ export class Watch {
     }, TRAIL_MS);
   }
 
-  /** What happens to a temporary file changes nothing: it counts when it gets its name, which is told apart. */
+  /** Temporary files do not count; the rename that gives them their name is an event of its own. */
   #isQuiet(path: string): boolean {
     const name = baseName(path);
     return isTempName(name) || this.#quiet.has(name);
   }
 
   /**
-   * The slow look: a folder that was replaced, or could not be watched before, is watched anew. The old watch
-   * is closed one look earlier: opened in the same turn, the new one hears nothing (Deno 2.9).
+   * The slow look: watches a folder again that was replaced or could not be watched before. The old watch is closed one
+   * look earlier, because a new one that is opened in the same turn hears nothing (Deno 2.9).
    */
   #rearm(): void {
     if (this.#closed) return;

@@ -1,17 +1,17 @@
 /** Names that users and agents give: goals, sensors, workers, claims, asks. Checked at the door, once. */
 import { oneLine, UsageError } from "./errors.ts";
 
-/** 1–64 of letters, digits, `.`, `_`, `-`; first a letter or digit. So no `..`, no `/`, no leading `-`. */
+/** 1–64 letters, digits, `.`, `_` or `-`, the first a letter or digit: no `..`, no `/`, no leading `-`. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 /** An ask id is a worker id, `-`, and a number. */
 const ASK_ID = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})-([1-9][0-9]{0,8})$/;
 
-/** Worker ids that looop keeps for itself. */
+/** Worker ids that nobody may use. */
 const RESERVED_WORKERS: readonly string[] = ["pulse"];
 
 export type IdKind = "goal" | "sensor" | "worker" | "claim" | "observer" | "runner";
 
-/** Whether a file's stem is a valid id (used when listing what is on disk). */
+/** Whether a file's stem is a valid id; used for listing what is on disk. */
 export function isId(text: string): boolean {
   return ID.test(text);
 }
@@ -33,13 +33,13 @@ export function checkId(kind: IdKind, text: string): string {
   return text;
 }
 
-/** An ask's id taken apart. The number is what follows the last `-`, so `w-1-2` is ask 2 of `w-1`. */
+/** The parts of an ask's id. The number follows the last `-`, so `w-1-2` is ask 2 of `w-1`. */
 export interface AskId {
   worker: string;
   number: number;
 }
 
-/** Takes an ask id apart, or returns undefined when it is none. */
+/** Splits an ask id into its parts; undefined when the text is not one. */
 export function parseAskId(text: string): AskId | undefined {
   const match = ASK_ID.exec(text);
   return match === null ? undefined : { worker: match[1] ?? "", number: Number(match[2]) };

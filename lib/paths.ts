@@ -30,7 +30,7 @@ export interface Profile {
   readonly events: string;
   readonly eventsHistory: string;
   readonly cost: string;
-  /** Sessions of root agents that have called verbs, and what of them is in the ledger. */
+  /** Sessions of root agents that have called verbs, and how much of their spend is in the ledger. */
   readonly rootSessions: string;
   readonly claims: string;
   readonly asks: string;
@@ -43,11 +43,11 @@ export interface Profile {
   readonly gitignore: string;
   /** Touched to tell the pulse that something changed. */
   readonly poke: string;
-  /** Holds the launcher script where looop is not one executable. */
+  /** The folder of the launcher script that workers get as LOOOP_BIN. */
   readonly bin: string;
 }
 
-/** The part of the environment that decides where things are. */
+/** The environment variables that decide where things are. */
 export interface PathEnv {
   LOOOP_DATA_DIR?: string | undefined;
   LOOOP_CONFIG?: string | undefined;
@@ -123,8 +123,8 @@ function dataDir(env: PathEnv, cwd: string): string {
 }
 
 /**
- * One name for one folder, whatever links lead to it: processes are found again by the data dir in their
- * environment. What does not exist yet is named below what does.
+ * The real path of a folder: one folder has one name, whatever links lead to it, because processes are found again by
+ * the data dir in their environment. A folder that does not exist yet is named below the nearest one that does.
  */
 function canonical(dir: string): string {
   let missing = "";
@@ -165,7 +165,7 @@ export function dirName(path: string): string {
   return at <= 0 ? "/" : path.slice(0, at);
 }
 
-/** What every temporary name begins with. */
+/** The first character of every temporary name. */
 const TEMP_PREFIX = ".";
 
 /** `.NAME.tmp-PID-RANDOM` beside the file: hidden from listings, swept when older than a day. */

@@ -1,8 +1,8 @@
 /**
  * The file-state layer: the only module that writes state files.
  *
- * One mechanism each: replace whole, create once, append one line, move, lock. To be told of changes is `watch.ts`.
- * Everything is synchronous but locks, since the synchronous calls are the fast ones.
+ * Each kind of write has one mechanism: replace whole, create once, append one line, move, lock. `file_watch.ts` reports
+ * changes. Everything except locks is synchronous, because the synchronous calls are the fast ones.
  */
 import { oneLine, UserError } from "./errors.ts";
 import { fault, isAbsent, LINK } from "./fault.ts";
@@ -20,35 +20,35 @@ const FILE_MODE = 0o600;
 const DIR_MODE = 0o700;
 
 /**
- * A state file's text, or undefined when there is none. Links are not followed: one that was planted must not
- * bring a file from elsewhere into what looop shows.
+ * A state file's text, or undefined when there is none. Links are not followed, so that a planted link cannot bring
+ * a file from elsewhere into what looop shows.
  */
 export function readText(path: string): string | undefined {
   return readRegular(path, Deno.lstatSync, Deno.readTextFileSync);
 }
 
-/** Like {@link readText}, byte for byte: what a person wrote need not be UTF-8. */
+/** Like {@link readText}, as bytes, because what a person wrote need not be UTF-8. */
 export function readBytes(path: string): Uint8Array | undefined {
   return readRegular(path, Deno.lstatSync, Deno.readFileSync);
 }
 
-/** Like {@link readText} for what people may keep elsewhere and link to: config, playbook, goals, sensors. */
+/** Like {@link readText}, but follows links: people may link config, playbook, goals and sensors from elsewhere. */
 export function readLinkedText(path: string): string | undefined {
   return readRegular(path, Deno.statSync, Deno.readTextFileSync);
 }
 
-/** Like {@link readLinkedText}, byte for byte. */
+/** Like {@link readLinkedText}, as bytes. */
 export function readLinkedBytes(path: string): Uint8Array | undefined {
   return readRegular(path, Deno.statSync, Deno.readFileSync);
 }
 
-/** Whether both are the same bytes, or both nothing. */
+/** Whether both hold the same bytes, or both are absent. */
 export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
-/** The text, or undefined also where it cannot be read: for readers to whom that is the same as none. */
+/** The text, or undefined when it is absent or unreadable, for callers to whom both are the same. */
 export function quietText(path: string, read: typeof readText = readText): string | undefined {
   try {
     return read(path);
@@ -57,7 +57,7 @@ export function quietText(path: string, read: typeof readText = readText): strin
   }
 }
 
-/** A FIFO would keep the reader for ever, so what is no regular file is not opened at all. */
+/** Opens regular files only, because opening a FIFO would block the reader forever. */
 function readRegular<T>(
   path: string,
   look: (path: string) => Deno.FileInfo,
@@ -79,7 +79,7 @@ export interface BadFile {
   reason: string;
 }
 
-/** Outcome of reading JSON: a value, or why it cannot be used. */
+/** The result of reading JSON: a value, or the reason why it cannot be used. */
 export type Parsed<T> = { value: T } | { bad: string };
 
 /** The value of what was read; undefined where there is no file or it cannot be used. */
@@ -97,7 +97,7 @@ export function parseJson<T>(
   try {
     value = parse(text);
   } catch (error) {
-    // The parser quotes the text, which may hold anything.
+    // The parser quotes the text, and the text may hold anything.
     return { bad: `not JSON: ${oneLine((error as Error).message)}` };
   }
   const checked = check(value);
@@ -140,7 +140,7 @@ export function replaceFile(path: string, text: string | Uint8Array, options: Wr
 }
 
 /**
- * Creates a file whole, or returns false because the name is taken. Of any number of racers one wins.
+ * Creates a whole file, or returns false when the name is taken. Exactly one of any number of racers wins.
  *
  * The text is complete before the name appears: temporary file, fsync, then link(2), which never replaces.
  */
@@ -163,7 +163,7 @@ export function createOnce(path: string, text: string | Uint8Array, options: Wri
  * Appends one whole line with one write(2) to a file opened with O_APPEND, so that lines of several
  * processes never mix (DENO: a `writeSync` of up to 64 KiB was whole in every trial).
  *
- * A torn last line, as a power cut leaves it, is ended first, so that this line stands alone.
+ * If a power cut left a torn last line, a newline ends it first, so that the new line stands alone.
  */
 export function appendLine(path: string, line: string, options: WriteOptions = {}): void {
   try {
@@ -175,7 +175,7 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
       mode: options.mode ?? FILE_MODE,
     });
     try {
-      // Without the lock another's line, half of it in the file, would look torn and be followed by a blank one.
+      // Without the lock, another process's half-written line would look torn and get a blank line after it.
       file.lockSync(true);
       const isNew = file.statSync().size === 0;
       const mend = endsTorn(file) ? "\n" : "";
@@ -183,7 +183,7 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
       file.unlockSync();
       if (options.durable === false) return;
       file.syncDataSync();
-      // A file's name is on disk only once its folder is.
+      // A new file's name survives a power cut only once its folder is synced.
       if (isNew) syncDir(dirName(path));
     } finally {
       file.close();
@@ -193,7 +193,7 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
   }
 }
 
-/** Moves a file or folder; false when `from` is gone (somebody else moved it). Replaces a file at `to`. */
+/** Moves a file or folder; false when `from` is gone because another process moved it. Replaces a file at `to`. */
 export function moveFile(from: string, to: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {
     Deno.renameSync(from, to);
@@ -206,8 +206,8 @@ export function moveFile(from: string, to: string, options: Pick<WriteOptions, "
 }
 
 /**
- * Moves a file, or a symbolic link as it is, to a name that is free; false when it is taken. A crash in between
- * leaves it under both names.
+ * Moves a file, or a symbolic link itself, to a free name; false when the name is taken. A crash halfway leaves it
+ * under both names.
  */
 export function moveOnce(from: string, to: string): boolean {
   try {
@@ -225,9 +225,9 @@ export function moveOnce(from: string, to: string): boolean {
 
 /**
  * Moves `from` to the first free of `to`, `to~2`, `to~3`, … and returns that name; nothing is replaced. Undefined
- * when `from` is gone, or when `holds`, asked once no other can move it, says no.
+ * when `from` is gone, or when `holds` says no; `holds` is called once no other process can move it.
  *
- * One rename under a lock: a crash leaves the file in one place, and of racers one moves it.
+ * It is one rename under a lock, so a crash leaves the file in one place, and exactly one racer moves it.
  */
 export function moveKeepingBoth(
   from: string,
@@ -248,7 +248,7 @@ function firstFree(to: string, suffix: string): string {
   }
 }
 
-/** Makes sure that a file which is as it should be already also survives a power cut. */
+/** Makes a file that already has the right content survive a power cut. */
 export function syncFile(path: string): void {
   try {
     const file = Deno.openSync(path, { read: true });
@@ -263,7 +263,7 @@ export function syncFile(path: string): void {
   }
 }
 
-/** Writes a line over a file that is nothing but a sign; a link or FIFO in its place is not touched. */
+/** Updates a file whose only meaning is its time of change; leaves a link or FIFO in its place alone. */
 export function touchFile(path: string): void {
   try {
     refuseOdd(path);
@@ -284,7 +284,7 @@ export function removeFile(path: string): boolean {
   }
 }
 
-/** Removes a folder and all in it; nothing happens when there is none. */
+/** Removes a folder with its content; does nothing when there is none. */
 export function removeTree(path: string): void {
   try {
     Deno.removeSync(path, { recursive: true });
@@ -335,11 +335,11 @@ export function statOf(path: string): Deno.FileInfo | undefined {
   }
 }
 
-/** What changed less than this ago may change again within the same tick of the file system's clock, ms. */
+/** How long a file may still change within the same tick of the file system's clock, ms. */
 export const STAMP_SETTLES_MS = 50;
 
 /**
- * Tells whether a file or folder is as it was: equal stamps mean that nothing was replaced, added or removed.
+ * A stamp that shows whether a file or folder changed: equal stamps mean that nothing was replaced, added or removed.
  * Undefined when there is nothing, or while another change could still leave the same stamp.
  */
 export function settledStamp(path: string, nowMs: number): string | undefined {
@@ -391,7 +391,7 @@ export function readTailBytes(path: string, maxBytes: number): Uint8Array {
   }
 }
 
-/** How long a short lock may be waited for before that is an error. */
+/** How long to wait for a short lock before giving up, ms. */
 const LOCK_TIMEOUT_MS = 10_000;
 
 /**
@@ -417,8 +417,8 @@ export async function withLock<T>(path: string, work: () => T): Promise<T> {
 /**
  * Takes an exclusive flock, or returns undefined after `timeoutMs`.
  *
- * Deno before 2.5 has no try-lock: there a lost race leaves a queued request behind, which is closed the
- * moment it is granted. A caller that got undefined and wants to end must use `Deno.exit`.
+ * Deno before 2.5 has no try-lock, so a lost race leaves a queued request behind; it is closed the moment it is
+ * granted. A caller that got undefined and wants to end must use `Deno.exit`.
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Deno.FsFile | undefined> {
   const file = openLock(path);
@@ -441,7 +441,7 @@ export function holdsLock(file: Deno.FsFile, path: string): boolean {
 /**
  * Runs `work` while this process alone holds the lock file at `path`, without giving other tasks a turn.
  *
- * For files of their own only: a lock that is also taken by {@link acquireLock} could wait for itself.
+ * Use it only for files that {@link acquireLock} never takes, or the process could wait for itself.
  */
 export function withLockSync<T>(path: string, work: () => T): T {
   makeDir(dirName(path));
@@ -507,7 +507,7 @@ function syncDir(path: string): void {
   }
 }
 
-/** Throws when something stands at `path` that is no regular file: a link leads elsewhere, a FIFO blocks. */
+/** Throws when `path` is not a regular file: a link leads elsewhere, and a FIFO blocks. */
 function refuseOdd(path: string): void {
   let info: Deno.FileInfo;
   try {
@@ -524,7 +524,7 @@ function kindOf(info: Deno.FileInfo): string {
   return info.isDirectory ? "it is a folder" : "it is no regular file";
 }
 
-/** Why looop will not read or write what stands at `path`, or undefined when it will (or nothing is there). */
+/** Why looop refuses to read or write `path`, or undefined when it does not, or when there is nothing. */
 export function oddness(path: string): string | undefined {
   try {
     refuseOdd(path);
@@ -538,11 +538,11 @@ function removeQuietly(path: string): void {
   try {
     Deno.removeSync(path);
   } catch {
-    // Never created, or renamed into place: nothing to clean.
+    // The file was never created, or is already in place.
   }
 }
 
-/** What stat(2) says, or undefined whatever the reason that it cannot. */
+/** What stat(2) says, or undefined when it fails for any reason. */
 export function quietStat(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);

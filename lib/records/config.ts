@@ -1,4 +1,4 @@
-/** `config.json`: JSON with comments to checked settings with defaults. Pure but for {@link readConfig}. */
+/** `config.json`: from JSON with comments to checked settings with defaults. Pure, except {@link readConfig}. */
 import {
   applyEdits,
   findNodeAtLocation,
@@ -18,7 +18,7 @@ import { readLinkedText } from "../store.ts";
 export interface RunnerConfig {
   interactive?: string | undefined;
   preset?: string | undefined;
-  /** Template of the form that ends by itself; `true`: workers use it (the preset's own) without being asked. */
+  /** Template of the form that ends by itself; `true` makes workers use the preset's own without `--headless`. */
   headless?: string | boolean | undefined;
   /** Template that goes on with the agent's session `{{session_id}}`. */
   resume?: string | undefined;
@@ -26,7 +26,7 @@ export interface RunnerConfig {
   env?: Record<string, string> | undefined;
 }
 
-/** Everything config.json can say, with defaults filled in. Times in seconds unless named otherwise. */
+/** Everything config.json can say, with defaults filled in. Times are in seconds unless the name says otherwise. */
 export interface Config {
   /** Name of the runner for `_ worker start` without `--runner`. */
   default: string;
@@ -60,7 +60,7 @@ const count = v.pipe(
 const text = v.string("expected text");
 const price = v.optional(v.pipe(v.number("expected dollars"), v.minValue(0, "expected dollars >= 0")));
 
-/** A plain object; valibot's own object and record let lists pass. */
+/** A plain object; valibot's own object and record also accept lists. */
 function plain(message: string) {
   return v.custom<Record<string, unknown>>(isRecord, message);
 }
@@ -108,7 +108,7 @@ const SCHEMA = v.object({
 /** The keys that config.json may have, for the manual and for nearest matches. */
 export const CONFIG_KEYS: readonly string[] = Object.keys(SCHEMA.entries);
 
-/** A checked config and what was odd but harmless in it. */
+/** A checked config, and what is odd but harmless in it. */
 export interface ConfigResult {
   config: Config;
   /** One line each: unknown keys with the nearest match. */

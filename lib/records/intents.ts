@@ -1,8 +1,8 @@
 /**
- * Intents: what `_ run` and `_ notify` are about to do, on disk before they do it and gone after.
+ * Intents: what `_ run` and `_ notify` are about to do, written to disk before they do it and removed after.
  *
- * An intent whose owner is dead was cut off in the middle: nobody knows how far it came, so it is reported and
- * never done again. Until it is told it stands in `.wal/`, then, for `_ wait`, in `.wal/interrupted/`.
+ * An intent whose owner is dead was cut off halfway. Nobody knows how far it got, so it is reported and never done
+ * again. It stays in `.wal/` until the pulse reports it, then in `.wal/interrupted/` for `_ wait`.
  */
 import { isRecord } from "../text/json.ts";
 import { oneLine } from "../errors.ts";
@@ -12,7 +12,7 @@ import { aliveOf, type Identity, killTree, mayExist, ownIdentity } from "../proc
 import { sha256 } from "../text/bytes.ts";
 import { type BadFile, listFiles, makeDir, moveFile, readJson, removeFile, replaceFile } from "../store.ts";
 
-/** The variable by which the processes of one `_ run` are known; its value is the intent's id. */
+/** The variable that marks the processes of one `_ run`; its value is the intent's id. */
 export const RUN_MARK = "LOOOP_RUN";
 
 /** `.wal/<id>.json`. */
@@ -32,7 +32,7 @@ export interface Intent {
   approved?: string;
 }
 
-/** What is about to be done. */
+/** What a verb is about to do. */
 export interface IntentSpec {
   kind: Intent["kind"];
   /** The whole command or message; its hash is kept. */
@@ -45,7 +45,7 @@ export interface IntentSpec {
 
 const WHAT_CHARS = 300;
 
-/** Writes down, durably, what this process is about to do. */
+/** Records durably what this process is about to do. */
 export async function openIntent(profile: Profile, spec: IntentSpec, nowMs: number): Promise<Intent> {
   const intent: Intent = {
     v: 1,
@@ -88,7 +88,7 @@ function checkIntent(value: unknown): Intent | string {
   };
 }
 
-/** Where intents that were reported wait to be told by `_ wait`. */
+/** The folder of reported intents, which `_ wait` still has to deliver. */
 export function interruptedDir(profile: Profile): string {
   return `${profile.wal}/interrupted`;
 }
@@ -107,14 +107,15 @@ function readIntents(dir: string): { intents: Intent[]; bad: BadFile[] } {
   return { intents, bad };
 }
 
-/** TERM to KILL for the processes of a run whose owner is gone. */
+/** Time between TERM and KILL for the processes of a run whose owner is gone, ms. */
 const ORPHAN_GRACE_MS = 2_000;
 
 /**
- * Ends the processes of intents whose owner is dead, reports each (journal, events.jsonl) and puts it where
- * {@link interruptions} finds it. A living owner is left alone, however long it takes. Runs nothing again.
+ * Ends the processes of intents whose owner is dead, reports each (journal, events.jsonl) and moves it to where
+ * {@link interruptions} finds it. An intent with a living owner is left alone, however long it takes. Nothing is run
+ * again.
  *
- * The processes go first and the move comes last, so that a crash in between repeats rather than loses.
+ * The processes are ended first and the file moves last, so that a crash in between repeats the work and loses nothing.
  */
 export async function reapIntents(
   profile: Profile,

@@ -1,4 +1,4 @@
-/** Policy files: goals, sensors and the playbook, written so that the text before can be brought back. */
+/** Policy files: goals, sensors and the playbook, written so that the previous text can be brought back. */
 import { fileStamp } from "../text/time.ts";
 import { baseName, type Profile } from "../paths.ts";
 import {
@@ -20,7 +20,7 @@ import {
 /** How many earlier playbooks are kept. */
 const PLAYBOOKS_KEPT = 20;
 
-/** Text that ends in exactly what it ended in, plus a newline when it had none. */
+/** The text, with a newline at its end when it had none. */
 export function withNewline(text: string): string {
   return text.endsWith("\n") ? text : `${text}\n`;
 }
@@ -32,7 +32,7 @@ export function undoPath(profile: Profile, kind: PolicyKind, id: string): string
   return `${profile.undo}/${kind}-${id}`;
 }
 
-/** Changes policy while no other verb does, so that of texts written at the same moment each is kept. */
+/** Changes policy while no other verb does, so that every one of several texts written at once is kept. */
 export function changePolicy<T>(profile: Profile, change: () => T): T {
   return withLockSync(`${profile.lockDir}/policy`, change);
 }
@@ -50,22 +50,22 @@ export function undoSlot(profile: Profile, kind: PolicyKind, id: string, nowMs: 
   return { dir: profile.undo, path: undoPath(profile, kind, id), nowMs };
 }
 
-/** How many texts that no undo reaches any more are kept of one file. */
+/** How many texts beyond the reach of undo are kept for one file. */
 const HISTORY_KEPT = 20;
 
 /**
- * Replaces a policy file, keeping the text before; false when nothing would change. To be called within
+ * Replaces a policy file and keeps the previous text; false when nothing would change. Call it within
  * {@link changePolicy}.
  *
- * What stands on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that
- * a verb puts aside is in `.undo/` or its history, a person's edit between two verbs too.
+ * The text on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that a verb puts
+ * aside is in `.undo/` or its history, including a person's edit between two verbs.
  */
 export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
   const after = new TextEncoder().encode(text);
   const before = readLinkedBytes(path);
   const isSame = sameBytes(before, after);
   if (isSame && canBeUsedAs(path, mode)) {
-    // Perhaps left by a writer that was killed, or by an editor: it is acknowledged now.
+    // A killed writer or an editor may have left it unsynced, and this call acknowledges it.
     syncFile(path);
     return false;
   }
@@ -83,9 +83,8 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
 }
 
 /**
- * Exchanges a policy file's text with the one before it; false when none is kept. A file that is gone comes
- * back. Of a crash at any moment the next undo or write makes a whole exchange. To be called within
- * {@link changePolicy}.
+ * Exchanges a policy file's text with the previous one; false when none is kept. A file that is gone comes back. After a
+ * crash at any moment, the next undo or write completes the exchange. Call it within {@link changePolicy}.
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
   finishSwap(path, undo);
@@ -98,7 +97,7 @@ export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean 
   return true;
 }
 
-/** While this exists an exchange is under way: it holds the newer text until the slot can take it. */
+/** The file of an exchange under way: it holds the newer text until the slot can take it. */
 function stagePath(undo: UndoSlot): string {
   return `${undo.dir}/swap-${baseName(undo.path)}`;
 }
@@ -106,7 +105,7 @@ function stagePath(undo: UndoSlot): string {
 function finishSwap(path: string, undo: UndoSlot): void {
   const staged = readBytes(stagePath(undo));
   if (staged === undefined) return;
-  // Cut off before the file was replaced: the file still has the newer text, and nothing is to be kept twice.
+  // The exchange was cut off before the file was replaced, so the file still has the newer text; keep it once.
   const current = readLinkedBytes(path);
   if (sameBytes(current, staged)) {
     removeFile(stagePath(undo));
@@ -117,7 +116,7 @@ function finishSwap(path: string, undo: UndoSlot): void {
   moveFile(stagePath(undo), undo.path);
 }
 
-/** A text that no undo reaches any more, under the time at which it was put aside. */
+/** Keeps a text beyond the reach of undo, under the time at which it was put aside. */
 function keepDisplaced(undo: UndoSlot, text: Uint8Array): void {
   const dir = `${undo.dir}/history/${baseName(undo.path)}`;
   makeDir(dir);
@@ -134,7 +133,7 @@ function freeName(dir: string, stamp: string): string {
   }
 }
 
-/** Whether a script can be run; who else may read a file is its owner's matter. */
+/** Whether a script is executable; who else may read a file is its owner's business. */
 function canBeUsedAs(path: string, mode: number): boolean {
   const run = mode & 0o100;
   return ((quietStat(path)?.mode ?? 0) & run) === run;

@@ -1,27 +1,27 @@
 /**
- * The agents that looop can start as workers, as one table of data: what config.json's runners fall back to. How a
- * template becomes a shell command is `lib/agents/runners.ts`.
+ * The agents that looop can start as workers, as one table of data that config.json's runners fall back to.
+ * `lib/agents/runners.ts` turns a template into a shell command.
  *
- * A template is a shell line with placeholders: `{{prompt_file}}` the path of the worker's prompt,
- * `{{session_id}}` the agent's own session. A plain template of 0.16 has only the first; then the words that
- * give or resume a session are put behind the program's name, so that a user's own line keeps its options.
+ * A template is a shell line with placeholders: `{{prompt_file}}` is the path of the worker's prompt, `{{session_id}}`
+ * the agent's own session. A plain template of 0.16 has only the first; the words that give or resume a session are then
+ * inserted after the program's name, so that a user's own line keeps its options.
  */
 
-/** Where and how an agent CLI writes down what it spent; `lib/spend_records.ts` reads it. */
+/** The CLI whose records of its spend `lib/agents/records.ts` reads. */
 export type RecordsKind = "pi" | "claude" | "codex" | "opencode";
 
-/** How an agent names its own sessions on its command line. Words go right behind the program's name. */
+/** How an agent names its own sessions on its command line. The words go right after the program's name. */
 export interface SessionWords {
   /** Gives a new session its id at the start; absent where the CLI cannot. */
   start?: string;
   /** Goes on with a session. */
   resume: string;
   /**
-   * Where the interactive form of the CLI takes no prompt when it resumes: the subcommand that does, and then
-   * ends by itself, and what it is given instead of the interactive form's words for the prompt.
+   * For a CLI whose interactive form takes no prompt when it resumes: the subcommand that takes one (and ends by
+   * itself), and what replaces the interactive form's words for the prompt.
    */
   resumedBy?: { subcommand: string; prompt: RegExp; instead: string };
-  /** A template in which this is found speaks of sessions itself: nothing is added to it at the start. */
+  /** Matches a template that names sessions itself; nothing is added to such a template at the start. */
   given: RegExp;
 }
 
@@ -31,9 +31,9 @@ export interface RunnerPreset {
   interactive: string;
   /** Shell template that ends by itself when the task is done. */
   headless?: string;
-  /** Whether `interactive` needs a terminal; what is headless needs none. */
+  /** Whether `interactive` needs a terminal; the headless form never does. */
   pty: boolean;
-  /** `script`: the prompt itself is run by a shell, so the worker contract stands in comments. */
+  /** `script` means that a shell runs the prompt, so the worker contract is written as comments. */
   prompt: "text" | "script";
   /** Word of the template that must be on PATH. */
   program: string;
@@ -42,11 +42,11 @@ export interface RunnerPreset {
   summary: string;
   session?: SessionWords;
   records?: RecordsKind;
-  /** It writes down what a reply cost only once the reply's tool calls have ended; `lib/hold.ts` minds that. */
+  /** The agent records a reply's cost only after the reply's tool calls have ended; `hold.ts` waits for that. */
   recordsAfterTools?: true;
   /** Set for the agent unless the user's environment or the config says otherwise. */
   env?: Readonly<Record<string, string>>;
-  /** The limit of its shell tool, said to the worker where the contract speaks of waiting for an answer. */
+  /** What the contract tells the worker about the time limit of its shell tool. */
   shellLimit?: string;
 }
 
@@ -84,7 +84,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
       given: /\s(--session-id|--resume|--continue|--fork-session|--no-session-persistence|-c|-r)\b/,
     },
     records: "claude",
-    // Without it a wait is cut off after 10 minutes at best; with it the Bash tool's timeout may be hours.
+    // Without it the Bash tool cuts every wait off after 10 minutes at most; with it a timeout of hours is allowed.
     env: { BASH_MAX_TIMEOUT_MS: "86400000" },
     shellLimit:
       "Give the Bash tool timeout: 86400000 for it; if it is moved to the background all the same,\n" +
@@ -106,7 +106,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   },
   opencode: {
     interactive: 'opencode --auto --prompt "$(cat {{prompt_file}})"',
-    // On its command line it puts a prompt into quotes and escapes those within.
+    // A prompt on its command line is put into quotes, and the quotes within are escaped.
     headless: "opencode run --auto <{{prompt_file}}",
     pty: true,
     prompt: "text",
@@ -138,7 +138,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   },
 };
 
-/** The preset of a name; names that every object has (`constructor`) are none. */
+/** The preset of a name, or undefined; safe for names that every object has, like `constructor`. */
 export function presetNamed(name: string | undefined): RunnerPreset | undefined {
   return name !== undefined && Object.hasOwn(RUNNER_PRESETS, name) ? RUNNER_PRESETS[name] : undefined;
 }

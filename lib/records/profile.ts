@@ -1,4 +1,4 @@
-/** Opens a profile: checks its data dir, makes its layout, seeds it once. */
+/** Opens a profile: checks its data dir, creates its layout and seeds it once. */
 import { isTempName, type Profile } from "../paths.ts";
 import { checkProfile, FORMAT } from "./profile_check.ts";
 import {
@@ -12,9 +12,9 @@ import {
 import { createOnce, exists, listEntries, makeDir, quietText, readText } from "../store.ts";
 
 /**
- * Makes sure that the profile can be used, creating it where it does not exist. Cheap when it does.
+ * Makes the profile ready for use and creates it when it does not exist. Cheap when it exists.
  *
- * @throws {UserError} when the data dir is no folder, somebody else's, writable by others, or of a newer format.
+ * @throws {UserError} when the data dir is not a folder, belongs to somebody else, is writable by others, or has a newer format.
  */
 export function openProfile(profile: Profile): void {
   checkProfile(profile);
@@ -56,7 +56,7 @@ function policySeeds({ playbook, goals, sensors }: Profile): Seed[] {
   ];
 }
 
-/** Whether there is no policy yet, or only some of the seeds, word for word. */
+/** Whether there is no policy yet, or only unchanged seeds. */
 function holdsNothingBut({ playbook, goals, sensors }: Profile, seeds: readonly Seed[]): boolean {
   const below = (dir: string) =>
     listEntries(dir).filter((entry) => !isTempName(entry.name)).map((entry) => `${dir}/${entry.name}`);
@@ -66,7 +66,7 @@ function holdsNothingBut({ playbook, goals, sensors }: Profile, seeds: readonly 
 
 /** Writes the seeds: policy only into an empty profile, never over a file that exists. */
 function seed(profile: Profile): void {
-  // The format is written last: without it, seeds alone are what a first call that was killed has left.
+  // The format is written last: seeds without it are what a killed first call has left.
   if (!exists(profile.format) && holdsNothingBut(profile, policySeeds(profile))) {
     for (const { path, text, mode } of policySeeds(profile)) createOnce(path, text, { mode });
   }

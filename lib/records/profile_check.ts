@@ -1,4 +1,4 @@
-/** Whether a data dir may be used: this user's alone, and of a format that this looop knows. */
+/** Checks that a data dir may be used: it belongs to this user alone and has a format that this looop knows. */
 import { UserError } from "../errors.ts";
 import { fault } from "../fault.ts";
 import { isTempName, type Profile } from "../paths.ts";
@@ -9,7 +9,7 @@ import { exists, listEntries, readText, statOf } from "../store.ts";
 export const FORMAT = 1;
 
 /**
- * Refuses a data dir that must not be used; one that does not exist yet is fine and is not made.
+ * Refuses a data dir that must not be used. A data dir that does not exist yet is fine and is not created.
  *
  * @throws {UserError} as {@link openProfile} does.
  */
@@ -31,7 +31,7 @@ function checkDir(profile: Profile): void {
   if (((info.mode ?? DIR_PRIVATE) & 0o077) !== 0) makePrivate(profile);
 }
 
-/** Whoever can write the data dir can make looop run commands, so it must be this user's alone. */
+/** Refuses a data dir that others can write: they could make looop run commands. */
 function refuseForeign(dir: string, info: Deno.FileInfo): void {
   const uid = Deno.uid();
   if (uid !== null && info.uid !== null && info.uid !== uid) {
@@ -52,7 +52,7 @@ function refuseForeign(dir: string, info: Deno.FileInfo): void {
   }
 }
 
-/** A folder of the user's that is no profile (a home, a checkout) is not closed to those who read it today. */
+/** Refuses to close a folder that is not a profile (a home, a checkout) to others who can read it today. */
 function makePrivate(profile: Profile): void {
   const { dir } = profile;
   if (!isOurs(profile)) {
@@ -70,7 +70,7 @@ function makePrivate(profile: Profile): void {
   }
 }
 
-/** Whether a data dir is in use as one, or holds nothing but what belongs into one. */
+/** Whether a folder is used as a data dir, or holds only what belongs in one. */
 function isOurs(profile: Profile): boolean {
   const { dir, format, playbook, goals, sensors } = profile;
   if ([format, playbook, goals, sensors].some(exists)) return true;

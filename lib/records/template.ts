@@ -1,26 +1,26 @@
 /**
- * The notification hook: a shell template that is given a message, and never runs it.
+ * The notification hook: a shell template that receives a message and never runs it.
  *
- * The message is not written into the shell's text at all. It stands in the environment, and a placeholder
- * becomes a quoted reference to it, so that whatever the message holds, and whatever stands around the
- * placeholder (quotes, backticks, a here-document, a comment), the shell expands it as data. A mistake about
- * the quotes around a placeholder could at worst split it into words. Pure.
+ * The message is not written into the shell's text. It is in the environment, and a placeholder becomes a quoted
+ * reference to it. The shell therefore expands it as data, whatever the message holds and whatever surrounds the
+ * placeholder (quotes, backticks, a here-document, a comment). A mistake about the surrounding quotes could at worst split
+ * it into words. Pure.
  *
- * Out of reach: a template that has its words evaluated elsewhere, as `ssh host notify {{message}}` does; there
- * the message belongs on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
+ * This cannot protect a template whose words are evaluated elsewhere, as in `ssh host notify {{message}}`. Such a template
+ * must pass the message on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
  */
 
-/** Placeholder → variable. */
+/** The variable of each placeholder. */
 const VARIABLES: Readonly<Record<string, string>> = { message: "LOOOP_MESSAGE", id: "LOOOP_ID" };
 
-/** The environment of a hook. NUL cannot stand in an environment. */
+/** The environment of a hook, without NUL characters, which an environment cannot hold. */
 export function hookEnv(message: string, id: string): Record<string, string> {
   return { LOOOP_MESSAGE: message.replaceAll("\0", ""), LOOOP_ID: id };
 }
 
 type Context = "none" | "single" | "double" | "backtick" | "comment";
 
-/** A shell or `eval` whose next word is a script of its own: `sh -c`, `/bin/bash -lc`, `eval`. */
+/** A shell or `eval` whose next word is a script: `sh -c`, `/bin/bash -lc`, `eval`. */
 const TAKES_SCRIPT = /(?:^|[\s;&|(`])(?:(?:\S*\/)?(?:ba|da|z|k|a)?sh(?:\s+-\w+)*\s+-\w*c|eval)\s+$/;
 
 /** Fills `{{message}}` and `{{id}}` of a shell template with quoted references. */
@@ -76,10 +76,10 @@ function reference(variable: string, context: Context): string {
   return context === "double" ? plain : `"${plain}"`;
 }
 
-/** A word that an inner shell is to read: its text, with a mark for what the outer one puts in. */
+/** A word that an inner shell will read: its text, with a mark for each part that the outer shell inserts. */
 interface ScriptWord {
   text: string;
-  /** What the outer shell expands, as it stands in the template; mark n stands for `live[n]`. */
+  /** The parts that the outer shell expands, as the template has them; mark n stands for `live[n]`. */
   live: string[];
   /** Index after the word. */
   end: number;
@@ -87,7 +87,7 @@ interface ScriptWord {
 
 const mark = (n: number) => `\uE000${n}\uE001`;
 
-/** Reads one word of several quoted pieces, as a shell would put it together. */
+/** Reads one word made of quoted pieces, as a shell would join them. */
 function readScript(template: string, from: number): ScriptWord {
   let text = "";
   const live: string[] = [];
@@ -129,7 +129,7 @@ function expansionAt(template: string, at: number): string | undefined {
   return undefined;
 }
 
-/** The script, its own placeholders filled for the inner shell, which has the same environment, as one word. */
+/** The script as one word, with its placeholders filled for the inner shell, which has the same environment. */
 function quoteScript({ text, live }: ScriptWord): string {
   const quoted = `'${fillHook(text).replaceAll("'", `'\\''`)}'`;
   return live.reduce((filled, part, n) => filled.replace(mark(n), () => `'${part}'`), quoted);

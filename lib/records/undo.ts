@@ -1,4 +1,4 @@
-/** Brings an earlier text of a policy file back, or a goal or sensor that was put aside. */
+/** Brings back the previous text of a policy file, or a goal or sensor that was put aside. */
 import { UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
 import { keepPlaybook, type PolicyKind, swapPolicy, undoSlot } from "./policy.ts";
@@ -7,7 +7,7 @@ import { exists, listEntries, moveOnce, readLinkedBytes } from "../store.ts";
 /** What an undo did. */
 export type Undone = "swapped" | "unarchived";
 
-/** Where a policy file lives, and where it goes when it is put aside. */
+/** The place of a policy file, and where it goes when it is put aside. */
 interface Place {
   path: string;
   archive?: { dir: string; suffix: string };
@@ -31,9 +31,9 @@ function placeOf(profile: Profile, kind: PolicyKind, id: string): Place {
 }
 
 /**
- * Undoes the last write of a policy file: its text and the one before change places, so that a second undo
- * brings the newer one back. A goal or sensor that was put aside comes back from its archive as it was, and
- * only if nothing has taken its place; a later undo then goes on with its texts.
+ * Undoes the last write of a policy file by exchanging its text with the previous one, so that a second undo brings the
+ * newer text back. A goal or sensor that was put aside comes back from its archive unchanged, but only if nothing has
+ * taken its place; a later undo continues with its texts.
  *
  * @throws {UserError} when there is nothing to go back to.
  */
@@ -58,7 +58,7 @@ function unarchive(place: Place, id: string): boolean {
   return newest !== undefined && moveOnce(`${dir}/${newest}`, place.path);
 }
 
-/** Of `id.md`, `id~2.md`, … the one with the highest number: each is put aside under the first free one. Pure. */
+/** The newest of `id.md`, `id~2.md`, …: the one with the highest number, since each took the first free name. Pure. */
 export function newestArchived(names: readonly string[], id: string, suffix: string): string | undefined {
   const numbers = names.map((name) => {
     const stem = name.slice(0, -suffix.length);

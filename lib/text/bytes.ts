@@ -1,6 +1,6 @@
-/** Bytes: pieces put together, and SHA-256 by Web Crypto (no `node:` import on the common path). */
+/** Joins bytes, and hashes them with SHA-256 by Web Crypto (no `node:` import on the common path). */
 
-/** The pieces in one, in order. */
+/** All pieces joined in order. */
 export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -11,10 +11,10 @@ export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-/** Digests of texts that were asked for before: a pulse hashes the same policy and signals at every event. */
+/** Known digests by text, because a pulse hashes the same policy and signals at every event. */
 const known = new Map<string, string>();
 const MAX_KNOWN = 500;
-/** Longer texts are not remembered, so that the memory of this is bounded, too. */
+/** The longest text whose digest is remembered, characters; it bounds the memory of this cache. */
 const MAX_KNOWN_CHARS = 4096;
 
 /** The SHA-256 of a text's UTF-8 bytes, as 64 hex digits. */

@@ -1,19 +1,19 @@
-/** JSON in one canonical form, so that equal values have equal text whatever the order of their keys. */
+/** JSON in one canonical form: equal values have equal text, whatever the order of their keys. */
 
 /** A value that JSON can hold. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** The part of JSON that keeps a number as it was written; the types of older versions of Deno lack it. */
+/** The part of `JSON` that keeps a number as it was written; older Deno versions have no types for it. */
 const { rawJSON, isRawJSON } = JSON as unknown as {
   rawJSON: (text: string) => unknown;
   isRawJSON: (value: unknown) => value is { rawJSON: string };
 };
 
 /**
- * Parses JSON and loses no digit: an integer that no double holds (an id beyond 2^53) stays as it was written, so
- * that two of them are never taken for one. Such a value is `JSON.rawJSON`'s: it prints as the number it is.
+ * Parses JSON without losing a digit: an integer that no double can hold (an id beyond 2^53) stays as it was written, so
+ * that two such ids are never taken for one. It becomes a `JSON.rawJSON` value, which prints as the same number.
  *
- * @throws {SyntaxError} when it is no JSON.
+ * @throws {SyntaxError} when the text is not JSON.
  */
 export function parseExact(text: string): unknown {
   return /\d{16}/.test(text) ? JSON.parse(text, exactly) : JSON.parse(text);
@@ -55,7 +55,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
   return value !== null && typeof value === "object" && !Array.isArray(value);
 }
 
-/** A plain JSON object as it is, or why it is none: the check of a file whose fields are looked at one by one. */
+/** The value if it is a plain JSON object, else why it is not; for files whose fields are checked one by one. */
 export function checkRecord(value: unknown): Record<string, unknown> | string {
   return isRecord(value) ? value : "not an object";
 }

@@ -1,4 +1,4 @@
-/** Text for people: safe to print, colours, widths as a terminal counts them, wrapping, tables, ages, bars. Pure. */
+/** Text for people: safe to print, coloured, measured as a terminal does, wrapped, in tables, ages and bars. Pure. */
 
 /** Paints text, or leaves it alone when there is no colour. Colour never carries meaning alone. */
 export interface Styler {
@@ -28,10 +28,10 @@ export function styler(colour: boolean): Styler {
  */
 const WIDE =
   /^(?:(?![\u{1f1e6}-\u{1f1ff}])\p{Emoji_Presentation}|[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u3247\u3250-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18dff}\u{1aff0}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}])$/u;
-/** No column of its own: marks, format characters (but the soft hyphen), Hangul vowels and finals. */
+/** Characters without a column: marks, format characters (except the soft hyphen), Hangul vowels and finals. */
 const ZERO = /^(?!\u00ad)[\p{Mn}\p{Me}\p{Cf}\u1160-\u11ff]$/u;
 
-/** Widths already looked up, plus one, by code point; made at first need, as most text is plain ASCII. */
+/** Known widths plus one, by code point; created when first needed, since most text is plain ASCII. */
 let widths: Uint8Array | undefined;
 
 /** Columns of one code point: 0 (combining), 1 or 2. Control characters count as 0. */
@@ -122,8 +122,8 @@ const ESCAPES =
 const CONTROLS = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * Makes any text safe to print on a terminal: escape sequences, C0 and C1 controls but line feed and tab, and
- * bidirectional overrides go; a carriage return is a line break; a lone surrogate becomes U+FFFD.
+ * Makes any text safe to print on a terminal: removes escape sequences, C0 and C1 controls (except line feed and tab) and
+ * bidirectional overrides; turns a carriage return into a line break and a lone surrogate into U+FFFD.
  */
 export function sanitize(text: string): string {
   return text.replace(ESCAPES, "").replace(/\r\n?/g, "\n").replace(CONTROLS, "").toWellFormed();
@@ -138,7 +138,7 @@ export function sanitizeLine(text: string): string {
 export interface Column {
   header?: string;
   align?: "left" | "right";
-  /** Fewest columns it may be cut to; its whole width when absent, so that it is cut last. */
+  /** The fewest columns it may be cut to; when absent it keeps its whole width and is cut last. */
   min?: number;
   /** Colours a cell after it was cut and padded. */
   paint?: (cell: string) => string;
@@ -147,8 +147,8 @@ export interface Column {
 const GAP = 2;
 
 /**
- * Lays rows out as lines of at most `width` columns. What is too wide is cut with an ellipsis, the widest
- * column that may shrink first; line breaks and tabs in a cell become spaces, as a row is one line.
+ * Lays rows out as lines of at most `width` columns. Cells that are too wide are cut with an ellipsis, in the widest
+ * shrinkable column first; line breaks and tabs in a cell become spaces, because a row is one line.
  */
 export function table(
   rows: readonly (readonly string[])[],
@@ -223,8 +223,8 @@ export function age(seconds: number): string {
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /**
- * A bar of at most `width` columns for a fraction of 0 to 1, not padded. More than nothing shows as something.
- * Without Unicode it is made of `#`.
+ * A bar of at most `width` columns for a fraction of 0 to 1, not padded. A fraction above 0 always shows something.
+ * Without Unicode the bar is made of `#`.
  */
 export function bar(fraction: number, width: number, unicode = true): string {
   const part = Number.isFinite(fraction) ? Math.min(1, Math.max(0, fraction)) : 0;
