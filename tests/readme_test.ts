@@ -5,6 +5,8 @@ import { readmeReference } from "./tools/readme.ts";
 
 const README = Deno.readTextFileSync(new URL("../README.md", import.meta.url));
 
+const VERBS_PAGE = Deno.readTextFileSync(new URL("../verbs/README.md", import.meta.url));
+
 /** The shell blocks of README, in order. */
 const BLOCKS = [...README.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map((found) => found[1] ?? "");
 
@@ -41,7 +43,14 @@ Deno.test("given README's tour, when its commands are run in order, then each ex
   strictEqual(p.read("reports/hello.md"), "You like blue.\n");
 });
 
-Deno.test("given README's reference, when it is compared with the verbs' declarations, then they agree", async () => {
-  const shown = /<!-- verbs:begin -->\n\n([\s\S]*?)\n<!-- verbs:end -->/.exec(README)?.[1];
+Deno.test("given the page of the verbs, when it is compared with the verbs' declarations, then they agree", async () => {
+  const shown = /<!-- verbs:begin -->\n\n([\s\S]*?)\n<!-- verbs:end -->/.exec(VERBS_PAGE)?.[1];
   strictEqual(shown, await readmeReference(), "run `deno task readme`");
+});
+
+Deno.test("given README and the pages that it names, when they are read, then it is short and each page is there", () => {
+  ok(README.split("\n").length < 200);
+  const pages = [...README.matchAll(/\]\(([^)#:]+)\)/g)].map((found) => found[1] as string);
+  ok(pages.length > 0);
+  for (const page of pages) ok(Deno.statSync(new URL(`../${page}`, import.meta.url)).isFile, page);
 });

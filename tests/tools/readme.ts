@@ -1,4 +1,4 @@
-/** `deno task readme`: writes README's reference table from the verbs' declarations. */
+/** `deno task readme`: writes verbs/README.md from the verbs' declarations. */
 import { type Audience, type Declaration, usageOf } from "../../lib/cli/verb.ts";
 
 const TITLES: readonly (readonly [Audience, string])[] = [
@@ -23,7 +23,7 @@ export async function readmeReference(): Promise<string> {
 }
 
 if (import.meta.main) {
-  const path = new URL("../../README.md", import.meta.url);
+  const path = new URL("../../verbs/README.md", import.meta.url);
   const text = await Deno.readTextFile(path);
   const reference = await readmeReference();
   await Deno.writeTextFile(
