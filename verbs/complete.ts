@@ -1,5 +1,5 @@
 /** `looop _ complete`: what the completion scripts ask for at each TAB. */
-import { type Candidate, complete as completionOf, formatCompletion } from "../lib/cli/completions.ts";
+import { complete as completionOf, formatCompletion, type Suggestion } from "../lib/cli/completions.ts";
 import type { Profile } from "../lib/paths.ts";
 import { listDirs, listFiles } from "../lib/store.ts";
 import { sanitizeLine, truncate } from "../lib/text/style.ts";
@@ -26,7 +26,7 @@ export default defineVerb({
 });
 
 /** The words of a kind that exist in the profile now. Nothing is created, and nothing fails on a bad file. */
-async function liveWords(profile: Profile, kind: LiveKind): Promise<Candidate[]> {
+async function liveWords(profile: Profile, kind: LiveKind): Promise<Suggestion[]> {
   switch (kind) {
     case "ask": {
       const { readMailbox } = await import("../lib/records/mailbox.ts");
@@ -67,16 +67,16 @@ function short(text: string): string {
   return truncate(sanitizeLine(text), SUMMARY_COLUMNS);
 }
 
-function stems(dir: string, suffix: string): Candidate[] {
+function stems(dir: string, suffix: string): Suggestion[] {
   return listFiles(dir, suffix).map((file) => ({ word: file.slice(0, -suffix.length), summary: "" }));
 }
 
-function sessions(profile: Profile): Candidate[] {
+function sessions(profile: Profile): Suggestion[] {
   return listDirs(profile.sessions).filter((name) => name !== "pulse" && !name.includes("~"))
     .map((word) => ({ word, summary: "" }));
 }
 
-async function runners(profile: Profile): Promise<Candidate[]> {
+async function runners(profile: Profile): Promise<Suggestion[]> {
   const { RUNNER_PRESETS } = await import("../lib/records/presets.ts");
   const found = new Map(Object.entries(RUNNER_PRESETS).map(([name, { summary }]) => [name, summary]));
   try {

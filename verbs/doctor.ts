@@ -1,6 +1,6 @@
 /** `looop doctor`: checks everything looop depends on. */
 import { lineWidth } from "../lib/cli/console.ts";
-import { examine, type Finding, findingLine } from "../lib/cli/doctor.ts";
+import { type Diagnosis, examine, findingLine } from "../lib/cli/doctor.ts";
 import { readConfig } from "../lib/records/config.ts";
 import { EXIT, UsageError } from "../lib/errors.ts";
 import { absolute } from "../lib/paths.ts";
@@ -44,7 +44,7 @@ export default defineVerb({
 });
 
 /** Tries one agent for real. */
-async function tryAgent(context: Context, name: string, cwd: string | undefined): Promise<Finding> {
+async function tryAgent(context: Context, name: string, cwd: string | undefined): Promise<Diagnosis> {
   const { profile, env, now } = context;
   openProfile(profile);
   const runner = resolveRunner(readConfig(profile.config).config, name);
@@ -59,7 +59,7 @@ async function tryAgent(context: Context, name: string, cwd: string | undefined)
 
 const HANGING = 5;
 
-function show(finding: Finding, width: number, colour: boolean): string {
+function show(finding: Diagnosis, width: number, colour: boolean): string {
   const line = findingLine(finding);
   const [first = "", ...rest] = wrap(line.slice(HANGING), Math.max(20, width - HANGING));
   const { green, yellow, red } = styler(colour);

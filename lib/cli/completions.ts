@@ -1,25 +1,25 @@
-/** Completions: what may come next on a command line, from the verbs' declarations, and the three shells' scripts. */
+/** Completions: what may come next on a command line, from the verbs' declarations, and scripts for three shells. */
 import { type Argument, type Declaration, type LiveKind, type Option, optionsOf } from "./verb.ts";
 
 /** One word that may be typed, and what it means. */
-export interface Candidate {
+export interface Suggestion {
   word: string;
   summary: string;
 }
 
-/** What a shell is to offer: words, or names of files or folders. */
-export type Completion = Candidate[] | ":file" | ":dir";
+/** What a shell offers: words, or names of files or folders. */
+export type Completion = Suggestion[] | ":file" | ":dir";
 
-/** Finds the live words of a kind; called only for the one kind that is asked for. */
-export type Live = (kind: LiveKind) => Candidate[] | Promise<Candidate[]>;
+/** Finds the live words of a kind; called only for the kind that is needed. */
+export type Live = (kind: LiveKind) => Suggestion[] | Promise<Suggestion[]>;
 
-/** All verbs, each loaded only when what it declares is needed: a TAB must not cost a start of all of looop. */
+/** All verbs, each loaded only when its declaration is needed, so that a TAB does not load all of looop. */
 export interface Verbs {
   paths: readonly string[];
   declaration(path: string): Promise<Declaration>;
 }
 
-/** What may stand in place of the last of `words`: those after `looop`, the last one being typed and maybe "". */
+/** Suggestions for the last of `words` (those after `looop`), which is being typed and may be "". */
 export async function complete(verbs: Verbs, words: readonly string[], live: Live): Promise<Completion> {
   const current = words.at(-1) ?? "";
   const before = words.slice(0, -1);
@@ -30,7 +30,7 @@ export async function complete(verbs: Verbs, words: readonly string[], live: Liv
   return typeof found === "string" ? found : matching(found, current);
 }
 
-function matching(candidates: readonly Candidate[], current: string): Candidate[] {
+function matching(candidates: readonly Suggestion[], current: string): Suggestion[] {
   return candidates.filter(({ word }) => word.startsWith(current));
 }
 
@@ -44,7 +44,7 @@ function verbOf(paths: readonly string[], words: readonly string[]): string | un
 }
 
 /** The words that continue `before` towards a verb; a group of verbs has no summary. */
-async function nextWords(verbs: Verbs, before: readonly string[], current: string): Promise<Candidate[]> {
+async function nextWords(verbs: Verbs, before: readonly string[], current: string): Promise<Suggestion[]> {
   const found = new Map<string, Promise<string> | string>();
   for (const path of verbs.paths) {
     const parts = path.split(" ");
@@ -64,7 +64,7 @@ type Spot =
   | { is: "argument"; argument: Argument; words: string[] }
   | { is: "nothing" };
 
-/** Where the current word stands among a verb's words. Pure. */
+/** The position of the current word among a verb's words. Pure. */
 function spotOf(declare: Declaration, typed: readonly string[], current: string): Spot {
   const options = optionsOf(declare);
   const words: string[] = [];
@@ -130,7 +130,7 @@ async function candidatesOf(
         return spot.argument.choices.map((word) => ({ word, summary: "" }));
       }
       if (spot.argument.kind === "verb") return await nextWords(verbs, spot.words, current);
-      // Ids come as the first of many words at most: what follows is prose.
+      // Among many words only the first can be an id; the rest is prose.
       return spot.words.length > 0 ? [] : await liveOf(spot.argument.kind, live);
     default:
       return [];
@@ -143,7 +143,7 @@ function liveOf(kind: LiveKind | undefined, live: Live): Completion | Promise<Co
   return kind === undefined ? [] : live(kind);
 }
 
-/** The completion as a shell's script reads it: a directive, or a line a word, its meaning after a tab. */
+/** The completion as a shell's script reads it: a directive, or one word a line with its meaning after a tab. */
 export function formatCompletion(completion: Completion): string {
   if (typeof completion === "string") return `${completion}\n`;
   return completion.map(({ word, summary }) => `${word}\t${summary}\n`).join("");
@@ -152,8 +152,8 @@ export function formatCompletion(completion: Completion): string {
 export type Shell = "bash" | "zsh" | "fish";
 
 /**
- * Scripts to be evaluated: each hands the words to `looop _ complete` and offers what it prints. What is typed
- * is passed on as it is and never evaluated; whatever fails, fails silently.
+ * The scripts that a shell evaluates. Each hands the words to `looop _ complete` and offers what that prints. Typed text is
+ * passed on unchanged and never evaluated; every failure is silent.
  */
 export const SCRIPTS: Readonly<Record<Shell, string>> = {
   // bash 3.2 (macOS) and no bash-completion package needed. Readline splits words at "=", so pieces are joined.

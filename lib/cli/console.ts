@@ -1,23 +1,23 @@
-/** The edge to the terminal: writing, reading stdin, and what a process ends with. Only this module prints. */
+/** The edge to the terminal: writes output, reads stdin. Only this module prints. */
 import { joined } from "../text/bytes.ts";
 import { UsageError } from "../errors.ts";
 import { fault } from "../fault.ts";
 
 const CHUNK = 4096;
 
-/** Raised when the reader of stdout is gone: it has what it wanted, and nothing more is to be done. */
+/** Thrown when the reader of stdout is gone: it has what it wanted, and nothing is left to do. */
 export class ReaderGone extends Error {
   override name = "ReaderGone";
 }
 
 /**
- * Writes all of a text, or of bytes as they are, to stdout or stderr.
+ * Writes a whole text, or bytes unchanged, to stdout or stderr.
  *
- * In chunks of PIPE_BUF, which a pipe takes whole or not at all, so that a descriptor that some other program
- * has made non-blocking can be retried without losing or doubling a byte.
+ * It writes chunks of PIPE_BUF, which a pipe takes whole or not at all. A descriptor that another program has made
+ * non-blocking can therefore be retried without losing or doubling a byte.
  *
  * @throws {ReaderGone} when the other end is closed.
- * @throws {UserError} when what it leads to takes no more, as a file on a full disk.
+ * @throws {UserError} when the target takes no more, as a file on a full disk.
  */
 export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
@@ -38,7 +38,7 @@ export function writeAll(
   }
 }
 
-/** All of stdin as text. @throws {UsageError} beyond `maxBytes` or where it is no UTF-8: no body is cut or changed. */
+/** All of stdin as text. @throws {UsageError} beyond `maxBytes` or when it is not UTF-8: no body is cut or changed. */
 export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -70,7 +70,7 @@ export function wantsColour(env: Readonly<Record<string, string>>, isTerminal: b
   return isTerminal;
 }
 
-/** Columns of the user's terminal; 80 where there is none, or one that was given no size (`script`, CI). */
+/** Columns of the user's terminal; 80 when there is none or it has no size (`script`, CI). */
 export function terminalWidth(env: Readonly<Record<string, string>>): number {
   const columns = Number(env["COLUMNS"]);
   if (Number.isInteger(columns) && columns > 0) return columns;
@@ -81,7 +81,7 @@ export function terminalWidth(env: Readonly<Record<string, string>>): number {
   }
 }
 
-/** Columns at which whole sentences are wrapped: those of a terminal; no limit where the output is piped on. */
+/** Columns at which sentences are wrapped: those of the terminal, without limit when the output is piped on. */
 export function lineWidth(env: Readonly<Record<string, string>>): number {
   return env["COLUMNS"] || Deno.stdout.isTerminal() ? terminalWidth(env) : Infinity;
 }

@@ -8,7 +8,7 @@ import { VERSION } from "./version.ts";
 import type { WorkerHost } from "../workers/worker.ts";
 import type { TrialHost } from "../world/sensor_trial.ts";
 
-/** What the process is made of, handed to the verb instead of globals. */
+/** The context of this process. */
 export function contextOf(verbs: VerbTable): Context {
   const env = Deno.env.toObject();
   const self = selfCommand();
@@ -50,7 +50,7 @@ export function contextOf(verbs: VerbTable): Context {
   };
 }
 
-/** What a worker is started in; its launcher is written only when it is needed, so a refused start touches nothing. */
+/** The surroundings of a worker's start; the launcher is written only when needed, so a refused start changes nothing. */
 export function workerHost({ profile, self, env, now }: Context): WorkerHost {
   return {
     profile,
@@ -62,7 +62,7 @@ export function workerHost({ profile, self, env, now }: Context): WorkerHost {
   };
 }
 
-/** What a sensor is tried in. */
+/** The surroundings in which a sensor is tried. */
 export function trialHost(context: Context): TrialHost {
   const { profile, env, now } = context;
   return { profile, env, now, bin: context.bin() };

@@ -1,7 +1,6 @@
 /**
- * What `looop doctor` looks at: the machine and the profile, one check at a time. Checks try the real thing (a
- * program in a terminal, a lock between two processes, a watch) and change nothing but files of their own that
- * they remove again.
+ * The checks of `looop doctor`: the machine, then the profile. Each check tries the real thing (a program in a terminal, a
+ * lock between two processes, a watch) and changes nothing except files of its own, which it removes.
  */
 import { watchesOff } from "../records/env.ts";
 import { readConfig } from "../records/config.ts";
@@ -30,12 +29,12 @@ import { Watch } from "../file_watch.ts";
 import { age, sanitizeLine } from "../text/style.ts";
 import { findProgram } from "../process/programs.ts";
 
-/** How one thing is. */
-export interface Finding {
+/** The result of one check. */
+export interface Diagnosis {
   name: string;
   level: "ok" | "warn" | "bad";
   message: string;
-  /** How it is mended; for what is not ok. */
+  /** How to mend it, unless it is ok. */
   next?: string;
 }
 
@@ -48,20 +47,20 @@ export interface DoctorHost {
   now(): number;
 }
 
-function ok(name: string, message: string): Finding {
+function ok(name: string, message: string): Diagnosis {
   return { name, level: "ok", message };
 }
 
-function warn(name: string, message: string, next: string): Finding {
+function warn(name: string, message: string, next: string): Diagnosis {
   return { name, level: "warn", message, next };
 }
 
-function bad(name: string, message: string, next: string): Finding {
+function bad(name: string, message: string, next: string): Diagnosis {
   return { name, level: "bad", message, next };
 }
 
-/** Runs every check, in the order in which one thing builds upon another. */
-export async function examine(host: DoctorHost): Promise<Finding[]> {
+/** Runs every check, in the order in which one thing depends on another. */
+export async function examine(host: DoctorHost): Promise<Diagnosis[]> {
   const [bash, terminal, git] = await Promise.all([checkBash(host), checkTerminal(), checkGit(host)]);
   const data = checkDataDir(host.profile);
   const usable = data.level !== "bad";
@@ -100,7 +99,7 @@ async function trial(
   }
 }
 
-async function checkBash({ env }: DoctorHost): Promise<Finding> {
+async function checkBash({ env }: DoctorHost): Promise<Diagnosis> {
   const path = findProgram("bash", env["PATH"] ?? "");
   if (path === undefined) return bad("bash", "not on PATH", "install bash: sensors and `_ run` need it");
   const { code, text } = await trial('echo "$BASH_VERSION"', [], path);
@@ -109,14 +108,14 @@ async function checkBash({ env }: DoctorHost): Promise<Finding> {
     : bad("bash", `${path} does not run`, "install bash again");
 }
 
-/** As the supervisor of a worker does it: a program in a terminal of its own, whose exit code comes through. */
+/** Runs a program in a terminal of its own, as a worker's supervisor does, and checks that its exit code comes through. */
 const TERMINAL_TRIAL =
   `inner='[ -t 0 ] && [ -t 1 ] && stty rows 50 cols 160 && echo "size $(stty size)"; exit 7'
 export inner
 if [ "$(uname)" = Darwin ]; then SHELL=/bin/sh script -q /dev/null /bin/sh -c "$inner"
 else SHELL=/bin/sh TERM=xterm-256color script -qec 'eval "$inner"' /dev/null; fi`;
 
-async function checkTerminal(): Promise<Finding> {
+async function checkTerminal(): Promise<Diagnosis> {
   const { code, text } = await trial(TERMINAL_TRIAL);
   if (code === 7 && text.includes("size 50 160")) return ok("terminal", "programs run in a pty of their own");
   if (code === 127 || !/\S/.test(text)) {
@@ -127,7 +126,7 @@ async function checkTerminal(): Promise<Finding> {
   return bad("terminal", message, "check that /dev/ptmx is there and that pty devices are left");
 }
 
-async function checkGit({ env }: DoctorHost): Promise<Finding> {
+async function checkGit({ env }: DoctorHost): Promise<Diagnosis> {
   if (findProgram("git", env["PATH"] ?? "") === undefined) {
     return warn("git", "not on PATH", "install it, so that workers can make worktrees");
   }
@@ -135,7 +134,7 @@ async function checkGit({ env }: DoctorHost): Promise<Finding> {
   return ok("git", text.trim().replace(/^git version /, ""));
 }
 
-function checkConfig({ profile, env }: DoctorHost): Finding[] {
+function checkConfig({ profile, env }: DoctorHost): Diagnosis[] {
   try {
     const { config, warnings } = readConfig(profile.config);
     const { name, missing } = checkRunner(config, env["PATH"] ?? "");
@@ -149,12 +148,12 @@ function checkConfig({ profile, env }: DoctorHost): Finding[] {
   }
 }
 
-function fromError(name: string, error: unknown): Finding {
+function fromError(name: string, error: unknown): Diagnosis {
   const next = error instanceof UserError ? error.next : undefined;
   return bad(name, (error as Error).message, next ?? "see the message");
 }
 
-function checkDataDir(profile: Profile): Finding {
+function checkDataDir(profile: Profile): Diagnosis {
   if (!exists(profile.dir)) return ok("data dir", `"${profile.dir}" is not there yet: \`looop up\` makes it`);
   try {
     openProfile(profile);
@@ -165,12 +164,12 @@ function checkDataDir(profile: Profile): Finding {
   }
 }
 
-/** Checks of the file system that the data dir is on, or of the temporary folder when there is none yet. */
-async function checkFileSystem(host: DoctorHost): Promise<Finding[]> {
+/** Checks the file system of the data dir, or of the temporary folder when there is no data dir yet. */
+async function checkFileSystem(host: DoctorHost): Promise<Diagnosis[]> {
   const { profile } = host;
   const exist = exists(profile.dir);
   const base = exist ? profile.dir : host.env["TMPDIR"] || "/tmp";
-  const disk = diskFinding(await readDiskFree(base));
+  const disk = judgeDiskSpace(await readDiskFree(base));
   const dir = `${base}/.doctor-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
   try {
     makeDir(dir);
@@ -189,18 +188,18 @@ async function checkFileSystem(host: DoctorHost): Promise<Finding[]> {
   }
 }
 
-/** What so many free bytes mean. */
-export function diskFinding(free: number | undefined): Finding {
+/** Judges a number of free bytes. */
+export function judgeDiskSpace(free: number | undefined): Diagnosis {
   if (free === undefined) return warn("disk", "free space is not known", "check that `df` is there");
   const left = `${megabytes(free)} free`;
   if (free < DISK_FULL) return bad("disk", `full, ${left}`, "free some space: nothing can be written");
   return free < DISK_LOW ? warn("disk", `almost full, ${left}`, "free some space") : ok("disk", left);
 }
 
-/** Slower than this, each verb that writes is felt, ms. */
+/** Longest write that a person does not notice, ms. */
 const SLOW_SYNC_MS = 500;
 
-function checkWriting(dir: string): Finding {
+function checkWriting(dir: string): Diagnosis {
   const started = performance.now();
   replaceFile(`${dir}/written`, "whole\n");
   const ms = Math.round(performance.now() - started);
@@ -211,8 +210,8 @@ function checkWriting(dir: string): Finding {
   return warn("writing", `one write took ${ms} ms`, "see whether the disk is busy, or on a network");
 }
 
-/** A lock of one process must keep another out, and be free when it is let go. */
-async function checkLocks({ self }: DoctorHost, dir: string): Promise<Finding> {
+/** Checks that a lock keeps another process out and is free after its release. */
+async function checkLocks({ self }: DoctorHost, dir: string): Promise<Diagnosis> {
   const broken = "put the data dir on a local file system that has flock(2)";
   const path = `${dir}/lock`;
   const held = await acquireLock(path, 1000);
@@ -254,13 +253,13 @@ export async function probeLock(path: string, say: (word: string) => void): Prom
   if (await Promise.race([granted, after(PROBE_FREE_MS)])) say("free\n");
 }
 
-/** Kernel objects that watch folders: how many this user has, and may have. */
+/** The kernel's watch objects: how many this user has and may have. */
 const INOTIFY = `cat /proc/sys/fs/inotify/max_user_instances 2>/dev/null || exit 0
 ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c 'anon_inode:inotify'`;
 const WATCH_MS = 2000;
 const POLLING_SERVES = "questions and answers come up to 1 s late";
 
-async function checkWatches(dir: string, off: boolean): Promise<Finding> {
+async function checkWatches(dir: string, off: boolean): Promise<Diagnosis> {
   const watch = new Watch({ dirs: [dir], pollMs: WATCH_MS, off });
   try {
     const usage = await inotifyUsage();
@@ -284,8 +283,8 @@ async function inotifyUsage(): Promise<{ text: string; scarce: boolean }> {
   return { text: ` (${used} of ${limit} inotify instances in use)`, scarce: used > limit * 0.8 };
 }
 
-/** What polling relies on: a replaced file is told from the one before. */
-function checkPolling(dir: string): Finding {
+/** Checks what polling depends on: a replaced file can be told from the previous one. */
+function checkPolling(dir: string): Diagnosis {
   const stamp = () => {
     const info = statOf(`${dir}/polled`);
     return `${info?.ino} ${info?.mtime?.getTime()} ${info?.size}`;
@@ -298,8 +297,8 @@ function checkPolling(dir: string): Finding {
     : bad("polling", "a replaced file looks the same", "put the data dir on a local file system");
 }
 
-/** Checks of what the profile holds: pulse, sensors, files; nothing when there is no profile yet. */
-async function checkProfile(host: DoctorHost): Promise<Finding[]> {
+/** Checks the profile's pulse, sensors and files; nothing when there is no profile yet. */
+async function checkProfile(host: DoctorHost): Promise<Diagnosis[]> {
   const { profile, env } = host;
   if (!exists(profile.dir)) return [];
   try {
@@ -312,7 +311,7 @@ async function checkProfile(host: DoctorHost): Promise<Finding[]> {
     );
     const files = of("bad_file").map(({ message, next }) => bad("file", message, next));
     return [
-      ...(pulse.length > 0 ? pulse : [pulseFinding(snapshot, machine.pulseVersion, host.version)]),
+      ...(pulse.length > 0 ? pulse : [checkPulse(snapshot, machine.pulseVersion, host.version)]),
       ...await checkSensors(
         profile,
         of("sensor_").map(({ kind, id = "", message, next }) => ({
@@ -328,7 +327,7 @@ async function checkProfile(host: DoctorHost): Promise<Finding[]> {
   }
 }
 
-function pulseFinding({ pulse }: Snapshot, running: string | undefined, version: string): Finding {
+function checkPulse({ pulse }: Snapshot, running: string | undefined, version: string): Diagnosis {
   const beat = `beat ${pulse.beat}, ${age(pulse.age_s ?? 0)} ago, every ${age(pulse.interval_s)}`;
   if (running === undefined || running === version) return ok("pulse", `alive, ${beat}`);
   const next = "when no worker is busy, `looop down` and `looop up`";
@@ -337,8 +336,8 @@ function pulseFinding({ pulse }: Snapshot, running: string | undefined, version:
 
 async function checkSensors(
   profile: Profile,
-  known: readonly { id: string; finding: Finding }[],
-): Promise<Finding[]> {
+  known: readonly { id: string; finding: Diagnosis }[],
+): Promise<Diagnosis[]> {
   const sensors = listSensors(profile);
   const scripts = await Promise.all(sensors.map(({ name, path }) => checkScript(name, path)));
   const broken = scripts.filter((finding) => finding !== undefined);
@@ -346,12 +345,12 @@ async function checkSensors(
   return findings.length > 0 ? findings : [ok("sensors", `${sensors.length}, none fails, flaps or is stale`)];
 }
 
-async function checkScript(name: string, path: string): Promise<Finding | undefined> {
+async function checkScript(name: string, path: string): Promise<Diagnosis | undefined> {
   const mode = statOf(path)?.mode ?? 0;
   if ((mode & 0o111) === 0) {
     return bad("sensor", `sensor ${name} is not executable`, `\`chmod +x ${path}\``);
   }
-  // Through a link, as the pulse reads it; what cannot be read says so in its reading.
+  // Links are followed, as the pulse does; an unreadable sensor says so in its reading.
   const first = (quietText(path, readLinkedText) ?? "").split("\n", 1)[0] ?? "";
   if (!/^#!.*\b(ba)?sh\b/.test(first)) return undefined;
   const { code, text } = await trial('bash -n "$1" 2>&1', [path]);
@@ -363,7 +362,7 @@ async function checkScript(name: string, path: string): Promise<Finding | undefi
 const WORDS = { ok: "ok  ", warn: "warn", bad: "BAD " } as const;
 
 /** A finding as one line: `ok   name: …` or `BAD  name: what; how to mend it`. */
-export function findingLine({ name, level, message, next }: Finding): string {
+export function findingLine({ name, level, message, next }: Diagnosis): string {
   const advice = next === undefined ? "" : `; ${next}`;
   return `${WORDS[level]} ${name}: ${sanitizeLine(message + advice)}`;
 }

@@ -1,4 +1,4 @@
-/** What `status` and `doctor` ask of the machine, and of the files that are no part of the world. */
+/** Facts for `status` and `doctor` about the machine and about files that are not part of the world. */
 import { type Config, defaultConfig, readConfig } from "../records/config.ts";
 import type { UserError } from "../errors.ts";
 import { spentToday } from "../agents/ledger.ts";
@@ -8,14 +8,14 @@ import { readPulse } from "../world/pulse_record.ts";
 import { listSensors } from "../world/sensors.ts";
 import { resolveRunner } from "../agents/resolve.ts";
 
-/** What is known besides the world. */
+/** Facts beside the world. */
 export interface Host {
   config: Config;
-  /** Faults and oddities of config.json, one line each. */
+  /** Faults and warnings of config.json, one line each. */
   configFaults: string[];
-  /** The default runner and why no worker can be started with it. */
+  /** The default runner, and why it cannot start a worker. */
   runner: { name: string; missing?: { what: string; next: string } };
-  /** Bytes that can still be written where the data dir is; undefined when unknown. */
+  /** Free bytes on the data dir's file system; undefined when unknown. */
   diskFree: number | undefined;
   spentToday: number;
   /** Sensors on disk and their own intervals, seconds. */
@@ -24,7 +24,7 @@ export interface Host {
   pulseVersion: string | undefined;
 }
 
-/** Asks the machine and the files that are not part of the world. */
+/** Reads these facts. */
 export async function readHost(
   profile: Profile,
   env: Readonly<Record<string, string>>,

@@ -6,7 +6,7 @@ import { VERSION } from "./version.ts";
 
 /** Prints a reply: its text or, with `--json`, its value (a plain message as `{"message": …}`). */
 export function show(context: Context, declare: Declaration, reply: Reply): void {
-  // What `--json` means to a verb that declares it is that verb's own matter (`up`: how the pulse logs).
+  // A verb that declares `--json` gives it a meaning of its own (`up`: how the pulse logs).
   const implied = declare.options?.some((option) => option.name === "json") !== true;
   const value = reply.json ?? (implied && reply.text !== undefined ? { message: reply.text } : undefined);
   if (context.json && value !== undefined) {
@@ -46,11 +46,11 @@ async function journalFailure(context: Context, path: string, error: UserError):
       new Date(context.now()),
     );
   } catch {
-    // The failure itself is what the user must hear of.
+    // The user must see the verb's own failure, not this one.
   }
 }
 
-/** An error that nobody foresaw: its stack is kept in a file that the message names. */
+/** Turns an unforeseen error into a message that names the file in which its stack is kept. */
 export function bug(error: unknown): UserError {
   const message = error instanceof Error ? error.message : String(error);
   let kept = "set LOOOP_DEBUG=1 to see where";

@@ -1,4 +1,4 @@
-/** What a verb is: declared once as data, from which parsing, help, completions and README's table all come. */
+/** What a verb is: declared once as data, from which parsing, help, completions and verbs/README.md all come. */
 import { typeFlag } from "type-flag";
 import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
@@ -38,7 +38,7 @@ export interface Option {
   summary: string;
   /** Placeholder of its value. */
   value?: string;
-  /** Shown without brackets: the verb itself says what is wrong when it is missing. */
+  /** Shown without brackets; the verb itself reports when it is missing. */
   required?: boolean;
   short?: string;
   /** May be given several times. */
@@ -59,14 +59,14 @@ export interface Declaration {
   options?: readonly Option[];
   /** Changes the world: takes `--journal`, journals its failures. */
   mutating?: boolean;
-  /** Options end at the first argument: what follows is a command of its own. */
+  /** Options end at the first argument, because the rest is a command of its own. */
   passthrough?: boolean;
   example: string;
   /** More to say, for `looop help <verb>`. */
   details?: string;
 }
 
-/** What a verb is handed instead of globals. */
+/** What a verb gets instead of globals. */
 export interface Context {
   readonly profile: Profile;
   readonly env: Readonly<Record<string, string>>;
@@ -77,12 +77,12 @@ export interface Context {
   readonly colour: boolean;
   /** Columns of the terminal. */
   readonly width: number;
-  /** What `--journal` said. */
+  /** The text of `--journal`. */
   journalText: string | undefined;
   now(): number;
   /** Writes to stdout; ends the process quietly when nobody reads. */
   out(text: string | Uint8Array): void;
-  /** Writes bytes to stderr as they are: what a command said there. */
+  /** Writes bytes to stderr unchanged: a command's own messages. */
   err(bytes: Uint8Array): void;
   /** Writes one message line to stderr. */
   note(line: string): void;
@@ -93,12 +93,12 @@ export interface Context {
   bin(): string;
   /** All declarations, loaded on demand (help). */
   declarations(): Promise<Declaration[]>;
-  /** Paths of the verbs that are not looop's own, and one verb's declaration (completions). */
+  /** The paths of all verbs except internal ones (completions). */
   readonly paths: readonly string[];
   declaration(path: string): Promise<Declaration>;
 }
 
-/** What a verb came to. Text and JSON go to stdout. */
+/** The result of a verb. Text and JSON go to stdout. */
 export interface Reply {
   text?: string;
   json?: unknown;
@@ -142,7 +142,7 @@ export class Input {
     this.#values = values;
   }
 
-  /** The n-th word; the parser has made sure that required ones are there. */
+  /** The n-th word; the parser has checked that required words are there. */
   word(n: number): string {
     return this.words[n] ?? "";
   }
@@ -191,7 +191,7 @@ export function parseInput(declare: Declaration, argv: readonly string[]): Input
   return input;
 }
 
-/** Where the first word that is neither an option nor its value stands, or `--`. */
+/** The index of `--`, or of the first word that is neither an option nor an option's value. */
 function firstWord(options: readonly Option[], argv: readonly string[]): number {
   for (let at = 0; at < argv.length; at++) {
     const word = argv[at] ?? "";
@@ -221,7 +221,7 @@ function parseOptions(
     }
     values.set(option.name, texts);
   }
-  // Only now: in `--timeout -1` it is --timeout that lacks its value.
+  // Checked last, because in `--timeout -1` it is --timeout that lacks its value.
   const unknown = Object.keys(parsed.unknownFlags)[0];
   if (unknown !== undefined) throw unknownOption(declare, options, unknown);
   return { words: [...parsed._], values };

@@ -234,7 +234,7 @@ export function findOutcome(profile: Profile, id: string): Parsed<Answer> | unde
 }
 
 /** How an answer is given. */
-export interface Reply {
+export interface GivenAnswer {
   id: string;
   text: string;
   outcome: "answered" | "declined";
@@ -245,7 +245,7 @@ export interface Reply {
 }
 
 /** Answers an ask; the first answer wins. @throws {UserError} unknown, already answered, already read. */
-export async function answerAsk(profile: Profile, reply: Reply, nowMs: number): Promise<Ask> {
+export async function answerAsk(profile: Profile, reply: GivenAnswer, nowMs: number): Promise<Ask> {
   const { id } = reply;
   const read = findAsk(profile, id);
   if (read === undefined) throw unknownAsk(profile, id);
@@ -271,7 +271,7 @@ export async function answerAsk(profile: Profile, reply: Reply, nowMs: number): 
   return ask;
 }
 
-function requireOption(ask: Ask, reply: Reply): void {
+function requireOption(ask: Ask, reply: GivenAnswer): void {
   if (reply.outcome !== "answered" || reply.free || ask.options === undefined) return;
   if (ask.options.includes(reply.text)) return;
   throw new UserError(`"${reply.text}" is none of the options of "${ask.id}" (${ask.options.join(", ")})`, {

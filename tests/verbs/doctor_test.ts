@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { diskFinding } from "../../lib/cli/doctor.ts";
+import { judgeDiskSpace } from "../../lib/cli/doctor.ts";
 import { displayWidth } from "../../lib/text/style.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
@@ -130,6 +130,6 @@ Deno.test("given terminals of 40 and 80 columns, when the doctor looks, then no 
 });
 
 Deno.test("given so many free bytes, when they are judged, then a full disk is BAD and an almost full one a warning", () => {
-  const levels = [0, 1e6, 5e8, 5e9, undefined].map((free) => diskFinding(free).level);
+  const levels = [0, 1e6, 5e8, 5e9, undefined].map((free) => judgeDiskSpace(free).level);
   deepStrictEqual(levels, ["bad", "bad", "warn", "ok", "warn"]);
 });
