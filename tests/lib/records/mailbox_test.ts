@@ -9,10 +9,10 @@ import {
   expireUnread,
   findOutcome,
   firstUnused,
+  type GivenAnswer,
   mendArchive,
   postAsk,
   readMailbox,
-  type Reply,
   takeOutcome,
   withdrawAsks,
 } from "../../../lib/records/mailbox.ts";
@@ -30,7 +30,7 @@ async function mailbox(): Promise<Profile & AsyncDisposable> {
 const post = async (p: Profile, worker: string, prompt: string, options?: string[]) =>
   (await postAsk(p, { worker, prompt, options }, "", NOW)).id;
 
-function reply(id: string, text: string, more: Partial<Reply> = {}): Reply {
+function reply(id: string, text: string, more: Partial<GivenAnswer> = {}): GivenAnswer {
   return { id, text, outcome: "answered", free: false, replace: false, ...more };
 }
 
