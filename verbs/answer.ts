@@ -32,7 +32,7 @@ export default defineVerb({
       throw new UsageError("--decline is empty", { next: "say why; nothing was answered" });
     }
     const body = why ?? await bodyOf(context, input.words.slice(1), "answer");
-    // A pipe's last newline is the shell's, not the answer's.
+    // The last newline of a pipe comes from the shell and is not part of the answer.
     const text = input.words.length > 1 || why !== undefined ? body : body.replace(/\r?\n$/, "");
     const ask = await answerAsk(context.profile, {
       id,

@@ -31,14 +31,14 @@ export default defineVerb({
     options: [
       { name: "prompt", value: "TEXT", summary: "the question", required: true },
       { name: "ref", value: "PATH", summary: "a file or link to look at", kind: "file" },
-      { name: "options", value: "A,B", summary: "the answers to choose from, apart by commas" },
+      { name: "options", value: "A,B", summary: "the answers to choose from, comma-separated" },
       {
         name: "timeout",
         value: "S",
         summary: "give up waiting after S seconds (exit 124); the question stays",
       },
     ],
-    example: 'answer=$(looop _ ask w1 --prompt "Merge?" --options yes,no)',
+    example: 'looop _ ask w1 --prompt "Merge PR 12?" --options yes,no',
     details:
       "Exit 0: answered. 3: declined, the reason is on stdout. 4: withdrawn. 124: timed out, the question\n" +
       "stays. Asking the same again takes up the same question: nothing is asked twice, no answer is lost.",
@@ -97,7 +97,7 @@ export default defineVerb({
         if (end === "root") return { code: EXIT.withdrawn };
         throw endedMeanwhile(worker, id);
       }
-      // An orphan has nobody to answer to: whoever ran it was killed, and will ask again if it comes back.
+      // An orphaned call has no reader: its agent was killed, and asks again if it comes back.
       if (Deno.ppid !== parent) return { code: EXIT.failed };
       await watch.next(deadline - performance.now());
     }
@@ -133,7 +133,7 @@ async function deliver(context: Context, id: string): Promise<number | undefined
   return exitOf(outcome.value);
 }
 
-/** Byte for byte, plus the newline that `$(…)` takes away again. */
+/** The answer byte for byte, plus the newline that `$(…)` removes again. */
 function print(context: Context, answer: Answer): void {
   if (context.json) context.out(`${JSON.stringify({ outcome: answer.outcome, answer: answer.answer })}\n`);
   else if (answer.outcome === "withdrawn") context.note(WITHDRAWN);

@@ -19,13 +19,13 @@ export default defineVerb({
       const found = await completionOf(context, input.words, (kind) => liveWords(context.profile, kind));
       return { text: formatCompletion(found) };
     } catch {
-      // Somebody is typing: no message of ours may come between.
+      // Somebody is typing, and a message would disturb the line.
       return {};
     }
   },
 });
 
-/** The words of a kind that exist in the profile now. Nothing is created, and nothing fails on a bad file. */
+/** The words of a kind that exist in the profile now. Creates nothing and ignores bad files. */
 async function liveWords(profile: Profile, kind: LiveKind): Promise<Suggestion[]> {
   switch (kind) {
     case "ask": {
@@ -85,7 +85,7 @@ async function runners(profile: Profile): Promise<Suggestion[]> {
       if (!found.has(name)) found.set(name, "from config.json");
     }
   } catch {
-    // A broken config: the built-in ones can still be offered.
+    // The built-in runners can be offered even when the config is broken.
   }
   return [...found].map(([word, summary]) => ({ word, summary }));
 }

@@ -31,7 +31,7 @@ export default defineVerb({
     ];
     const costUsd = checkAmount(input.word(3));
     openProfile(context.profile);
-    // Never rotated, as sums are taken over all of it.
+    // The ledger is never rotated, because sums are taken over all of it.
     appendLine(context.profile.cost, formatRow({ tsMs: context.now(), kind, id, runner, costUsd }));
     markReady(context.profile, id);
     poke(context.profile);

@@ -8,7 +8,7 @@ import { runStoppable, stoppedError } from "../lib/process/stop.ts";
 import { readText, removeTree } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
-/** What `_ wait --json` says, as far as the demo looks at it. */
+/** The part of `_ wait --json` that the demo reads. */
 interface Woken {
   reason: string[];
   timed_out?: boolean;
@@ -56,7 +56,7 @@ class Demo {
   readonly #env: Record<string, string>;
   readonly #dataDir: string;
   readonly #started = performance.now();
-  /** Ends the step at hand. */
+  /** Ends the current step. */
   #stop: AbortSignal | undefined;
 
   constructor(context: Context, base: string) {
@@ -65,7 +65,7 @@ class Demo {
     this.#repo = `${base}/repo`;
     this.#dataDir = `${base}/profile`;
     const profile = profileAt(this.#dataDir);
-    // The user's git settings (signing, hooks, templates) stay out of a demo.
+    // The user's git settings (signing, hooks, templates) must not affect a demo.
     this.#env = childEnv(
       context.env,
       { bin: context.self.exe, dataDir: profile.dir, config: profile.config },
@@ -145,7 +145,7 @@ class Demo {
     for (const line of (readText(`${this.#dataDir}/journal.md`) ?? "").trim().split("\n")) this.#detail(line);
   }
 
-  /** Ends all that the demo runs; says so, and fails when anything is left. */
+  /** Ends everything that the demo runs, says so, and fails when anything is left. */
   async tearDown(keep: boolean): Promise<void> {
     this.#stop = undefined;
     await this.#looop("everything is torn down, whole process trees", ["down"]).catch((error) =>
@@ -167,7 +167,7 @@ It plays the root agent of this demo, asks you in chat what it may not decide, a
 ${keep ? "" : "`looop demo --keep` leaves the folder for you to look at.\n"}`);
   }
 
-  /** Calls `_ wait` until what it shows fits. */
+  /** Calls `_ wait` until its output satisfies `fits`. */
   async #wait(what: string, fits: (woken: Woken) => boolean): Promise<Woken> {
     const deadline = performance.now() + STEP_TIMEOUT_S * 1000;
     const args = ["_", "wait", "--json", "--full", "--timeout", String(STEP_TIMEOUT_S)];

@@ -12,7 +12,7 @@ import { resolveRunner } from "../lib/agents/resolve.ts";
 export default defineVerb({
   declare: {
     path: "doctor",
-    summary: "check all that looop builds upon; each line says how to mend it",
+    summary: "check everything looop depends on; each line says how to mend it",
     audience: "people",
     options: [
       { name: "json", summary: "as JSON" },

@@ -35,7 +35,7 @@ export default defineVerb({
     }
     const path = input.words.join(" ");
     const named = (wanted: string) => all.filter((declare) => declare.path === wanted);
-    // Two verbs end alike, `cost` and `_ cost`: the one that was typed is meant.
+    // `cost` and `_ cost` differ: show the one that was typed.
     const exact = named(path).length > 0 ? named(path) : named(`_ ${path}`);
     const below = all.filter((declare) =>
       declare.path.startsWith(`${path} `) || declare.path.startsWith(`_ ${path} `)
@@ -50,7 +50,7 @@ export default defineVerb({
   },
 });
 
-/** looop by its absolute path, for agents whose shell has another PATH. */
+/** looop's absolute path, for agents whose shell has another PATH. */
 function commandLine(self: SelfCommand): string {
   return [self.exe, ...self.args].map(shellQuote).join(" ");
 }

@@ -40,12 +40,12 @@ export default defineVerb({
   },
 });
 
-/** Writes the choice; a choice that stands already writes nothing. Returns what was done. */
+/** Writes the choice unless config.json has it already. Returns what was done. */
 function choose(path: string, before: string, name: string): string {
   const source = readLinkedText(path) ?? "{}\n";
   const edited = setConfigValue(source, ["default"], name);
   if (edited === source) return `workers are started with ${name} already (${path})`;
-  // People keep their config elsewhere and link to it: the link stays.
+  // People may keep their config elsewhere and link to it, so the link stays.
   const info = statOf(path);
   const file = info === undefined ? path : Deno.realPathSync(path);
   replaceFile(file, edited, { mode: (info?.mode ?? 0o600) & 0o777 });

@@ -23,7 +23,7 @@ export default defineVerb({
       throw unknownWorker(id);
     }
     const isInside = context.env["LOOOP_SESSION_ID"] === id;
-    // The agent of a lost session, whose supervisor was killed, ends itself like any other.
+    // A lost session's agent (its supervisor was killed) may still be running, and ends itself like any other.
     const runs = session.view.alive || session.view.state === "lost";
     const isHeld = runs && isInside && noteLastCall(session.dir, context.env);
     if (runs && recordEnd(session, "exited", "self")) {
@@ -37,7 +37,7 @@ export default defineVerb({
   },
 });
 
-/** Starts the process that does the killing; its environment is scrubbed, so it is no part of the tree. */
+/** Starts the process that does the killing; without the session's marks it is not part of the tree. */
 function spawnReaper(context: Context, session: Session): void {
   const { profile, self, env } = context;
   const own = { bin: context.bin(), dataDir: profile.dir, config: profile.config };

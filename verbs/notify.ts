@@ -9,9 +9,9 @@ import { openProfile } from "../lib/records/profile.ts";
 import { bodyOf, type Context, defineVerb } from "../lib/cli/verb.ts";
 import { closeIntent, openIntent } from "../lib/records/intents.ts";
 
-/** One variable of an environment holds 128 KiB on Linux. */
+/** The largest message, bytes: one variable of an environment holds 128 KiB on Linux. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
-/** Closes what the caller had open, so that a hook that lingers holds nobody's pipe. */
+/** Closes the caller's descriptors, so that a lingering hook holds nobody's pipe. */
 const DETACHED = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec /bin/sh -c "$1"';
 
 export default defineVerb({

@@ -9,7 +9,7 @@ import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
 import { makeUpkeep } from "../lib/pulse/upkeep.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
-/** An uncontended lock is had in under 1 ms, 20 ms at worst on a busy machine. */
+/** How long to wait for the pulse's lock, ms: a free lock takes under 1 ms, 20 ms at worst on a busy machine. */
 const LOCK_PATIENCE_MS = 250;
 
 export default defineVerb({
@@ -25,7 +25,7 @@ export default defineVerb({
     openProfile(profile);
     const lock = await acquireLock(profile.lock, LOCK_PATIENCE_MS);
     if (lock === undefined) {
-      // A login manager that starts one beside another must not start it again and again.
+      // A service manager that starts a second pulse must not restart it again and again.
       if (input.flag("wanted")) return { text: "The pulse of this profile is already running" };
       throw new UserError("The pulse of this profile is already running", {
         next: "see `looop status`",
@@ -58,11 +58,11 @@ export default defineVerb({
   },
 });
 
-/** A log that takes no more (its disk is full) must not end the pulse: the next line is tried again. */
+/** Writes to the log. A full disk must not end the pulse; the next line is tried again. */
 function logQuietly(context: Context, line: string): void {
   try {
     context.out(`${line}\n`);
   } catch {
-    // There is nowhere left to say so.
+    // No place is left to report it.
   }
 }

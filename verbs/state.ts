@@ -15,7 +15,7 @@ export default defineVerb({
       {
         name: "max-bytes",
         value: "N",
-        summary: "elide what does not fit into N bytes; unlimited unless given",
+        summary: "elide what does not fit into N bytes; no limit unless given",
       },
       { name: "full", summary: "elide nothing" },
     ],

@@ -8,7 +8,7 @@ import { defineVerb } from "../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "status",
-    summary: "one screen: what looop does, and what keeps things from happening",
+    summary: "one screen: what looop does, and why nothing happens",
     audience: "people",
     options: [{ name: "json", summary: "the state as in `_ state`, and the problems" }],
     example: "looop status",

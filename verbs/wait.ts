@@ -28,7 +28,7 @@ import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
  */
 const WHOLE_LOOK_MS = 30_000;
 
-/** Agents' shell tools cut output from 10 KB on. */
+/** The output limit, bytes: agents' shell tools cut longer output. */
 const DEFAULT_MAX_BYTES = 8_000;
 
 export default defineVerb({
@@ -122,7 +122,7 @@ function readCursor(path: string): Cursor | undefined {
   return read !== undefined && "value" in read ? read.value : undefined;
 }
 
-/** Printed first, saved after: a reader that was killed meanwhile is given the same again. */
+/** Prints first and saves after, so that a reader that is killed in between gets the same again. */
 function saveCursor(path: string, cursor: Cursor): void {
   makeDir(path.slice(0, path.lastIndexOf("/")));
   replaceFile(path, `${JSON.stringify(cursor)}\n`, { durable: false });

@@ -65,7 +65,7 @@ function parseEnv(input: Input): Record<string, string> {
       if (at < 1 || !/^[A-Za-z_][A-Za-z0-9_]*$/.test(pair.slice(0, at))) {
         throw new UsageError(`--env is "${pair}"`, { next: "give NAME=VALUE" });
       }
-      // A worker with another data dir or session id could not be found again to be ended.
+      // A worker with another data dir or session id could not be found again and ended.
       if (/^LOOOP_(BIN|DATA_DIR|CONFIG|SESSION_\w+|WORKER_\w+)=/.test(pair)) {
         throw new UsageError(`--env is "${pair}"`, {
           next: "looop sets that variable itself; use another name",
@@ -76,7 +76,7 @@ function parseEnv(input: Input): Record<string, string> {
   );
 }
 
-/** Says on stderr at which dialog the agent is about to stop, as far as can be seen from outside. */
+/** Warns on stderr about dialogs at which the agent will stop, as far as its settings show. */
 async function warn(
   context: Context,
   runner: ResolvedRunner,
