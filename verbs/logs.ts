@@ -1,10 +1,10 @@
 /** `looop logs`: what the pulse or a worker printed, as text. */
 import { unknownWorker } from "../lib/sessions/session.ts";
-import { UserError } from "../lib/errors.ts";
+import { UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
-import { followLog, lastLines } from "../lib/workers/logs.ts";
+import { followLog, lastLines, screenOf } from "../lib/workers/logs.ts";
 import { readerOfStdout } from "../lib/process/stdout_reader.ts";
-import { type Context, defineVerb } from "../lib/cli/verb.ts";
+import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 const DEFAULT_LINES = 40;
 
@@ -17,6 +17,7 @@ export default defineVerb({
     options: [
       { name: "follow", short: "f", summary: "go on as it grows, until the worker has ended" },
       { name: "lines", short: "n", value: "N", summary: `how many; ${DEFAULT_LINES} unless given` },
+      { name: "screen", summary: "a worker's terminal as it is now, or as it was left" },
     ],
     example: "looop logs fix-42 -f",
   },
@@ -24,12 +25,23 @@ export default defineVerb({
     const word = input.word(0) || "pulse";
     const id = word === "pulse" ? word : checkId("worker", word);
     const count = input.count("lines") ?? DEFAULT_LINES;
+    if (input.flag("screen")) return { text: await screenText(context, id, input) };
     if (input.flag("follow")) return await follow(context, id, count);
-    const lines = lastLines(context.profile, id, count);
+    const lines = await lastLines(context.profile, id, count);
     if (lines === undefined) throw noLog(id);
     return lines.length === 0 ? {} : { text: lines.join("\n") };
   },
 });
+
+async function screenText(context: Context, id: string, input: Input): Promise<string> {
+  if (input.flag("follow")) throw new UsageError("--screen shows one moment", { next: "leave --follow out" });
+  if (id === "pulse") {
+    throw new UsageError("The pulse has no screen", { next: "name a worker: `looop logs WORKER --screen`" });
+  }
+  const rows = await screenOf(context.profile, id);
+  if (rows === undefined) throw unknownWorker(id);
+  return rows.slice(rows.length - Math.min(rows.length, input.count("lines") ?? rows.length)).join("\n");
+}
 
 async function follow(context: Context, id: string, count: number): Promise<Record<string, never>> {
   const reader = readerOfStdout();

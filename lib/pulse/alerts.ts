@@ -2,11 +2,14 @@
 import { readAgent } from "../agents/agent_session.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
-import { readOutputTail } from "../sessions/output_log.ts";
-import type { Profile } from "../paths.ts";
+import { childEnv } from "../process/child_env.ts";
+import type { PulseHost } from "./host.ts";
 import type { Session } from "../sessions/session.ts";
 import { statOf } from "../store.ts";
 import type { Alert } from "../world/world.ts";
+
+/** What looking needs of the pulse. */
+type AlertHost = Pick<PulseHost, "profile" | "bin" | "env" | "now">;
 
 /** Looks at the fleet again and again; remembers who waited for an answer, and when to look next. */
 export class WorkerAlerts {
@@ -20,12 +23,13 @@ export class WorkerAlerts {
 
   /** Workers that did not begin, and workers that have gone silent: told once each. */
   async look(
-    profile: Profile,
+    host: AlertHost,
     sessions: readonly Session[],
     config: Pick<Config, "ready_timeout" | "silent_after">,
     told: readonly Alert[],
-    now: number,
   ): Promise<Alert[]> {
+    const { profile } = host;
+    const now = host.now();
     const { ready_timeout, silent_after } = config;
     const alerts: Alert[] = [];
     this.#deadlines = [];
@@ -39,8 +43,9 @@ export class WorkerAlerts {
       if (!view.alive) continue;
       if (session.deadline !== undefined) this.#deadlines.push(session.deadline * 1000);
       const readyBy = (session.startedAt + ready_timeout) * 1000;
-      if (!view.ready && now >= readyBy) alerts.push(await alertOf("not_ready", session, session.gen, told));
-      else if (!view.ready) this.#deadlines.push(readyBy);
+      if (!view.ready && now >= readyBy) {
+        alerts.push(await alertOf(host, "not_ready", session, session.gen, told));
+      } else if (!view.ready) this.#deadlines.push(readyBy);
       if (asking.has(view.id)) {
         this.#asking.add(session.gen);
         continue;
@@ -56,7 +61,7 @@ export class WorkerAlerts {
       if (now >= quietSince + silentMs) quietSince = Math.max(quietSince, await recordStamp(session));
       const silentAt = quietSince + silentMs;
       if (now < silentAt) this.#deadlines.push(silentAt);
-      else alerts.push(await alertOf("silent", session, `${session.gen}/${quietSince}`, told));
+      else alerts.push(await alertOf(host, "silent", session, `${session.gen}/${quietSince}`, told));
     }
     this.#forget(new Set(sessions.filter(({ view }) => view.alive).map(({ gen }) => gen)));
     return alerts;
@@ -78,6 +83,7 @@ export class WorkerAlerts {
 
 /** An alert that was told already keeps the screen that it was told with. */
 async function alertOf(
+  host: AlertHost,
   kind: Alert["kind"],
   session: Session,
   occurrence: string,
@@ -85,7 +91,7 @@ async function alertOf(
 ): Promise<Alert> {
   const key = `${kind}/${session.view.id}/${occurrence}`;
   const known = told.find((alert) => alert.key === key);
-  return known ?? { kind, id: session.view.id, key, screen: await screenOf(session) };
+  return known ?? { kind, id: session.view.id, key, screen: await screenOf(host, session) };
 }
 
 function outputStamp(session: Session): number {
@@ -100,12 +106,22 @@ async function recordStamp(session: Session): Promise<number> {
   return Math.max(0, ...own.flatMap(recordFiles).map((file) => statOf(file)?.mtime?.getTime() ?? 0));
 }
 
-/** The last lines of a worker's screen, as text. */
-async function screenOf(session: Session): Promise<string[]> {
-  const { renderScreen } = await import("../text/terminal.ts");
-  const { TERMINAL } = await import("../sessions/supervisor.ts");
-  const { eventText, printsEvents } = await import("../agents/events.ts");
-  const tail = readOutputTail(session.dir, 256 * 1024);
-  const isEvents = printsEvents(readAgent(session.dir)?.template ?? "");
-  return renderScreen(isEvents ? eventText(tail) : tail, { ...TERMINAL, lastLines: 20 });
+/** Lines of a worker's screen that an alert carries. */
+const SCREEN_LINES = 20;
+/** Longest time for reading a screen, ms. */
+const SCREEN_TIMEOUT_MS = 10_000;
+
+/** The last lines of a worker's screen. A child draws it: an emulator would stay in the pulse's memory for good. */
+async function screenOf({ profile, bin, env }: AlertHost, { view }: Session): Promise<string[]> {
+  const { runCommand } = await import("../process/capture.ts");
+  const { stdout } = await runCommand({
+    argv: [bin, "logs", view.id, "--screen"],
+    cwd: profile.dir,
+    env: childEnv(env, { bin, dataDir: profile.dir, config: profile.config }),
+    mark: { name: "LOOOP_RUN", value: crypto.randomUUID() },
+    timeoutMs: SCREEN_TIMEOUT_MS,
+    tailBytes: 64 * 1024,
+  });
+  const lines = new TextDecoder().decode(stdout.bytes).split("\n").filter((line) => line !== "");
+  return lines.slice(-SCREEN_LINES);
 }

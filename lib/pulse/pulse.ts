@@ -251,8 +251,7 @@ export class Pulse {
   }
 
   #workerAlerts(sessions: readonly Session[]): Promise<Alert[]> {
-    const { profile, now } = this.#host;
-    return this.#alerts.look(profile, sessions, this.#settings.config, this.#publisher.world.alerts, now());
+    return this.#alerts.look(this.#host, sessions, this.#settings.config, this.#publisher.world.alerts);
   }
 
   #worldSettings(): World["settings"] {

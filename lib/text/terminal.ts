@@ -1,245 +1,337 @@
 /**
- * What a program showed on its terminal, as text: its last screen, or readable lines from a recorded log. Pure,
- * and of bounded memory whatever the input.
+ * What a program showed on its terminal, as text: its last screen, or readable lines from a recording.
+ *
+ * The emulator is `@xterm/headless`, loaded when something has to be drawn: a recording of plain lines never
+ * needs it. Memory is bounded whatever the input.
  */
-import { Screen } from "./screen.ts";
-import type { Line } from "./screen_line.ts";
+import { sanitize } from "./style.ts";
 
-/**
- * The last `lastLines` non-empty lines of the screen that a program left, e.g. to say why a worker is not ready.
- */
-export function renderScreen(
+/** The part of `@xterm/headless` in use: its own types are of no form that Deno reads. */
+interface Terminal {
+  readonly buffer: { readonly active: Buffer; readonly normal: Buffer };
+  readonly parser: {
+    registerCsiHandler(id: { prefix?: string; final: string }, handler: (params: number[]) => boolean): void;
+    registerEscHandler(id: { final: string }, handler: () => boolean): void;
+  };
+  readonly options: { scrollback: number; convertEol: boolean };
+  readonly rows: number;
+  /** Calls back when the data is parsed; several writes are parsed in one go, each with its own call. */
+  write(data: string | Uint8Array, done: () => void): void;
+}
+
+interface Buffer {
+  readonly type: "normal" | "alternate";
+  /** Rows above the screen; the cursor's place below them. */
+  readonly baseY: number;
+  readonly cursorX: number;
+  readonly cursorY: number;
+  getLine(
+    y: number,
+  ): { readonly isWrapped: boolean; translateToString(trimRight: boolean): string } | undefined;
+}
+
+/** Size of a terminal. */
+export interface TerminalSize {
+  cols: number;
+  rows: number;
+}
+
+async function openTerminal({ cols, rows }: TerminalSize, scrollback: number): Promise<Terminal> {
+  const { Terminal } = await import("@xterm/headless");
+  return new Terminal({ cols, rows, scrollback, allowProposedApi: true, logLevel: "off" });
+}
+
+/** The text of rows that are one wrapped line, trailing spaces included. */
+function textOf(buffer: Buffer, from: number, to: number): string {
+  let text = "";
+  for (let y = from; y < to; y++) text += buffer.getLine(y)?.translateToString(false) ?? "";
+  return sanitize(text);
+}
+
+/** All rows of the screen that shows now. */
+function screenOf({ buffer: { active }, rows }: Terminal): string[] {
+  const top = active.baseY;
+  return Array.from({ length: rows }, (_, y) => textOf(active, top + y, top + y + 1).trimEnd());
+}
+
+/** The screen that a program left, as many rows as it has; made after {@link renderScreen}. */
+export async function renderRows(bytes: Uint8Array | string, size: TerminalSize): Promise<string[]> {
+  const terminal = await openTerminal(size, 0);
+  await new Promise<void>((resolve) => terminal.write(bytes, resolve));
+  return screenOf(terminal);
+}
+
+/** The last `lastLines` non-empty lines of the screen that a program left, e.g. to show why a worker is not ready. */
+export async function renderScreen(
   bytes: Uint8Array | string,
   { cols = 160, rows = 50, lastLines }: { cols?: number; rows?: number; lastLines: number },
-): string[] {
-  const screen = new Screen(cols, rows);
-  screen.write(bytes);
-  screen.flush();
-  const filled = screen.lines().filter((line) => line !== "");
+): Promise<string[]> {
+  const filled = (await renderRows(bytes, { cols, rows })).filter((line) => line !== "");
   return filled.slice(Math.max(0, filled.length - lastLines));
 }
 
-/** How much of a recording is shown before the screen is looked at again: about a frame of a full-screen program. */
-const SLICE = 8192;
-/** A line that never ends is cut here. */
+/** Longest line, UTF-16 units: what never ends is cut there. */
 const MAX_LINE = 1 << 20;
-/** How many lines back a repainted line counts as told already. */
-const REMEMBERED = 500;
 
-/** How often a screen is cleared by hand, in one recording. */
-const CLEARS = 3;
-
-/** Why the screen is looked at: after a slice, before it is erased, after some quiet, at the end. */
-type Look = "slice" | "wipe" | "quiet" | "end";
+/**
+ * What only a screen can show: the cursor going back, up or elsewhere, erasing, another character set. Colours,
+ * titles and line ends are none of it, nor is what may be the torn beginning of one of those.
+ */
+// deno-lint-ignore no-control-regex -- control characters are what it looks for
+const DRAWS = /\r(?![\r\n]|$)|[\b\v\f\x0e\x0f]|\x1b(?:[^[\]]|\[[\d;:]*[^\d;:m])/;
 
 /**
  * Turns a recorded terminal, piece by piece, into lines that read well one after the other.
  *
  * Plain output passes as it was printed, each line once it is ended; only colours and control characters go.
- * What a program repaints is told when it has come to rest, and again only when its words changed (not its
- * digits, bars or spinner) or when it is final: left behind by further output, or at the end.
+ * From the first piece on that draws, an emulator reads on, see {@link Drawing}.
  */
 export class LogRenderer {
-  #screen: Screen;
-  #out: string[] = [];
-  /** The beginning of a long line whose first rows have left the screen. */
-  #partial = "";
-  /** How far down the main screen the cursor has been at a look, scrolled lines included. */
-  #frontier = 0;
-  #wipes = 0;
-  #recent = new Recent();
-  /** The latest lines that scrolled away as they had been told. */
-  #left: string[] = [];
+  readonly #size: TerminalSize;
+  readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  /** The plain line that is not ended yet, and what of it was shown already. */
+  #open = "";
+  #shown = "";
+  #drawing: Drawing | undefined;
 
-  constructor({ cols = 160, rows = 50 }: { cols?: number; rows?: number } = {}) {
-    this.#screen = new Screen(cols, rows, {
-      leaves: (line) => this.#leaves(line),
-      wipes: () => this.#look("wipe"),
-    });
+  constructor({ cols = 160, rows = 50 }: Partial<TerminalSize> = {}) {
+    this.#size = { cols, rows };
+  }
+
+  /** Whether a full-screen program shows its own screen now. */
+  get isFullScreen(): boolean {
+    return this.#drawing?.isFullScreen === true;
   }
 
   /** Takes the next piece of the recording; returns the lines to show now. */
-  push(chunk: Uint8Array | string): string[] {
-    for (let from = 0; from < chunk.length; from += SLICE) {
-      this.#screen.write(chunk.slice(from, from + SLICE));
-      this.#look("slice");
+  async push(chunk: Uint8Array | string): Promise<string[]> {
+    const text = typeof chunk === "string" ? chunk : this.#decoder.decode(chunk, { stream: true });
+    if (this.#drawing !== undefined) return await this.#drawing.push(text);
+    const lines = (this.#open + text).split("\n");
+    const first = lines.findIndex((line, n) => DRAWS.test(n < lines.length - 1 ? `${line}\n` : line));
+    if (first >= 0) {
+      this.#drawing = await Drawing.open(this.#size);
+      return [
+        ...lines.slice(0, first).map(plainLine),
+        ...await this.#drawing.push(lines.slice(first).join("\n")),
+      ];
     }
-    return this.#drain();
+    this.#open = lines.pop() ?? "";
+    this.#shown = "";
+    if (this.#open.length > MAX_LINE) {
+      lines.push(this.#open.slice(0, MAX_LINE));
+      this.#open = this.#open.slice(MAX_LINE);
+    }
+    return lines.map(plainLine);
   }
 
   /** For a recording that has been quiet for a while: also what is not ended yet, such as a question. */
+  settle(): string[] {
+    if (this.#drawing !== undefined) return this.#drawing.settle();
+    if (this.#open === this.#shown || this.#open.trim() === "") return [];
+    this.#shown = this.#open;
+    return [plainLine(this.#open)];
+  }
+
+  /** The recording is over: returns what is left to show. */
+  end(): string[] {
+    if (this.#drawing !== undefined) return this.#drawing.end();
+    const open = this.#open + this.#decoder.decode();
+    this.#open = "";
+    return open === "" || open === this.#shown ? [] : [plainLine(open)];
+  }
+}
+
+/** A line of output as it was printed, tabs and trailing spaces included. */
+function plainLine(line: string): string {
+  return sanitize(line.replace(/\r+$/, "")).replaceAll("\n", " ");
+}
+
+/** Text between two looks at the screen: about a frame of a program that draws. */
+const SLICE = 4096;
+/** Looks without a repaint after which what is printed counts as plain output again. */
+const CALM = 3;
+/** Looks that a repainted row must keep its text before it is shown. */
+const AT_REST = 2;
+/** Clears of the screen after which it is taken for a program's frames rather than for a fresh page. */
+const CLEARS = 3;
+/** Latest lines by which a repainted one is known to have been shown. */
+const REMEMBERED = 500;
+
+/** One line of the screen, at the row it begins in. */
+interface Row {
+  text: string;
+  /** The row below its last one. */
+  end: number;
+  /** The cursor has been below it. */
+  passed: boolean;
+  /** Looks for which it has kept its text. */
+  age: number;
+  /** What was last shown of it. */
+  shown?: string;
+}
+
+/** Why the screen is looked at: after a slice, before it is erased, after some quiet, at the end. */
+type Look = "slice" | "wipe" | "quiet" | "end";
+
+/**
+ * Lines out of what a program draws.
+ *
+ * What is printed from top to bottom is shown as it is passed. What a program repaints is shown when it has come
+ * to rest, and again only when its words have changed (not its digits, bars or spinner) or when it leaves the
+ * screen. The screen of a full-screen program is no story: it is shown once, as it is when the program leaves
+ * it or the recording ends.
+ */
+class Drawing {
+  readonly #terminal: Terminal;
+  #rows: Row[] = [];
+  /** The beginning of a wrapped line whose first rows have left the screen. */
+  #begun = "";
+  #out: string[] = [];
+  #calm = CALM;
+  #clears = 0;
+  readonly #recent = new Set<string>();
+
+  private constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+    const { parser, buffer } = terminal;
+    parser.registerEscHandler({ final: "c" }, () => this.#wipe());
+    parser.registerCsiHandler({ final: "J" }, ([mode = 0]) => {
+      const { cursorX, cursorY } = buffer.active;
+      return mode >= 2 || mode === 0 && cursorX === 0 && cursorY === 0 ? this.#wipe() : false;
+    });
+    for (const final of ["h", "l"]) {
+      parser.registerCsiHandler({ prefix: "?", final }, (modes) => this.#switch(modes));
+    }
+  }
+
+  static async open(size: TerminalSize): Promise<Drawing> {
+    return new Drawing(await openTerminal(size, SLICE));
+  }
+
+  get isFullScreen(): boolean {
+    return this.#terminal.buffer.active.type === "alternate";
+  }
+
+  async push(text: string): Promise<string[]> {
+    // A terminal's driver ends lines with CR LF; where none does, the log is a plain file.
+    if (text.includes("\n")) this.#terminal.options.convertEol = !text.includes("\r\n");
+    const slices = text.match(new RegExp(`[^]{1,${SLICE}}`, "g")) ?? [];
+    await Promise.all(
+      slices.map((slice) =>
+        new Promise<void>((resolve) =>
+          this.#terminal.write(slice, () => {
+            this.#look("slice");
+            resolve();
+          })
+        )
+      ),
+    );
+    return this.#drain();
+  }
+
   settle(): string[] {
     this.#look("quiet");
     return this.#drain();
   }
 
-  /** The recording is over: returns what is left to show. */
   end(): string[] {
-    this.#screen.flush();
+    if (this.isFullScreen) this.#showScreen();
     this.#look("end");
-    if (this.#partial !== "") this.#tell("");
     return this.#drain();
   }
 
-  /** A cleared screen may be filled by plain output again; one cleared time and again is a program's frames. */
-  #wiped(): void {
-    this.#wipes++;
-    this.#frontier = this.#wipes > CLEARS ? this.#screen.scrolled + this.#screen.rows : 0;
-  }
-
   #drain(): string[] {
-    const out = this.#out;
-    this.#out = [];
-    return out;
+    return this.#out.splice(0);
   }
 
-  #tell(text: string): void {
-    const whole = this.#partial + text;
-    this.#partial = "";
-    this.#out.push(whole);
-    this.#recent.add(whole);
+  #show(text: string): void {
+    this.#out.push(text);
+    this.#recent.delete(text);
+    this.#recent.add(text);
+    if (this.#recent.size > REMEMBERED) this.#recent.delete(this.#recent.values().next().value ?? "");
   }
 
-  #leaves(line: Line): void {
-    if (line.touched) this.#lastLook(line);
-    if (line.told !== undefined) this.#left.push(line.told);
-    if (this.#left.length >= 2 * REMEMBERED) this.#left.splice(0, REMEMBERED);
+  /** Looks at what is about to be erased. Returns that the sequence is still to be carried out. */
+  #wipe(): false {
+    this.#look("wipe");
+    if (!this.isFullScreen && ++this.#clears <= CLEARS) this.#rows = [];
+    return false;
   }
 
-  #lastLook(line: Line): void {
-    if (!isPlain(line)) return this.#repainted(line, !this.#screen.alternate);
-    const text = line.text();
-    line.told = text.trimEnd();
-    if (!line.wrapped || this.#partial.length > MAX_LINE) this.#tell(text);
-    else this.#partial += text;
+  /** The same for a change to or from the alternate screen, which programs that fill the screen draw on. */
+  #switch(modes: readonly number[]): false {
+    if (!modes.some((mode) => mode === 47 || mode === 1047 || mode === 1049)) return false;
+    if (this.isFullScreen) this.#showScreen();
+    else this.#look("wipe");
+    return false;
+  }
+
+  #showScreen(): void {
+    const rows = screenOf(this.#terminal);
+    const from = rows.findIndex((row) => row !== "");
+    const to = rows.findLastIndex((row) => row !== "") + 1;
+    for (const row of from < 0 ? [] : rows.slice(from, to)) this.#show(row);
   }
 
   #look(why: Look): void {
-    const { view, row, alternate, movedUp } = this.#screen;
-    const depth = this.#screen.scrolled + row;
-    const resumed = why !== "wipe" && !alternate && !movedUp && depth > this.#frontier;
-    for (let y = 0; y < view.length; y++) {
-      const line = view[y]!;
-      if (!line.touched) continue;
-      if (isPlain(line)) {
-        const last = endOfText(view, y);
-        const open = row >= y && row <= last;
-        if (open && why === "slice") break; // it may still grow, and what is below must not overtake it
-        this.#plain(view.slice(y, last + 1), open);
-        y = last;
-      } else if (y !== row || why !== "slice") {
-        this.#rest(line, why, resumed);
-      }
+    if (this.isFullScreen) return;
+    const { normal } = this.#terminal.buffer;
+    const rows = this.#read(normal);
+    const isRepainted = rows.some((row, y) => this.#rows[y]?.passed && row.age === 0);
+    this.#calm = isRepainted ? 0 : this.#calm + 1;
+    for (const row of Object.values(rows)) this.#showRow(row, why, row.end <= normal.baseY);
+    this.#rows = rows;
+    if (normal.baseY > 0) this.#forget(normal);
+  }
+
+  /** The lines on and above the screen, each at its first row; rows that only go on with a line are left out. */
+  #read(buffer: Buffer): Row[] {
+    const rows: Row[] = [];
+    const length = buffer.baseY + this.#terminal.rows;
+    for (let y = 0, end = 1; y < length; y = end++) {
+      while (end < length && buffer.getLine(end)?.isWrapped) end++;
+      const text = ((y === 0 ? this.#begun : "") + textOf(buffer, y, end)).trimEnd();
+      const before = this.#rows[y];
+      const age = before?.text === text ? before.age + 1 : 0;
+      const passed = before?.passed === true || end <= buffer.baseY + buffer.cursorY;
+      rows[y] = { text, end, passed, age, ...(before?.shown === undefined ? {} : { shown: before.shown }) };
     }
-    if (why === "wipe") this.#wiped();
-    else if (depth > this.#frontier && !alternate) this.#frontier = depth;
-    if (!movedUp && !alternate) this.#screen.repainting = false;
-    this.#screen.movedUp = false;
+    return rows;
   }
 
-  /** Tells the rows of one printed line; an open one (the cursor is on it) only when it says something. */
-  #plain(lines: readonly Line[], open: boolean): void {
-    const text = lines.map((line) => line.text()).join("");
-    if (!open || text.trim() !== "") this.#tell(text);
-    for (const line of lines) {
-      line.touched = false;
-      line.told = line.text().trimEnd();
-    }
+  #showRow(row: Row, why: Look, leaves: boolean): void {
+    const { text, shown, passed } = row;
+    if (text === shown) return;
+    const isPrinted = this.#calm >= CALM && shown === undefined;
+    const isNews = isPrinted
+      ? passed || why !== "slice" && text !== ""
+      : text !== "" && this.#isNews(row, why, leaves);
+    if (!isNews) return;
+    this.#show(text);
+    row.shown = text;
   }
 
-  /** Looks at a repainted line: told when it kept its text since the last look, or when it goes or is final. */
-  #rest(line: Line, why: Look, resumed: boolean): void {
-    const text = line.shown();
-    const final = resumed || why === "end";
-    const exactly = final || line.told === undefined && why !== "slice";
-    if (exactly || why === "quiet" || text === line.told || text === line.seen) {
-      this.#repainted(line, exactly);
-    } else line.seen = text;
+  /** Whether a repainted row is to be shown: by its words while it stays, to the letter when it goes. */
+  #isNews({ text, shown, passed, age }: Row, why: Look, leaves: boolean): boolean {
+    if (this.#recent.has(text)) return false;
+    if (leaves || why === "end" || why === "wipe" && shown === undefined) return true;
+    const rests = why !== "slice" || passed && age >= AT_REST;
+    return rests && wordsOf(text) !== wordsOf(shown ?? "");
   }
 
-  /** Tells a repainted line if it is news: by its words while it lives, to the letter when it goes. */
-  #repainted(line: Line, exactly: boolean): void {
-    const text = line.shown();
-    const same = text === line.told;
-    const news = text !== "" && !same && !this.#recent.has(text) && (exactly || !this.#isUpdate(line, text));
-    if (news) this.#tell(text);
-    if (news || exactly || same) {
-      line.told = text;
-      line.touched = false;
-    }
-  }
-
-  /**
-   * Whether a text says in the same words what was told before and is gone now: the next state of a bar, a clock,
-   * a spinner. A text like one that still stands, or that scrolled away as it was, is a line of its own.
-   */
-  #isUpdate(line: Line, text: string): boolean {
-    const words = wordsOf(text);
-    if (line.told !== undefined && wordsOf(line.told) === words) return true;
-    const before = this.#recent.inWords(words);
-    if (before === undefined) return false;
-    const stands = (other: Line) => other !== line && other.told === before && other.shown() === before;
-    return !this.#screen.view.some(stands) && !this.#left.includes(before);
-  }
-}
-
-/** Written from top to bottom as text is, and not told yet. */
-function isPlain(line: Line): boolean {
-  return !line.rewritten && line.told === undefined;
-}
-
-/** Row of the last part of the text that begins in row `y`. */
-function endOfText(view: readonly Line[], y: number): number {
-  while (view[y]!.wrapped && y + 1 < view.length && isPlain(view[y + 1]!)) y++;
-  return y;
-}
-
-/** A text longer than this was no repainted row, and would cost memory to remember. */
-const MAX_REPAINTED = 2000;
-
-/** The lines told lately, and their words. */
-class Recent {
-  #texts = new Set<string>();
-  /** The latest text of the same words. */
-  #byWords = new Map<string, string>();
-  /** Told but not yet sorted in: plain output never asks. */
-  #waiting: string[] = [];
-
-  add(text: string): void {
-    if (text.length > MAX_REPAINTED) return;
-    this.#waiting.push(text.trimEnd());
-    if (this.#waiting.length >= 2 * REMEMBERED) this.#waiting.splice(0, REMEMBERED);
-  }
-
-  /** Whether this very text was told. */
-  has(text: string): boolean {
-    this.#sortIn();
-    return this.#texts.has(text);
-  }
-
-  /** The latest text told that has these words. */
-  inWords(words: string): string | undefined {
-    this.#sortIn();
-    return this.#byWords.get(words);
-  }
-
-  #sortIn(): void {
-    for (const text of this.#waiting.splice(0)) {
-      this.#texts.delete(text);
-      this.#texts.add(text);
-      const words = wordsOf(text);
-      this.#byWords.delete(words);
-      this.#byWords.set(words, text);
-    }
-    dropOldest(this.#texts);
-    dropOldest(this.#byWords);
-  }
-}
-
-function dropOldest(known: Set<string> | Map<string, string>): void {
-  for (const key of known.keys()) {
-    if (known.size <= REMEMBERED) break;
-    known.delete(key);
+  /** Lets go of the rows above the screen; the beginning of a line that goes on there is kept. */
+  #forget(normal: Buffer): void {
+    const top = normal.baseY;
+    const begins = this.#rows.findLastIndex((row, y) => row !== undefined && y < top && row.end > top);
+    const begun = begins < 0 ? "" : (begins === 0 ? this.#begun : "") + textOf(normal, begins, top);
+    const split = this.#rows[begins];
+    this.#rows = this.#rows.slice(top);
+    if (split !== undefined) this.#rows[0] = split;
+    this.#begun = begun.length > MAX_LINE ? "" : begun;
+    if (begun.length > MAX_LINE) this.#show(begun);
+    this.#terminal.options.scrollback = 0;
+    this.#terminal.options.scrollback = SLICE;
   }
 }
 

@@ -1,6 +1,6 @@
 /** Logs as people read them: the last lines of a recording, and following it while it grows and rotates. */
 import { LineSplitter } from "../text/lines.ts";
-import { EventText, printsEvents } from "../agents/events.ts";
+import { EventText, eventText, printsEvents } from "../agents/events.ts";
 import { readAgent } from "../agents/agent_session.ts";
 import { GrowingLog } from "../sessions/growing_log.ts";
 import { readOutputTail } from "../sessions/output_log.ts";
@@ -9,14 +9,14 @@ import { findSession, readSession, sessionDir } from "../sessions/session.ts";
 import { exists } from "../store.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { sanitize } from "../text/style.ts";
-import { LogRenderer } from "../text/terminal.ts";
+import { LogRenderer, renderRows } from "../text/terminal.ts";
 
 /** Turns the bytes of a log into lines that are safe to print. */
 interface Renderer {
-  push(bytes: Uint8Array): string[];
-  /** What can be told after some quiet, though it is not ended. */
+  push(bytes: Uint8Array): string[] | Promise<string[]>;
+  /** What can be shown after some quiet, though it is not ended. */
   settle(): string[];
-  end(): string[];
+  end(): string[] | Promise<string[]>;
 }
 
 /** A log that is plain lines, as the pulse writes them: line by line, escape codes taken out. */
@@ -42,7 +42,7 @@ class EventRenderer implements Renderer {
   readonly #events = new EventText();
   readonly #lines = new LogRenderer(TERMINAL);
 
-  push(bytes: Uint8Array): string[] {
+  push(bytes: Uint8Array): Promise<string[]> {
     return this.#lines.push(this.#events.push(bytes));
   }
 
@@ -50,8 +50,8 @@ class EventRenderer implements Renderer {
     return this.#lines.settle();
   }
 
-  end(): string[] {
-    return [...this.#lines.push(this.#events.end()), ...this.#lines.end()];
+  async end(): Promise<string[]> {
+    return [...await this.#lines.push(this.#events.end()), ...this.#lines.end()];
   }
 }
 
@@ -66,12 +66,26 @@ function rendererFor(profile: Profile, id: string): Renderer {
 const TAIL_BYTES = 4 * 1024 * 1024;
 
 /** The last `count` lines of a session's log; undefined when there is no such log. */
-export function lastLines(profile: Profile, id: string, count: number): string[] | undefined {
+export async function lastLines(
+  profile: Profile,
+  id: string,
+  count: number,
+): Promise<string[] | undefined> {
   const dir = sessionDir(profile, id);
   if (!exists(`${dir}/output.log`)) return undefined;
   if (count === 0) return [];
   const renderer = rendererFor(profile, id);
-  return [...renderer.push(readOutputTail(dir, TAIL_BYTES)), ...renderer.end()].slice(-count);
+  return [...await renderer.push(readOutputTail(dir, TAIL_BYTES)), ...await renderer.end()].slice(-count);
+}
+
+/** A worker's screen as it is now, or as it was left: its rows without the empty ones at its end. */
+export async function screenOf(profile: Profile, id: string): Promise<string[] | undefined> {
+  const dir = sessionDir(profile, id);
+  if (!exists(`${dir}/output.log`)) return undefined;
+  const tail = readOutputTail(dir, TAIL_BYTES);
+  const isEvents = printsEvents(readAgent(dir)?.template ?? "");
+  const rows = await renderRows(isEvents ? eventText(tail) : tail, TERMINAL);
+  return rows.slice(0, rows.findLastIndex((row) => row !== "") + 1);
 }
 
 /**
@@ -107,18 +121,18 @@ export async function followLog(host: FollowHost): Promise<boolean> {
   const gen = readSession(profile, id)?.meta.gen;
   const renderer = rendererFor(profile, id);
   try {
-    host.show(firstLines(renderer, readOutputTail(dir, TAIL_BYTES), host.count));
+    host.show(await firstLines(renderer, readOutputTail(dir, TAIL_BYTES), host.count));
     for (let quietMs = 0; !stop.aborted; quietMs += POLL_MS) {
       // Asked before the read, so that all that was written before the end is read.
       const ended = quietMs % ENDED_MS === 0 && id !== "pulse" && await hasEnded(host, gen);
       const bytes = log.read();
       if (bytes.length > 0) quietMs = 0;
-      host.show(renderer.push(bytes));
+      host.show(await renderer.push(bytes));
       if (quietMs === QUIET_MS) host.show(renderer.settle());
       if (ended) break;
       await pause(POLL_MS, stop);
     }
-    if (!stop.aborted) host.show(renderer.end());
+    if (!stop.aborted) host.show(await renderer.end());
   } finally {
     log.close();
   }
@@ -137,8 +151,8 @@ async function pause(ms: number, stop: AbortSignal): Promise<void> {
   stop.removeEventListener("abort", onStop);
 }
 
-function firstLines(renderer: Renderer, tail: Uint8Array, count: number): string[] {
-  const lines = [...renderer.push(tail), ...renderer.settle()];
+async function firstLines(renderer: Renderer, tail: Uint8Array, count: number): Promise<string[]> {
+  const lines = [...await renderer.push(tail), ...renderer.settle()];
   return count === 0 ? [] : lines.slice(-count);
 }
 

@@ -11,7 +11,6 @@ import { findProgram } from "../process/programs.ts";
 import { isHeadless } from "../agents/runners.ts";
 import type { RecordsKind } from "../records/presets.ts";
 import { findSession, sessionDir } from "../sessions/session.ts";
-import { sanitizeLine } from "../text/style.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { renderScreen } from "../text/terminal.ts";
 import { endSession, launchRun, type WorkerHost } from "./worker.ts";
@@ -184,8 +183,10 @@ async function look(scratch: Profile, now: () => number, runner: ResolvedRunner)
   let quietSince = performance.now();
   while (performance.now() < deadline) {
     await delay(LOOK_EVERY_MS);
-    const seen = renderScreen(readTailBytes(output, 256 * 1024), { ...TERMINAL, lastLines: TERMINAL.rows })
-      .map(sanitizeLine).filter((line) => line.trim() !== "");
+    const seen = await renderScreen(readTailBytes(output, 256 * 1024), {
+      ...TERMINAL,
+      lastLines: TERMINAL.rows,
+    });
     if (seen.join("\n") !== screen.join("\n")) quietSince = performance.now();
     screen = seen;
     const dialog = dialogOn(screen, runner.preset);

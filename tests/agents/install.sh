@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs real agent CLIs from the npm registry, for the tests in this folder.
-# Usage: install.sh [pi] [claude] [codex] [opencode]      (pi and claude unless named)
-# They go to LOOOP_AGENTS_DIR, else ~/.cache/looop-ci/agents; what is there already is not fetched again.
-# No package's install script is run: each program lies in a package of its own for its platform.
+# Installs real agent CLIs from their registries (npm; aider from PyPI), for the tests in this folder.
+# Usage: install.sh [pi] [claude] [codex] [opencode] [gemini] [qwen] [copilot] [aider]   (pi and claude unless named)
+# They go to LOOOP_AGENTS_DIR, else ~/.cache/looop-ci/agents; a version that is there already is not fetched again.
+# PI_VERSION and the like choose another version. No npm package's install script is run.
 set -euo pipefail
 dir=${LOOOP_AGENTS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/looop-ci/agents}
 mkdir -p "$dir/bin"
@@ -13,6 +13,21 @@ case $(uname -m) in
   aarch64 | arm64) arch=arm64 ;;
   *) echo "no packages for $(uname -m)" >&2 && exit 1 ;;
 esac
+
+# version_of NAME: the version to install
+version_of() {
+  case $1 in
+    pi) echo "${PI_VERSION:-1.6.0}" ;;
+    claude) echo "${CLAUDE_VERSION:-2.1.332}" ;;
+    codex) echo "${CODEX_VERSION:-0.171.0}" ;;
+    opencode) echo "${OPENCODE_VERSION:-1.18.33}" ;;
+    gemini) echo "${GEMINI_VERSION:-0.61.0}" ;;
+    qwen) echo "${QWEN_VERSION:-0.24.4}" ;;
+    copilot) echo "${COPILOT_VERSION:-1.0.102}" ;;
+    aider) echo "${AIDER_VERSION:-0.86.2}" ;;
+    *) echo "no agent named $1" >&2 && exit 2 ;;
+  esac
+}
 
 # add FOLDER PACKAGE@VERSION
 add() {
@@ -41,7 +56,14 @@ wrap() {
   mv "$dir/bin/.$name" "$dir/bin/$name"
 }
 
-# node22: a Node that pi can run on, from the registry when the one at hand is older
+# program_of FOLDER PACKAGE: the script that a package of one program runs
+program_of() {
+  local folder=$dir/$1/node_modules/$2
+  echo "$folder/$(node -p 'const {bin} = require(process.argv[1]); typeof bin === "string" ? bin : Object.values(bin)[0]' \
+    "$folder/package.json")"
+}
+
+# node22: a Node that all of them can run on, from the registry when the one at hand is older
 node22() {
   local node
   node=$(command -v node || true)
@@ -54,28 +76,49 @@ node22() {
   echo "$node"
 }
 
-for name; do
-  [ -x "$dir/bin/$name" ] && continue
-  case $name in
+# install NAME VERSION FOLDER
+install() {
+  case $1 in
     pi)
-      unpack pi "@earendil-works/pi-coding-agent@${PI_VERSION:-1.5.2}"
-      wrap pi "$(node22)" "$dir/pi/package/dist/bundle/cli.js"
+      unpack "$3" "@earendil-works/pi-coding-agent@$2"
+      wrap pi "$(node22)" "$dir/$3/package/dist/bundle/cli.js"
       ;;
     claude)
-      add claude "@anthropic-ai/claude-code@${CLAUDE_VERSION:-2.1.330}"
-      wrap claude "$dir/claude/node_modules/@anthropic-ai/claude-code-$os-$arch/claude"
+      add "$3" "@anthropic-ai/claude-code@$2"
+      wrap claude "$dir/$3/node_modules/@anthropic-ai/claude-code-$os-$arch/claude"
       ;;
     codex)
-      add codex "@openai/codex@${CODEX_VERSION:-0.169.0}"
-      wrap codex "$(node22)" "$dir/codex/node_modules/@openai/codex/bin/codex.js"
+      add "$3" "@openai/codex@$2"
+      wrap codex "$(node22)" "$dir/$3/node_modules/@openai/codex/bin/codex.js"
       ;;
     opencode)
-      add opencode "opencode-ai@${OPENCODE_VERSION:-1.18.33}"
+      add "$3" "opencode-ai@$2"
       baseline=
       [ "$os-$arch" = linux-x64 ] && ! grep -qw avx2 /proc/cpuinfo && baseline=-baseline
-      wrap opencode "$dir/opencode/node_modules/opencode-$os-$arch$baseline/bin/opencode"
+      wrap opencode "$dir/$3/node_modules/opencode-$os-$arch$baseline/bin/opencode"
       ;;
-    *) echo "no agent named $name" >&2 && exit 2 ;;
+    gemini)
+      add "$3" "@google/gemini-cli@$2"
+      wrap gemini "$(node22)" "$(program_of "$3" @google/gemini-cli)"
+      ;;
+    qwen)
+      add "$3" "@qwen-code/qwen-code@$2"
+      wrap qwen "$(node22)" "$(program_of "$3" @qwen-code/qwen-code)"
+      ;;
+    copilot)
+      add "$3" "@github/copilot@$2"
+      wrap copilot "$(node22)" "$(program_of "$3" @github/copilot)"
+      ;;
+    aider)
+      python3 -m venv "$dir/$3"
+      "$dir/$3/bin/pip" install --quiet --disable-pip-version-check "aider-chat==$2"
+      wrap aider "$dir/$3/bin/aider"
+      ;;
   esac
+}
+
+for name; do
+  version=$(version_of "$name")
+  grep -qs "/$name-$version/" "$dir/bin/$name" || install "$name" "$version" "$name-$version"
 done
 ls "$dir/bin"

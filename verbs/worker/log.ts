@@ -14,13 +14,11 @@ export default defineVerb({
     options: [{ name: "lines", short: "n", value: "N", summary: "how many; 40 unless given" }],
     example: "looop _ worker log fix-42 -n 20",
   },
-  run(context, input) {
+  async run(context, input) {
     const id = checkId("worker", input.word(0));
     const count = input.count("lines") ?? 40;
-    const lines = lastLines(context.profile, id, count);
-    if (lines === undefined) {
-      throw unknownWorker(id);
-    }
-    return Promise.resolve({ text: lines.join("\n"), code: EXIT.ok });
+    const lines = await lastLines(context.profile, id, count);
+    if (lines === undefined) throw unknownWorker(id);
+    return { text: lines.join("\n"), code: EXIT.ok };
   },
 });
