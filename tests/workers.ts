@@ -16,6 +16,15 @@ export async function startWorker(
   });
 }
 
+/** A line of a worker's script that waits until {@link letGo} is called. */
+export const HOLD = 'until [ -e "$LOOOP_DATA_DIR/reports/go" ]; do sleep 0.05; done';
+
+/** Lets workers pass their line {@link HOLD}. */
+export function letGo(p: TestProfile): void {
+  Deno.mkdirSync(p.profile.reports, { recursive: true });
+  Deno.writeTextFileSync(p.path("reports/go"), "");
+}
+
 /** One worker as `_ worker list --json` shows it. */
 export async function workerView(p: TestProfile, id: string): Promise<WorkerView> {
   const view = (await p.json("_", "worker", "list", "--json")).find((one: WorkerView) => one.id === id);

@@ -3,6 +3,7 @@ import { LineSplitter } from "../text/lines.ts";
 import { readRootAgents } from "./agent_session.ts";
 import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "../ids.ts";
+import { unixSeconds } from "../text/time.ts";
 import type { Profile } from "../paths.ts";
 import { listDirs, listFiles, readJson, statOf } from "../store.ts";
 import { fault, isAbsent } from "../fault.ts";
@@ -132,10 +133,13 @@ const EVENT_LINE = new RegExp(`^\\{"ts":"([^"]+)","event":"worker_(?:started|end
 
 /** When a session ended, unix ms; now when it has not. */
 function endOf(dir: string, nowMs: number): number {
-  const status = readJson(`${dir}/status.json`, (value) => value as { state?: string; last_change?: number });
+  const status = readJson(
+    `${dir}/status.json`,
+    (value) => value as { state?: string; last_change?: unknown },
+  );
   if (status === undefined || "bad" in status || status.value === null) return nowMs;
   const { state, last_change } = status.value;
-  return state === "exited" || state === "killed" ? Number(last_change) * 1000 || nowMs : nowMs;
+  return state === "exited" || state === "killed" ? unixSeconds(last_change) * 1000 || nowMs : nowMs;
 }
 
 /** Every line of a rotated log whose file was written to since `sinceMs`. */

@@ -12,6 +12,7 @@ import { checkRecord, isRecord } from "../text/json.ts";
 import { formatRow } from "./cost_row.ts";
 import { findWorkerSession } from "./opencode.ts";
 import { readMarkedAny } from "../process/tree.ts";
+import { unixSeconds } from "../text/time.ts";
 import type { Profile } from "../paths.ts";
 import { collectRoots } from "./root_spend.ts";
 import { readFleet } from "../sessions/session.ts";
@@ -135,7 +136,7 @@ function readMeta(dir: string): { runner: string; gen: string; startedMs: number
   return {
     runner: String(meta["runner"] ?? ""),
     gen: String(meta["gen"] ?? ""),
-    startedMs: Number(meta["started_at"] ?? 0) * 1000,
+    startedMs: unixSeconds(meta["started_at"]) * 1000,
   };
 }
 

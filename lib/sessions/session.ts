@@ -1,6 +1,6 @@
 /** Sessions: what is recorded of workers, what state that adds up to, and whether they live. */
 import { UserError } from "../errors.ts";
-import { isoSeconds } from "../text/time.ts";
+import { isoSeconds, nanoTime, unixSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
@@ -8,9 +8,9 @@ import { aliveOf, delay, type Identity, identityKey, mayExist, readMarked } from
 import { createOnce, listDirs, parseJson, quietText, readText, replaceFile, statOf } from "../store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
-export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash";
+export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash" | "host";
 
-/** `sessions/<id>/meta.json`. Unix seconds; `cmd` and `babysit_pid` are 0.16's. */
+/** `sessions/<id>/meta.json`, with times in Unix seconds; the file has `started_at` as text. `cmd` and `babysit_pid` are 0.16's. */
 export interface SessionMeta {
   v: 1;
   id: string;
@@ -69,6 +69,21 @@ export function listSessionIds(profile: Profile): string[] {
   return listDirs(profile.sessions).filter((name) => isId(name) && name !== "pulse");
 }
 
+/** Text of `meta.json`. */
+export function metaText(meta: SessionMeta): string {
+  return `${JSON.stringify({ ...meta, started_at: nanoTime(meta.started_at * 1000) })}\n`;
+}
+
+/** Text of the `status.json` of a session that has ended. */
+export function endedStatusText(
+  end: { state: string; by: string },
+  exitCode: number | null,
+  nowMs: number,
+): string {
+  const status = { state: end.state, child_pid: null, exit_code: exitCode, last_change: nanoTime(nowMs) };
+  return `${JSON.stringify({ ...status, ended_by: end.by })}\n`;
+}
+
 /** Everything recorded about one session, its liveness not yet known. */
 export interface SessionRecord {
   id: string;
@@ -123,15 +138,6 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
     cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
     ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
   };
-}
-
-/** Unix seconds of a time that may be written as seconds, milliseconds or ISO text by another program. */
-export function unixSeconds(value: unknown): number {
-  const number = typeof value === "string" && value.includes("-") ? Date.parse(value) : Number(value);
-  if (!Number.isFinite(number) || number <= 0) return 0;
-  const seconds = number > 1e11 ? number / 1000 : number;
-  // Beyond the year 9999 no ISO text can be made of it.
-  return Math.floor(Math.min(seconds, 253_402_300_799));
 }
 
 function parseStatus(text: string | undefined): SessionRecord["status"] {
@@ -327,14 +333,8 @@ export async function untilEnded(profile: Profile, id: string, gen: string): Pro
 /** Writes the final status in place of a supervisor that could not. */
 export function writeFinalStatus(session: Session, nowMs: number): void {
   const end = parseEnd(quietText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
-  const status = {
-    state: end.state,
-    child_pid: session.program?.pid ?? 0,
-    exit_code: end.state === "killed" ? null : 0,
-    last_change: Math.floor(nowMs / 1000),
-    ended_by: end.by,
-  };
-  replaceFile(`${session.dir}/status.json`, `${JSON.stringify(status)}\n`);
+  const text = endedStatusText(end, end.state === "killed" ? null : 0, nowMs);
+  replaceFile(`${session.dir}/status.json`, text);
 }
 
 /** The error of an id that has no session. */

@@ -34,7 +34,9 @@ import {
 import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/presets.ts";
 import {
   type EndedBy,
+  endedStatusText,
   findSession,
+  metaText,
   readSession,
   recordEnd,
   runsOn,
@@ -225,7 +227,7 @@ async function openSession(
   if (before !== undefined && await runsOn(profile, before)) throw lostAlive(meta.id);
   const stage = `${profile.sessions}/.new-${meta.id}-${meta.gen}`;
   makeDir(stage);
-  replaceFile(`${stage}/meta.json`, `${JSON.stringify(meta)}\n`);
+  replaceFile(`${stage}/meta.json`, metaText(meta));
   writeAgent(stage, agent);
   replaceFile(`${stage}/output.log`, "", { durable: false });
   try {
@@ -271,9 +273,10 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
     LOOOP_WORKER_ID: spec.id,
     LOOOP_WORKER_GEN: meta.gen,
   });
+  const dir = sessionDir(profile, spec.id);
   const supervisor = new Deno.Command("/bin/sh", {
-    args: ["-c", SUPERVISOR, "looop-supervisor", sessionDir(profile, spec.id), profile.poke],
-    cwd,
+    args: ["-c", SUPERVISOR, "looop-supervisor", dir, "../../.poke", cwd],
+    cwd: dir,
     env,
     clearEnv: true,
     detached: true,
@@ -283,10 +286,7 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
   });
   const child = spawnSupervisor(profile, meta, supervisor);
   child.unref();
-  replaceFile(
-    `${sessionDir(profile, spec.id)}/meta.json`,
-    `${JSON.stringify({ ...meta, babysit_pid: child.pid })}\n`,
-  );
+  replaceFile(`${dir}/meta.json`, metaText({ ...meta, babysit_pid: child.pid }));
 }
 
 /** @throws {UserError} when the system refuses, as it does when command and environment are too long. */
@@ -294,9 +294,8 @@ function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: Deno.C
   try {
     return supervisor.spawn();
   } catch (error) {
-    const last_change = Math.floor(Date.now() / 1000);
-    const status = { state: "exited", child_pid: 0, exit_code: 126, last_change, ended_by: "crash" };
-    replaceFile(`${sessionDir(profile, meta.id)}/status.json`, `${JSON.stringify(status)}\n`);
+    const status = endedStatusText({ state: "exited", by: "crash" }, 126, Date.now());
+    replaceFile(`${sessionDir(profile, meta.id)}/status.json`, status);
     throw new UserError(`Cannot start worker "${meta.id}": ${(error as Error).message}`, {
       next: "shorten the runner's template or the environment if they are long, then try again",
       kind: "start_failed",

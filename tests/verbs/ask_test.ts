@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type Running, type TestProfile, testProfile } from "../looop.ts";
-import { endedWorker, fileText, looopIn, shell, startWorker } from "../workers.ts";
+import { endedWorker, fileText, HOLD, letGo, looopIn, shell, startWorker } from "../workers.ts";
 
 const QUICK = { LOOOP_ASK_POLL_MS: "50" };
 const MONTH = new Date().toISOString().slice(0, 7);
@@ -202,9 +202,9 @@ Deno.test("given a blocked ask, when the shell that ran it is killed with -9, th
 
 Deno.test("given a worker with a blocked ask outside its tree, when it ends by itself, then the ask ends with 1 and stays", async () => {
   await using p = await testProfile();
-  await startWorker(p, "w", "read -t 60 line; exit 0");
+  await startWorker(p, "w", HOLD);
   using one = await asking(p, "w", "p");
-  Deno.writeTextFileSync(p.path("sessions/w/keys"), "\n", { append: true, create: false });
+  letGo(p);
   strictEqual((await endedWorker(p, "w")).state, "exited");
   const { code, stdout, stderr } = await one.result;
   deepStrictEqual([code, stdout], [1, ""]);

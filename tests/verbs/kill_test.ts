@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
-import { endedWorker, fileText, startWorker, workerView } from "../workers.ts";
+import { endedWorker, fileText, HOLD, letGo, startWorker, workerView } from "../workers.ts";
 
 Deno.test("given a worker with helpers of every kind, when it ends itself, then all end, and it shows as exited 0 by itself", async () => {
   await using p = await testProfile();
@@ -119,11 +119,11 @@ Deno.test("given a worker that ends itself while it is being killed, when both a
 Deno.test("given a worker with the pulse beside it, when it ends itself, then a blocked wait returns with it", async () => {
   await using p = await testProfile();
   await p.ok("up");
-  await startWorker(p, "w", 'read -r line; "$LOOOP_BIN" _ kill w; sleep 600');
+  await startWorker(p, "w", `${HOLD}; "$LOOOP_BIN" _ kill w; sleep 600`);
   await p.wait();
   while ((await p.wait("--timeout", "0.2")).timed_out !== true);
   using waiting = p.start(["_", "wait", "--json", "--full", "--timeout", "15"]);
-  Deno.writeTextFileSync(p.path("sessions/w/keys"), "\n", { append: true, create: false });
+  letGo(p);
   let seen = JSON.parse((await waiting.result).stdout);
   while (seen.workers[0].alive) seen = await p.wait("--timeout", "15");
   deepStrictEqual([seen.workers[0].state, seen.workers[0].exit_code], ["exited", 0]);
