@@ -5,8 +5,10 @@ import { looopCommand, TestProfile, testProfile } from "../looop.ts";
 import {
   endedWorker,
   fileText,
+  HOLD,
   identityIn,
   isAlive,
+  letGo,
   shell,
   startWorker,
   stranger,
