@@ -9,7 +9,7 @@ const ASK_ID = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})-([1-9][0-9]{0,8})$/;
 /** Worker ids that nobody may use. */
 const RESERVED_WORKERS: readonly string[] = ["pulse"];
 
-export type IdKind = "goal" | "sensor" | "worker" | "claim" | "observer" | "runner";
+export type IdKind = "goal" | "schedule" | "sensor" | "worker" | "claim" | "observer" | "runner";
 
 /** Whether a file's stem is a valid id; used for listing what is on disk. */
 export function isId(text: string): boolean {

@@ -36,6 +36,12 @@ export interface Profile {
   readonly asks: string;
   readonly asksArchive: string;
   readonly answers: string;
+  /** What running workers were told and have not read. */
+  readonly tells: string;
+  readonly schedules: string;
+  readonly schedulesArchive: string;
+  /** What has become of each schedule. */
+  readonly schedulesState: string;
   readonly reports: string;
   readonly prompts: string;
   readonly sessions: string;
@@ -102,6 +108,10 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     asks: `${dir}/asks`,
     asksArchive: `${dir}/asks/archive`,
     answers: `${dir}/answers`,
+    tells: `${dir}/tells`,
+    schedules: `${dir}/schedules`,
+    schedulesArchive: `${dir}/schedules/archive`,
+    schedulesState: `${dir}/.schedules.json`,
     reports: `${dir}/reports`,
     prompts: `${dir}/prompts`,
     sessions: `${dir}/sessions`,

@@ -32,6 +32,8 @@ async function liveWords(profile: Profile, kind: LiveKind): Promise<Suggestion[]
       const { readMailbox } = await import("../lib/records/mailbox.ts");
       return readMailbox(profile).pending.map(({ id, prompt }) => ({ word: id, summary: short(prompt) }));
     }
+    case "schedule":
+      return stems(profile.schedules, ".md");
     case "goal":
       return stems(profile.goals, ".md");
     case "sensor":

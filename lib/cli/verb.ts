@@ -9,6 +9,7 @@ import type { SelfCommand } from "../process/self.ts";
 export type LiveKind =
   | "ask"
   | "goal"
+  | "schedule"
   | "sensor"
   | "worker"
   /** A worker or the pulse. */

@@ -28,6 +28,7 @@ function foldersOf(profile: Profile): string[] {
   return [
     profile.goals,
     profile.sensors,
+    profile.schedules,
     profile.asks,
     profile.answers,
     profile.claims,

@@ -5,6 +5,7 @@
  * drops nor doubles a due time: a time that the clock skips is due as much later as the clock jumps, and a time that it
  * repeats is due the first time. Only a cron expression with `*` for the hour goes by elapsed time, as Vixie cron does.
  */
+import { UsageError } from "../errors.ts";
 
 /** When a schedule is due. Times are wall-clock times of `zone`, an IANA name. */
 export type When =
@@ -260,4 +261,48 @@ export function toInstant(time: string, zone: string): number {
   const offsets = [wall - DAY_MS, wall + DAY_MS].map((near) => toWall(near, zone) - near);
   const instants = offsets.map((offset) => wall - offset).sort((a, b) => a - b);
   return instants.find((instant) => toWall(instant, zone) === wall) ?? instants.at(-1) as number;
+}
+
+/** The zone of this machine, as `TZ` or the system has it. */
+export function machineZone(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** The options of `_ schedule write` that say when. */
+export interface WhenOptions {
+  at: string | undefined;
+  every: string | undefined;
+  cron: string | undefined;
+}
+
+/**
+ * The schedule that a call asks for; its fields are still to be checked by {@link faultOf}.
+ *
+ * @throws {UsageError} for none or several of the options.
+ */
+export function chooseWhen({ at, every, cron }: WhenOptions, zone: string, nowMs: number): When {
+  if ([at, every, cron].filter((option) => option !== undefined).length !== 1) {
+    throw new UsageError("A schedule needs one of --at, --every and --cron", {
+      next: 'as in `looop _ schedule write standup --cron "0 9 * * 1-5" "Write the report"`',
+    });
+  }
+  if (!isZone(zone)) {
+    throw new UsageError(`Unknown time zone "${zone}"`, { next: "use an IANA name such as Europe/Berlin" });
+  }
+  if (cron !== undefined) return { kind: "cron", expr: cron.trim().replace(/\s+/g, " "), zone };
+  if (every !== undefined) return { kind: "every", every, from: wallTime(nowMs, zone).slice(0, 16), zone };
+  return { kind: "at", time: wallTimeOf(at ?? "", zone, nowMs), zone };
+}
+
+/** `09:00` is the next such time, a time with an offset is that instant in `zone`; all else stands as it is. */
+function wallTimeOf(text: string, zone: string, nowMs: number): string {
+  const time = text.trim().replace(/^(\d{4}-\d{2}-\d{2}) (?=\d)/, "$1T");
+  if (/^\d{2}:\d{2}$/.test(time)) {
+    const today = `${wallTime(nowMs, zone).slice(0, 10)}T${time}`;
+    if (!isWallTime(today) || toInstant(today, zone) > nowMs) return today;
+    return `${wallText(Date.parse(`${today}Z`) + DAY_MS).slice(0, 10)}T${time}`;
+  }
+  const hasOffset = /^\d{4}-\d{2}-\d{2}T.*(Z|[+-]\d{2}:?\d{2})$/.test(time);
+  const instant = hasOffset ? Date.parse(time) : NaN;
+  return Number.isNaN(instant) ? time : wallTime(instant, zone);
 }

@@ -76,6 +76,7 @@ export const SEED_GITIGNORE =
 .poke
 .pulse.json
 .root-sessions.json
+.schedules.json
 .undo/
 .wal/
 .world.json
@@ -87,6 +88,7 @@ events.jsonl
 prompts/
 sessions/
 snapshots/
+tells/
 *.tmp-*
 `;
 

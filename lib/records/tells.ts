@@ -1,0 +1,144 @@
+/**
+ * Tells: what the root agent says to a worker that runs, kept until the worker takes it.
+ *
+ * A tell is a file `tells/<worker>/<n>.json`, whole from the moment it has its name. It becomes `<n>.taken` before it is
+ * printed and `<n>.done` after, so that one whose taker is killed in between is given again, marked `again`: nothing
+ * is lost, and what comes twice says so. Tells belong to one run of a worker (its generation).
+ */
+import { isRecord } from "../text/json.ts";
+import { UserError } from "../errors.ts";
+import type { Profile } from "../paths.ts";
+import {
+  type BadFile,
+  createOnce,
+  listEntries,
+  listFiles,
+  makeDir,
+  moveFile,
+  readJson,
+  removeTree,
+} from "../store.ts";
+
+/** One tell. `ts` in unix seconds; `by` is who said it, as in the journal. */
+export interface Tell {
+  v: 1;
+  n: number;
+  /** Generation of the run that it is for. */
+  gen: string;
+  text: string;
+  by: string;
+  ts: number;
+}
+
+/** A tell as its worker is given it; `again` when an earlier call may have printed it already. */
+export interface Given extends Tell {
+  again: boolean;
+}
+
+type TellState = "json" | "taken" | "done";
+
+/** The longest tell, bytes: it is read by an agent between two steps. */
+const MAX_TELL_BYTES = 64 * 1024;
+
+function checkTell(value: unknown): Tell | string {
+  if (!isRecord(value)) return "not an object";
+  const { n, gen, text, by, ts } = value;
+  if (typeof n !== "number" || typeof gen !== "string" || typeof text !== "string") {
+    return 'needs "n", "gen" and "text"';
+  }
+  return { v: 1, n, gen, text, by: typeof by === "string" ? by : "", ts: Number(ts) || 0 };
+}
+
+function folder(profile: Profile, worker: string): string {
+  return `${profile.tells}/${worker}`;
+}
+
+/** Numbers of a worker's tells that are in a state, in order. */
+function numbersOf(dir: string, state: TellState): number[] {
+  return listFiles(dir, `.${state}`)
+    .map((name) => Number(name.slice(0, -state.length - 1)))
+    .filter(Number.isInteger)
+    .sort((a, b) => a - b);
+}
+
+/**
+ * Keeps a text for a worker's run until it is taken; durable when it returns.
+ *
+ * @throws {UserError} when the text is too long.
+ */
+export function postTell(
+  profile: Profile,
+  worker: string,
+  { gen, text, by }: Pick<Tell, "gen" | "text" | "by">,
+  nowMs: number,
+): Tell {
+  if (new TextEncoder().encode(text).length > MAX_TELL_BYTES) {
+    throw new UserError("The text is larger than 64 KiB", {
+      next: "put it in a file in reports/ and tell the worker its path",
+    });
+  }
+  const dir = folder(profile, worker);
+  makeDir(dir);
+  for (let n = highest(dir) + 1;; n++) {
+    const tell: Tell = { v: 1, n, gen, text, by, ts: Math.floor(nowMs / 1000) };
+    if (createOnce(`${dir}/${n}.json`, `${JSON.stringify(tell)}\n`)) return tell;
+  }
+}
+
+/** The highest number given so far, in whatever state; 0 when there is none. */
+function highest(dir: string): number {
+  return Math.max(0, ...(["json", "taken", "done"] as const).flatMap((state) => numbersOf(dir, state)));
+}
+
+/** Takes what a run has been told and has not finished reading; call {@link finishTells} once it is printed. */
+export function takeTells(profile: Profile, worker: string, gen: string): Given[] {
+  const dir = folder(profile, worker);
+  const again = readTells(dir, "taken", gen).map((tell) => ({ ...tell, again: true }));
+  const fresh = readTells(dir, "json", gen)
+    .filter(({ n }) => moveFile(`${dir}/${n}.json`, `${dir}/${n}.taken`))
+    .map((tell) => ({ ...tell, again: false }));
+  return [...again, ...fresh];
+}
+
+/** Marks tells as read by their worker. */
+export function finishTells(profile: Profile, worker: string, tells: readonly Tell[]): void {
+  const dir = folder(profile, worker);
+  for (const { n } of tells) moveFile(`${dir}/${n}.taken`, `${dir}/${n}.done`);
+}
+
+/** What a run was told and has not finished reading, oldest first. */
+export function untold(profile: Profile, worker: string, gen: string): Tell[] {
+  const dir = folder(profile, worker);
+  return [...readTells(dir, "taken", gen), ...readTells(dir, "json", gen)];
+}
+
+/** Whether something waits for a worker; one listing of one folder, for the line on stderr. */
+export function hasTells(profile: Profile, worker: string): boolean {
+  return listFiles(folder(profile, worker), ".json").length > 0;
+}
+
+/** Tells that cannot be read, of all workers. */
+export function badTells(profile: Profile): BadFile[] {
+  return listEntries(profile.tells).filter((entry) => entry.isDirectory).flatMap(({ name }) => {
+    const dir = `${profile.tells}/${name}`;
+    return listFiles(dir, ".json").flatMap((file) => {
+      const read = readJson(`${dir}/${file}`, checkTell);
+      return read !== undefined && "bad" in read ? [{ path: `${dir}/${file}`, reason: read.bad }] : [];
+    });
+  });
+}
+
+/** Removes everything that a worker was told; for a session that is gone. */
+export function dropTells(profile: Profile, worker: string): void {
+  removeTree(folder(profile, worker));
+}
+
+/** The readable tells of one run in one state; what is not one of its own is left alone. */
+function readTells(dir: string, state: TellState, gen: string): Tell[] {
+  return numbersOf(dir, state).flatMap((n) => {
+    const read = readJson(`${dir}/${n}.${state}`, checkTell);
+    return read !== undefined && "value" in read && read.value.n === n && read.value.gen === gen
+      ? [read.value]
+      : [];
+  });
+}
