@@ -11,7 +11,7 @@ set -euo pipefail
 export LC_ALL=C
 
 fail() { # CODE MESSAGE: one line on stderr, and the end
-  printf '%s' "$2" | tr '[:cntrl:]' ' ' | cut -c 1-400 >&2
+  printf '%s\n' "$(printf '%s' "$2" | tr '[:cntrl:]' ' ' | cut -c 1-400)" >&2
   exit "$1"
 }
 declared() { sed -n "s/^# looop:$1=//p" "$0" | tr ',' ' '; }

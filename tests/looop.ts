@@ -2,11 +2,12 @@
  * Runs the real program against a fresh profile: `LOOOP_UNDER_TEST` names a binary, else `deno run main.ts`.
  *
  * Every profile has its own data dir and home and a cleared environment; when it is disposed of, everything
- * it runs is ended, and a process that is left over fails the test.
+ * it runs is ended, and a process that is left over fails the test. With `LOOOP_LAB=macos` it runs in the macOS lab.
  */
 import { readAllProcesses, readMarked } from "../lib/process/tree.ts";
 import { type Profile, profileAt } from "../lib/paths.ts";
 import { writeExecutable } from "./executable.ts";
+import type { Lab } from "./macos/lab.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -46,8 +47,11 @@ export class TestProfile implements AsyncDisposable {
   readonly profile: Profile;
   readonly env: Record<string, string>;
 
-  constructor(base: string) {
+  readonly #lab: Lab | undefined;
+
+  constructor(base: string, lab?: Lab) {
     this.base = base;
+    this.#lab = lab;
     this.profile = profileAt(`${base}/data dir`);
     this.env = {
       PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
@@ -57,6 +61,7 @@ export class TestProfile implements AsyncDisposable {
       LOOOP_INTERVAL: "1",
       ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR") ?? "" } : {}),
       ...denoDirOf(),
+      ...(lab === undefined ? {} : { PATH: lab.bin, LOOOP_TEST_OS: "darwin" }),
     };
   }
 
@@ -173,12 +178,13 @@ export class TestProfile implements AsyncDisposable {
   }
 
   #spawn(args: string[], options: CallOptions): Deno.ChildProcess {
-    const [exe, ...first] = looopCommand();
+    const cwd = options.cwd ?? this.base;
+    const [exe, ...first] = [...this.#lab?.enter(cwd) ?? [], ...looopCommand()];
     return new Deno.Command(exe ?? "", {
       args: [...first, ...args],
       env: { ...this.env, ...options.env },
       clearEnv: true,
-      cwd: options.cwd ?? this.base,
+      cwd,
       stdin: options.stdin === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",
@@ -227,7 +233,15 @@ function denoDirOf(): Record<string, string> {
 
 /** A fresh, empty profile; nothing of it exists yet. */
 export async function testProfile(): Promise<TestProfile> {
+  const lab = Deno.env.get("LOOOP_LAB") === "macos" ? await sharedLab() : undefined;
   const base = await Deno.makeTempDir({ prefix: "looop test " });
   await Deno.mkdir(`${base}/home`);
-  return new TestProfile(await Deno.realPath(base));
+  return new TestProfile(await Deno.realPath(base), lab);
+}
+
+let shared: Promise<Lab> | undefined;
+
+/** The one macOS lab of all profiles of a test file. */
+export function sharedLab(): Promise<Lab> {
+  return shared ??= import("./macos/lab.ts").then(({ startLab }) => startLab());
 }
