@@ -1,20 +1,58 @@
-/** `deno task assets`: puts sensors_examples/ into a module, so that every way of running looop has them. */
+/** `deno task assets`: puts folders of texts into modules, so that every way of running looop has them. */
 const ROOT = new URL("../../", import.meta.url).pathname;
-const MODULE = `${ROOT}lib/world/sensor_examples.ts`;
 
-/** The module's text, made from the folder. */
-export function examplesModule(): string {
-  const names = [...Deno.readDirSync(`${ROOT}sensors_examples`)].map((entry) => entry.name)
-    .filter((name) => name.endsWith(".sh")).sort();
+/** One folder of texts and the module that is made of it. */
+interface Asset {
+  folder: string;
+  suffix: string;
+  module: string;
+  constant: string;
+  about: string;
+}
+
+const EXAMPLES: Asset = {
+  folder: "sensors_examples",
+  suffix: ".sh",
+  module: "lib/world/sensor_examples.ts",
+  constant: "SENSOR_EXAMPLES",
+  about: "The ready-made sensors by name; text constants, since these are found compiled and from a URL alike.",
+};
+const FAR: Asset = {
+  folder: "lib/hosts/far",
+  suffix: ".sh",
+  module: "lib/hosts/far_texts.ts",
+  constant: "FAR_TEXTS",
+  about: "What looop lays out on a host, by name.",
+};
+const DRIVERS: Asset = {
+  folder: "lib/hosts/drivers",
+  suffix: ".sh",
+  module: "lib/hosts/driver_examples.ts",
+  constant: "DRIVER_EXAMPLES",
+  about: "Drivers of engines by name, as `looop _ host examples` prints them.",
+};
+export const ASSETS: readonly Asset[] = [EXAMPLES, FAR, DRIVERS];
+
+/** A module's text, made from its folder. */
+export function moduleOf({ folder, suffix, constant, about }: Asset): string {
+  const names = [...Deno.readDirSync(`${ROOT}${folder}`)].map((entry) => entry.name)
+    .filter((name) => name.endsWith(suffix)).sort();
   const entries = names.map((name) => {
-    const text = Deno.readTextFileSync(`${ROOT}sensors_examples/${name}`);
-    return `  ${JSON.stringify(name.slice(0, -3))}: ${JSON.stringify(text)},\n`;
+    const text = Deno.readTextFileSync(`${ROOT}${folder}/${name}`);
+    return `  ${JSON.stringify(name.slice(0, -suffix.length))}: ${JSON.stringify(text)},\n`;
   });
-  return `// deno-fmt-ignore-file -- made by \`deno task assets\` from sensors_examples/
-/** The ready-made sensors by name; text constants, since these are found compiled and from a URL alike. */
-export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
+  return `// deno-fmt-ignore-file -- made by \`deno task assets\` from ${folder}/
+/** ${about} */
+export const ${constant}: Readonly<Record<string, string>> = {
 ${entries.join("")}};
 `;
 }
 
-if (import.meta.main) await Deno.writeTextFile(MODULE, examplesModule());
+/** The sensors' module. */
+export function examplesModule(): string {
+  return moduleOf(EXAMPLES);
+}
+
+if (import.meta.main) {
+  for (const asset of ASSETS) await Deno.writeTextFile(`${ROOT}${asset.module}`, moduleOf(asset));
+}

@@ -1,0 +1,551 @@
+#!/bin/sh
+# The far side of looop, from POSIX sh, script(1) and od, base64, awk: starts workers, ends them, and posts what
+# they say and ask to their home. Called as
+#   far start W | far sup W | far stop W STATE BY | far post MACHINE TAKE
+# with W the folder of one run, FAR/w/ID.GEN. Everything is read from files again and again, so that a lost line, a
+# killed post and a reboot cost time and nothing else.
+set -u
+umask 077
+LOCALE=${LC_ALL:-} LC_ALL=C
+export LC_ALL
+case $0 in
+  */bin/far) FAR=${0%/bin/far} ;;
+  *) FAR=$(cd "${0%/*}/../.." && pwd) ;;
+esac
+
+# --- who runs here ---------------------------------------------------------------------------------------------
+
+BOOT=- MACHINE=- SPACE=- OWN_PROC=
+{
+  if read -r BOOT </proc/sys/kernel/random/boot_id; then
+    SPACE=$(readlink /proc/self/ns/pid)
+    SPACE=${SPACE%?} SPACE=${SPACE##*\[}
+    for file in /etc/machine-id /var/lib/dbus/machine-id; do
+      [ -r "$file" ] && read -r MACHINE <"$file" && [ "${#MACHINE}" = 32 ] && break
+    done
+    [ "${#MACHINE}" = 32 ] || MACHINE=$(uname -n)
+    # Where /proc belongs to another pid namespace, no number in it is one of ours.
+    read -r self rest </proc/self/stat && [ "$self" = $$ ] && OWN_PROC=1
+  elif [ "$(uname)" = Darwin ]; then
+    BOOT=$(sysctl -n kern.bootsessionuuid)
+    MACHINE=$(ioreg -rd1 -c IOPlatformExpertDevice | sed -n 's/.*"IOPlatformUUID" = "\(.*\)".*/\1/p')
+    OWN_PROC=1
+  fi
+} 2>/dev/null
+
+# Start time of a process, "" when there is none or it is a zombie.
+started() {
+  START='' STATE=''
+  if [ -d /proc/self ]; then
+    read -r stat <"/proc/$1/stat" || return 0
+    # shellcheck disable=SC2086 # numbers, to be taken apart
+    set -- ${stat##*) }
+    [ "$1" = Z ] || START=${20}
+  else
+    STATE=$(ps -o stat= -p "$1")
+    case $STATE in "" | Z*) ;; *) START=$(TZ=UTC0 ps -o lstart= -p "$1" | awk '{print $1 "_" $2 "_" $3 "_" $4 "_" $5}') ;; esac
+  fi
+} 2>/dev/null
+
+# LIFE of the process that the file $1 names: alive, dead or unknown. A lock beside it is asked where the pid means
+# nothing here.
+living() {
+  LIFE=dead
+  read -r pid start boot machine space lock <"$1" || return 0
+  if [ "${machine:--}" != - ] && [ "$MACHINE" != - ] && [ "$machine" != "$MACHINE" ]; then
+    LIFE=unknown
+  elif [ "$boot" != "$BOOT" ]; then
+    return 0
+  elif [ -z "$OWN_PROC" ] || [ "$start" = - ] || { [ "${space:--}" != - ] && [ "$space" != "$SPACE" ]; }; then
+    LIFE=unknown
+    if [ "${lock:--}" = locked ] && command -v flock >/dev/null; then
+      flock -s -n "${1%/*}/lock" true && LIFE=dead || LIFE=alive
+    fi
+  else
+    started "$pid"
+    [ "$START" != "$start" ] || LIFE=alive
+  fi
+} 2>/dev/null
+
+# The value of a key in one line of JSON without blanks.
+value() {
+  VALUE=${1#*\""$2"\":}
+  [ "$VALUE" != "$1" ] || VALUE=
+  VALUE=${VALUE%%[,\}]*} VALUE=${VALUE#\"} VALUE=${VALUE%\"}
+}
+
+# How a run stands: IS one of none, starting, running, exited, killed, lost; CODE and BY once it is over.
+stands() {
+  IS=none CODE=- BY=-
+  [ -d "$1/run" ] || return 0
+  told "$1" && return 0
+  IS=running
+  if [ -f "$1/sup" ]; then
+    living "$1/sup"
+    # It may have written its end between the two looks.
+    [ "$LIFE" != dead ] || told "$1" || IS=lost
+    [ -f "$1/status.json" ] || [ "$IS" = lost ] || IS=starting
+    return 0
+  fi
+  IS=starting
+  read -r since boot <"$1/run/began" 2>/dev/null || return 0
+  [ "$boot" = "$BOOT" ] && [ $(($(date +%s) - since)) -lt 15 ] || IS=lost
+}
+told() {
+  read -r line <"$1/status.json" || return 1
+  value "$line" state
+  case $VALUE in exited | killed | lost) IS=$VALUE ;; *) return 1 ;; esac
+  value "$line" exit_code
+  case $VALUE in "" | *[!0-9]*) ;; *) CODE=$VALUE ;; esac
+  value "$line" ended_by
+  case $VALUE in self | root | human | down | timeout | crash | host) BY=$VALUE ;; esac
+} 2>/dev/null
+
+# --- start -----------------------------------------------------------------------------------------------------
+
+detached() {
+  if command -v setsid >/dev/null; then setsid "$@"; else
+    set -m
+    "$@"
+  fi
+}
+
+# Says `started`, or `refused CODE WHY`. Once per run, however often it is called.
+start() {
+  W=$1 name=${1##*/}
+  id=${name%.*}
+  stands "$W"
+  if [ "$IS" = none ]; then
+    IFS= read -r cwd <"$W/cwd"
+    [ -d "$cwd" ] || { echo "refused 1 there is no folder \"$cwd\" here" && exit; }
+    if [ -s "$W/program_name" ]; then
+      read -r program <"$W/program_name"
+      (. "$W/env" && command -v "$program" >/dev/null) || {
+        echo "refused 1 \"$program\" is not on the PATH here"
+        exit
+      }
+    fi
+    command -v script >/dev/null || { echo "refused 1 \"script\" (util-linux) is not installed here" && exit; }
+    for other in "$FAR/w/$id."*; do
+      [ "$other" != "$W" ] && [ "${other%.*}" = "$FAR/w/$id" ] || continue
+      stands "$other"
+      case $IS in
+        starting | running) echo "refused 4 another run of $id lives here (${other##*.})" && exit ;;
+      esac
+    done
+    detached /bin/sh "$FAR/bin/far" sup "$W" </dev/null >/dev/null 2>"$W/sup.err" &
+  fi
+  tries=0
+  until [ -f "$W/status.json" ] || [ $tries -ge 160 ]; do
+    sleep 0.05 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+  done
+  [ -f "$W/status.json" ] && echo started || echo "unknown it did not come up within 8 s"
+}
+
+# Runs the agent under its supervisor; the folder `run` is the fence: whoever comes second runs nothing.
+sup() {
+  W=$1
+  mkdir "$W/run" 2>/dev/null || exit 0
+  echo "$(date +%s) $BOOT" >"$W/run/.began" && mv "$W/run/.began" "$W/run/began"
+  name=${W##*/}
+  IFS= read -r cwd <"$W/cwd"
+  [ ! -s "$W/orphan" ] || orphan &
+  (
+    cd "$cwd" || exit 1
+    if [ -n "$LOCALE" ]; then LC_ALL=$LOCALE; else unset LC_ALL; fi
+    umask "${LOOOP_UMASK:-022}"
+    for name in $(env | sed -n 's/^\(LOOOP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+    . "$W/env"
+    LOOOP_DATA_DIR=$W LOOOP_BIN=$W/looop LOOOP_REPORTS_DIR=$W/reports
+    export LOOOP_DATA_DIR LOOOP_BIN LOOOP_REPORTS_DIR
+    LOOOP_WORKER_CMD=$(cat "$W/command") LOOOP_WORKER_ID=${name%.*} LOOOP_WORKER_GEN=${name##*.}
+    TERM=xterm-256color
+    export LOOOP_WORKER_CMD LOOOP_WORKER_ID LOOOP_WORKER_GEN TERM
+    exec /bin/sh "$FAR/bin/supervisor" "$W" poke "$cwd"
+  )
+  date +%s >"$W/.ended" && mv "$W/.ended" "$W/ended"
+  ring
+  stands "$W"
+  # As the main process of a container or a job: what is here is gone with it, so home gets it first.
+  if [ -f "$W/linger" ]; then
+    read -r patience <"$W/linger"
+    until [ -f "$W/fetched" ] || [ "$patience" -le 0 ]; do
+      sleep 1
+      patience=$((patience - 1))
+    done
+  fi
+  [ "$CODE" = - ] || exit "$CODE"
+  exit 137
+}
+# Ends a run whose home has not been heard of for so many minutes.
+orphan() {
+  read -r minutes <"$W/orphan"
+  while sleep 30 && [ ! -f "$W/ended" ]; do
+    [ -z "$(find "$FAR/posts/seen" -mmin "+$minutes" 2>/dev/null)" ] || stop "$W" killed host
+  done
+}
+ring() {
+  [ ! -p "$FAR/posts/bell" ] || echo c 1<>"$FAR/posts/bell"
+}
+
+# --- stop ------------------------------------------------------------------------------------------------------
+
+# All processes as lines "pid state ppid group session start".
+processes() {
+  if [ -d /proc/self ]; then
+    cat /proc/[0-9]*/stat | sed -n 's/^\([0-9]*\) (.*) \([A-Za-z]\) /\1 \2 /p' | awk '{print $1,$2,$3,$4,$5,$21}'
+  else
+    TZ=UTC0 ps -axo pid=,stat=,ppid=,pgid=,lstart= |
+      awk '{print $1,substr($2,1,1),$3,$4,0,$5 "_" $6 "_" $7 "_" $8 "_" $9}'
+  fi
+} 2>/dev/null
+
+# Pids that carry the mark of this run, one a line.
+marked() {
+  if [ -d /proc/self ]; then
+    if printf 'a\0' | grep -qzxF a; then
+      grep -lzxF "LOOOP_SESSION_GEN=$1" /proc/[0-9]*/environ
+    else
+      for file in /proc/[0-9]*/environ; do
+        tr '\0' '\n' <"$file" | grep -qxF "LOOOP_SESSION_GEN=$1" && echo "$file"
+      done
+    fi | sed 's,/proc/\([0-9]*\)/.*,\1,'
+  else
+    ps -axEo pid=,command= | awk -v mark=" LOOOP_SESSION_GEN=$1 " 'index($0 " ", mark) {print $1}'
+  fi
+} 2>/dev/null
+
+# The members of the tree as lines "pid start": the agent's first process, descendants, groups, sessions, the marked,
+# and those noted before that are still the same; never this shell and its children.
+tree() {
+  {
+    marked "$2" | sed 's/^/m /'
+    sed 's/^/n /' "$3"
+    processes
+  } | awk -v root="$1" -v own=$$ '
+    $1 == "m" { mark[$2] = 1; next }
+    $1 == "n" { note[$2] = $3; next }
+    $2 != "Z" { parent[$1] = $3; group[$1] = $4; session[$1] = $5; start[$1] = $6 }
+    END {
+      split(root, r, " ")
+      for (p in start) {
+        if (p in mark || (p in note && note[p] == start[p])) in_tree[p] = 1
+        if (p == r[1] && start[p] == r[2]) { in_tree[p] = 1; g[p] = 1 }
+      }
+      do {
+        grew = 0
+        for (p in start) {
+          if (p in in_tree) continue
+          if (parent[p] in in_tree || group[p] in g || session[p] in g) { in_tree[p] = 1; grew = 1 }
+        }
+      } while (grew)
+      mine[own] = 1
+      do {
+        grew = 0
+        for (p in start) if (!(p in mine) && parent[p] in mine) { mine[p] = 1; grew = 1 }
+      } while (grew)
+      for (p in in_tree) if (!(p in mine) && p > 1) print p, start[p]
+    }'
+}
+
+# Ends the whole tree of a run: written down first, TERM, KILL after 5 s, until nobody is left. Idempotent.
+stop() {
+  W=$1 gen=${1##*.}
+  trap '' HUP INT TERM
+  if [ ! -f "$W/end" ]; then
+    echo "$2 $3" >"$W/.end.$$" && ln "$W/.end.$$" "$W/end"
+    rm -f "$W/.end.$$"
+  fi 2>/dev/null
+  [ -d "$W/run" ] || mkdir "$W/run" || exit 1
+  stands "$W"
+  root=
+  # Before its agent runs there is nothing that could be found.
+  tries=0
+  while [ "$IS" = starting ] && [ -f "$W/sup" ] && [ "$LIFE" = alive ] && [ $tries -lt 80 ]; do
+    sleep 0.1 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+    stands "$W"
+  done
+  if [ -f "$W/program" ]; then read -r pid start rest <"$W/program" && root="$pid $start"; fi
+  notes=$W/.notes.$$
+  : >"$notes"
+  passes=0 sent=TERM
+  while tree "$root" "$gen" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $passes -lt 80 ]; do
+    cat "$notes.new" >>"$notes"
+    [ $passes -lt 50 ] || sent=KILL
+    if [ $passes = 0 ] || [ $sent = KILL ]; then
+      while read -r pid start; do
+        started "$pid"
+        [ "$START" != "$start" ] || kill -$sent "$pid"
+      done <"$notes.new"
+    fi 2>/dev/null
+    sleep 0.1 2>/dev/null || { sleep 1 && passes=$((passes + 9)); }
+    passes=$((passes + 1))
+  done
+  rm -f "$notes" "$notes.new"
+  tries=0
+  while stands "$W" && [ "$IS" != exited ] && [ "$IS" != killed ]; do
+    # Its supervisor is gone, or never was.
+    [ "$IS" = running ] && [ "$LIFE" = alive ] && [ $tries -lt 20 ] || { final && break; }
+    sleep 0.1 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+  done
+  [ -f "$W/ended" ] || date +%s >"$W/ended"
+  ring
+}
+final() {
+  read -r how who <"$W/end"
+  code=null
+  [ "$how" = killed ] || code=0
+  printf '{"state":"%s","child_pid":null,"exit_code":%s,"last_change":%s,"ended_by":"%s"}\n' \
+    "$how" "$code" "$(date +%s)" "$who" >"$W/.status.$$" && mv "$W/.status.$$" "$W/status.json"
+}
+
+# --- post ------------------------------------------------------------------------------------------------------
+
+# How much of a log is kept here, bytes, and how much goes home in one line.
+LOG_MAX=10485760 CHUNK=196608
+# Open calls of one worker that home hears of at a time.
+WINDOW=32
+
+# Says how everything stands, then each change, until home hangs up or says nothing for 30 s.
+post() {
+  cd "$FAR" || exit 1
+  owned "$1" "$2"
+  rm -rf posts/said.*
+  mkfifo posts/.bell.$$ && mv -f posts/.bell.$$ posts/bell
+  exec 7<&0 8<>posts/bell </dev/null
+  SAID=posts/said.$$
+  mkdir "$SAID"
+  hear &
+  hearing=$!
+  tick &
+  ticking=$!
+  started $$
+  echo "$1 $$ ${START:--} $BOOT $hearing $ticking" >posts/.owner.$$ && mv -f posts/.owner.$$ posts/owner
+  # shellcheck disable=SC2064 # their pids as they are now
+  trap "kill $hearing $ticking 2>/dev/null; rm -rf '$SAID'" EXIT
+  trap 'exit 0' TERM INT HUP
+  echo "hello 1 $BOOT $(date +%s)"
+  silence=0 ticks=0 word=t
+  : >posts/seen
+  pass
+  while read -r word a b c d <&8; do
+    case $word in
+      h) silence=0 ;;
+      q) break ;;
+      get) chunk "$a" "$b" "$c" "$d" ;;
+      t)
+        silence=$((silence + 1)) ticks=$((ticks + 1))
+        [ $silence -lt 15 ] || break
+        : >posts/seen
+        [ $((ticks % 5)) != 0 ] || { reap && wake; }
+        pass
+        ;;
+      *) pass ;;
+    esac
+  done
+}
+
+# A second home, copied from the first, must not take the first one's calls; a half-dead post of the own home goes.
+owned() {
+  read -r machine pid start boot others <posts/owner 2>/dev/null || return 0
+  if [ "$machine" != "$1" ] && [ "$2" != 1 ] && [ -f posts/seen ]; then
+    echo "refused owned by machine $machine"
+    exit
+  fi
+  [ "$boot" = "$BOOT" ] || return 0
+  started "$pid"
+  # shellcheck disable=SC2086 # pids
+  [ "$START" != "$start" ] || kill -KILL "$pid" $others 2>/dev/null
+}
+
+# What home says. Files are changed here; what is to be said goes through the bell, since one alone may speak.
+hear() {
+  exec 8>&-
+  while IFS=' ' read -r word id gen n code out err <&7; do
+    W=w/$id.$gen
+    case $word in
+      r) [ -d "$W" ] && reply "$W" "$n" "$code" "$out" "$err" ;;
+      f) rm -f "$W/acks/$n" "$SAID/$id.$gen/c.$n" "$SAID/$id.$gen/a.$n" ;;
+      get) echo "get $id $gen $n $code" 1<>posts/bell ;;
+      stop)
+        [ -d "$W" ] && detached /bin/sh "$FAR/bin/far" stop "$FAR/$W" "$n" "$code" </dev/null >/dev/null 2>&1 7<&- &
+        ;;
+      fetched) [ -d "$W" ] && : >"$W/fetched" ;;
+      gone)
+        stands "$W"
+        case $IS in exited | killed | lost) rm -rf "$W" ;; esac
+        ;;
+    esac
+    echo h 1<>posts/bell
+    [ "$word" = . ] || echo b 1<>posts/bell
+  done
+  echo q 1<>posts/bell
+}
+
+reply() {
+  if [ ! -f "$1/calls/$2" ]; then
+    return
+  elif [ -p "$1/wait/$2" ]; then
+    text "$4" >"$1/replies/$2.out"
+    text "$5" >"$1/replies/$2.err"
+    echo "$3" >"$1/replies/.$2" && mv "$1/replies/.$2" "$1/replies/$2"
+    # In a process of its own: a FIFO that is full, since its reader is stopped, must not stop the post.
+    (echo r 1<>"$1/wait/$2") &
+  else
+    echo ok >"$1/acks/$2" && rm -f "$1/calls/$2"
+  fi
+}
+text() {
+  [ "$1" = - ] || printf %b "$1"
+}
+
+tick() {
+  exec 7<&- 8>&-
+  while sleep 2; do
+    kill -0 $$ 2>/dev/null || { kill "$hearing" 2>/dev/null && exit; }
+    echo t 1<>posts/bell
+  done
+}
+
+# Calls whose caller was killed: nobody reads the reply. A pid of another namespace says nothing.
+reap() {
+  for fifo in w/*/wait/*; do
+    [ -p "$fifo" ] || continue
+    W=${fifo%/wait/*} n=${fifo##*/}
+    caller=${n#*.}
+    kill -0 "${caller%%.*}" 2>/dev/null && continue
+    grep -q "$OWN_SPACE" "$W/calls/$n" 2>/dev/null || [ ! -f "$W/calls/$n" ] || continue
+    [ ! -f "$W/calls/$n" ] || echo dead >"$W/acks/$n"
+    rm -f "$fifo" "$W/calls/$n" "$W/replies/$n" "$W/replies/$n.out" "$W/replies/$n.err"
+  done
+}
+OWN_SPACE=$(printf '%s\0' "ns=$(readlink /proc/self/ns/pid 2>/dev/null)" | od -An -v -tx1 | tr -d ' \n')
+
+# One who waits looks whether its own caller is still there.
+waking=
+wake() {
+  [ -z "$waking" ] || ! kill -0 "$waking" 2>/dev/null || return 0
+  (for fifo in w/*/wait/*; do [ ! -p "$fifo" ] || echo . 1<>"$fifo"; done) &
+  waking=$!
+}
+
+# Says what home has not been told on this line yet. A run that is over and has said all is not looked at again.
+pass() {
+  sizes=" $(wc -c w/*/output.log 2>/dev/null)"
+  for W in w/*.*; do
+    name=${W#w/} D=$SAID/${W#w/}
+    [ -d "$W" ] && [ ! -f "$D/over" ] || continue
+    id=${name%.*} gen=${name##*.}
+    [ -d "$D" ] || mkdir "$D"
+    calls
+    acks
+    stands "$W"
+    over=
+    case $IS in exited | killed | lost) over=1 ;; esac
+    [ "$word" != t ] && [ -z "$over" ] || reports
+    log
+    said=
+    read -r said <"$D/w" 2>/dev/null || :
+    if [ "$said" = "$IS $CODE $BY $total" ]; then
+      [ -z "$over" ] || [ "$open" != 0 ] || : >"$D/over"
+      continue
+    fi
+    age=-
+    if [ -n "$over" ]; then
+      age=0
+      read -r at <"$W/ended" 2>/dev/null && age=$(($(date +%s) - at))
+    fi
+    echo "w $id $gen $IS $CODE $BY $age $total"
+    echo "$IS $CODE $BY $total" >"$D/w"
+  done
+  echo .
+}
+
+acks() {
+  for file in "$W"/acks/*; do
+    [ -f "$file" ] || continue
+    open=$((open + 1))
+    [ ! -f "$D/a.${file##*/}" ] && read -r how <"$file" || continue
+    echo "a $id $gen ${file##*/} $how"
+    : >"$D/a.${file##*/}"
+  done
+}
+
+calls() {
+  open=0
+  for file in "$W"/calls/*; do
+    [ -f "$file" ] || continue
+    open=$((open + 1))
+    [ $open -le $WINDOW ] || return 0
+    n=${file##*/}
+    [ ! -f "$D/c.$n" ] || continue
+    line=$(cat "$file" 2>/dev/null) && [ -n "$line" ] || continue
+    echo "c $id $gen $n $line"
+    : >"$D/c.$n"
+  done
+}
+
+# The length of a log counted from its beginning, whatever was put away of it.
+log() {
+  base=0 total=0
+  [ -f "$W/output.log" ] || return 0
+  read -r base <"$W/base" 2>/dev/null || :
+  case $sizes in *" $W/output.log"*) ;; *) return 0 ;; esac
+  size=${sizes%%" $W/output.log"*}
+  size=${size##*[!0-9]}
+  total=$((base + size))
+  [ "$size" -gt $LOG_MAX ] || return 0
+  got=0
+  read -r got <"$D/got" 2>/dev/null || :
+  [ $((total - got)) -lt 65536 ] || [ "$size" -gt $((2 * LOG_MAX)) ] || return 0
+  size=$(wc -c <"$W/output.log")
+  echo $((base + size)) >"$W/.base" && : >"$W/output.log" && mv "$W/.base" "$W/base"
+  total=$((base + size))
+}
+
+# Reports that are new or have changed since the last look on this line.
+reports() {
+  any=
+  for file in "$W"/reports/*; do [ -e "$file" ] && any=1 && break; done
+  [ -n "$any" ] || return 0
+  newer=
+  [ -f "$D/reports" ] && newer=1
+  : >"$D/.reports"
+  # shellcheck disable=SC2086 # no words or two
+  find "$W/reports" -type f ${newer:+-newer "$D/reports"} | while IFS= read -r file; do
+    # shellcheck disable=SC2046 # two numbers and a name
+    set -- $(cksum <"$file")
+    printf 'p %s %s %s %s-%s\n' "$id" "$gen" "$(printf %s "${file#"$W"/reports/}" | od -An -v -tx1 | tr -d ' \n')" "$1" "$2"
+  done
+  mv "$D/.reports" "$D/reports"
+}
+
+# One part of a log (`-`) or a report, from an offset on.
+chunk() {
+  W=w/$1.$2 D=$SAID/$1.$2 name=$3 from=$4 base=0
+  [ -d "$W" ] && [ -d "$D" ] || return 0
+  case $from in "" | *[!0-9]*) return 0 ;; esac
+  if [ "$name" = - ]; then
+    file=$W/output.log
+    read -r base <"$W/base" 2>/dev/null || :
+    [ "$from" -ge "$base" ] || from=$base
+    echo "$from" >"$D/got"
+  else
+    file=$W/reports/$(printf %b "$name")
+  fi
+  [ -f "$file" ] || return 0
+  printf 'd %s %s %s %s ' "$1" "$2" "$name" "$from"
+  tail -c +$((from - base + 1)) "$file" | head -c $CHUNK | base64 | tr -d '\n'
+  echo
+}
+
+# ---------------------------------------------------------------------------------------------------------------
+
+task=$1
+shift
+case $task in
+  start | sup | stop | post) "$task" "$@" ;;
+esac

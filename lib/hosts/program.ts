@@ -1,0 +1,137 @@
+/** The programs that a host's `sh` is sent: one line of data each, so that nothing of them needs quoting. Pure. */
+import { SUPERVISOR } from "../sessions/supervisor.ts";
+import { shellQuote } from "../text/quote.ts";
+import { FAR_TEXTS } from "./far_texts.ts";
+import { encodeText, type RunName } from "./protocol.ts";
+
+/**
+ * The first line: the shell there says that it listens, and runs the one line that comes next. Whatever its login
+ * shell is: this has no word that any of them gives another meaning. Nothing more is sent until it has answered, as
+ * dash and busybox read ahead.
+ */
+export const GREETING = `echo looop-ready; exec sh -c 'IFS= read -r l; eval "$(printf %b "$l")"'\n`;
+/** Its answer; what comes before is a banner. */
+export const READY = "looop-ready";
+
+/** One line that a shell which is {@link GREETING}'s runs. */
+export function asLine(program: string): string {
+  return `${encodeText(program)}\n`;
+}
+
+/** Where a home's things are on a host, as the shell there spells it. */
+function farFolder(home: string): string {
+  return `"\${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/${home}"`;
+}
+
+/** Lays out what runs there, where it is not the same already, and goes to the folder. */
+function prelude(home: string, folder = farFolder(home)): string {
+  const texts = { ...FAR_TEXTS, supervisor: SUPERVISOR };
+  const version = versionOf(Object.values(texts));
+  const puts = Object.entries(texts).map(([name, text]) => `put ${name} ${shellQuote(text)}`).join("\n");
+  return `LOOOP_UMASK=$(umask)
+export LOOOP_UMASK
+umask 077
+FAR=${folder}
+mkdir -p "$FAR/bin" "$FAR/posts" "$FAR/w" && cd "$FAR" || { echo "refused 1 cannot make $FAR"; exit 1; }
+FAR=$(pwd -P)
+cd "$FAR"
+if [ "$(cat bin/version 2>/dev/null)" != ${version} ]; then
+  put() { printf '%s\\n' "$2" >"bin/.$1.$$" && chmod 700 "bin/.$1.$$" && mv -f "bin/.$1.$$" "bin/$1"; }
+  ${puts}
+  put version ${version}
+fi
+`;
+}
+
+/** One text for texts: the same for the same. */
+function versionOf(texts: readonly string[]): string {
+  let hash = 0xcbf29ce484222325n;
+  for (const char of texts.join("\0")) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(char.codePointAt(0) ?? 0)) * 0x100000001b3n);
+  }
+  return hash.toString(16);
+}
+
+/** The program of the link. */
+export function postProgram(home: string, machine: string, take: boolean, folder?: string): string {
+  return `${prelude(home, folder)}exec sh "$FAR/bin/far" post ${shellQuote(machine)} ${take ? 1 : 0}\n`;
+}
+
+/** Everything a run on a host is made of. */
+export interface FarRun extends RunName {
+  /** Shell line of the agent. */
+  command: string;
+  /** Written into the run's folder; `prompt.md` and what else the command names. */
+  files: Readonly<Record<string, string>>;
+  /** Variables beside those of the login shell there. */
+  env: Readonly<Record<string, string>>;
+  /** Folder it starts in; the run's own unless given. */
+  cwd?: string | undefined;
+  /** Program that must be on PATH there. */
+  program?: string | undefined;
+  /** Minutes without home after which it ends itself; 0 for never. */
+  orphanMinutes: number;
+  /** As a container's or job's main process: seconds it stays after its agent's end, for home to fetch all. */
+  lingerS?: number | undefined;
+}
+
+/** Stands for the run's folder over there, which home does not know yet, in the command, prompt and variables. */
+export function farDir({ gen }: Pick<RunName, "gen">): string {
+  return `@looop-${gen}@`;
+}
+
+/** The worker's looop: it knows its own run, whatever the agent does to its environment. */
+function launcher({ id, gen }: RunName): string {
+  return `#!/bin/sh
+LOOOP_CALLS=\${0%/*} LOOOP_SESSION_ID=${id} LOOOP_SESSION_GEN=${gen}
+export LOOOP_CALLS LOOOP_SESSION_ID LOOOP_SESSION_GEN
+exec /bin/sh "$LOOOP_CALLS/shim" "$@"
+`;
+}
+
+/** Lays a run out; as often as it is called. */
+function layout(run: FarRun): string {
+  const { id, gen } = run;
+  const exports = Object.entries(run.env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
+  const files: [string, string][] = [
+    ...Object.entries(run.files),
+    ["looop", launcher(run)],
+    ["command", run.command],
+    ["cwd", `${run.cwd ?? farDir(run)}\n`],
+    ["env", exports.join("")],
+    ["program_name", run.program === undefined ? "" : `${run.program}\n`],
+    ["meta.json", `${JSON.stringify({ v: 1, id, gen })}\n`],
+    ["orphan", run.orphanMinutes > 0 ? `${run.orphanMinutes}\n` : ""],
+    ...(run.lingerS === undefined ? [] : [["linger", `${run.lingerS}\n`] as [string, string]]),
+  ];
+  return `W=$FAR/w/${id}.${gen}
+case $W in *[!A-Za-z0-9_./:=@%+,-]*) echo "refused 1 the folder $W has an odd name"; exit 1 ;; esac
+mkdir -p "$W/calls" "$W/replies" "$W/acks" "$W/wait" "$W/reports" || exit 1
+[ -h "$W/bell" ] || ln -s ../../posts/bell "$W/bell"
+[ -h "$W/far" ] || ln -s ../../bin/far "$W/far"
+[ -h "$W/shim" ] || ln -s ../../bin/shim "$W/shim"
+lay() { printf %s "$2" | sed "s|${farDir(run)}|$W|g" >"$W/.$1.$$" && mv -f "$W/.$1.$$" "$W/$1"; }
+${files.map(([name, text]) => `lay ${name} ${shellQuote(text)}`).join("\n")}
+chmod 700 "$W/looop"
+`;
+}
+
+/** The program that starts a run; it says `started`, `refused CODE WHY` or `unknown WHY`, and the run's folder. */
+export function startProgram(home: string, run: FarRun): string {
+  return `${prelude(home)}${layout(run)}echo "dir $W"\nexec sh "$FAR/bin/far" start "$W"\n`;
+}
+
+/** The program of a job's main process: lays the run out and is its supervisor. */
+export function jobProgram(home: string, run: FarRun): string {
+  return `${prelude(home)}${layout(run)}exec sh "$FAR/bin/far" sup "$W"\n`;
+}
+
+/** The program that ends a run; says `stopped` when nobody is left. */
+export function stopProgram(home: string, { id, gen }: RunName, state: string, by: string): string {
+  return `FAR=${farFolder(home)}
+cd "$FAR/w/${id}.${gen}" 2>/dev/null || { echo "stopped none" && exit; }
+FAR=$(cd ../.. && pwd -P)
+sh "$FAR/bin/far" stop "$FAR/w/${id}.${gen}" ${state} ${by}
+echo stopped
+`;
+}

@@ -1,0 +1,223 @@
+/**
+ * The lines between home and a host's post, as text and as values. Pure.
+ *
+ * Far to home: `hello 1 BOOT CLOCK`, `refused WHY`, `w ID GEN STATE CODE BY AGE LENGTH` (how a run stands),
+ * `c ID GEN N HEX HEX` (a call), `a ID GEN N ok|dead` (its reply was read, or nobody reads it), `p ID GEN HEX STAMP`
+ * (a report), `d ID GEN NAME OFFSET BASE64` (a part of a log or report), `.` (all was said).
+ * Home to far: `r` (a reply), `f` (a call is over), `get`, `stop`, `fetched`, `gone`, `.`.
+ *
+ * Nothing that comes from far is trusted: a line that is not exactly one of these is refused with its reason.
+ */
+import { isId } from "../ids.ts";
+
+/** How a run stands, in far's words. `none`: laid out and never begun. */
+export type FarState = "none" | "starting" | "running" | "exited" | "killed" | "lost";
+
+/** Which run a line is about. */
+export interface RunName {
+  id: string;
+  gen: string;
+}
+
+/** A worker's call: its words, and marks of who called. */
+export interface CallLine extends RunName {
+  kind: "call";
+  n: string;
+  words: string[];
+  marks: Record<string, string>;
+  /** Bytes of the file that `--ref` names, where it is small. */
+  ref?: Uint8Array;
+}
+
+/** One line of a host's post. */
+export type FarLine =
+  | { kind: "hello"; boot: string; clockS: number }
+  | { kind: "refused"; why: string }
+  | { kind: "heartbeat" }
+  | RunName & {
+    kind: "worker";
+    state: FarState;
+    code: number | null;
+    by: string;
+    /** Seconds since its end. */
+    ageS: number;
+    /** Bytes that its log has ever had. */
+    length: number;
+  }
+  | CallLine
+  | RunName & { kind: "ack"; n: string; read: boolean }
+  | RunName & { kind: "report"; name: string; stamp: string; size: number }
+  /** `name` is undefined for the log. */
+  | RunName & { kind: "data"; name?: string; offset: number; bytes: Uint8Array };
+
+/** Longest line that is read, bytes. */
+export const MAX_LINE = 4 * 1024 * 1024;
+/** Largest report that comes home, bytes. */
+export const MAX_REPORT = 50 * 1024 * 1024;
+
+const GEN = /^[0-9a-f]{8,32}$/;
+/** Seconds, pid, random. */
+const CALL_NUMBER = /^[0-9]{1,12}\.[0-9]{1,10}\.[0-9]{1,10}$/;
+const STATES: readonly string[] = ["none", "starting", "running", "exited", "killed", "lost"];
+const ENDERS: readonly string[] = ["-", "self", "root", "human", "down", "timeout", "crash", "host"];
+
+/** Reads one line, its line end taken off; a text says why it is none of ours. */
+export function parseLine(line: string): FarLine | string {
+  if (line === ".") return { kind: "heartbeat" };
+  // deno-lint-ignore no-control-regex -- exactly these may not be there
+  if (/[^\x20-\x7e]/.test(line)) return "a byte that no line of ours has";
+  const words = line.split(" ");
+  const [word, id = "", gen = ""] = words;
+  if (word === "hello") return hello(words);
+  if (word === "refused") return { kind: "refused", why: line.slice("refused ".length) };
+  const parse = PARSERS[word ?? ""];
+  if (parse === undefined) return "an unknown word";
+  if (!isId(id) || !GEN.test(gen)) return "no name of a run";
+  return parse({ id, gen }, words.slice(3));
+}
+
+const PARSERS: Record<string, (run: RunName, words: string[]) => FarLine | string> = {
+  w: worker,
+  c: call,
+  a: ack,
+  p: report,
+  d: data,
+};
+
+function hello([, version, boot = "", clock = ""]: string[]): FarLine | string {
+  if (version !== "1" || !/^[0-9A-Za-z-]{1,64}$/.test(boot) || !/^\d{1,12}$/.test(clock)) return "a bad hello";
+  return { kind: "hello", boot, clockS: Number(clock) };
+}
+
+function worker(run: RunName, [state = "", code = "", by = "", age = "", length = ""]: string[]) {
+  const isCode = code === "-" || /^\d{1,3}$/.test(code);
+  if (!STATES.includes(state) || !isCode || !ENDERS.includes(by)) return "a bad state";
+  if (!/^(-|-?\d{1,12})$/.test(age) || !/^\d{1,15}$/.test(length)) return "a bad number";
+  return {
+    kind: "worker" as const,
+    ...run,
+    state: state as FarState,
+    code: code === "-" ? null : Number(code),
+    by,
+    ageS: age === "-" ? 0 : Math.max(0, Number(age)),
+    length: Number(length),
+  };
+}
+
+function call(run: RunName, [n = "", hex = "", ref = ""]: string[]): FarLine | string {
+  if (!CALL_NUMBER.test(n)) return "a bad number of a call";
+  const bytes = fromHex(hex);
+  const file = ref === "-" ? undefined : ref.startsWith("x") ? fromHex(ref.slice(1)) : null;
+  if (bytes === undefined || file === null) return "bad hex";
+  const texts = textsOf(bytes);
+  const count = Number(texts[0]);
+  if (!Number.isInteger(count) || count < 1 || count > texts.length - 1) return "a bad count of words";
+  const marks = texts.slice(count + 1).map((text) => [text.split("=")[0] ?? "", text.replace(/^[^=]*=/, "")]);
+  return {
+    kind: "call",
+    ...run,
+    n,
+    words: texts.slice(1, count + 1),
+    marks: Object.fromEntries(marks),
+    ...(file === undefined ? {} : { ref: file }),
+  };
+}
+
+function ack(run: RunName, [n = "", how = ""]: string[]): FarLine | string {
+  if (!CALL_NUMBER.test(n) || (how !== "ok" && how !== "dead")) return "a bad acknowledgement";
+  return { kind: "ack", ...run, n, read: how === "ok" };
+}
+
+function report(run: RunName, [hex = "", stamp = ""]: string[]): FarLine | string {
+  const bytes = fromHex(hex);
+  const match = /^\d{1,10}-(\d{1,12})$/.exec(stamp);
+  if (bytes === undefined || match === null) return "a bad report";
+  const name = new TextDecoder().decode(bytes);
+  if (!isReportName(name)) return "a bad name of a report";
+  return { kind: "report", ...run, name, stamp, size: Number(match[1]) };
+}
+
+function data(run: RunName, [name = "", offset = "", base64 = ""]: string[]): FarLine | string {
+  const bytes = fromBase64(base64);
+  if (!/^\d{1,15}$/.test(offset) || bytes === undefined) return "bad data";
+  const rest = { kind: "data" as const, ...run, offset: Number(offset), bytes };
+  return name === "-" ? rest : { ...rest, name: decodeText(name) };
+}
+
+/** Whether a report of this name may be written below `reports/`: no way out of it, nothing hidden, nothing odd. */
+export function isReportName(name: string): boolean {
+  const parts = name.split("/");
+  // deno-lint-ignore no-control-regex -- control characters are what must not be there
+  return name.length <= 200 && parts.length <= 4 && !/[\x00-\x1f\x7f-\x9f\u2028-\u202e\ufffd]/.test(name) &&
+    parts.every((part) => part !== "" && !part.startsWith(".") && !part.startsWith("~"));
+}
+
+/** Texts of bytes in which each is ended by a NUL; what is no UTF-8 is replaced. */
+function textsOf(bytes: Uint8Array): string[] {
+  const texts = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).split("\0");
+  texts.pop();
+  return texts;
+}
+
+function fromHex(hex: string): Uint8Array | undefined {
+  if (hex.length % 2 !== 0 || !/^[0-9a-f]*$/.test(hex)) return undefined;
+  const bytes = new Uint8Array(hex.length / 2);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = parseInt(hex.slice(2 * at, 2 * at + 2), 16);
+  return bytes;
+}
+
+function fromBase64(text: string): Uint8Array | undefined {
+  try {
+    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+}
+
+/** What stands as itself in a text for `printf %b`; no shell gives any of it a meaning. */
+const PLAIN = /[^A-Za-z0-9_.,:=+/-]/;
+
+/**
+ * Bytes as one word for `printf %b`: what is not plain as `\0ooo`. A lone `-` stands for nothing at all.
+ */
+export function encodeText(text: string | Uint8Array): string {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  if (bytes.length === 0) return "-";
+  const parts: string[] = [];
+  for (const byte of bytes) {
+    const char = String.fromCharCode(byte);
+    // A first `-` would be an option, or nothing.
+    const isPlain = byte < 128 && !PLAIN.test(char) && !(parts.length === 0 && char === "-");
+    parts.push(isPlain ? char : `\\0${byte.toString(8).padStart(3, "0")}`);
+  }
+  return parts.join("");
+}
+
+/** The text that {@link encodeText} has made a word of. */
+function decodeText(word: string): string {
+  const bytes: number[] = [];
+  for (const [part] of word.matchAll(/\\0[0-7]{3}|[^]/g)) {
+    bytes.push(part.length > 1 ? parseInt(part.slice(2), 8) : part.charCodeAt(0));
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes));
+}
+
+/** A reply to a call. */
+export interface Reply {
+  code: number;
+  out: string;
+  err: string;
+}
+
+/** Lines that home says; none has a line end of its own. */
+export const say = {
+  heartbeat: () => ".",
+  reply: ({ id, gen }: RunName, n: string, { code, out, err }: Reply) =>
+    `r ${id} ${gen} ${n} ${code} ${encodeText(out)} ${encodeText(err)}`,
+  forget: ({ id, gen }: RunName, n: string) => `f ${id} ${gen} ${n}`,
+  get: ({ id, gen }: RunName, name: string | undefined, offset: number) =>
+    `get ${id} ${gen} ${name === undefined ? "-" : encodeText(name)} ${offset}`,
+  stop: ({ id, gen }: RunName, state: string, by: string) => `stop ${id} ${gen} ${state} ${by}`,
+  fetched: ({ id, gen }: RunName) => `fetched ${id} ${gen}`,
+  gone: ({ id, gen }: RunName) => `gone ${id} ${gen}`,
+} as const;
