@@ -1,7 +1,5 @@
 /** `looop _ claim`: a worker takes a lease on a task. */
-import { acquireLease } from "../lib/sessions/lease.ts";
-import { recordMove } from "../lib/records/move.ts";
-import { markReady } from "../lib/sessions/session.ts";
+import { claim } from "../lib/calls/worker_calls.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 import { HOLDER, holderOf } from "../lib/cli/holder.ts";
 
@@ -17,11 +15,6 @@ export default defineVerb({
   },
   async run(context, input) {
     const { name, session } = holderOf(context, input);
-    const outcome = await acquireLease(context.profile, name, session, context.now());
-    markReady(context.profile, session);
-    if (outcome === "held") return { text: `claimed ${name} (held already)` };
-    const how = outcome === "taken_over" ? ", taken over from an ended session" : "";
-    recordMove(context, `claim ${name}: ${session}${how}`);
-    return { text: `claimed ${name}` };
+    return { text: await claim(context, name, session) };
   },
 });

@@ -1,11 +1,9 @@
 /** `looop _ cost`: a worker reports its spend. */
-import { checkAmount, formatRow } from "../lib/agents/cost_row.ts";
+import { checkAmount } from "../lib/agents/cost_row.ts";
+import { cost } from "../lib/calls/worker_calls.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
 import { isId } from "../lib/ids.ts";
-import { poke } from "../lib/records/move.ts";
 import { openProfile } from "../lib/records/profile.ts";
-import { markReady } from "../lib/sessions/session.ts";
-import { appendLine } from "../lib/store.ts";
 import { defineVerb, type Input } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -31,11 +29,7 @@ export default defineVerb({
     ];
     const costUsd = checkAmount(input.word(3));
     openProfile(context.profile);
-    // The ledger is never rotated, because sums are taken over all of it.
-    appendLine(context.profile.cost, formatRow({ tsMs: context.now(), kind, id, runner, costUsd }));
-    markReady(context.profile, id);
-    poke(context.profile);
-    return Promise.resolve({ text: `cost ${id}: $${costUsd}` });
+    return Promise.resolve({ text: cost(context, { kind, id, runner, costUsd }) });
   },
 });
 

@@ -1,7 +1,6 @@
 /** `looop _ ready`: a worker says that it has begun. */
 import { checkId } from "../lib/ids.ts";
-import { poke } from "../lib/records/move.ts";
-import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
+import { ready } from "../lib/calls/worker_calls.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -13,12 +12,6 @@ export default defineVerb({
     example: "looop _ ready w1",
   },
   run(context, input) {
-    const id = checkId("worker", input.word(0));
-    if (readSession(context.profile, id) === undefined) {
-      throw unknownWorker(id);
-    }
-    markReady(context.profile, id);
-    poke(context.profile);
-    return Promise.resolve({ text: `ready ${id}` });
+    return Promise.resolve({ text: ready(context.profile, checkId("worker", input.word(0))) });
   },
 });

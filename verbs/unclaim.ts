@@ -1,7 +1,5 @@
 /** `looop _ unclaim`: a worker gives a lease back. */
-import { releaseLease } from "../lib/sessions/lease.ts";
-import { recordMove } from "../lib/records/move.ts";
-import { markReady } from "../lib/sessions/session.ts";
+import { unclaim } from "../lib/calls/worker_calls.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 import { HOLDER, holderOf } from "../lib/cli/holder.ts";
 
@@ -17,10 +15,6 @@ export default defineVerb({
   },
   async run(context, input) {
     const { name, session } = holderOf(context, input);
-    const released = await releaseLease(context.profile, name, session, context.now());
-    markReady(context.profile, session);
-    if (!released) return { text: `${name} was not claimed` };
-    recordMove(context, `unclaim ${name}: ${session}`);
-    return { text: `unclaimed ${name}` };
+    return { text: await unclaim(context, name, session) };
   },
 });

@@ -23,14 +23,18 @@ export interface CostRow {
   unpriced?: true;
   /** Replies that the agent had begun and whose tokens it never wrote down, as it was killed: not in the sums. */
   unrecorded?: number;
+  /** Names the worker's call that reported it, where the same call may be brought twice. */
+  call?: string;
+  /** The machine that the worker runs on, where it is another. */
+  host?: string;
 }
 
 /** The row as one line without its line end. */
 export function formatRow(row: CostRow): string {
   const ts = isoSeconds(row.tsMs);
-  const { kind, id, runner, costUsd, source, tokens, gen, unpriced, unrecorded } = row;
+  const { kind, id, runner, costUsd, source, tokens, gen, unpriced, unrecorded, call, host } = row;
   const paid = { kind, id, runner, cost_usd: costUsd, source, tokens };
-  return JSON.stringify({ v: 1, ts, ...paid, gen, unpriced, unrecorded });
+  return JSON.stringify({ v: 1, ts, ...paid, gen, unpriced, unrecorded, call, host });
 }
 
 /** Reads one line; `undefined` when it is torn, foreign, or its amount is not a sum of money. */
@@ -40,7 +44,21 @@ export function parseRow(line: string): CostRow | undefined {
 
 function rowOf(value: unknown): CostRow | undefined {
   if (!isRecord(value)) return undefined;
-  const { v, ts, kind, id, runner, cost_usd: costUsd, source, tokens, gen, unpriced, unrecorded } = value;
+  const {
+    v,
+    ts,
+    kind,
+    id,
+    runner,
+    cost_usd: costUsd,
+    source,
+    tokens,
+    gen,
+    unpriced,
+    unrecorded,
+    call,
+    host,
+  } = value;
   const tsMs = typeof ts === "number" ? ts * 1000 : typeof ts === "string" ? Date.parse(ts) : NaN;
   if (typeof costUsd !== "number" || !isCountable({ tsMs, costUsd })) return undefined;
   if (typeof kind !== "string" || typeof id !== "string" || typeof runner !== "string") return undefined;
@@ -51,6 +69,8 @@ function rowOf(value: unknown): CostRow | undefined {
   if (typeof gen === "string") row.gen = gen;
   if (unpriced === true) row.unpriced = true;
   if (typeof unrecorded === "number" && unrecorded > 0) row.unrecorded = unrecorded;
+  if (typeof call === "string") row.call = call;
+  if (typeof host === "string") row.host = host;
   return row;
 }
 

@@ -64,7 +64,6 @@ const ENDERS: readonly string[] = ["-", "self", "root", "human", "down", "timeou
 /** Reads one line, its line end taken off; a text says why it is none of ours. */
 export function parseLine(line: string): FarLine | string {
   if (line === ".") return { kind: "heartbeat" };
-  // deno-lint-ignore no-control-regex -- exactly these may not be there
   if (/[^\x20-\x7e]/.test(line)) return "a byte that no line of ours has";
   const words = line.split(" ");
   const [word, id = "", gen = ""] = words;
@@ -85,7 +84,9 @@ const PARSERS: Record<string, (run: RunName, words: string[]) => FarLine | strin
 };
 
 function hello([, version, boot = "", clock = ""]: string[]): FarLine | string {
-  if (version !== "1" || !/^[0-9A-Za-z-]{1,64}$/.test(boot) || !/^\d{1,12}$/.test(clock)) return "a bad hello";
+  if (version !== "1" || !/^[0-9A-Za-z-]{1,64}$/.test(boot) || !/^\d{1,12}$/.test(clock)) {
+    return "a bad hello";
+  }
   return { kind: "hello", boot, clockS: Number(clock) };
 }
 

@@ -15,7 +15,8 @@ const EXAMPLES: Asset = {
   suffix: ".sh",
   module: "lib/world/sensor_examples.ts",
   constant: "SENSOR_EXAMPLES",
-  about: "The ready-made sensors by name; text constants, since these are found compiled and from a URL alike.",
+  about:
+    "The ready-made sensors by name; text constants, since these are found compiled and from a URL alike.",
 };
 const FAR: Asset = {
   folder: "lib/hosts/far",

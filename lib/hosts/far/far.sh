@@ -88,7 +88,7 @@ stands() {
     return 0
   fi
   IS=starting
-  read -r since boot <"$1/run/began" 2>/dev/null || return 0
+  read -r since boot 2>/dev/null <"$1/run/began" || return 0
   [ "$boot" = "$BOOT" ] && [ $(($(date +%s) - since)) -lt 15 ] || IS=lost
 }
 told() {
@@ -103,11 +103,17 @@ told() {
 
 # --- start -----------------------------------------------------------------------------------------------------
 
+# Runs this script in a session of its own, with nothing open; what it says goes to the file $1.
 detached() {
-  if command -v setsid >/dev/null; then setsid "$@"; else
+  said_to=$1
+  shift
+  (
+    exec </dev/null >/dev/null 2>"$said_to" 7<&- 8<&-
+    set -- /bin/sh "$FAR/bin/far" "$@"
+    command -v setsid >/dev/null && exec setsid "$@"
     set -m
-    "$@"
-  fi
+    "$@" &
+  ) &
 }
 
 # Says `started`, or `refused CODE WHY`. Once per run, however often it is called.
@@ -133,7 +139,7 @@ start() {
         starting | running) echo "refused 4 another run of $id lives here (${other##*.})" && exit ;;
       esac
     done
-    detached /bin/sh "$FAR/bin/far" sup "$W" </dev/null >/dev/null 2>"$W/sup.err" &
+    detached "$W/sup.err" sup "$W"
   fi
   tries=0
   until [ -f "$W/status.json" ] || [ $tries -ge 160 ]; do
@@ -253,7 +259,7 @@ tree() {
 stop() {
   W=$1 gen=${1##*.}
   trap '' HUP INT TERM
-  if [ ! -f "$W/end" ]; then
+  if [ ! -f "$W/end" ] && ! told "$W"; then
     echo "$2 $3" >"$W/.end.$$" && ln "$W/.end.$$" "$W/end"
     rm -f "$W/.end.$$"
   fi 2>/dev/null
@@ -350,7 +356,7 @@ post() {
 
 # A second home, copied from the first, must not take the first one's calls; a half-dead post of the own home goes.
 owned() {
-  read -r machine pid start boot others <posts/owner 2>/dev/null || return 0
+  read -r machine pid start boot others 2>/dev/null <posts/owner || return 0
   if [ "$machine" != "$1" ] && [ "$2" != 1 ] && [ -f posts/seen ]; then
     echo "refused owned by machine $machine"
     exit
@@ -367,13 +373,11 @@ hear() {
   while IFS=' ' read -r word id gen n code out err <&7; do
     W=w/$id.$gen
     case $word in
-      r) [ -d "$W" ] && reply "$W" "$n" "$code" "$out" "$err" ;;
+      r) [ ! -d "$W" ] || reply "$W" "$n" "$code" "$out" "$err" ;;
       f) rm -f "$W/acks/$n" "$SAID/$id.$gen/c.$n" "$SAID/$id.$gen/a.$n" ;;
       get) echo "get $id $gen $n $code" 1<>posts/bell ;;
-      stop)
-        [ -d "$W" ] && detached /bin/sh "$FAR/bin/far" stop "$FAR/$W" "$n" "$code" </dev/null >/dev/null 2>&1 7<&- &
-        ;;
-      fetched) [ -d "$W" ] && : >"$W/fetched" ;;
+      stop) [ ! -d "$W" ] || detached /dev/null stop "$FAR/$W" "$n" "$code" ;;
+      fetched) [ ! -d "$W" ] || : >"$W/fetched" ;;
       gone)
         stands "$W"
         case $IS in exited | killed | lost) rm -rf "$W" ;; esac
@@ -382,7 +386,7 @@ hear() {
     echo h 1<>posts/bell
     [ "$word" = . ] || echo b 1<>posts/bell
   done
-  echo q 1<>posts/bell
+  if [ -p posts/bell ]; then echo q 1<>posts/bell; else kill $$; fi
 }
 
 reply() {
@@ -406,6 +410,8 @@ tick() {
   exec 7<&- 8>&-
   while sleep 2; do
     kill -0 $$ 2>/dev/null || { kill "$hearing" 2>/dev/null && exit; }
+    # Without the folder nobody could end it any more.
+    [ -p posts/bell ] || { kill $$ && exit; }
     echo t 1<>posts/bell
   done
 }
@@ -448,7 +454,7 @@ pass() {
     [ "$word" != t ] && [ -z "$over" ] || reports
     log
     said=
-    read -r said <"$D/w" 2>/dev/null || :
+    read -r said 2>/dev/null <"$D/w" || :
     if [ "$said" = "$IS $CODE $BY $total" ]; then
       [ -z "$over" ] || [ "$open" != 0 ] || : >"$D/over"
       continue
@@ -456,7 +462,7 @@ pass() {
     age=-
     if [ -n "$over" ]; then
       age=0
-      read -r at <"$W/ended" 2>/dev/null && age=$(($(date +%s) - at))
+      read -r at 2>/dev/null <"$W/ended" && age=$(($(date +%s) - at))
     fi
     echo "w $id $gen $IS $CODE $BY $age $total"
     echo "$IS $CODE $BY $total" >"$D/w"
@@ -492,14 +498,14 @@ calls() {
 log() {
   base=0 total=0
   [ -f "$W/output.log" ] || return 0
-  read -r base <"$W/base" 2>/dev/null || :
+  read -r base 2>/dev/null <"$W/base" || :
   case $sizes in *" $W/output.log"*) ;; *) return 0 ;; esac
   size=${sizes%%" $W/output.log"*}
   size=${size##*[!0-9]}
   total=$((base + size))
   [ "$size" -gt $LOG_MAX ] || return 0
   got=0
-  read -r got <"$D/got" 2>/dev/null || :
+  read -r got 2>/dev/null <"$D/got" || :
   [ $((total - got)) -lt 65536 ] || [ "$size" -gt $((2 * LOG_MAX)) ] || return 0
   size=$(wc -c <"$W/output.log")
   echo $((base + size)) >"$W/.base" && : >"$W/output.log" && mv "$W/.base" "$W/base"
@@ -530,7 +536,7 @@ chunk() {
   case $from in "" | *[!0-9]*) return 0 ;; esac
   if [ "$name" = - ]; then
     file=$W/output.log
-    read -r base <"$W/base" 2>/dev/null || :
+    read -r base 2>/dev/null <"$W/base" || :
     [ "$from" -ge "$base" ] || from=$base
     echo "$from" >"$D/got"
   else

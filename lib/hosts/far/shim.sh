@@ -44,12 +44,12 @@ case $verb in
     (
       unset LOOOP_SESSION_ID LOOOP_SESSION_GEN LOOOP_DATA_DIR
       trap '' HUP INT TERM
-      if command -v setsid >/dev/null; then set -- setsid; else
-        set -- env
-        set -m
-      fi
-      "$@" /bin/sh "$S/far" stop "$S" exited self </dev/null >/dev/null 2>&1 &
-    )
+      exec </dev/null >/dev/null 2>&1
+      set -- /bin/sh "$S/far" stop "$S" exited self
+      command -v setsid >/dev/null && exec setsid "$@"
+      set -m
+      "$@" &
+    ) &
     # An agent whose command returned now would ask its model once more.
     i=0
     while [ $i -lt 10 ]; do

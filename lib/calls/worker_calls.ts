@@ -1,0 +1,61 @@
+/** What a worker's calls do, whoever brings them: its own process, or the link to its host. */
+import { formatRow } from "../agents/cost_row.ts";
+import type { Profile } from "../paths.ts";
+import { type Mover, poke, recordMove } from "../records/move.ts";
+import { acquireLease, releaseLease } from "../sessions/lease.ts";
+import { markReady, readSession, unknownWorker } from "../sessions/session.ts";
+import { appendLine, readTail } from "../store.ts";
+
+/** `_ claim`: takes the lease `name`; returns what to print. @throws {UserError} when another holds it. */
+export async function claim(mover: Mover, name: string, session: string): Promise<string> {
+  const outcome = await acquireLease(mover.profile, name, session, mover.now());
+  markReady(mover.profile, session);
+  if (outcome === "held") return `claimed ${name} (held already)`;
+  const how = outcome === "taken_over" ? ", taken over from an ended session" : "";
+  recordMove(mover, `claim ${name}: ${session}${how}`);
+  return `claimed ${name}`;
+}
+
+/** `_ unclaim`: gives the lease `name` back; returns what to print. @throws {UserError} when another holds it. */
+export async function unclaim(mover: Mover, name: string, session: string): Promise<string> {
+  const released = await releaseLease(mover.profile, name, session, mover.now());
+  markReady(mover.profile, session);
+  if (!released) return `${name} was not claimed`;
+  recordMove(mover, `unclaim ${name}: ${session}`);
+  return `unclaimed ${name}`;
+}
+
+/** `_ ready`: the worker has begun; returns what to print. @throws {UserError} when there is no such worker. */
+export function ready(profile: Profile, id: string): string {
+  if (readSession(profile, id) === undefined) throw unknownWorker(id);
+  markReady(profile, id);
+  poke(profile);
+  return `ready ${id}`;
+}
+
+/** What a worker says that it has spent. */
+export interface Spent {
+  kind: string;
+  id: string;
+  runner: string;
+  costUsd: number;
+  /** Names the call, where the same one may be brought twice. */
+  call?: string;
+  /** Machine that the worker runs on, where it is another. */
+  host?: string;
+}
+
+/** How far back in the ledger a call is looked for that may be in it already, bytes. */
+const RECENT_BYTES = 256 * 1024;
+
+/** `_ cost`: adds to the ledger, once for each `call`; returns what to print. */
+export function cost({ profile, now }: Pick<Mover, "profile" | "now">, spent: Spent): string {
+  const key = spent.call === undefined ? undefined : `"call":${JSON.stringify(spent.call)}`;
+  // The ledger is never rotated, because sums are taken over all of it.
+  if (key === undefined || !readTail(profile.cost, RECENT_BYTES).includes(key)) {
+    appendLine(profile.cost, formatRow({ tsMs: now(), ...spent }));
+  }
+  markReady(profile, spent.id);
+  poke(profile);
+  return `cost ${spent.id}: $${spent.costUsd}`;
+}
