@@ -11,6 +11,7 @@ import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
 import { releaseLeasesOf } from "../sessions/lease.ts";
 import { withdrawAsks } from "../records/mailbox.ts";
 import type { Profile } from "../paths.ts";
+import { PLATFORM } from "../process/platform.ts";
 import { findProgram } from "../process/programs.ts";
 import {
   delay,
@@ -272,6 +273,7 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
     LOOOP_WORKER_CMD: command,
     LOOOP_WORKER_ID: spec.id,
     LOOOP_WORKER_GEN: meta.gen,
+    LOOOP_OS: PLATFORM,
   });
   const dir = sessionDir(profile, spec.id);
   const supervisor = new Deno.Command("/bin/sh", {
