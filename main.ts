@@ -57,6 +57,7 @@ const VERBS: VerbTable = {
   "_ unclaim": () => import("./verbs/unclaim.ts"),
   "_ cost": () => import("./verbs/cost_report.ts"),
   "_ kill": () => import("./verbs/kill.ts"),
+  "_ done": () => import("./verbs/done.ts"),
   "_ pulse": () => import("./verbs/pulse.ts"),
   "_ reap": () => import("./verbs/reap.ts"),
   "_ complete": () => import("./verbs/complete.ts"),

@@ -273,6 +273,15 @@ export function touchFile(path: string): void {
   }
 }
 
+/** Sets a file's modification time, unix ms; nothing happens when the file is gone. */
+export function stampFile(path: string, ms: number): void {
+  try {
+    Deno.utimeSync(path, new Date(ms), new Date(ms));
+  } catch (error) {
+    if (!isAbsent(error)) throw fault("set the time of", path, error);
+  }
+}
+
 /** Removes a file; false when there was none. */
 export function removeFile(path: string): boolean {
   try {

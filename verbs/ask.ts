@@ -9,6 +9,7 @@ import {
   checkPrompt,
   findOutcome,
   postAsk,
+  type PostedAsk,
   takeOutcome,
 } from "../lib/records/mailbox.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -37,11 +38,13 @@ export default defineVerb({
         value: "S",
         summary: "give up waiting after S seconds (exit 124); the question stays",
       },
+      { name: "new", summary: "ask anew what was answered and read in the last 10 minutes" },
     ],
     example: 'looop _ ask w1 --prompt "Merge PR 12?" --options yes,no',
     details:
       "Exit 0: answered. 3: declined, the reason is on stdout. 4: withdrawn. 124: timed out, the question\n" +
-      "stays. Asking the same again takes up the same question: nothing is asked twice, no answer is lost.",
+      "stays. Asking the same again takes up the same question: nothing is asked twice, no answer is lost.\n" +
+      "For 10 minutes after its answer was read, the same question is given that answer again.",
   },
   async run(context, input) {
     const worker = input.words[0] ?? context.env["LOOOP_SESSION_ID"];
@@ -66,10 +69,11 @@ export default defineVerb({
     const session = record === undefined || hasEnded(record) ? undefined : record;
     const gen = session?.meta.gen ?? "";
     const question = { worker, prompt, reference: input.text("ref"), options };
-    const { id, posted } = await postAsk(context.profile, question, gen, context.now());
+    const posted = await postAsk(context.profile, question, gen, context.now(), input.flag("new"));
+    const { id } = posted;
     markReady(context.profile, worker);
-    if (posted) appendJournal(context.profile, `ask ${id}: ${prompt}`, new Date(context.now()));
-    context.note(`looop _ ask: ${posted ? "asked" : "took up"} ${id}`);
+    if (posted.posted) appendJournal(context.profile, `ask ${id}: ${prompt}`, new Date(context.now()));
+    context.note(`looop _ ask: ${describePosted(posted)}`);
     const mustNotReturn = session !== undefined && context.env["LOOOP_SESSION_ID"] === worker &&
       !holds(session.dir, context.env);
     const deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
@@ -103,6 +107,11 @@ export default defineVerb({
     }
   },
 });
+
+function describePosted({ id, posted, readAgo }: PostedAsk): string {
+  if (readAgo === undefined) return `${posted ? "asked" : "took up"} ${id}`;
+  return `you read the answer to ${id} ${Math.round(readAgo)} s ago, here it is again; --new asks anew`;
+}
 
 const WITHDRAWN = "looop _ ask: the question was withdrawn";
 

@@ -1,4 +1,4 @@
-/** The worker contract: what every worker is told before its brief. Pure. */
+/** The worker contract: what stands in front of every worker's brief. Pure. */
 import { shellQuote } from "../text/quote.ts";
 
 /** What the contract is filled with. */
@@ -7,7 +7,10 @@ export interface ContractFacts {
   /** looop's absolute path, since some agents reset PATH. */
   bin: string;
   dataDir: string;
-  runner: string;
+  /** Folder in which the agent starts. */
+  cwd: string;
+  /** Name under which the worker reports what it has spent; absent where looop reads that from the agent's records. */
+  reportsSpendAs?: string | undefined;
   /** What to do about the time limit of the agent's shell tool. */
   shellLimit?: string | undefined;
 }
@@ -17,42 +20,55 @@ export function workerTitle(id: string): string {
   return `You are worker "${id}" of looop`;
 }
 
-/** The contract of one worker. */
-export function workerContract({ id, bin, dataDir, runner, shellLimit }: ContractFacts): string {
-  const looop = shellQuote(bin);
-  const limit = shellLimit ?? "Give the command the longest time limit your shell tool has.";
+/** Ends the contract: what follows is the brief. */
+export const CONTRACT_END = "---";
+
+/**
+ * The contract of one worker. Its commands are bare lines: each tool call of an agent is a shell of its own, and some
+ * agents refuse `$(…)`, backticks or the word `kill`.
+ */
+export function workerContract(facts: ContractFacts): string {
+  const { id, dataDir, cwd } = facts;
+  const looop = shellQuote(facts.bin);
+  const limit = facts.shellLimit ?? "Give the command the longest time limit your shell tool has.";
+  const place = cwd === dataDir ? `${shellQuote(cwd)}, the loop's own folder` : shellQuote(cwd);
+  const rules = [
+    `Before anything else, report that you have begun:
+   ${looop} _ ready ${id}`,
+    `When you need a decision, a permission or a fact that only a person has, ask and wait for the answer. Do
+   not guess, and do nothing that cannot be undone without a yes. Name the object in the question, as whoever
+   answers sees nothing else of your work:
+   ${looop} _ ask ${id} --prompt "Merge PR 12 of api into main?" --options yes,no
+   The command prints the answer. Exit 0: answered. Exit 3: declined, and the output says why: respect it.
+   Exit 4: withdrawn: stop.
+   ${limit}
+   If the command is cut off, run the very same command again: it takes up the same question, nothing is asked
+   twice and no answer is lost.`,
+    `Send no notifications of any kind to people; asking is how you reach them.`,
+    `Only when your brief tells you to hold a lease: take it before the work, stop if it is refused, and give
+   it back right before you end:
+   ${looop} _ claim NAME     (exit 1: somebody else holds it)
+   ${looop} _ unclaim NAME`,
+    `${shellQuote(dataDir)} belongs to the loop: read it, but write nothing there except through the commands
+   here and in reports/. To change PLAYBOOK.md, a goal or a sensor, propose the text in a report or by asking;
+   edit only when your brief says so, after showing the change and getting a yes.`,
+    `You start in ${place}. For work on a repository make a place of your own first, for example
+   git -C REPO worktree add REPO.${id} -b ${id}
+   and remove it when it is merged or abandoned.`,
+    `Results for people go to ${shellQuote(`${dataDir}/reports/`)}, in files whose names begin with ${id}.`,
+    ...(facts.reportsSpendAs === undefined ? [] : [
+      `Before you end, report what you have spent, if you know it, in dollars:
+   ${looop} _ cost session ${id} ${facts.reportsSpendAs} 0.25`,
+    ]),
+    `When the work is done and nothing is pending, end yourself, as the very last thing you do:
+   ${looop} _ done ${id}`,
+  ];
   return `# ${workerTitle(id)}
 
 Nobody watches this terminal. You work alone in the background; a root agent and its human decide.
-looop's own path is ${looop} (also in $LOOOP_BIN). Everything below is a shell command you run.
+Run each command below as it stands, in a call of your shell tool of its own, and read what it prints.
 
-1. First of all, say that you have begun:
-   ${looop} _ ready ${id}
-2. When you need a decision, a permission or a fact that only a person has, ask and wait for the answer. Do
-   not guess, and do not do anything that cannot be undone without a yes:
-   ${looop} _ ask ${id} --prompt "Which of A or B?" --options A,B
-   It prints the answer, which you read as the command's output. Exit 0: the answer. Exit 3: declined, the
-   output says why: respect it. Exit 4: withdrawn, stop.
-   ${limit}
-   If it is cut off, run the very same command again: it takes up the same question, nothing is asked twice and
-   no answer is lost.
-3. Do not send notifications of any kind to people; asking is how you reach them.
-4. Only when your brief tells you to hold a lease: take it before the work, stop if it is refused, and give
-   it back right before you end:
-   ${looop} _ claim NAME     (exit 1: somebody else holds it)
-   ${looop} _ unclaim NAME
-5. ${shellQuote(dataDir)} belongs to the loop: read it, but write nothing there except through the commands
-   here and in reports/. To change PLAYBOOK.md, a goal or a sensor, propose the text in a report or by asking;
-   edit only when your brief says so, after showing the change and getting a yes.
-6. You start in the data dir. For work on a repository make a place of your own first, for example
-   git -C REPO worktree add "$(mktemp -d)/${id}" -b ${id}
-   and remove it when it is merged or abandoned.
-7. Results for people go to ${shellQuote(`${dataDir}/reports/`)}, as files with telling names, never to
-   snapshots/.
-8. Report what you have spent, if you know it, before you end:
-   ${looop} _ cost session ${id} ${runner} USD
-9. When the work is done and nothing is pending, end yourself, as the very last thing you do:
-   ${looop} _ kill ${id}
+${rules.map((rule, n) => `${n + 1}. ${rule}`).join("\n")}
 `;
 }
 
@@ -79,6 +95,6 @@ command that you had running is. ${again}Go on where you were. Your contract sti
 export function composePrompt(contract: string, brief: string, kind: "text" | "script"): string {
   const head = kind === "script"
     ? contract.replace(/^/gm, "# ").replace(/[ ]+$/gm, "")
-    : `${contract}\n---\n`;
+    : `${contract}\n${CONTRACT_END}\n`;
   return `${head}\n${brief.endsWith("\n") ? brief : `${brief}\n`}`;
 }

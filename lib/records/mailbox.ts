@@ -23,6 +23,8 @@ import {
   readJson,
   removeFile,
   replaceFile,
+  stampFile,
+  statOf,
   valueOf,
   withLock,
 } from "../store.ts";
@@ -136,16 +138,32 @@ export interface Question {
   options?: readonly string[] | undefined;
 }
 
+/** The ask of a question, and how it came to be. */
+export interface PostedAsk {
+  id: string;
+  /** It is new. */
+  posted: boolean;
+  /** Seconds since its answer was read: the same run has asked it before and is given that answer again. */
+  readAgo?: number;
+}
+
+/** How long the answer that a run has read stands for the same question, seconds. */
+const ANSWER_STANDS_S = 600;
+
 /**
  * Posts a question, or takes up the one that the same worker has asked before in the same words and that is
- * still pending or whose outcome it has never read. Returns the ask's id and whether it is new.
+ * still pending or whose outcome it has never read. A run that asks again what it has read the answer of a few
+ * minutes ago is given that answer again, so that no person is asked twice.
+ *
+ * @param anew Asks in any case what was answered and read.
  */
 export async function postAsk(
   profile: Profile,
   question: Question,
   gen: string,
   nowMs: number,
-): Promise<{ id: string; posted: boolean }> {
+  anew = false,
+): Promise<PostedAsk> {
   makeDir(profile.asks);
   makeDir(profile.answers);
   return await withLock(mailboxLock(profile), () => {
@@ -156,7 +174,10 @@ export async function postAsk(
       .flatMap((read) => valueOf(read) ?? [])
       .find((ask) => isSameQuestion(ask, question) && !(gen !== "" && isOverIn016(profile, ask)));
     if (same !== undefined) return { id: same.id, posted: false };
-    for (let number = nextNumber(profile, question.worker);; number++) {
+    const next = nextNumber(profile, question.worker);
+    const read = anew || gen === "" ? undefined : findRead(profile, question, gen, next, nowMs);
+    if (read !== undefined) return read;
+    for (let number = next;; number++) {
       const id = `${question.worker}-${number}`;
       const ask: Ask = {
         v: 1,
@@ -178,6 +199,39 @@ export async function postAsk(
 
 function isSameQuestion(ask: Ask, question: Question): boolean {
   return ask.worker === question.worker && ask.prompt === question.prompt;
+}
+
+/** The questions of a run that are looked through for one whose answer it has read. */
+const LOOKED_THROUGH = 100;
+
+/** The same question of the same run, by prompt, reference and options, whose answer was read not long ago. */
+function findRead(
+  profile: Profile,
+  question: Question,
+  gen: string,
+  next: number,
+  nowMs: number,
+): PostedAsk | undefined {
+  const months = listDirs(profile.asksArchive).reverse().slice(0, 2);
+  for (let number = next - 1; number > Math.max(0, next - 1 - LOOKED_THROUGH); number--) {
+    const id = `${question.worker}-${number}`;
+    const month = months.find((name) => exists(`${profile.asksArchive}/${name}/${id}.json`));
+    if (month === undefined) continue;
+    const path = `${profile.asksArchive}/${month}/${id}`;
+    const ask = valueOf(readJson(`${path}.json`, checkAsk));
+    if (ask?.gen !== gen) return undefined;
+    const readAgo = (nowMs - (statOf(`${path}.answer.json`)?.mtime?.getTime() ?? 0)) / 1000;
+    if (!isWhollySame(ask, question) || readAgo > ANSWER_STANDS_S) continue;
+    const answer = valueOf(readJson(`${path}.answer.json`, checkAnswer));
+    if (answer !== undefined && answer.outcome !== "withdrawn") return { id, posted: false, readAgo };
+  }
+  return undefined;
+}
+
+function isWhollySame(ask: Ask, question: Question): boolean {
+  const options = (list: readonly string[] = []) => JSON.stringify(list);
+  return isSameQuestion(ask, question) && ask.reference === question.reference &&
+    options(ask.options) === options(question.options);
 }
 
 /** 0.16 marks no answer as read: its answered questions are not those of a session that looop has started. */
@@ -314,8 +368,10 @@ export async function archiveAsk(profile: Profile, id: string, nowMs: number): P
   const month = `${profile.asksArchive}/${utcMonth(nowMs)}`;
   makeDir(month);
   await withLock(mailboxLock(profile), () => {
-    moveFile(askPath(profile, id), `${month}/${id}.json`);
+    const isFirst = moveFile(askPath(profile, id), `${month}/${id}.json`);
     finishArchive(profile, id, month);
+    // From the time at which it was read, the answer stands for the same question for a while.
+    if (isFirst) stampFile(`${month}/${id}.answer.json`, nowMs);
   });
 }
 

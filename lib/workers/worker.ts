@@ -98,7 +98,8 @@ export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<R
     id: spec.id,
     bin: host.bin,
     dataDir: host.profile.dir,
-    runner: runner.name,
+    cwd: spec.cwd ?? host.profile.dir,
+    reportsSpendAs: preset?.records === undefined ? runner.name : undefined,
     shellLimit: preset?.shellLimit,
   });
   const template = withSessionStart(runner.template, preset?.session);

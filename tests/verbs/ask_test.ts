@@ -292,3 +292,51 @@ Deno.test("given a runner that is not installed, when a worker's verbs and down 
   await p.ok("_", "answer", "w-1", "x");
   match(await p.ok("down"), /pulse was not running/);
 });
+
+Deno.test("given an answer that a run has read, when it asks the same again soon, then it has that answer and nobody is asked", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", HOLD);
+  using one = await asking(p, "w", "Merge PR 12?", "--options", "yes,no", "--ref", "a.md");
+  await p.ok("_", "answer", "w-1", "yes");
+  strictEqual((await one.result).stdout, "yes\n");
+  const same = ["_", "ask", "w", "--prompt", "Merge PR 12?", "--options", "yes, no", "--ref", "a.md"];
+  const again = await p.run(...same);
+  deepStrictEqual([again.code, again.stdout], [0, "yes\n"]);
+  match(again.stderr, /you read the answer to w-1 \d+ s ago, here it is again; --new asks anew/);
+  deepStrictEqual(await pending(p), []);
+  const others = [
+    [...same, "--new"],
+    ["_", "ask", "w", "--prompt", "Merge PR 12?", "--options", "yes,no"],
+    ["_", "ask", "w", "--prompt", "Merge PR 12?", "--ref", "a.md"],
+    ["_", "ask", "w", "--prompt", "Merge PR 13?", "--options", "yes,no", "--ref", "a.md"],
+  ];
+  for (const [n, other] of others.entries()) {
+    const { code, stderr } = await p.run(...other, "--timeout", "0.05");
+    strictEqual(code, 124);
+    match(stderr, new RegExp(`asked w-${n + 2}\\b`), other.join(" "));
+    await p.ok("_", "answer", `w-${n + 2}`, n === 2 ? "--decline" : "--free", "not now");
+    await p.run(...other.filter((word) => word !== "--new"));
+  }
+  const declined = await p.run(...(others[2] ?? []));
+  deepStrictEqual([declined.code, declined.stdout], [3, "not now\n"], "a no is given again, too");
+  letGo(p);
+});
+
+Deno.test("given an answer read ten minutes ago, or by another run, when the same is asked, then it is a new question", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "w", HOLD);
+  const ask = async (...more: string[]) =>
+    (await p.run("_", "ask", "w", "--prompt", "Now?", "--timeout", "0.05", ...more)).stderr;
+  for (const n of [1, 2, 3]) {
+    match(await ask(), new RegExp(`asked w-${n}\\b`));
+    await p.ok("_", "answer", `w-${n}`, "yes");
+    match(await ask(), new RegExp(`took up w-${n}\\b`));
+    match(await ask(), new RegExp(`the answer to w-${n} `));
+    const read = p.path(`asks/archive/${MONTH}/w-${n}.answer.json`);
+    if (n === 1) Deno.utimeSync(read, new Date(), new Date(Date.now() - 601_000));
+    if (n !== 2) continue;
+    letGo(p);
+    await endedWorker(p, "w");
+    await startWorker(p, "w", "sleep 600");
+  }
+});

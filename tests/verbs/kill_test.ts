@@ -129,3 +129,18 @@ Deno.test("given a worker with the pulse beside it, when it ends itself, then a 
   deepStrictEqual([seen.workers[0].state, seen.workers[0].exit_code], ["exited", 0]);
   ok(seen.timed_out !== true);
 });
+
+Deno.test("given agents whose shell tools refuse the word kill, when a worker is done, then that ends it as kill does", async () => {
+  await using p = await testProfile();
+  await Promise.all([
+    startWorker(p, "named", '"$LOOOP_BIN" _ done named; sleep 600'),
+    startWorker(p, "itself", '"$LOOOP_BIN" _ done; sleep 600'),
+  ]);
+  for (const id of ["named", "itself"]) {
+    const { state, ended_by, exit_code } = await endedWorker(p, id);
+    deepStrictEqual([state, ended_by, exit_code], ["exited", "self", 0]);
+  }
+  strictEqual((await p.run("_", "done")).code, 2);
+  strictEqual((await p.run("_", "done", "nobody")).code, 1);
+  strictEqual((await p.run("_", "done", "pulse")).code, 2);
+});

@@ -474,7 +474,7 @@ Deno.test("given a runner that is not installed or cannot run, when a worker is 
   deepStrictEqual([...Deno.readDirSync(p.path("sessions"))].map((entry) => entry.name), []);
   deepStrictEqual([...Deno.readDirSync(p.path("prompts"))].map((entry) => entry.name), []);
   // What only the shell can tell is tried: a variable, a builtin, an assignment first.
-  await p.okCall(["_", "worker", "start", "v", "exit 3", "--runner", "var", "--env", "AGENT=bash"]);
+  await p.okCall(["_", "worker", "start", "v", "exit 3", "--runner", "var", "--env", "AGENT=cat"]);
   await p.okCall([
     "_",
     "worker",
