@@ -197,7 +197,7 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
 export function moveFile(from: string, to: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {
     Deno.renameSync(from, to);
-    if (options.durable !== false) syncDir(dirName(to));
+    if (options.durable !== false) syncMove(from, to);
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && !exists(from)) return false;
@@ -216,6 +216,7 @@ export function moveOnce(from: string, to: string): boolean {
     else Deno.linkSync(from, to);
     syncDir(dirName(to));
     Deno.removeSync(from);
+    syncDir(dirName(from));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
@@ -283,9 +284,10 @@ export function stampFile(path: string, ms: number): void {
 }
 
 /** Removes a file; false when there was none. */
-export function removeFile(path: string): boolean {
+export function removeFile(path: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {
     Deno.removeSync(path);
+    if (options.durable !== false) syncDir(dirName(path));
     return true;
   } catch (error) {
     if (isAbsent(error)) return false;
@@ -302,13 +304,23 @@ export function removeTree(path: string): void {
   }
 }
 
-/** Makes a folder (0700) and its parents. */
+/** Makes a folder (0700) and its parents; what is written into it later then survives a power cut. */
 export function makeDir(path: string): void {
   try {
-    Deno.mkdirSync(path, { recursive: true, mode: DIR_MODE });
+    makeMissing(path);
   } catch (error) {
     throw fault("make", path, error);
   }
+}
+
+/** Makes the folders that are missing, the outermost first; each one's name is synced. */
+function makeMissing(path: string): void {
+  if (quietStat(path)?.isDirectory) return;
+  const parent = dirName(path);
+  if (parent !== path) makeMissing(parent);
+  // Recursive, so that it is no error when another process has just made it.
+  Deno.mkdirSync(path, { recursive: true, mode: DIR_MODE });
+  syncDir(parent);
 }
 
 /** Names of the regular files in a folder that end in `suffix` and do not begin with a dot, sorted. */
@@ -505,6 +517,12 @@ function endsTorn(file: Deno.FsFile): boolean {
   if (size === 0) return false;
   file.seekSync(size - 1, Deno.SeekMode.Start);
   return readUpTo(file, 1)[0] !== 10;
+}
+
+/** The new name first: a power cut in between may leave both names, never none. */
+function syncMove(from: string, to: string): void {
+  syncDir(dirName(to));
+  if (dirName(from) !== dirName(to)) syncDir(dirName(from));
 }
 
 function syncDir(path: string): void {

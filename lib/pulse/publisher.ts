@@ -87,7 +87,9 @@ export class Publisher {
       });
     }
     for (const file of listFiles(snapshots, ".json")) {
-      if (!(file.slice(0, -".json".length) in next.readings)) removeFile(`${snapshots}/${file}`);
+      if (!(file.slice(0, -".json".length) in next.readings)) {
+        removeFile(`${snapshots}/${file}`, { durable: false });
+      }
     }
   }
 }

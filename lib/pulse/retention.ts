@@ -172,7 +172,7 @@ async function removeRun(profile: Profile, run: EndedRun): Promise<boolean> {
   const moved = await withLock(`${profile.sessions}/.lock`, () => {
     const now = readSession(profile, run.name);
     if (now?.meta.gen !== run.gen || now.meta.started_at !== run.startedAt) return false;
-    if (run.name === run.id) removeFile(`${profile.prompts}/${run.id}.md`);
+    if (run.name === run.id) removeFile(`${profile.prompts}/${run.id}.md`, { durable: false });
     // After a power cut the run may be back, and goes again.
     return moveFile(dir, grave, { durable: false });
   });
@@ -255,13 +255,15 @@ function sweepInterrupted(profile: Profile, nowMs: number): void {
   for (const name of listFiles(dir, ".json")) {
     const isTold = told.has(`interrupted/${name.slice(0, -".json".length)}`);
     const keptMs = isTold ? RETENTION.toldMs : RETENTION.untoldMs;
-    if (ageMs(`${dir}/${name}`, nowMs) > keptMs) removeFile(`${dir}/${name}`);
+    if (ageMs(`${dir}/${name}`, nowMs) > keptMs) removeFile(`${dir}/${name}`, { durable: false });
   }
 }
 
 function removeOld(dir: string, maxAgeMs: number, nowMs: number, fits: (name: string) => boolean): void {
   for (const { name, isFile } of listEntries(dir)) {
-    if (isFile && fits(name) && ageMs(`${dir}/${name}`, nowMs) > maxAgeMs) removeFile(`${dir}/${name}`);
+    if (isFile && fits(name) && ageMs(`${dir}/${name}`, nowMs) > maxAgeMs) {
+      removeFile(`${dir}/${name}`, { durable: false });
+    }
   }
 }
 

@@ -51,7 +51,7 @@ export function trimOutput(dir: string, keepBytes: number): boolean {
   }
   const mtime = statOf(path)?.mtime;
   replaceFile(path, readOutputTail(dir, keepBytes), { durable: false });
-  removeFile(`${dir}/output.1.log`);
+  removeFile(`${dir}/output.1.log`, { durable: false });
   if (mtime) Deno.utimeSync(path, mtime, mtime);
   return true;
 }

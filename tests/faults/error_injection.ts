@@ -43,7 +43,7 @@ export async function errorInjection(): Promise<Tally> {
   const missing = await straceMissing();
   await using lab = await openLab();
   if (missing === undefined) {
-    const all = await moves(await lab.profile());
+    const all = moves();
     await inParallel(all, 2, (move) => failMove(lab, move, tally));
   } else tally.skip(missing);
   await fullDisk(lab, tally);

@@ -45,7 +45,7 @@ export async function killMatrix(): Promise<Tally> {
   }
   await using lab = await openLab();
   const reader = startReader(lab);
-  const all = await moves(await lab.profile());
+  const all = moves();
   tally.add("verbs", all.length);
   await inParallel(all, 2, (move) => killMove(lab, move, tally));
   await Promise.all([killPulse(lab, tally), killSupervisor(lab, tally)]);

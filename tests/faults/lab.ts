@@ -44,7 +44,9 @@ export class Tally {
   fault(what: string, story: string): void {
     this.#zero.add(what);
     this.add(what);
-    if (this.#stories.length < 30) this.#stories.push(`${what}: ${story}`);
+    if (this.#stories.length < Number(Deno.env.get("LOOOP_STORIES") ?? 30)) {
+      this.#stories.push(`${what}: ${story}`);
+    }
   }
 
   /** Counts a fault unless a condition holds. */
@@ -339,11 +341,6 @@ export async function inParallel<T>(
 /** Waits some milliseconds. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Whether a verb exists in the program under test. */
-export async function hasVerb(p: TestProfile, ...path: string[]): Promise<boolean> {
-  return (await p.run(...path, "--help")).code === 0;
 }
 
 /** The pulses of a profile; one that finds another at work has a moment to see that and to end. */

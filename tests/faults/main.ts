@@ -15,6 +15,7 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   races: () => import("./races.ts").then((m) => m.races()),
   time: () => import("./time.ts").then((m) => m.time()),
   watches: () => import("./no_watches.ts").then((m) => m.noWatches()),
+  power: () => import("./power.ts").then((m) => m.power()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
 };
 

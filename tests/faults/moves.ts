@@ -1,6 +1,7 @@
 /** Every verb that changes files, how its profile is prepared, and what its effect looks like on disk. */
 import { setWanted } from "../../lib/world/pulse_record.ts";
-import { hasVerb, type LabProfile, namesIn, textAt } from "./lab.ts";
+import { writeExecutable } from "../executable.ts";
+import { type LabProfile, namesIn, textAt } from "./lab.ts";
 
 /** What a profile shows of a move: not made, made, or neither, in words. */
 export type Effect = "before" | "after" | string;
@@ -13,12 +14,20 @@ export interface Move {
   env?: Record<string, string>;
   /** Exit codes that acknowledge; 0 unless said. */
   acknowledges?: number[];
+  /** What it prints acknowledges nothing: it only hands on what is there. */
+  promises?: false;
+  /** Files that its acknowledgement does not cover. */
+  derived?: RegExp[];
+  /** It prints while it works: its end alone acknowledges. */
+  streams?: true;
   prepare?(p: LabProfile): Promise<void>;
   effect(p: LabProfile): Effect;
   /** What makes the move whole afterwards; the same call again unless said. Returns what is wrong, or nothing. */
   mend?(p: LabProfile): Promise<string | undefined>;
   /** Ends what it may have started. */
   clean?(p: LabProfile): Promise<void>;
+  /** When a process that goes on for ever has done enough, and is sent TERM. */
+  until?(p: LabProfile): boolean;
 }
 
 const file = (p: LabProfile, name: string) => textAt(p.path(name));
@@ -79,7 +88,10 @@ const SENSOR = "#!/bin/sh\necho 1\n";
 const EXAMPLE = textAt(new URL("../../sensors_examples/today.sh", import.meta.url).pathname);
 const LONG = `${"a line of a goal\n".repeat(2000)}`;
 
-async function ask(p: LabProfile, worker: string, prompt: string): Promise<void> {
+/** What a supervisor writes of a run that no power cut outlives. */
+const SUPERVISORS = [/^sessions\/w\/(sup|keys|program|status\.json)$/];
+
+export async function ask(p: LabProfile, worker: string, prompt: string): Promise<void> {
   await p.run("_", "ask", worker, "--prompt", prompt, "--timeout", "0.01");
 }
 
@@ -106,9 +118,9 @@ function deliveryEffect(p: LabProfile): Effect {
   return archived ? "after" : "before";
 }
 
-/** Moves of the verbs that are there. */
-export async function moves(probe: LabProfile): Promise<Move[]> {
-  const all: Move[] = [
+/** The moves of every verb. */
+export function moves(): Move[] {
+  return [
     {
       name: "seed",
       argv: ["_", "state"],
@@ -207,6 +219,8 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
     {
       name: "ask (delivery)",
       argv: ["_", "ask", "w", "--prompt", "Merge?", "--timeout", "20"],
+      promises: false,
+      derived: [/\.taken$/],
       prepare: async (p) => {
         await ask(p, "w", "Merge?");
         await p.ok("_", "answer", "w-1", "the answer");
@@ -279,6 +293,7 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
     {
       name: "worker start",
       argv: ["_", "worker", "start", "w", "--command", "sleep 300", "a brief"],
+      derived: SUPERVISORS,
       prepare: seed,
       effect: (p) => workerEffect(p, "running"),
       mend: async (p) => {
@@ -290,6 +305,7 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
     {
       name: "worker start (again)",
       argv: ["_", "worker", "start", "w", "--command", "sleep 300", "a brief"],
+      derived: SUPERVISORS,
       prepare: async (p) => {
         await seed(p);
         endedSession(p, "w");
@@ -303,6 +319,26 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
       mend: async (p) => {
         await endWorker(p, "w");
         return again(p, ["_", "worker", "start", "w", "--command", "sleep 300", "again"], [0]);
+      },
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "worker resume",
+      argv: ["_", "worker", "resume", "w"],
+      prepare: async (p) => {
+        await seed(p);
+        const text = '#!/bin/sh\necho once >>"$LOOOP_DATA_DIR/reports/w"\nexec sleep 300\n';
+        Deno.mkdirSync(`${p.base}/home/bin`, { recursive: true });
+        writeExecutable(`${p.base}/home/bin/pi`, text);
+        p.env["PATH"] = `${p.base}/home/bin:${p.env["PATH"]}`;
+        await p.ok("_", "worker", "start", "w", "--runner", "pi", "a brief");
+        await endWorker(p, "w");
+      },
+      effect: (p) => workerEffect(p, "running"),
+      derived: SUPERVISORS,
+      mend: async (p) => {
+        await endWorker(p, "w");
+        return again(p, ["_", "worker", "resume", "w"], [0]);
       },
       clean: (p) => endWorker(p, "w"),
     },
@@ -348,6 +384,8 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
     {
       name: "ready",
       argv: ["_", "ready", "w"],
+      promises: false,
+      derived: [/\/ready$/],
       prepare: async (p) => {
         await seed(p);
         endedSession(p, "w");
@@ -357,6 +395,7 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
     {
       name: "wait (cursor)",
       argv: ["_", "wait", "--fresh", "--json"],
+      promises: false,
       prepare: seed,
       effect: (p) => file(p, ".cursors/root.json") === "" ? "before" : "after",
     },
@@ -380,6 +419,10 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
     {
       name: "run",
       argv: ["_", "run", "echo done >ran"],
+      streams: true,
+      // It is the command's own.
+      derived: [/^ran$/],
+      promises: false,
       prepare: seed,
       effect: (p) => file(p, "ran") === "" ? "before" : "after",
     },
@@ -407,17 +450,6 @@ export async function moves(probe: LabProfile): Promise<Move[]> {
       mend: (p) => again(p, ["_", "cost", "session", "w", "pi", "0.5"], [0]),
     },
   ];
-  const there = await Promise.all(
-    all.map((move) => move.argv[0] !== "_" ? true : hasVerb(probe, ...verbOf(move.argv))),
-  );
-  return all.filter((_, i) => there[i]);
-}
-
-const NESTED = ["goal", "sensor", "playbook", "worker"];
-
-/** The words of a call that name its verb. */
-function verbOf(argv: readonly string[]): string[] {
-  return argv.slice(0, NESTED.includes(argv[1] ?? "") ? 3 : 2);
 }
 
 function workerEffect(p: LabProfile, wanted: string): Effect {
