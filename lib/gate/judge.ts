@@ -4,7 +4,7 @@
  * It is a tripwire, not a sandbox. It reads the line as a shell would and stops the accident that is written
  * out: `git -C x push -f`, `bash -c 'rm -rf ~'`. It does not stop a script file, a program's own code
  * (`python -c`), an alias, a symlink, a name put together at run time, or anybody who means to get past it.
- * What is refused is in `gate_table.ts`. Pure: it looks at no file and runs nothing.
+ * What is refused is in `table.ts`. Pure: it looks at no file and runs nothing.
  */
 import {
   type Arg,
@@ -18,19 +18,18 @@ import {
   type Surroundings,
   UNKNOWN,
 } from "./call.ts";
-import { valueOptionsOf } from "./options.ts";
 import { isDisk } from "./questions.ts";
-import { type GateRule, ruleNamed, rulesFor, UNREADABLE } from "./rules.ts";
+import { type GateRule, ruleNamed, rulesFor, UNREADABLE } from "./table.ts";
 import { oneLine } from "../errors.ts";
-import { parseShell } from "./shell_commands.ts";
 import {
   literalWord,
+  parseShell,
   type Part,
   type Scope,
   type Script,
   type SimpleCommand,
   type Word,
-} from "./shell_script.ts";
+} from "./shell.ts";
 import { type Inner, unwrap } from "./wrappers.ts";
 
 /** What the gate thinks of a command. */
@@ -258,7 +257,6 @@ class Judge {
       words,
       input: place.input,
       around: place.around,
-      valueOptions: valueOptionsOf(programName(words[0]?.text ?? "")),
       fetched: (arg) =>
         arg === undefined
           ? runsFetched(

@@ -3,7 +3,7 @@
  * Pure; one layer at a time, `gate.ts` follows them.
  */
 import { type Arg, type Call, findRoots, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
-import { literalWord } from "./shell_script.ts";
+import { literalWord } from "./shell.ts";
 
 /** A command inside a command: as words, or as text for a shell. */
 export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: undefined; text: string }) & {
@@ -128,7 +128,7 @@ function wordsBehind(
   const dashes = call.args.findIndex((arg) => arg.text === "--");
   if (afterDashes && dashes >= 0) return asInner(call.args.slice(dashes + 1), isElsewhere);
   if (afterDashes && skips === 0) return [];
-  const withValue = [...values.split(" "), ...(skips > 0 ? call.parts.valueOptions : [])];
+  const withValue = [...values.split(" "), ...(skips > 0 ? call.valueOptions : [])];
   return asInner(call.args.slice(commandStart(call.args, withValue, skips)), isElsewhere);
 }
 

@@ -17,6 +17,7 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   watches: () => import("./no_watches.ts").then((m) => m.noWatches()),
   power: () => import("./power.ts").then((m) => m.power()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
+  gate: () => import("./gate.ts").then((m) => m.gate()),
 };
 
 function say(text: string): void {
