@@ -49,10 +49,10 @@ export class TestProfile implements AsyncDisposable {
 
   readonly #lab: Lab | undefined;
 
-  constructor(base: string, lab?: Lab) {
+  constructor(base: string, lab?: Lab, dir = "data dir") {
     this.base = base;
     this.#lab = lab;
-    this.profile = profileAt(`${base}/data dir`);
+    this.profile = profileAt(`${base}/${dir}`);
     this.env = {
       PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
       HOME: `${base}/home`,
@@ -231,12 +231,14 @@ function denoDirOf(): Record<string, string> {
   return { DENO_DIR: `${cache}/deno` };
 }
 
-/** A fresh, empty profile; nothing of it exists yet. */
-export async function testProfile(): Promise<TestProfile> {
-  const lab = Deno.env.get("LOOOP_LAB") === "macos" ? await sharedLab() : undefined;
+/** A fresh, empty profile; nothing of it exists yet. `on: "macos"` has it in the macOS lab; `dir` names its data dir. */
+export async function testProfile(
+  { on = Deno.env.get("LOOOP_LAB"), dir }: { on?: string | undefined; dir?: string } = {},
+): Promise<TestProfile> {
+  const lab = on === "macos" ? await sharedLab() : undefined;
   const base = await Deno.makeTempDir({ prefix: "looop test " });
   await Deno.mkdir(`${base}/home`);
-  return new TestProfile(await Deno.realPath(base), lab);
+  return new TestProfile(await Deno.realPath(base), lab, dir);
 }
 
 let shared: Promise<Lab> | undefined;

@@ -8,6 +8,8 @@ import { BASH_RULES, TOOL_RULES } from "./shell_rules.ts";
 const MEANT: readonly (readonly [name: string, line: RegExp, why: string])[] = [
   ["lib/process/", /\/proc\/|grep -[lq]*z/, "the Linux half of what differs by platform"],
   ["lib/sessions/supervisor.ts", /\/proc\//, "tried first; `ps` and `sysctl` give the same where it is not"],
+  ["lib/sessions/supervisor.ts", /date -u .*%N/, "BSD's prints an N, which is taken out"],
+  ["lib/sessions/supervisor.ts", /^flock -n 9 2>/, "only where it is found"],
   ["lib/process/stdout_reader.ts", /tail --pid/, "where there is no perl, which macOS has"],
   ["lib/cli/doctor.ts", /\/proc\//, "counts inotify instances, or nothing"],
   ["lib/cli/completions.ts", /"\$\{words\[@\]\}"/, "a command line under completion has a word"],
