@@ -12,9 +12,9 @@ export interface Script {
 /** All of them. */
 export function shippedScripts(): Script[] {
   const files = ["install.sh", ".ci/run", ".ci/deno/install", "tests/agents/install.sh"].map(file);
-  const sensors = namesIn("sensors_examples", ".sh").map(file);
+  const sensors = [...namesIn("sensors_examples", ".sh"), ...namesIn("lib", ".sh")].map(file);
   const sources = [...namesIn("lib", ".ts"), ...namesIn("verbs", ".ts"), "main.ts"]
-    .filter((name) => !name.endsWith("/sensor_examples.ts"));
+    .filter((name) => !/_(examples|texts)\.ts$/.test(name));
   const workflows = namesIn(".github/workflows", ".yml").flatMap(stepsOf);
   return [...files, ...sensors, ...workflows, ...sources.flatMap(textsOf)];
 }

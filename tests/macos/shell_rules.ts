@@ -19,7 +19,9 @@ export interface Rule {
 /** A program's name where a command may stand, so that `--timeout` and `$timeout` are none. */
 const command = (name: string, rest = "\\b"): RegExp =>
   new RegExp(
-    `(?:^|[|;&({\`!]|\\$\\(|\\b(?:then|do|else|exec|if|while|until|env|xargs|sudo)\\s)\\s*${name}${rest}`,
+    `(?:^|[;&({\`!]|\\$\\(|\\b(?:then|do|else|exec|if|while|until|env|xargs|sudo)\\s)\\s*${name}${rest}` +
+      // Behind a bar it may be one of the patterns of a case.
+      `|\\|\\s*${name}(?!\\s*[|)])${rest}`,
     "m",
   );
 /** A program with an option, on one command. */
@@ -175,7 +177,7 @@ export const TOOL_RULES: readonly Rule[] = [
   {
     says: "a program that macOS lacks",
     pattern: command(
-      "(?:timeout|setsid|flock|tac|nproc|sha256sum|sha1sum|md5sum|free|getent|pidof|numfmt|shuf|ss|ip|realpath|envsubst|stdbuf|ionice|chrt|watch|lsb_release|systemctl|journalctl|apt-get|prlimit|nsenter|unshare|strace|inotifywait)",
+      "(?:timeout|setsid|flock|tac|nproc|sha256sum|sha1sum|md5sum|free(?=\\s+-|\\s*(?:$|[|)]))|getent|pidof|numfmt|shuf|ss|ip|realpath|envsubst|stdbuf|ionice|chrt|watch|lsb_release|systemctl|journalctl|apt-get|prlimit|nsenter|unshare|strace|inotifywait)",
       "(?!\\s*[-+]?=)(?=[\\s;)]|$)",
     ),
     bad: "timeout 5 curl x",

@@ -218,7 +218,8 @@ marked() {
       done
     fi | sed 's,/proc/\([0-9]*\)/.*,\1,'
   else
-    ps -axEo pid=,command= | awk -v mark=" LOOOP_SESSION_GEN=$1 " 'index($0 " ", mark) {print $1}'
+    # Not the whole mark as one word: awk would find itself.
+    ps -axwwEo pid=,command= | awk -v gen="$1" 'index($0 " ", " LOOOP_SESSION_GEN=" gen " ") {print $1}'
   fi
 } 2>/dev/null
 
