@@ -56,7 +56,7 @@ Deno.test("given the scripts that looop ships, when they are checked, then macOS
   const breaches = scripts.flatMap(({ name, text }) =>
     breachesOf(text).filter(({ line }) => {
       const meant = MEANT.find(([where, which]) => name.startsWith(where) && which.test(line));
-      if (meant !== undefined) used.add(meant[2]);
+      if (meant !== undefined) used.add(meant);
       return meant === undefined;
     }).map(({ says, line }) => `${name}: ${line}\n    ${says}`)
   );
