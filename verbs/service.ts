@@ -2,6 +2,7 @@
 import { UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { dirName, profileFrom } from "../lib/paths.ts";
+import { PLATFORM } from "../lib/process/platform.ts";
 import { pulseDir } from "../lib/pulse/control.ts";
 import { type ManagerCommand, serviceUnit } from "../lib/pulse/service.ts";
 import { sha256 } from "../lib/text/bytes.ts";
@@ -27,7 +28,6 @@ export default defineVerb({
         kind: "environment",
       });
     }
-    const os = Deno.build.os === "darwin" ? "darwin" : "linux";
     const facts = {
       bin: context.bin(),
       dataDir: profile.dir,
@@ -37,7 +37,7 @@ export default defineVerb({
       tag: await tagOf(profile.dir, profileFrom({ ...env, LOOOP_DATA_DIR: "" }, "/").dir),
       uid: Deno.uid() ?? 0,
     };
-    const unit = serviceUnit(os, facts, env["XDG_CONFIG_HOME"] || `${home}/.config`);
+    const unit = serviceUnit(PLATFORM, facts, env["XDG_CONFIG_HOME"] || `${home}/.config`);
     const install = input.word(0) === "install";
     const commands = install ? unit.enable : unit.disable;
     if (input.flag("dry-run")) {

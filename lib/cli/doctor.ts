@@ -27,7 +27,10 @@ import {
 } from "../store.ts";
 import { Watch } from "../file_watch.ts";
 import { age, sanitizeLine } from "../text/style.ts";
+import { type CommandOutcome, runCommand } from "../process/capture.ts";
+import { PLATFORM } from "../process/platform.ts";
 import { findProgram } from "../process/programs.ts";
+import { SUPERVISOR } from "../sessions/supervisor.ts";
 
 /** The result of one check. */
 export interface Diagnosis {
@@ -61,7 +64,7 @@ function bad(name: string, message: string, next: string): Diagnosis {
 
 /** Runs every check, in the order in which one thing depends on another. */
 export async function examine(host: DoctorHost): Promise<Diagnosis[]> {
-  const [bash, terminal, git] = await Promise.all([checkBash(host), checkTerminal(), checkGit(host)]);
+  const [bash, terminal, git] = await Promise.all([checkBash(host), checkTerminal(host), checkGit(host)]);
   const data = checkDataDir(host.profile);
   const usable = data.level !== "bad";
   return [
@@ -108,19 +111,43 @@ async function checkBash({ env }: DoctorHost): Promise<Diagnosis> {
     : bad("bash", `${path} does not run`, "install bash again");
 }
 
-/** Runs a program in a terminal of its own, as a worker's supervisor does, and checks that its exit code comes through. */
-const TERMINAL_TRIAL =
-  `inner='[ -t 0 ] && [ -t 1 ] && stty rows 50 cols 160 && echo "size $(stty size)"; exit 7'
-export inner
-if [ "$(uname)" = Darwin ]; then SHELL=/bin/sh script -q /dev/null /bin/sh -c "$inner"
-else SHELL=/bin/sh TERM=xterm-256color script -qec 'eval "$inner"' /dev/null; fi`;
+/** Looks at its terminal and ends with a code that must come through. */
+const TERMINAL_TRIAL = '[ -t 0 ] && [ -t 1 ] && echo "size $(stty size)"; exit 7';
 
-async function checkTerminal(): Promise<Diagnosis> {
-  const { code, text } = await trial(TERMINAL_TRIAL);
-  if (code === 7 && text.includes("size 50 160")) return ok("terminal", "programs run in a pty of their own");
-  if (code === 127 || !/\S/.test(text)) {
+/** Has a worker's own supervisor run a program, in a folder outside of any profile. */
+async function checkTerminal(host: DoctorHost): Promise<Diagnosis> {
+  const dir = `${host.env["TMPDIR"] || "/tmp"}/.looop-doctor-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
+  try {
+    makeDir(dir);
+    const { endedBy } = await superviseIn(dir, host.env);
+    const code = /"exit_code":(\d+)/.exec(quietText(`${dir}/status.json`) ?? "")?.[1];
+    return judgeTerminal(code, quietText(`${dir}/output.log`) ?? "", endedBy === "timeout");
+  } catch (error) {
+    return fromError("terminal", error);
+  } finally {
+    if (exists(dir)) removeTree(dir);
+  }
+}
+
+function superviseIn(dir: string, env: Readonly<Record<string, string>>): Promise<CommandOutcome> {
+  const worker = { LOOOP_WORKER_CMD: TERMINAL_TRIAL, LOOOP_WORKER_ID: "doctor", LOOOP_WORKER_GEN: "doctor" };
+  return runCommand({
+    argv: ["/bin/sh", "-c", SUPERVISOR, "looop-doctor", dir, "poke", dir],
+    cwd: dir,
+    env: { ...env, ...worker, TERM: "xterm-256color", LOOOP_OS: PLATFORM },
+    mark: { name: "LOOOP_RUN", value: `doctor-${crypto.randomUUID()}` },
+    timeoutMs: TRIAL_MS,
+    tailBytes: 1024,
+  });
+}
+
+function judgeTerminal(code: string | undefined, text: string, hangs: boolean): Diagnosis {
+  if (code === "7" && text.includes("size 50 160")) {
+    return ok("terminal", "programs run in a pty of their own");
+  }
+  if (code === undefined || code === "127" || !/\S/.test(text)) {
     const next = "install `script` (util-linux; Debian: bsdutils): workers run in it";
-    return bad("terminal", code === 124 ? "`script` hangs" : "`script` does not work", next);
+    return bad("terminal", hangs ? "`script` hangs" : "`script` does not work", next);
   }
   const message = `a program in a pty gave exit ${code} for 7: ${sanitizeLine(text).slice(0, 80)}`;
   return bad("terminal", message, "check that /dev/ptmx is there and that pty devices are left");

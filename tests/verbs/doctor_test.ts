@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { judgeDiskSpace } from "../../lib/cli/doctor.ts";
 import { displayWidth } from "../../lib/text/style.ts";
+import { writeExecutable } from "../executable.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
 /** A profile whose default runner is there, so that nothing is wrong with it. */
@@ -118,6 +119,19 @@ Deno.test("given a machine without git and script, when the doctor looks, then g
   strictEqual(code, 1, stdout);
   match(stdout, /^BAD {2}terminal: .*; install `script`/m);
   match(stdout, /^warn git: not on PATH; /m);
+});
+
+Deno.test("given a script that takes no pipe as its stdin, when the doctor looks, then the terminal is BAD: a worker gets a pipe", async () => {
+  await using p = await healthy();
+  const bin = `${p.base}/bin`;
+  await Deno.mkdir(bin);
+  writeExecutable(
+    `${bin}/script`,
+    `#!/bin/sh\n[ ! -p /dev/stdin ] || exit 1\nPATH=\${PATH#*:} exec script "$@"\n`,
+  );
+  const { code, stdout } = await p.call(["doctor"], { env: { PATH: `${bin}:${p.env["PATH"]}` } });
+  strictEqual(code, 1, stdout);
+  match(stdout, /^BAD {2}terminal: /m);
 });
 
 Deno.test("given terminals of 40 and 80 columns, when the doctor looks, then no line is wider", async () => {
