@@ -4,7 +4,7 @@
  * Every profile has its own data dir and home and a cleared environment; when it is disposed of, everything
  * it runs is ended, and a process that is left over fails the test. With `LOOOP_LAB=macos` it runs in the macOS lab.
  */
-import { readAllProcesses, readMarked } from "../lib/process/tree.ts";
+import { readAllProcesses, readMarked } from "../lib/process/table.ts";
 import { type Profile, profileAt } from "../lib/paths.ts";
 import { writeExecutable } from "./executable.ts";
 import type { Lab } from "./macos/lab.ts";

@@ -1,6 +1,7 @@
 /** What tests of workers share: starting them, reading how they stand, and shells in a profile's environment. */
 import type { WorkerView } from "../lib/sessions/session.ts";
-import { type Identity, identityOf, isAliveIn, readProcesses } from "../lib/process/tree.ts";
+import { type Identity, identityOf, isAliveIn } from "../lib/process/identity.ts";
+import { readProcesses } from "../lib/process/table.ts";
 import { looopCommand, type Result, type TestProfile } from "./looop.ts";
 
 /** Starts a worker that runs a bash script; further words are options of `_ worker start`. */

@@ -3,7 +3,7 @@ import { childEnv } from "../lib/process/child_env.ts";
 import { DEMO_REPORT, demoBrief, demoSensor } from "../lib/cli/demo.ts";
 import { oneLine, UserError } from "../lib/errors.ts";
 import { profileAt } from "../lib/paths.ts";
-import { readMarked } from "../lib/process/tree.ts";
+import { readMarked } from "../lib/process/table.ts";
 import { runStoppable, stoppedError } from "../lib/process/stop.ts";
 import { readText, removeTree } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";

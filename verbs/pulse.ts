@@ -1,6 +1,6 @@
 /** `looop _ pulse` (internal): the pulse itself, started detached by `up`. */
 import { EXIT, UserError } from "../lib/errors.ts";
-import { ownIdentity } from "../lib/process/tree.ts";
+import { ownIdentity } from "../lib/process/identity.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { Pulse } from "../lib/pulse/pulse.ts";
 import { setWanted } from "../lib/world/pulse_record.ts";

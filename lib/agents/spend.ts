@@ -11,7 +11,7 @@ import { NO_TOKENS } from "./tokens.ts";
 import { checkRecord, isRecord } from "../text/json.ts";
 import { formatRow } from "./cost_row.ts";
 import { findWorkerSession } from "./opencode.ts";
-import { readMarkedAny } from "../process/tree.ts";
+import { readMarkedAny } from "../process/table.ts";
 import { unixSeconds } from "../text/time.ts";
 import type { Profile } from "../paths.ts";
 import { collectRoots } from "./root_spend.ts";

@@ -4,14 +4,9 @@
  */
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "./pipe_reader.ts";
-import {
-  identityOf,
-  killTree,
-  type ProcessFact,
-  readAllProcesses,
-  readMarked,
-  STOP_GRACE_MS,
-} from "./tree.ts";
+import { identityOf } from "./identity.ts";
+import { type ProcessFact, readAllProcesses, readMarked } from "./table.ts";
+import { killTree, STOP_GRACE_MS } from "./tree.ts";
 
 /** What is run, and how. */
 export interface CommandSpec {

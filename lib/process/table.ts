@@ -7,6 +7,7 @@
  */
 import { UserError } from "../errors.ts";
 import { PLATFORM } from "./platform.ts";
+import { runSmall } from "./spawn.ts";
 
 /** What is known of one process. */
 export interface ProcessFact {
@@ -21,59 +22,42 @@ export interface ProcessFact {
 
 /** A moment's view of the machine's processes. */
 export interface ProcessTable {
+  /** Id of the running boot; "" when it cannot be read. */
   boot: string;
   processes: Map<number, ProcessFact>;
+  /** Why the table says nothing about who lives; absent when it does. */
+  unreadable?: string;
 }
 
 const MACOS = PLATFORM === "darwin";
 
+// The first line is "boot pid pid": the scanner as the table shows it, and as it knows itself. They differ where
+// /proc belongs to another pid namespace.
+const FIRST_LINUX = `read -r b </proc/sys/kernel/random/boot_id; read -r s _ </proc/self/stat
+echo "\${b:--} \${s:--} $$"`;
 // The shell's own `read` takes a byte per system call: right for a few processes, `cat` for many.
-const MANY_LINUX = `exec cat /proc/sys/kernel/random/boot_id "$@"`;
-const ONE_LINUX = `read -r b </proc/sys/kernel/random/boot_id; echo "$b"
-for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
-const ALL_LINUX = `cat /proc/sys/kernel/random/boot_id; cat /proc/[0-9]*/stat 2>/dev/null; :`;
-// macOS has no /proc: `ps` gives the same facts, start times in whole seconds, and `sysctl` the boot.
-const ONE_MACOS = `sysctl -n kern.bootsessionuuid; for p in "$@"; do
+const MANY_LINUX = `${FIRST_LINUX}; exec cat "$@"`;
+const ONE_LINUX = `${FIRST_LINUX}; for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
+const ALL_LINUX = `${FIRST_LINUX}; cat /proc/[0-9]*/stat 2>/dev/null; :`;
+// macOS has no /proc: `ps` gives the same facts, start times in whole seconds, and `sysctl` the boot. A `ps` that is
+// denied does not even show the scanner.
+const FIRST_MACOS = `b=$(sysctl -n kern.bootsessionuuid); echo "\${b:--} * $$"`;
+const ONE_MACOS = `${FIRST_MACOS}; for p in $$ "$@"; do
 ps -o pid=,ppid=,pgid=,sess=,stat=,lstart= -p "$p"; done 2>/dev/null`;
-const ALL_MACOS = `sysctl -n kern.bootsessionuuid; ps -axo pid=,ppid=,pgid=,sess=,stat=,lstart=`;
+const ALL_MACOS = `${FIRST_MACOS}; ps -axo pid=,ppid=,pgid=,sess=,stat=,lstart=`;
 
 /** Runs a small shell script and returns its standard output. */
 async function sh(script: string, args: readonly string[]): Promise<string> {
-  const command = new Deno.Command("/bin/sh", {
-    args: ["-c", script, "sh", ...args],
-    stdin: "null",
-    stderr: "null",
-    // macOS tells start times in words, which must be the same ones whoever asks.
-    env: { LC_ALL: "C", TZ: "UTC0" },
-  });
   try {
-    return new TextDecoder().decode((await outputOf(command)).stdout);
+    // macOS shows start times in words, which must be the same whoever asks.
+    const env = { LC_ALL: "C", TZ: "UTC0" };
+    return (await runSmall("/bin/sh", ["-c", script, "sh", ...args], { env })).stdout;
   } catch (error) {
     throw new UserError(`Cannot ask the system about processes: ${(error as Error).message}`, {
       next: "check that /bin/sh can be run",
       kind: "processes",
       cause: error,
     });
-  }
-}
-
-async function outputOf(command: Deno.Command): Promise<Deno.CommandOutput> {
-  try {
-    return await command.output();
-  } catch (error) {
-    if (!leaveGoneFolder()) throw error;
-    return await command.output();
-  }
-}
-
-/** Goes to `/` when our own folder was removed under us: Deno before 2.5 starts nothing from there. */
-function leaveGoneFolder(): boolean {
-  try {
-    Deno.cwd();
-    return false;
-  } catch {
-    Deno.chdir("/");
-    return true;
   }
 }
 
@@ -95,17 +79,24 @@ export async function readAllProcesses(): Promise<ProcessTable> {
 const STAT = /^(\d+) \([\s\S]{0,80}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)((?: -?\d+){15}) (\d+)[ \n]/gm;
 const PS = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(.+?)\s*$/gm;
 
-/** Parses the boot id line and the process lines of Linux's `stat` files or macOS's `ps`. Pure. */
+/** Parses the first line and the process lines of Linux's `stat` files or macOS's `ps`. Pure. */
 export function parseProcessTable(text: string, macos: boolean): ProcessTable {
   const firstLine = text.indexOf("\n");
-  const boot = text.slice(0, firstLine).trim();
+  const [boot = "", shown, own] = text.slice(0, firstLine).trim().split(" ");
   const rest = text.slice(firstLine + 1);
   const processes = new Map<number, ProcessFact>();
   for (const match of rest.matchAll(macos ? PS : STAT)) {
     const fact = macos ? fromPs(match) : fromStat(match);
     processes.set(fact.pid, fact);
   }
-  return { boot, processes };
+  const seesItself = shown === "*" ? processes.has(Number(own)) : shown === own;
+  if (boot !== "" && boot !== "-" && seesItself) return { boot, processes };
+  // What stands in another namespace's table are other processes with the same numbers.
+  return {
+    boot: boot === "-" ? "" : boot,
+    processes: new Map(),
+    unreadable: "the process table cannot be read",
+  };
 }
 
 function fromStat(match: RegExpExecArray): ProcessFact {
@@ -132,46 +123,78 @@ function fromPs(match: RegExpExecArray): ProcessFact {
   };
 }
 
-/** Processes that carry every one of these `NAME=VALUE` marks in their environment. */
-export async function readMarked(marks: readonly string[]): Promise<Set<number>> {
-  if (marks.length === 0) return new Set();
-  const text = await sh(MACOS ? MARKED_MACOS : MARKED_LINUX, marks);
-  return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
+/** A `NAME=VALUE` that processes carry in their environment, or several of which any one will do. */
+export type Mark = string | readonly string[];
+
+/**
+ * The marks by which looop knows processes, as one look at all environments found them. The names are those of
+ * {@link MARK_NAMES}.
+ */
+export class Marks {
+  readonly #texts: ReadonlyMap<number, string>;
+  readonly #separator: string;
+
+  /** `texts` has each process's variables, the separator between and around them. */
+  constructor(texts: ReadonlyMap<number, string>, separator: string) {
+    this.#texts = texts;
+    this.#separator = separator;
+  }
+
+  /** Processes that carry every one of the marks; none for no marks. */
+  withAll(marks: readonly Mark[]): Set<number> {
+    if (marks.length === 0) return new Set();
+    return this.#select((text) => marks.every((mark) => [mark].flat().some((one) => this.#holds(text, one))));
+  }
+
+  /** Processes that have a variable of this name, whatever its value. */
+  named(name: string): Set<number> {
+    return this.#select((text) => text.includes(`${this.#separator}${name}=`));
+  }
+
+  #select(fits: (text: string) => boolean): Set<number> {
+    return new Set([...this.#texts].filter(([, text]) => fits(text)).map(([pid]) => pid));
+  }
+
+  #holds(text: string, mark: string): boolean {
+    return text.includes(`${this.#separator}${mark}${this.#separator}`);
+  }
 }
 
-// grep -z takes each NAME=VALUE as a line; -x the whole of it; -F no patterns. Later marks filter the files
-// that the first one found, so that the usual case is one pass over /proc.
-const MARKED_LINUX = `m=$1; shift
-for f in $(grep -lzxF -e "$m" /proc/[0-9]*/environ 2>/dev/null); do
-  ok=1; for n in "$@"; do grep -qzxF -e "$n" "$f" 2>/dev/null || ok=; done
-  [ -n "$ok" ] && { f=\${f#/proc/}; echo "\${f%%/*}"; }
-done; :`;
-// \`ps -E\` shows the environment of own processes after the command, words apart by blanks.
-const MARKED_MACOS = `ps -axEo pid=,command= | while read -r pid rest; do
-  ok=1; for n in "$@"; do case " $rest " in *" $n "*) ;; *) ok=;; esac; done
-  [ -n "$ok" ] && echo "$pid"
-done; :`;
+/** Names of the variables that mark processes, as an extended regular expression. */
+const MARK_NAMES = "LOOOP_(HOME|DATA_DIR|SESSION_(ID|GEN)|WORKER_(ID|GEN)|SENSOR_RUN|RUN|PULSE|TEST_[A-Z]+)";
+const MARKS_LINUX = `grep -zHE -e '^${MARK_NAMES}=' /proc/[0-9]*/environ; :`;
+// `ps -E` shows the environment of own processes after the command, words separated by blanks.
+const MARKS_MACOS = `ps -axEwwo pid=,command=; :`;
 
-/** Like {@link readMarked}, for processes that carry any one of the marks: one pass for any number of them. */
+/** The marks of all processes whose environment can be read. */
+export async function readMarks(): Promise<Marks> {
+  return parseMarks(await sh(MACOS ? MARKS_MACOS : MARKS_LINUX, []), MACOS);
+}
+
+/** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or macOS's lines of pid, command and environment. Pure. */
+export function parseMarks(text: string, macos: boolean): Marks {
+  const texts = new Map<number, string>();
+  if (macos) {
+    for (const [, pid, rest] of text.matchAll(/^ *(\d+) (.*)$/gm)) texts.set(Number(pid), ` ${rest} `);
+    return new Marks(texts, " ");
+  }
+  for (const [, pid, mark] of text.matchAll(/\/proc\/(\d+)\/environ:([^\0]*)\0/g)) {
+    texts.set(Number(pid), `${texts.get(Number(pid)) ?? "\0"}${mark}\0`);
+  }
+  return new Marks(texts, "\0");
+}
+
+/** Processes that carry every one of these marks. */
+export async function readMarked(marks: readonly Mark[]): Promise<Set<number>> {
+  return marks.length === 0 ? new Set() : (await readMarks()).withAll(marks);
+}
+
+/** Processes that carry any one of these marks. */
 export async function readMarkedAny(marks: readonly string[]): Promise<Set<number>> {
-  if (marks.length === 0) return new Set();
-  const text = await sh(MACOS ? MARKED_ANY_MACOS : MARKED_ANY_LINUX, marks);
-  return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
+  return marks.length === 0 ? new Set() : (await readMarks()).withAll([marks]);
 }
-
-const MARKED_ANY_LINUX = `for m in "$@"; do set -- "$@" -e "$m"; shift; done
-grep -lzxF "$@" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done; :`;
-const MARKED_ANY_MACOS = `ps -axEo pid=,command= | while read -r pid rest; do
-  for n in "$@"; do case " $rest " in *" $n "*) echo "$pid"; break;; esac; done
-done; :`;
 
 /** Processes that have a variable of this name in their environment, whatever its value. */
 export async function readNamed(name: string): Promise<Set<number>> {
-  const text = await sh(
-    MACOS
-      ? `ps -axEo pid=,command= | while read -r pid rest; do case " $rest" in *" $1="*) echo "$pid";; esac; done; :`
-      : `grep -lz -e "^$1=" /proc/[0-9]*/environ 2>/dev/null | while IFS=/ read -r _ _ pid _; do echo "$pid"; done; :`,
-    [name],
-  );
-  return new Set(text.split("\n").map(Number).filter((pid) => pid > 0));
+  return (await readMarks()).named(name);
 }

@@ -1,114 +1,14 @@
-/**
- * Processes: who they are, whether they live, and how a whole tree of them ends. `Deno.kill` with SIGURG, which
- * programs ignore by default, is the cheap first probe.
- */
-import { type ProcessFact, type ProcessTable, readAllProcesses, readMarked, readProcesses } from "./table.ts";
-
-export {
-  parseProcessTable,
+/** How a whole tree of processes ends. */
+import { type Identity, mayExist } from "./identity.ts";
+import {
+  type Mark,
+  type Marks,
   type ProcessFact,
   type ProcessTable,
   readAllProcesses,
-  readMarked,
-  readMarkedAny,
-  readNamed,
+  readMarks,
   readProcesses,
 } from "./table.ts";
-
-/** A process that cannot be mistaken for another: a pid alone is given out again. */
-export interface Identity {
-  pid: number;
-  /** Start time in the kernel's own unit (Linux: clock ticks since boot; macOS: `lstart` text). */
-  start: string;
-  /** The boot it belongs to; a pid of an earlier boot is dead. */
-  boot: string;
-}
-
-/** This process's own identity. */
-export async function ownIdentity(): Promise<Identity> {
-  return await identityOf(Deno.pid) ?? { pid: Deno.pid, start: "", boot: "" };
-}
-
-/** The identity of a process that is alive now, or undefined. */
-export async function identityOf(pid: number): Promise<Identity | undefined> {
-  const table = await readProcesses([pid]);
-  const fact = table.processes.get(pid);
-  return fact === undefined ? undefined : { pid, start: fact.start, boot: table.boot };
-}
-
-/** Whether `identity` is alive in `table`: same boot, same pid, same start time, no zombie. Pure. */
-export function isAliveIn(table: ProcessTable, identity: Identity): boolean {
-  const fact = table.processes.get(identity.pid);
-  return fact !== undefined && fact.state !== "Z" && fact.start === identity.start &&
-    table.boot === identity.boot;
-}
-
-/** Whether a process exists at all, zombies included; false is certain, true is not. Costs microseconds. */
-export function mayExist(pid: number): boolean {
-  try {
-    Deno.kill(pid, "SIGURG");
-    return true;
-  } catch (error) {
-    return !(error instanceof Deno.errors.NotFound);
-  }
-}
-
-/** When an identity was last found alive by its start time: "pid/start/boot" → `performance.now()`. */
-const verified = new Map<string, number>();
-
-/**
- * Which of these identities are alive. One `sh` for all that are asked in the same turn, none when no pid exists.
- *
- * One who waits may pass `trustMs`: an identity that was verified no longer ago is taken for alive while a
- * process of its pid exists, which costs no child. Only life is taken on trust, never death, so at worst a
- * zombie, or a pid that was given out again within that time, is noticed that much later.
- */
-export async function aliveOf(identities: readonly Identity[], trustMs = 0): Promise<Set<Identity>> {
-  const candidates = identities.filter((identity) => identity.pid > 0 && mayExist(identity.pid));
-  const trustedFrom = performance.now() - trustMs;
-  const isTrusted = (identity: Identity) => (verified.get(identityKey(identity)) ?? -Infinity) > trustedFrom;
-  const doubtful = candidates.filter((identity) => trustMs === 0 || !isTrusted(identity));
-  const dead = new Set<Identity>();
-  if (doubtful.length > 0) {
-    const table = await readTogether(doubtful.map((identity) => identity.pid));
-    for (const identity of doubtful) {
-      if (isAliveIn(table, identity)) verified.set(identityKey(identity), performance.now());
-      else {
-        verified.delete(identityKey(identity));
-        dead.add(identity);
-      }
-    }
-  }
-  return new Set(candidates.filter((identity) => !dead.has(identity)));
-}
-
-/** Whether all that were last found alive still exist, as far as microseconds can tell; tells of each end once. */
-export function allStillThere(): boolean {
-  const gone = [...verified.keys()].filter((key) => !mayExist(parseInt(key)));
-  for (const key of gone) verified.delete(key);
-  return gone.length === 0;
-}
-
-/** An identity as one text, equal for equal ones. */
-export function identityKey({ pid, start, boot }: Identity): string {
-  return `${pid}/${start}/${boot}`;
-}
-
-let together: { pids: Set<number>; table: Promise<ProcessTable> } | undefined;
-
-/** Facts of processes; all that is asked before the caller's turn ends is answered by one child. */
-function readTogether(pids: readonly number[]): Promise<ProcessTable> {
-  if (together === undefined) {
-    const all = new Set<number>();
-    const table = Promise.resolve().then(() => {
-      together = undefined;
-      return readProcesses([...all]);
-    });
-    together = { pids: all, table };
-  }
-  for (const pid of pids) together.pids.add(pid);
-  return together.table;
-}
 
 /** Sends a signal to one process or, with a negative number, to a group; false when there is none. */
 export function signal(pid: number, name: Deno.Signal): boolean {
@@ -124,8 +24,8 @@ export function signal(pid: number, name: Deno.Signal): boolean {
 export interface TreeSpec {
   /** Processes whose descendants, groups and sessions belong to the tree, themselves included. */
   roots: readonly Identity[];
-  /** `NAME=VALUE` marks that all members inherit; all must be there. None: the roots alone tell. */
-  marks: readonly string[];
+  /** Marks that all members inherit; all must be there. Without any the roots alone decide. */
+  marks: readonly Mark[];
   /** Processes that must live on: the supervisor that writes the status down. */
   spare?: readonly number[];
   /** Time between TERM and KILL, ms. */
@@ -142,23 +42,27 @@ export const STOP_GRACE_MS = 5_000;
 const KILL_PASSES = 5;
 
 /**
- * The members of a tree: roots, their descendants, all in their groups and sessions, all that are marked.
- * Zombies, this process and the spared are left out. Pure.
+ * The members of a tree: roots, their descendants, all in their groups and sessions, all that are marked. Zombies,
+ * this process and the spared are left out, and so are the `others`, who belong to another run whoever their parent
+ * is. Pure.
  */
 export function findTree(
   table: ProcessTable,
   spec: Pick<TreeSpec, "roots" | "spare">,
   marked: ReadonlySet<number>,
   noted: readonly ProcessFact[] = [],
+  others: ReadonlySet<number> = new Set(),
 ): ProcessFact[] {
   const roots = spec.roots.filter((root) => isKnown(table, root)).map((root) => root.pid);
-  const stillNoted = noted.filter((fact) => table.processes.get(fact.pid)?.start === fact.start);
+  const stillNoted = noted.filter((fact) =>
+    table.processes.get(fact.pid)?.start === fact.start && !others.has(fact.pid)
+  );
   const members = new Set<number>([...roots, ...marked, ...stillNoted.map((fact) => fact.pid)]);
   const groups = new Set(roots);
   for (let grew = true; grew;) {
     grew = false;
     for (const fact of table.processes.values()) {
-      if (members.has(fact.pid)) continue;
+      if (members.has(fact.pid) || others.has(fact.pid)) continue;
       if (!members.has(fact.ppid) && !groups.has(fact.pgid) && !groups.has(fact.sid)) continue;
       members.add(fact.pid);
       grew = true;
@@ -233,8 +137,18 @@ async function areGone(facts: readonly ProcessFact[]): Promise<boolean> {
 }
 
 async function scanTree(spec: TreeSpec, noted: readonly ProcessFact[]): Promise<ProcessFact[]> {
-  const [table, marked] = await Promise.all([readAllProcesses(), readMarked(spec.marks)]);
-  return findTree(table, spec, marked, noted);
+  const [table, marks] = await Promise.all([readAllProcesses(), readMarks()]);
+  // Where the table cannot be read, the marks' pids may be those of another namespace.
+  if (table.unreadable !== undefined) return [];
+  const marked = marks.withAll(spec.marks);
+  return findTree(table, spec, marked, noted, othersIn(marks, marked));
+}
+
+/** Processes of any run of looop but the one whose processes are `marked`: workers, their supervisors, a pulse. */
+function othersIn(marks: Marks, marked: ReadonlySet<number>): Set<number> {
+  const runs = ["LOOOP_SESSION_GEN", "LOOOP_WORKER_GEN"].map((name) => marks.named(name));
+  return new Set([...runs, marks.withAll(["LOOOP_PULSE=1"])].flatMap((pids) => [...pids]))
+    .difference(marked);
 }
 
 function merge(noted: readonly ProcessFact[], more: readonly ProcessFact[]): ProcessFact[] {

@@ -5,18 +5,9 @@ import { Attempts, EXIT, UserError } from "../errors.ts";
 import { appendJournal } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { poke } from "../records/move.ts";
+import { type ProcessFact, readAllProcesses, readMarked, readNamed } from "../process/table.ts";
+import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import {
-  delay,
-  killTree,
-  type ProcessFact,
-  readAllProcesses,
-  readMarked,
-  readNamed,
-  signal,
-  STOP_GRACE_MS,
-} from "../process/tree.ts";
-import {
-  identityIn,
   isPulseAlive,
   isUnwanted,
   isWanted,
@@ -269,14 +260,13 @@ async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>):
 async function stopPulse(profile: Profile): Promise<boolean> {
   const record = readPulse(profile);
   if (record === undefined || !await isPulseAlive(record)) return false;
-  const identity = identityIn(record);
-  signal(identity.pid, "SIGTERM");
+  signal(record.pid, "SIGTERM");
   const deadline = performance.now() + STOP_GRACE_MS;
   for (let pause = 5; performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
     await delay(pause);
     if (!await isPulseAlive(record)) return true;
   }
-  await killTree({ roots: [identity], marks: [], graceMs: 0 });
+  await killTree({ roots: [record], marks: [], graceMs: 0 });
   return true;
 }
 

@@ -2,7 +2,7 @@
 import type { Config } from "../records/config.ts";
 import { formatLog, type LogLevel } from "./log.ts";
 import type { Profile } from "../paths.ts";
-import type { Identity } from "../process/tree.ts";
+import type { Identity } from "../process/identity.ts";
 import type { Session } from "../sessions/session.ts";
 import type { BadFile } from "../store.ts";
 import type { Alert } from "../world/world.ts";

@@ -7,7 +7,8 @@
 import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
 import { isTempName, type Profile } from "../paths.ts";
-import { aliveOf, readMarked } from "../process/tree.ts";
+import { aliveOf } from "../process/identity.ts";
+import { readMarked } from "../process/table.ts";
 import { hasEnded, readSession, sessionMarks, type SessionRecord } from "../sessions/session.ts";
 import {
   type BadFile,

@@ -4,7 +4,7 @@ import { isOver } from "./fleet.ts";
 import { type PulseHost, say } from "./host.ts";
 import { appendEvent, appendJournal } from "../records/journal.ts";
 import { reapLeases } from "../sessions/lease.ts";
-import { readMarked, readMarkedAny } from "../process/tree.ts";
+import { readMarked, readMarkedAny } from "../process/table.ts";
 import { rotateOutput } from "../sessions/output_log.ts";
 import { type Session, sessionMarks } from "../sessions/session.ts";
 import { endSession, killSessionTree } from "../workers/worker.ts";

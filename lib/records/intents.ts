@@ -8,7 +8,8 @@ import { isRecord } from "../text/json.ts";
 import { oneLine } from "../errors.ts";
 import { appendEvent, appendJournal } from "./journal.ts";
 import type { Profile } from "../paths.ts";
-import { aliveOf, type Identity, killTree, mayExist, ownIdentity } from "../process/tree.ts";
+import { type Identity, identityIn, ownIdentity, standingsOf } from "../process/identity.ts";
+import { killTree } from "../process/tree.ts";
 import { sha256 } from "../text/bytes.ts";
 import { type BadFile, listFiles, makeDir, moveFile, readJson, removeFile, replaceFile } from "../store.ts";
 
@@ -82,7 +83,7 @@ function checkIntent(value: unknown): Intent | string {
     fingerprint: String(value["fingerprint"] ?? ""),
     what: String(value["what"] ?? ""),
     ts,
-    owner: { pid: owner["pid"], start: String(owner["start"] ?? ""), boot: String(owner["boot"] ?? "") },
+    owner: identityIn({ ...owner, pid: owner["pid"] }),
     ...(typeof value["reason"] === "string" ? { reason: value["reason"] } : {}),
     ...(typeof value["approved"] === "string" ? { approved: value["approved"] } : {}),
   };
@@ -122,10 +123,8 @@ export async function reapIntents(
   nowMs: number,
 ): Promise<{ interrupted: Intent[]; bad: BadFile[] }> {
   const { intents, bad } = readIntents(profile.wal);
-  const alive = await aliveOf(intents.map((intent) => intent.owner));
-  const interrupted = intents.filter(({ owner }) =>
-    !alive.has(owner) && !(owner.start === "" && mayExist(owner.pid))
-  );
+  const standings = await standingsOf(intents.map((intent) => intent.owner));
+  const interrupted = intents.filter(({ owner }) => standings.get(owner)?.life === "dead");
   for (const intent of interrupted) {
     if (intent.kind === "run") await endOrphans(intent);
     const at = new Date(nowMs);

@@ -4,7 +4,9 @@ import { isoSeconds, nanoTime, unixSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
-import { aliveOf, delay, type Identity, identityKey, mayExist, readMarked } from "../process/tree.ts";
+import { aliveOf, type Identity, identityKey, mayExist, parseIdentity } from "../process/identity.ts";
+import { readMarked } from "../process/table.ts";
+import { delay } from "../process/tree.ts";
 import { createOnce, listDirs, parseJson, quietText, readText, replaceFile, statOf } from "../store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
@@ -151,13 +153,6 @@ function parseStatus(text: string | undefined): SessionRecord["status"] {
     last_change: unixSeconds(last_change),
     ...(typeof ended_by === "string" ? { ended_by } : {}),
   };
-}
-
-/** "pid start boot", as the supervisor writes it. macOS start times have their blanks as `_`. */
-export function parseIdentity(text: string | undefined): Identity | undefined {
-  const [pid, start, boot] = (text ?? "").trim().split(" ");
-  if (!pid || !start || !boot || !(Number(pid) > 0)) return undefined;
-  return { pid: Number(pid), start: start.replace(/_+/g, " "), boot };
 }
 
 function parseEnd(text: string | undefined): SessionRecord["end"] {

@@ -13,18 +13,9 @@ import { withdrawAsks } from "../records/mailbox.ts";
 import type { Profile } from "../paths.ts";
 import { PLATFORM } from "../process/platform.ts";
 import { findProgram } from "../process/programs.ts";
-import {
-  delay,
-  type Identity,
-  isAliveIn,
-  killTree,
-  mayExist,
-  type ProcessFact,
-  readAllProcesses,
-  readProcesses,
-  signal,
-  STOP_GRACE_MS,
-} from "../process/tree.ts";
+import { type Identity, isAliveIn, mayExist } from "../process/identity.ts";
+import { type ProcessFact, readAllProcesses, readProcesses } from "../process/table.ts";
+import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import {
   fillTemplate,
   isOneCommand,

@@ -1,15 +1,12 @@
 /** The pulse as others see it: its record, whether it lives, whether it is wanted. */
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
-import { aliveOf, type Identity } from "../process/tree.ts";
+import { aliveOf, type Identity, identityIn } from "../process/identity.ts";
 import { readJson, replaceFile, statOf, valueOf } from "../store.ts";
 
 /** `.pulse.json`, written by the pulse at the start and end of each beat. */
-export interface PulseRecord {
+export interface PulseRecord extends Identity {
   v: 1;
-  pid: number;
-  start: string;
-  boot: string;
   /** looop's version and executable, to notice upgrades. */
   version: string;
   exe: string;
@@ -33,9 +30,7 @@ function checkPulse(value: unknown): PulseRecord | string {
   const number = (key: string) => Number(value[key]) || 0;
   return {
     v: 1,
-    pid: value["pid"],
-    start: text("start"),
-    boot: text("boot"),
+    ...identityIn({ ...value, pid: value["pid"] }),
     version: text("version"),
     exe: text("exe"),
     beat: number("beat"),
@@ -59,11 +54,6 @@ export function writePulse(profile: Profile, record: PulseRecord): void {
   replaceFile(profile.pulse, `${JSON.stringify(record)}\n`, { durable: false });
 }
 
-/** The identity in a record. */
-export function identityIn(record: PulseRecord): Identity {
-  return { pid: record.pid, start: record.start, boot: record.boot };
-}
-
 /** The pulse as `_ state` shows it. */
 export interface PulseView {
   wanted: boolean;
@@ -80,7 +70,7 @@ export interface PulseView {
 
 /** Whether the pulse's process lives. Asks the system only when a process of that number exists. */
 export async function isPulseAlive(record: PulseRecord | undefined, trustMs = 0): Promise<boolean> {
-  return record !== undefined && (await aliveOf([identityIn(record)], trustMs)).size > 0;
+  return record !== undefined && (await aliveOf([record], trustMs)).size > 0;
 }
 
 /** The pulse as it is now. */

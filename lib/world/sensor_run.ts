@@ -1,7 +1,8 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "../process/pipe_reader.ts";
-import { killTree, readMarked, readMarkedAny, signal } from "../process/tree.ts";
+import { readMarked, readMarkedAny } from "../process/table.ts";
+import { killTree, signal } from "../process/tree.ts";
 import type { SensorOutcome } from "./reading.ts";
 
 /** What one run needs. */

@@ -7,7 +7,7 @@ import { type Finding, judgeRuns, secretsOf, type TrialRun } from "./sensor_chec
 import { childEnv } from "../process/child_env.ts";
 import { sensorLimits } from "./sensors.ts";
 import { parseHeader, readingOf, type SensorOutcome } from "./reading.ts";
-import { readMarked } from "../process/tree.ts";
+import { readMarked } from "../process/table.ts";
 import { runSensor, type SensorRun, sweepSensors } from "./sensor_run.ts";
 import { runStoppable, stoppedError } from "../process/stop.ts";
 import { exists, makeDir, readLinkedText, removeTree, replaceFile } from "../store.ts";

@@ -16,7 +16,7 @@ import {
 } from "../store.ts";
 import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "../paths.ts";
-import { allStillThere } from "../process/tree.ts";
+import { allStillThere } from "../process/identity.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
 import { isoSeconds } from "../text/time.ts";
 import { listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";

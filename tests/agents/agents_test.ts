@@ -5,7 +5,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setConfigValue } from "../../lib/records/config.ts";
 import { readAgent } from "../../lib/agents/agent_session.ts";
-import { readAllProcesses } from "../../lib/process/tree.ts";
+import { readAllProcesses } from "../../lib/process/table.ts";
 import { recordFiles } from "../../lib/agents/records.ts";
 import type { RecordsKind } from "../../lib/records/presets.ts";
 import { type TestProfile, testProfile } from "../looop.ts";

@@ -1,5 +1,5 @@
 /** Ways to measure: runs in turn, CPU time, memory, moments of events. Linux knows most; macOS what `ps` tells. */
-import { readAllProcesses, readProcesses } from "../../lib/process/tree.ts";
+import { readAllProcesses, readProcesses } from "../../lib/process/table.ts";
 import { type Series, seriesOf } from "./report.ts";
 
 /** Wall and CPU time of one run, ms. */

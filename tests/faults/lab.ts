@@ -2,7 +2,7 @@
  * What the parts of the fault harness share: tallies that are printed and judged, profiles that can be set back
  * to a prepared state, calls under strace, and the check that every file of a data dir is whole.
  */
-import { readAllProcesses, readMarked } from "../../lib/process/tree.ts";
+import { readAllProcesses, readMarked } from "../../lib/process/table.ts";
 import { looopCommand, type Result, TestProfile } from "../looop.ts";
 
 /** Whether everything is tried, or only what fits a gate that runs at every change. */

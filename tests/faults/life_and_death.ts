@@ -2,7 +2,7 @@
  * Start, kill and restart of workers that do everything to outlive their end, with a look-alike and recycled
  * pids beside them: nobody survives, no stranger is touched, nothing runs twice.
  */
-import { readAllProcesses, readMarked } from "../../lib/process/tree.ts";
+import { readAllProcesses, readMarked } from "../../lib/process/table.ts";
 import { identityIn, isAlive, stranger } from "../workers.ts";
 import {
   FULL,

@@ -1,5 +1,6 @@
 /** Many at once for what only one can have: exactly the promised winner, and a clear no for the rest. */
-import { type Identity, readMarked } from "../../lib/process/tree.ts";
+import type { Identity } from "../../lib/process/identity.ts";
+import { readMarked } from "../../lib/process/table.ts";
 import { stranger } from "../workers.ts";
 import { FULL, type LabProfile, namesIn, openLab, pause, pulsesOf, Tally } from "./lab.ts";
 import { endedSession } from "./moves.ts";

@@ -1,5 +1,5 @@
 import { match, strictEqual } from "node:assert/strict";
-import { readMarked } from "../../lib/process/tree.ts";
+import { readMarked } from "../../lib/process/table.ts";
 import { startRegistry } from "./registry.ts";
 import { ASSET, gzip, SCRIPT, sumLine } from "./sandbox.ts";
 

@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { identityOf } from "../../lib/process/tree.ts";
+import { identityOf } from "../../lib/process/identity.ts";
 import { type Profile, profileAt } from "../../lib/paths.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { look, stateOf } from "../../lib/world/state.ts";

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
-import { readMarked } from "../../lib/process/tree.ts";
+import { readMarked } from "../../lib/process/table.ts";
 import { sha256 } from "../../lib/text/bytes.ts";
 
 /** The last journal line without its time. */

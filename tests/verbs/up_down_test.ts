@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { readAllProcesses, readNamed } from "../../lib/process/tree.ts";
+import { readAllProcesses, readNamed } from "../../lib/process/table.ts";
 import { looopCommand, type Result, type TestProfile, testProfile } from "../looop.ts";
 import { isGone, pulsePid } from "../published.ts";
 

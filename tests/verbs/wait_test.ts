@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { readProcesses } from "../../lib/process/tree.ts";
+import { readProcesses } from "../../lib/process/table.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { crashPulse, published, pulsePid } from "../published.ts";
 

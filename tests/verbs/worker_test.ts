@@ -1,5 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { readMarked } from "../../lib/process/tree.ts";
+import { readMarked } from "../../lib/process/table.ts";
 import { killWorker } from "../../lib/workers/worker.ts";
 import { looopCommand, TestProfile, testProfile } from "../looop.ts";
 import {

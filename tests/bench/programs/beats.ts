@@ -8,7 +8,7 @@
  * `_ wait` shares the pulse's.
  */
 import { profileAt } from "../../../lib/paths.ts";
-import { ownIdentity } from "../../../lib/process/tree.ts";
+import { ownIdentity } from "../../../lib/process/identity.ts";
 import { openProfile } from "../../../lib/records/profile.ts";
 import { Pulse } from "../../../lib/pulse/pulse.ts";
 import { makeUpkeep } from "../../../lib/pulse/upkeep.ts";

@@ -1,6 +1,6 @@
 import { strictEqual } from "node:assert/strict";
 import { profileAt } from "../../../lib/paths.ts";
-import { aliveOf, identityOf } from "../../../lib/process/tree.ts";
+import { aliveOf, identityOf } from "../../../lib/process/identity.ts";
 import { readWorld } from "../../../lib/world/state.ts";
 import { replaceFile } from "../../../lib/store.ts";
 import { emptyWorld } from "../../../lib/world/world.ts";

@@ -2,19 +2,20 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import {
   aliveOf,
-  findTree,
   identityOf,
   isAliveIn,
-  killTree,
   mayExist,
   ownIdentity,
+  parseIdentity,
+} from "../../../lib/process/identity.ts";
+import {
   parseProcessTable,
   type ProcessFact,
   readMarked,
   readMarkedAny,
   readProcesses,
-} from "../../../lib/process/tree.ts";
-import { parseIdentity } from "../../../lib/sessions/session.ts";
+} from "../../../lib/process/table.ts";
+import { findTree, killTree } from "../../../lib/process/tree.ts";
 import { RUNS } from "../../properties.ts";
 
 /** One line of /proc/PID/stat as the kernel prints it, the name unescaped. */
@@ -223,4 +224,16 @@ Deno.test("given processes with marks in their environment, when they are sought
   }
   strictEqual((await readProcesses([child.pid])).processes.get(child.pid), undefined);
   strictEqual(mayExist(child.pid), false);
+});
+
+Deno.test("given a run's child that belongs to another run, when the tree is found, then that one is not in it", () => {
+  const fact = (pid: number, ppid: number) => ({ pid, ppid, pgid: 7, sid: 7, state: "S", start: "1" });
+  const facts = [fact(7, 1), fact(8, 7), fact(9, 8), fact(10, 9)];
+  const table = { boot: "b", processes: new Map(facts.map((one) => [one.pid, one])) };
+  const spec = { roots: [{ pid: 7, start: "1", boot: "b" }] };
+  const pids = (others: number[], noted = facts) =>
+    findTree(table, spec, new Set(), noted, new Set(others)).map((one) => one.pid).sort((a, b) => a - b);
+  deepStrictEqual(pids([9, 10]), [7, 8]);
+  deepStrictEqual(pids([9, 10], []), [7, 8]);
+  deepStrictEqual(pids([]), [7, 8, 9, 10]);
 });

@@ -7,7 +7,7 @@ import {
   releaseLeasesOf,
 } from "../../../lib/sessions/lease.ts";
 import { type Profile, profileAt } from "../../../lib/paths.ts";
-import { type Identity, identityOf } from "../../../lib/process/tree.ts";
+import { type Identity, identityOf } from "../../../lib/process/identity.ts";
 
 const FIXTURE = new URL("../../fixtures/claim_racer.ts", import.meta.url).pathname;
 const ROUNDS = 60;

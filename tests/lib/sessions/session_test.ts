@@ -1,11 +1,10 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { type Profile, profileAt } from "../../../lib/paths.ts";
-import { identityOf } from "../../../lib/process/tree.ts";
+import { identityOf, parseIdentity } from "../../../lib/process/identity.ts";
 import {
   findSession,
   listSessionIds,
   markReady,
-  parseIdentity,
   readFleet,
   readSession,
   recordEnd,

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { SUPERVISOR } from "../../../lib/sessions/supervisor.ts";
-import { delay, readAllProcesses, readMarked } from "../../../lib/process/tree.ts";
+import { readAllProcesses, readMarked } from "../../../lib/process/table.ts";
+import { delay } from "../../../lib/process/tree.ts";
 import { quietText } from "../../../lib/store.ts";
 
 /** The shells that may be the `sh` of some machine; those that are not there are left out. */

@@ -1,7 +1,8 @@
 import { notStrictEqual, strictEqual } from "node:assert/strict";
 import { postAsk } from "../../../lib/records/mailbox.ts";
 import { type Profile, profileAt } from "../../../lib/paths.ts";
-import { aliveOf, readProcesses } from "../../../lib/process/tree.ts";
+import { aliveOf } from "../../../lib/process/identity.ts";
+import { readProcesses } from "../../../lib/process/table.ts";
 import { setWanted } from "../../../lib/world/pulse_record.ts";
 import { glance } from "../../../lib/world/state.ts";
 import { makeDir, replaceFile, STAMP_SETTLES_MS } from "../../../lib/store.ts";

@@ -1,0 +1,266 @@
+/**
+ * Who a process is, and whether it lives. Nobody else compares pids.
+ *
+ * A process is (machine, boot, pid namespace, pid, start time). What cannot be asked is unknown: never dead, never
+ * ours, never signalled.
+ */
+import { quietText, readLinkedText } from "../store.ts";
+import { PLATFORM } from "./platform.ts";
+import { runSmall } from "./spawn.ts";
+import { type ProcessTable, readProcesses } from "./table.ts";
+
+/** A process that cannot be mistaken for another: a pid alone is given out again. */
+export interface Identity {
+  pid: number;
+  /** Start time in the kernel's own unit (Linux: clock ticks since boot; macOS: `lstart` text); `-` if unknown. */
+  start: string;
+  /** The boot it belongs to; a pid of an earlier boot of the same machine is dead. */
+  boot: string;
+  /** The machine; absent in records of looop 0.1.0, which are of this one. */
+  machine?: string;
+  /** The pid namespace, `-` where there are none; absent in records of 0.1.0. */
+  space?: string;
+}
+
+/** Whether a process lives, as far as that can be said; `lock` when its lock may say more. */
+export type Standing = { life: "alive" | "dead" } | { life: "unknown"; why: string; lock: boolean };
+
+const ALIVE: Standing = { life: "alive" };
+const DEAD: Standing = { life: "dead" };
+const OTHER_MACHINE: Standing = { life: "unknown", why: "it is of another machine", lock: false };
+const OTHER_SPACE: Standing = { life: "unknown", why: "it is of another pid namespace", lock: true };
+const NO_START: Standing = { life: "unknown", why: "its start time is not known", lock: true };
+
+/** An identity as one text, equal for equal ones. */
+export function identityKey({ pid, start, boot, machine = "", space = "" }: Identity): string {
+  return `${pid}/${start}/${boot}/${machine}/${space}`;
+}
+
+/** Parses "pid start boot machine space" as a supervisor writes it, blanks in the start as `_`. Pure. */
+export function parseIdentity(text: string | undefined): Identity | undefined {
+  const [pid, start, boot, machine, space] = (text ?? "").trim().split(/ +/);
+  if (!pid || !start || !boot || !(Number(pid) > 0)) return undefined;
+  return { pid: Number(pid), start: start.replace(/_+/g, " "), boot, ...placeIn({ machine, space }) };
+}
+
+/** The identity in a JSON record; its own keys among others. */
+export function identityIn(record: { pid: number; [key: string]: unknown }): Identity {
+  const text = (value: unknown) => typeof value === "string" ? value : undefined;
+  const { pid, start, boot, machine, space } = record;
+  return {
+    pid,
+    start: text(start) ?? "",
+    boot: text(boot) ?? "",
+    ...placeIn({ machine: text(machine), space: text(space) }),
+  };
+}
+
+function placeIn(
+  { machine, space }: { machine: string | undefined; space: string | undefined },
+): { machine?: string; space?: string } {
+  return { ...(machine === undefined ? {} : { machine }), ...(space === undefined ? {} : { space }) };
+}
+
+// --- where this process is ------------------------------------------------------------------------------------
+
+let machine: string | undefined;
+let space: string | undefined;
+
+/** The machine's own id: that of systemd or dbus, else its name; macOS has the platform's UUID. */
+export async function ownMachine(): Promise<string> {
+  return machine ??= PLATFORM === "darwin" ? await askPlatformId() : readMachineId();
+}
+
+/** As the supervisor's shell reads it (`sessions/supervisor.ts`). */
+function readMachineId(): string {
+  const ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map((path) =>
+    quietText(path, readLinkedText)?.split("\n")[0] ?? ""
+  );
+  return ids.find((id) => id.length === 32) ?? Deno.hostname();
+}
+
+async function askPlatformId(): Promise<string> {
+  const { stdout } = await runSmall("ioreg", ["-rd1", "-c", "IOPlatformExpertDevice"]).catch(() => ({
+    stdout: "",
+  }));
+  return /"IOPlatformUUID" = "(.*)"/.exec(stdout)?.[1] ?? "-";
+}
+
+/** The pid namespace of this process, `-` where there are none. */
+async function ownSpace(): Promise<string> {
+  return space ??= spaceAtHand() ??
+    spaceIn((await runSmall("readlink", [SPACE]).catch(() => undefined))?.stdout);
+}
+
+const SPACE = "/proc/self/ns/pid";
+
+/** The same without a child; undefined where the runtime may not read it. */
+function spaceAtHand(): string | undefined {
+  if (PLATFORM === "darwin") return "-";
+  try {
+    return spaceIn(Deno.readLinkSync(SPACE));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The number in `pid:[4026531836]`. */
+function spaceIn(link = ""): string {
+  return /\d+/.exec(link)?.[0] ?? "-";
+}
+
+/** This process's own identity. */
+export async function ownIdentity(): Promise<Identity> {
+  const identity = await identityOf(Deno.pid);
+  return identity ??
+    { pid: Deno.pid, start: "-", boot: "-", machine: await ownMachine(), space: await ownSpace() };
+}
+
+/** The identity of a process that is alive now, or undefined. */
+export async function identityOf(pid: number): Promise<Identity | undefined> {
+  const { processes, boot } = await readProcesses([pid]);
+  const fact = processes.get(pid);
+  if (fact === undefined) return undefined;
+  return { pid, start: fact.start, boot, machine: await ownMachine(), space: await ownSpace() };
+}
+
+// --- whether it lives -----------------------------------------------------------------------------------------
+
+/** Whether `identity`, of this machine and namespace, is alive in `table`: same boot, pid and start, no zombie. Pure. */
+export function isAliveIn(table: ProcessTable, identity: Identity): boolean {
+  const fact = table.processes.get(identity.pid);
+  return fact !== undefined && fact.state !== "Z" && fact.start === identity.start &&
+    table.boot === identity.boot;
+}
+
+/** Whether a process exists at all, zombies included; false is certain, true is not. Costs microseconds. */
+export function mayExist(pid: number): boolean {
+  try {
+    Deno.kill(pid, "SIGURG");
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
+  }
+}
+
+/** What was last found of whoever was not dead: {@link identityKey} → the standing and `performance.now()`. */
+const verified = new Map<string, { standing: Standing; at: number }>();
+
+/**
+ * How identities stand. One `sh` for all that are asked in the same turn, none where no process of their pids exists.
+ *
+ * A caller that waits may pass `trustMs`: what was found no longer ago counts while a process of its pid exists, which
+ * costs no child. Death is never taken on trust, so at worst a zombie, or a pid that was given out again within that
+ * time, is noticed that much later.
+ */
+export async function standingsOf(
+  identities: readonly Identity[],
+  trustMs = 0,
+): Promise<Map<Identity, Standing>> {
+  if (PLATFORM === "linux") machine ??= readMachineId();
+  space ??= spaceAtHand();
+  // Only where they are not at hand, since a wait would cost the children that questions of one turn share.
+  if (space === undefined) await ownSpace();
+  const standings = new Map<Identity, Standing>();
+  const doubtful = identities.filter((identity) => {
+    const standing = standingAtHand(identity, trustMs);
+    if (standing !== undefined) standings.set(identity, standing);
+    return standing === undefined;
+  });
+  if (doubtful.length === 0) return standings;
+  const table = await readTogether(doubtful.map((identity) => identity.pid));
+  for (const identity of doubtful) {
+    const standing = await standingIn(table, identity);
+    standings.set(identity, standing);
+    if (standing.life === "dead") verified.delete(identityKey(identity));
+    else verified.set(identityKey(identity), { standing, at: performance.now() });
+  }
+  return standings;
+}
+
+/** What can be said without a child. */
+function standingAtHand(identity: Identity, trustMs: number): Standing | undefined {
+  if (!(identity.pid > 0)) return DEAD;
+  if (machine !== undefined && (identity.machine ?? machine) !== machine) return OTHER_MACHINE;
+  const isHere = (identity.space ?? space) === space;
+  const isOurs = machine !== undefined || identity.machine === undefined;
+  if (isHere && isOurs && !mayExist(identity.pid)) return DEAD;
+  const last = trustMs > 0 ? verified.get(identityKey(identity)) : undefined;
+  if (last === undefined || performance.now() - last.at >= trustMs) return undefined;
+  return last.standing.life === "alive" && !mayExist(identity.pid) ? undefined : last.standing;
+}
+
+/** What a table says; one of another namespace is asked no further than for its boot. */
+async function standingIn(table: ProcessTable, identity: Identity): Promise<Standing> {
+  if (table.boot === "") return unreadable(table);
+  if (identity.boot !== table.boot && identity.boot !== "-") {
+    return (identity.machine ?? await ownMachine()) === await ownMachine() ? DEAD : OTHER_MACHINE;
+  }
+  if ((identity.space ?? space) !== space) return OTHER_SPACE;
+  if (table.unreadable !== undefined) return unreadable(table);
+  if (identity.start !== "-" && identity.start !== "") return isAliveIn(table, identity) ? ALIVE : DEAD;
+  return table.processes.has(identity.pid) ? NO_START : DEAD;
+}
+
+function unreadable(table: ProcessTable): Standing {
+  return { life: "unknown", why: table.unreadable ?? "the boot cannot be read", lock: true };
+}
+
+/** Those of the identities that live for certain. */
+export async function aliveOf(identities: readonly Identity[], trustMs = 0): Promise<Set<Identity>> {
+  const standings = await standingsOf(identities, trustMs);
+  return new Set(identities.filter((identity) => standings.get(identity)?.life === "alive"));
+}
+
+/** Whether all that were last found alive may still be; each end is reported once. Costs microseconds. */
+export function allStillThere(): boolean {
+  const gone = [...verified].filter(([key, { standing }]) =>
+    standing.life === "alive" && !mayExist(parseInt(key))
+  );
+  for (const [key] of gone) verified.delete(key);
+  return gone.length === 0;
+}
+
+let together: { pids: Set<number>; table: Promise<ProcessTable> } | undefined;
+
+/** Facts of processes; all that is asked before the caller's turn ends is answered by one child. */
+function readTogether(pids: readonly number[]): Promise<ProcessTable> {
+  if (together === undefined) {
+    const all = new Set<number>();
+    const table = Promise.resolve().then(() => {
+      together = undefined;
+      return readProcesses([...all]);
+    });
+    together = { pids: all, table };
+  }
+  for (const pid of pids) together.pids.add(pid);
+  return together.table;
+}
+
+// --- locks ----------------------------------------------------------------------------------------------------
+
+/** Whether a process holds a lock; `unknown` where there is no `flock` program, or nothing to lock. */
+export type LockState = "held" | "free" | "unknown";
+
+const ASK_LOCKS = `command -v flock >/dev/null || exit 0
+for file in "$@"; do
+  if [ -f "$file" ] && [ ! -L "$file" ]; then flock -n -s "$file" true; echo $?; else echo -; fi
+done`;
+
+/**
+ * Asks for locks, shared and without waiting. A kernel's locks hold across pid namespaces, so one that is held says
+ * that its holder lives, where its pid says nothing.
+ */
+export async function readLocks(paths: readonly string[]): Promise<LockState[]> {
+  if (paths.length === 0) return [];
+  const { stdout } = await runSmall("/bin/sh", ["-c", ASK_LOCKS, "sh", ...paths]);
+  const codes = stdout.split("\n");
+  return paths.map((_, n) => codes[n] === "0" ? "free" : codes[n] === "1" ? "held" : "unknown");
+}
+
+/** How one stands whose lock was asked for: a held lock is a living holder's, a free one on this machine a dead one's. */
+export function withLock(standing: Standing, lock: LockState): Standing {
+  if (standing.life !== "unknown" || lock === "unknown") return standing;
+  if (lock === "held") return ALIVE;
+  return standing.lock ? DEAD : standing;
+}

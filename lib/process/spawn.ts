@@ -1,0 +1,201 @@
+/**
+ * Starts children: in sessions of their own, with nothing of the caller's that is not theirs, and small programs for
+ * what they print.
+ */
+
+/** What a child is started with. */
+export interface ChildSpec {
+  argv: readonly string[];
+  cwd: string;
+  /** The whole environment. What is not UTF-8 cannot be in it, and is inherited. */
+  env: Readonly<Record<string, string>>;
+  /** Both outputs are appended to this file; else they are read by the caller (`piped`) or nobody. */
+  output: { file: string } | "piped" | "null";
+}
+
+/**
+ * Called as `sh -c START looop-start LOG NAMES PROGRAM ARGUMENT…`: closes the caller's descriptors, takes the variables
+ * NAMES out of the environment and becomes the program, the same process in the same session.
+ *
+ * A POSIX shell closes descriptors up to 9; where there are higher ones, bash closes those.
+ */
+const START = `log=$1 names=$2
+shift 2
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+[ -z "$names" ] || unset $names
+[ -z "$log" ] || { umask 077 && exec >>"$log" 2>&1; } || exit 1
+unset log names
+for fd in /dev/fd/[1-9][0-9]*; do
+  [ -e "$fd" ] || continue
+  exec bash -c 'for fd in /dev/fd/[1-9][0-9]*; do eval "exec \${fd##*/}>&-"; done; exec "$@"' looop-start "$@"
+done
+exec "$@"`;
+
+/**
+ * Starts a detached child: a session and group of its own, no input, no descriptor of ours, signals at their defaults.
+ *
+ * @throws what `Deno.Command` throws when no process can be started; a program that is not there exits with 127.
+ */
+export function spawnChild({ argv, cwd, env, output }: ChildSpec): Deno.ChildProcess {
+  resetSignals();
+  const { set, names } = changesTo(env, Deno.env.toObject());
+  const stream = output === "piped" ? "piped" : "null";
+  return new Deno.Command("/bin/sh", {
+    args: [
+      "-c",
+      START,
+      "looop-start",
+      typeof output === "string" ? "" : output.file,
+      names.join(" "),
+      ...argv,
+    ],
+    cwd,
+    env: set,
+    detached: true,
+    stdin: "null",
+    stdout: stream,
+    stderr: stream,
+  }).spawn();
+}
+
+/** What to set and which names to take out, so that `from` becomes `to`. Names that no shell knows stay. Pure. */
+export function changesTo(
+  to: Readonly<Record<string, string>>,
+  from: Readonly<Record<string, string>>,
+): { set: Record<string, string>; names: string[] } {
+  const set = Object.fromEntries(Object.entries(to).filter(([name, value]) => from[name] !== value));
+  const names = Object.keys(from).filter((name) => !Object.hasOwn(to, name) && /^[A-Za-z_]\w*$/.test(name));
+  return { set, names };
+}
+
+/** All that can be caught. A signal that our caller ignores is ignored by what we start, too, until it is caught. */
+const SIGNALS: readonly Deno.Signal[] = [
+  "SIGHUP",
+  "SIGINT",
+  "SIGQUIT",
+  "SIGTERM",
+  "SIGPIPE",
+  "SIGCHLD",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGALRM",
+  "SIGTSTP",
+  "SIGTTIN",
+  "SIGTTOU",
+  "SIGCONT",
+  "SIGURG",
+  "SIGWINCH",
+  "SIGIO",
+  "SIGXCPU",
+  "SIGXFSZ",
+  "SIGVTALRM",
+  "SIGPROF",
+];
+let areReset = false;
+
+/** Lets children have every signal's default: exec resets what is caught, and leaves what is ignored. */
+function resetSignals(): void {
+  if (areReset) return;
+  areReset = true;
+  const nothing = () => {};
+  for (const name of SIGNALS) {
+    try {
+      Deno.addSignalListener(name, nothing);
+      Deno.removeSignalListener(name, nothing);
+    } catch {
+      // Unknown to this platform.
+    }
+  }
+}
+
+/** What a small program is run with. */
+export interface SmallOptions {
+  /** Added to the environment. */
+  env?: Readonly<Record<string, string>>;
+  /** Instead of our whole environment. */
+  wholeEnv?: Readonly<Record<string, string>>;
+  input?: string;
+  /** The program is killed after this long, ms. */
+  timeoutMs?: number;
+}
+
+/** How a small program ended; 124 when it took too long. */
+export interface SmallResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs a small program for what it prints. It must be one that may run twice.
+ *
+ * @throws what `Deno.Command` throws when it cannot be started.
+ */
+export async function runSmall(
+  program: string,
+  args: readonly string[],
+  options: SmallOptions = {},
+): Promise<SmallResult> {
+  try {
+    return await runOnce(program, args, options);
+  } catch (error) {
+    if (!mendSurroundings(error)) throw error;
+    return await runOnce(program, args, options);
+  }
+}
+
+async function runOnce(
+  program: string,
+  args: readonly string[],
+  { env, wholeEnv, input, timeoutMs }: SmallOptions,
+): Promise<SmallResult> {
+  const child = new Deno.Command(program, {
+    args: [...args],
+    ...(wholeEnv === undefined ? {} : { clearEnv: true }),
+    env: { ...wholeEnv, ...env },
+    stdin: input === undefined ? "null" : "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let timedOut = false;
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => {
+    timedOut = true;
+    child.kill("SIGKILL");
+  }, timeoutMs);
+  try {
+    if (input !== undefined) await feed(child, input);
+    const { code, stdout, stderr } = await child.output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code: timedOut ? 124 : code, stdout: text(stdout), stderr: text(stderr) };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function feed(child: Deno.ChildProcess, input: string): Promise<void> {
+  const writer = child.stdin.getWriter();
+  // A program that does not read to the end has seen enough.
+  await writer.write(new TextEncoder().encode(input)).catch(() => {});
+  await writer.close().catch(() => {});
+}
+
+/** Mends what keeps a child from being run or awaited; false when it is something else. */
+function mendSurroundings(error: unknown): boolean {
+  // Ends of children are not reported to one whose caller ignores SIGCHLD.
+  if (!areReset && /os error 10\b/.test((error as Error).message)) {
+    resetSignals();
+    return true;
+  }
+  return leaveGoneFolder();
+}
+
+/** Goes to `/` when our own folder was removed under us: Deno before 2.5 starts nothing from there. */
+function leaveGoneFolder(): boolean {
+  try {
+    Deno.cwd();
+    return false;
+  } catch {
+    Deno.chdir("/");
+    return true;
+  }
+}
