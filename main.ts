@@ -21,6 +21,7 @@ const VERBS: VerbTable = {
   "init": () => import("./verbs/init.ts"),
   "down": () => import("./verbs/down.ts"),
   "logs": () => import("./verbs/logs.ts"),
+  "page": () => import("./verbs/page.ts"),
   "cost": () => import("./verbs/cost.ts"),
   "doctor": () => import("./verbs/doctor.ts"),
   "config": () => import("./verbs/config.ts"),

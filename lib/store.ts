@@ -412,6 +412,35 @@ export function readTailBytes(path: string, maxBytes: number): Uint8Array {
   }
 }
 
+/** The size of one piece of {@link readPieces}, bytes. */
+const PIECE = 64 * 1024;
+
+/** Hands a file to `take` piece by piece from byte `from` on; nothing when there is none. */
+export function readPieces(path: string, from: number, take: (piece: Uint8Array) => void): void {
+  const file = openToRead(path);
+  if (file === undefined) return;
+  try {
+    file.seekSync(from, Deno.SeekMode.Start);
+    const buffer = new Uint8Array(PIECE);
+    for (let n = file.readSync(buffer); n !== null; n = file.readSync(buffer)) take(buffer.subarray(0, n));
+  } catch (error) {
+    throw fault("read", path, error);
+  } finally {
+    file.close();
+  }
+}
+
+/** Opens a file for reading; undefined when there is none. Regular files only, since a FIFO would block. */
+export function openToRead(path: string): Deno.FsFile | undefined {
+  try {
+    if (!Deno.statSync(path).isFile) throw new Error("it is not a regular file");
+    return Deno.openSync(path, { read: true });
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw fault("read", path, error);
+  }
+}
+
 /** How long to wait for a short lock before giving up, ms. */
 const LOCK_TIMEOUT_MS = 10_000;
 

@@ -1,38 +1,14 @@
 /** The ledger on disk: reads sums of it, and knows which workers ran, the pruned ones included. */
-import { LineSplitter } from "../text/lines.ts";
 import { readRootAgents } from "./agent_session.ts";
 import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "../ids.ts";
 import { unixSeconds } from "../text/time.ts";
 import type { Profile } from "../paths.ts";
-import { listDirs, listFiles, readJson, statOf } from "../store.ts";
-import { fault, isAbsent } from "../fault.ts";
+import { eachLogLine } from "../records/journal.ts";
+import { listDirs, openToRead, readJson, readPieces, statOf } from "../store.ts";
 
+/** Files up to this size are read whole, bytes. */
 const CHUNK = 64 * 1024;
-
-/** Hands a file to `take` piece by piece from byte `from` on; nothing when there is none. */
-function readPieces(path: string, from: number, take: (piece: Uint8Array) => void): void {
-  const file = openToRead(path);
-  if (file === undefined) return;
-  try {
-    file.seekSync(from, Deno.SeekMode.Start);
-    const buffer = new Uint8Array(CHUNK);
-    for (let n = file.readSync(buffer); n !== null; n = file.readSync(buffer)) take(buffer.subarray(0, n));
-  } catch (error) {
-    throw fault("read", path, error);
-  } finally {
-    file.close();
-  }
-}
-
-function openToRead(path: string): Deno.FsFile | undefined {
-  try {
-    return Deno.openSync(path, { read: true });
-  } catch (error) {
-    if (isAbsent(error)) return undefined;
-    throw fault("read", path, error);
-  }
-}
 
 /** Sums the whole ledger, or what of it is of today; with the coverage of the workers that ran then. */
 export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): CostSummary {
@@ -116,11 +92,11 @@ function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<s
     if (endOf(`${profile.sessions}/${name}`, nowMs) >= sinceMs) ran.add(id);
   }
   const sinceDay = sinceMs === -Infinity ? "" : localDay(sinceMs);
-  eachLine(profile.journal, profile.journalHistory, ".md", sinceMs, (line) => {
+  eachLogLine(profile, "journal", sinceMs, (line) => {
     const match = START_LINE.exec(line);
     if (match !== null && match[1]! >= sinceDay) ran.add(match[2]!);
   });
-  eachLine(profile.events, profile.eventsHistory, ".jsonl", sinceMs, (line) => {
+  eachLogLine(profile, "events", sinceMs, (line) => {
     const match = EVENT_LINE.exec(line);
     if (match !== null && Date.parse(match[1]!) >= sinceMs) ran.add(match[2]!);
   });
@@ -140,22 +116,4 @@ function endOf(dir: string, nowMs: number): number {
   if (status === undefined || "bad" in status || status.value === null) return nowMs;
   const { state, last_change } = status.value;
   return state === "exited" || state === "killed" ? unixSeconds(last_change) * 1000 || nowMs : nowMs;
-}
-
-/** Every line of a rotated log whose file was written to since `sinceMs`. */
-function eachLine(
-  path: string,
-  history: string,
-  suffix: string,
-  sinceMs: number,
-  take: (line: string) => void,
-): void {
-  const earlier = listFiles(history, suffix).map((name) => `${history}/${name}`);
-  for (const file of [...earlier, path]) {
-    if ((statOf(file)?.mtime?.getTime() ?? 0) < sinceMs) continue;
-    const lines = new LineSplitter();
-    readPieces(file, 0, (piece) => lines.push(piece).forEach(take));
-    const rest = lines.end();
-    if (rest !== "") take(rest);
-  }
 }

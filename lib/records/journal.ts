@@ -1,6 +1,7 @@
 /** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
 import { isoSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
+import { LineSplitter } from "../text/lines.ts";
 import { oneLine } from "../errors.ts";
 import type { Profile } from "../paths.ts";
 import {
@@ -11,6 +12,7 @@ import {
   oddness,
   type Parsed,
   readJson,
+  readPieces,
   readTail,
   statOf,
 } from "../store.ts";
@@ -64,6 +66,26 @@ function tailLines(path: string, count: number): string[] {
     const text = readTail(path, block);
     const lines = text.split("\n").filter((line) => line !== "");
     if (lines.length >= count || (statOf(path)?.size ?? 0) <= block) return lines.slice(-count);
+  }
+}
+
+/** Every line of the journal or the events, oldest first, from the files that were written to since `sinceMs`. */
+export function eachLogLine(
+  profile: Profile,
+  log: "journal" | "events",
+  sinceMs: number,
+  take: (line: string) => void,
+): void {
+  const [path, history, suffix] = log === "journal"
+    ? [profile.journal, profile.journalHistory, ".md"] as const
+    : [profile.events, profile.eventsHistory, ".jsonl"] as const;
+  const earlier = writtenOrder(listFiles(history, suffix), suffix).map((name) => `${history}/${name}`);
+  for (const file of [...earlier, path]) {
+    if ((statOf(file)?.mtime?.getTime() ?? 0) < sinceMs) continue;
+    const lines = new LineSplitter();
+    readPieces(file, 0, (piece) => lines.push(piece).forEach(take));
+    const rest = lines.end();
+    if (rest !== "") take(rest);
   }
 }
 

@@ -429,3 +429,17 @@ export function checkPrompt(text: string): string {
   }
   return text;
 }
+
+/** Questions that were put into the archive since `sinceMs`, with what became of each. */
+export function archivedAsks(profile: Profile, sinceMs: number): { ask: Ask; answer: Answer | undefined }[] {
+  const since = utcMonth(sinceMs);
+  return listDirs(profile.asksArchive).filter((month) => month >= since).flatMap((month) => {
+    const dir = `${profile.asksArchive}/${month}`;
+    return listFiles(dir, ".json").filter((file) => !file.endsWith(".answer.json")).flatMap((file) => {
+      if ((statOf(`${dir}/${file}`)?.ctime?.getTime() ?? Infinity) < sinceMs) return [];
+      const ask = valueOf(readJson(`${dir}/${file}`, checkAsk));
+      const answer = valueOf(readJson(`${dir}/${file.slice(0, -5)}.answer.json`, checkAnswer));
+      return ask === undefined ? [] : [{ ask, answer }];
+    });
+  });
+}

@@ -1,0 +1,166 @@
+/** What the fleet did over the last days, read from the logs, the mailbox's archive and the ledger. */
+import { sumLedger } from "../../agents/ledger.ts";
+import type { CostSummary } from "../../agents/cost.ts";
+import { eachLogLine } from "../../records/journal.ts";
+import { archivedAsks, type Ask, readMailbox } from "../../records/mailbox.ts";
+import { readActivity } from "../../records/journal.ts";
+import type { Profile } from "../../paths.ts";
+import { isRecord } from "../../text/json.ts";
+import { listFiles, quietText, readLinkedText, valueOf } from "../../store.ts";
+
+/** One run of a worker. Times in unix ms. */
+export interface Run {
+  id: string;
+  runner: string;
+  startMs: number;
+  /** Undefined while it runs, or when nobody saw its end. */
+  endMs: number | undefined;
+  /** `running`, `exited`, `killed` or `lost`. */
+  state: string;
+  endedBy: string;
+}
+
+/** One question; without `answeredMs` it is still open. */
+export interface Question {
+  id: string;
+  worker: string;
+  prompt: string;
+  askedMs: number;
+  answeredMs: number | undefined;
+}
+
+/** Something at one moment: a move in the journal, or a signal that changed. */
+export interface Moment {
+  atMs: number;
+  text: string;
+}
+
+/** A goal with its first line and its last move. */
+export interface Goal {
+  id: string;
+  title: string;
+  lastMs: number | undefined;
+}
+
+/** Everything that a page shows. */
+export interface History {
+  sinceMs: number;
+  nowMs: number;
+  runs: Run[];
+  questions: Question[];
+  moves: Moment[];
+  signals: Moment[];
+  open: Ask[];
+  goals: Goal[];
+  spend: CostSummary;
+}
+
+const DAY_MS = 86_400_000;
+/** Longest part of a goal's first line that is shown. */
+const MAX_TITLE = 200;
+
+/** Reads the last `days` days; a line or file that cannot be used is left out. */
+export function readHistory(profile: Profile, nowMs: number, days: number): History {
+  const sinceMs = nowMs - days * DAY_MS;
+  const { runs, signals } = readEvents(profile, sinceMs);
+  const { pending } = readMailbox(profile);
+  return {
+    sinceMs,
+    nowMs,
+    runs,
+    signals,
+    questions: questionsOf(profile, pending, sinceMs),
+    moves: readMoves(profile, sinceMs),
+    open: pending,
+    goals: readGoals(profile),
+    spend: sumLedger(profile, nowMs, false),
+  };
+}
+
+/** Runs and changes of signals, from the events; a run that ended before `sinceMs` is left out. */
+function readEvents(profile: Profile, sinceMs: number): { runs: Run[]; signals: Moment[] } {
+  const runs: Run[] = [];
+  const signals: Moment[] = [];
+  const alive = new Map<string, Run>();
+  eachLogLine(profile, "events", sinceMs - 30 * DAY_MS, (line) => {
+    const event = parseEvent(line);
+    if (event === undefined) return;
+    const { atMs, name, id } = event;
+    if (name === "worker_started") {
+      const run = {
+        id,
+        runner: event.runner,
+        startMs: atMs,
+        endMs: undefined,
+        state: "running",
+        endedBy: "",
+      };
+      alive.set(id, run);
+      runs.push(run);
+    } else if (name === "worker_ended") {
+      const run = alive.get(id);
+      if (run !== undefined) Object.assign(run, { endMs: atMs, state: event.state, endedBy: event.endedBy });
+      alive.delete(id);
+    } else if (name === "signal_changed" && atMs >= sinceMs) signals.push({ atMs, text: id });
+  });
+  return { runs: runs.filter(({ endMs }) => endMs === undefined || endMs >= sinceMs), signals };
+}
+
+function parseEvent(line: string) {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (!isRecord(value)) return undefined;
+    const text = (key: string) => typeof value[key] === "string" ? value[key] as string : "";
+    const atMs = Date.parse(text("ts"));
+    if (Number.isNaN(atMs)) return undefined;
+    return {
+      atMs,
+      name: text("event"),
+      id: text("id"),
+      runner: text("runner"),
+      state: text("state") || "exited",
+      endedBy: text("ended_by"),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+const JOURNAL_LINE = /^- (\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}) (.*)$/;
+
+function readMoves(profile: Profile, sinceMs: number): Moment[] {
+  const moves: Moment[] = [];
+  eachLogLine(profile, "journal", sinceMs, (line) => {
+    const [, day, time, text] = JOURNAL_LINE.exec(line) ?? [];
+    const atMs = Date.parse(`${day}T${time}`);
+    if (text !== undefined && atMs >= sinceMs) moves.push({ atMs, text });
+  });
+  return moves;
+}
+
+function questionsOf(profile: Profile, pending: readonly Ask[], sinceMs: number): Question[] {
+  const open = pending.map((ask) => questionOf(ask, undefined));
+  const closed = archivedAsks(profile, sinceMs).map(({ ask, answer }) =>
+    questionOf(ask, (answer?.ts ?? ask.ts) * 1000)
+  );
+  return [...closed.filter(({ answeredMs = 0 }) => answeredMs >= sinceMs), ...open];
+}
+
+function questionOf({ id, worker, prompt, ts }: Ask, answeredMs: number | undefined): Question {
+  return { id, worker, prompt, askedMs: ts * 1000, answeredMs };
+}
+
+function readGoals(profile: Profile): Goal[] {
+  const activity = valueOf(readActivity(profile)) ?? {};
+  return listFiles(profile.goals, ".md").map((file) => {
+    const id = file.slice(0, -3);
+    const text = quietText(`${profile.goals}/${file}`, readLinkedText) ?? "";
+    const title = text.split("\n").find((line) => line.trim() !== "") ?? "";
+    const last = Object.hasOwn(activity, id) ? activity[id] : undefined;
+    return {
+      id,
+      title: title.replace(/^#+\s*/, "").slice(0, MAX_TITLE),
+      lastMs: last === undefined ? undefined : last * 1000,
+    };
+  });
+}
