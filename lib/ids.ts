@@ -33,6 +33,25 @@ export function checkId(kind: IdKind, text: string): string {
   return text;
 }
 
+/**
+ * The name under which a folder lists what `name` leads to; undefined when it leads to nothing. Pure.
+ *
+ * macOS's file systems take `A` and `a` for one name, and an accented letter for the same as one code point and as a
+ * letter with a mark behind it (Apple File System Reference, "Normalization"; HFS+ stores the latter, whichever was
+ * given). So a file may be listed under another name than the one it was reached by. Whether case counts is the disk's
+ * affair, and only it can say: `isThere` is its answer for `name`.
+ */
+export function listedAs(names: readonly string[], name: string, isThere: boolean): string | undefined {
+  if (names.includes(name)) return name;
+  const composed = names.find((one) => one.normalize() === name.normalize());
+  if (composed !== undefined || !isThere) return composed;
+  return names.find((one) => folded(one) === folded(name));
+}
+
+function folded(name: string): string {
+  return name.normalize().toUpperCase().toLowerCase();
+}
+
 /** The parts of an ask's id. The number follows the last `-`, so `w-1-2` is ask 2 of `w-1`. */
 export interface AskId {
   worker: string;

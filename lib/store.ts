@@ -6,7 +6,8 @@
  */
 import { oneLine, UserError } from "./errors.ts";
 import { fault, isAbsent, LINK } from "./fault.ts";
-import { dirName, tempName } from "./paths.ts";
+import { listedAs } from "./ids.ts";
+import { baseName, dirName, tempName } from "./paths.ts";
 
 /** How much a write must survive. */
 export interface WriteOptions {
@@ -344,6 +345,11 @@ export function listEntries(dir: string): Deno.DirEntry[] {
     if (isAbsent(error)) return [];
     throw fault("list", dir, error);
   }
+}
+
+/** The name under which its folder lists the file that a path leads to ({@link listedAs}); undefined: it leads nowhere. */
+export function listedName(path: string): string | undefined {
+  return listedAs(listEntries(dirName(path)).map((entry) => entry.name), baseName(path), exists(path));
 }
 
 /** What stat(2) says, or undefined when there is nothing. */

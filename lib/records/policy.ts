@@ -1,9 +1,11 @@
 /** Policy files: goals, sensors and the playbook, written so that the previous text can be brought back. */
+import { UserError } from "../errors.ts";
 import { fileStamp } from "../text/time.ts";
 import { baseName, type Profile } from "../paths.ts";
 import {
   createOnce,
   exists,
+  listedName,
   listFiles,
   makeDir,
   moveFile,
@@ -61,6 +63,7 @@ const HISTORY_KEPT = 20;
  * aside is in `.undo/` or its history, including a person's edit between two verbs.
  */
 export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
+  refuseAlias(path);
   const after = new TextEncoder().encode(text);
   const before = readLinkedBytes(path);
   const isSame = sameBytes(before, after);
@@ -87,6 +90,7 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
  * crash at any moment, the next undo or write completes the exchange. Call it within {@link changePolicy}.
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
+  refuseAlias(path);
   finishSwap(path, undo);
   const before = readLinkedBytes(path);
   const previous = readBytes(undo.path);
@@ -131,6 +135,20 @@ function freeName(dir: string, stamp: string): string {
     const path = n === 1 ? `${dir}/${stamp}` : `${dir}/${stamp}~${n}`;
     if (!exists(path)) return path;
   }
+}
+
+/**
+ * Refuses to write a file that the disk takes for another one: a goal `a` would replace the goal `A`.
+ *
+ * @throws {UserError} names the other.
+ */
+export function refuseAlias(path: string): void {
+  const [name, listed] = [baseName(path), listedName(path)];
+  if (listed === undefined || listed === name) return;
+  throw new UserError(`"${listed}" is there already, and this disk takes "${name}" for the same name`, {
+    next: "use that name, or choose another one",
+    kind: "alias",
+  });
 }
 
 /** Whether a script is executable; who else may read a file is its owner's business. */

@@ -23,6 +23,7 @@ import {
   passesPromptAsArgument,
   withSessionStart,
 } from "../agents/runners.ts";
+import { refuseAlias } from "../records/policy.ts";
 import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/presets.ts";
 import {
   type EndedBy,
@@ -215,6 +216,7 @@ async function openSession(
 ): Promise<void> {
   makeDir(profile.sessions);
   const dir = sessionDir(profile, meta.id);
+  refuseAlias(dir);
   const before = await findSession(profile, meta.id, nowMs);
   if (before?.view.alive) throw alreadyAlive(meta.id);
   if (before !== undefined && await runsOn(profile, before)) throw lostAlive(meta.id);

@@ -1,7 +1,7 @@
 import { ok, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { UsageError } from "../../lib/errors.ts";
-import { checkAskId, checkId, isId, parseAskId } from "../../lib/ids.ts";
+import { checkAskId, checkId, isId, listedAs, parseAskId } from "../../lib/ids.ts";
 import { absolute } from "../../lib/paths.ts";
 import { anyId, RUNS } from "../properties.ts";
 
@@ -68,5 +68,28 @@ Deno.test("given any worker and number, when an ask id is made of them, then it 
 Deno.test("given ask ids that are none, when they are checked, then they are refused", () => {
   for (const bad of ["", "w", "w-", "w-0", "w-01", "-1", "w-1\n", "../w-1", "w-1/../2-1", "w-1e3"]) {
     throws(() => checkAskId(bad), UsageError, bad);
+  }
+});
+
+/** What a folder lists, the name that is used, whether the disk found something, and the file that is meant. */
+const LISTED: readonly [string[], string, boolean, string | undefined][] = [
+  [["A.md", "a.md"], "a.md", true, "a.md"],
+  [["A.md"], "A.md", true, "A.md"],
+  // A disk that takes both for one name, as macOS's does unless told otherwise; and one that does not.
+  [["A.md"], "a.md", true, "A.md"],
+  [["A.md"], "a.md", false, undefined],
+  [["Straße.md"], "STRASSE.md", true, "Straße.md"],
+  // One letter, stored with its mark apart, whichever was typed.
+  [["u\u0308bung.md"], "\u00fcbung.md", true, "u\u0308bung.md"],
+  [["u\u0308bung.md"], "\u00fcbung.md", false, "u\u0308bung.md"],
+  [["U\u0308bung.md"], "\u00fcbung.md", true, "U\u0308bung.md"],
+  [["U\u0308bung.md"], "\u00fcbung.md", false, undefined],
+  [["\u00fcbung.md", "u\u0308bung.md"], "u\u0308bung.md", true, "u\u0308bung.md"],
+  [["other.md"], "a.md", false, undefined],
+];
+
+Deno.test("given what a folder lists, when a file is reached by another spelling of its name, then it is known by its own", () => {
+  for (const [names, name, isThere, expected] of LISTED) {
+    strictEqual(listedAs(names, name, isThere), expected, `${name} among ${names}`);
   }
 });

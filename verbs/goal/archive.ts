@@ -2,7 +2,7 @@
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";
-import { exists, makeDir, moveKeepingBoth } from "../../lib/store.ts";
+import { listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -15,9 +15,11 @@ export default defineVerb({
     example: "looop _ goal archive setup",
   },
   run(context, input) {
-    const id = checkId("goal", input.word(0));
+    const word = checkId("goal", input.word(0));
     const { goals, goalsArchive } = context.profile;
-    if (!exists(`${goals}/${id}.md`)) throw noGoal(id);
+    const listed = listedName(`${goals}/${word}.md`);
+    if (listed === undefined) throw noGoal(word);
+    const id = listed.slice(0, -".md".length);
     makeDir(goalsArchive);
     const lock = `${context.profile.lockDir}/move`;
     const moved = moveKeepingBoth(`${goals}/${id}.md`, `${goalsArchive}/${id}`, { suffix: ".md", lock });

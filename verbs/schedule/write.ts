@@ -4,6 +4,7 @@ import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { chooseWhen, dueTimes, faultOf, formatWhen, machineZone } from "../../lib/records/schedule_times.ts";
+import { refuseAlias } from "../../lib/records/policy.ts";
 import { formatSchedule, schedulePath } from "../../lib/records/schedules.ts";
 import { makeDir, quietText, readLinkedText, replaceFile } from "../../lib/store.ts";
 import { isoSeconds } from "../../lib/text/time.ts";
@@ -52,6 +53,7 @@ export default defineVerb({
     openProfile(context.profile);
     makeDir(context.profile.schedules);
     const path = schedulePath(context.profile, id);
+    refuseAlias(path);
     const file = formatSchedule(when, text);
     const nextAt = isoSeconds(next);
     if (quietText(path, readLinkedText) === file) {

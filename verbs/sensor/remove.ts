@@ -1,7 +1,7 @@
 /** `looop _ sensor remove`: stops sensing it and keeps its script. */
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
-import { exists, makeDir, moveKeepingBoth } from "../../lib/store.ts";
+import { listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 import { noSensor } from "../../lib/world/sensor_trial.ts";
 
@@ -15,9 +15,11 @@ export default defineVerb({
     example: "looop _ sensor remove inbox",
   },
   run(context, input) {
-    const name = checkId("sensor", input.word(0));
+    const word = checkId("sensor", input.word(0));
     const { sensors, sensorsArchive } = context.profile;
-    if (!exists(`${sensors}/${name}.sh`)) throw noSensor(name);
+    const listed = listedName(`${sensors}/${word}.sh`);
+    if (listed === undefined) throw noSensor(word);
+    const name = listed.slice(0, -".sh".length);
     makeDir(sensorsArchive);
     const lock = `${context.profile.lockDir}/move`;
     const moved = moveKeepingBoth(`${sensors}/${name}.sh`, `${sensorsArchive}/${name}`, {
