@@ -194,6 +194,16 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
   }
 }
 
+/** Appends bytes as they are to a file that can be derived again, such as a copy of a log. */
+export function appendBytes(path: string, bytes: Uint8Array): void {
+  try {
+    refuseOdd(path);
+    Deno.writeFileSync(path, bytes, { append: true, mode: FILE_MODE });
+  } catch (error) {
+    throw fault("append to", path, error);
+  }
+}
+
 /** Moves a file or folder; false when `from` is gone because another process moved it. Replaces a file at `to`. */
 export function moveFile(from: string, to: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {

@@ -22,6 +22,13 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
     "259200",
     "seconds that ended sessions are kept; the last 3 runs of an id stay (LOOOP_SESSION_TTL)",
   ],
+  [
+    "hosts",
+    "none",
+    '{"gpu": {"reach": ["ssh", "gpu"]}}: machines for `_ worker start --host`; also max_workers, env, cwd, driver',
+  ],
+  ["host_silent_after", "300", "seconds after which a machine with workers that is not heard is reported"],
+  ["orphan_after", "0", "seconds without its home after which a worker on another machine ends itself"],
   ["notification", "none", "shell template of `_ notify`; {{message}} and {{id}} are filled in, quoted"],
   [
     "gate",

@@ -9,6 +9,7 @@ import {
   printParseErrorCode,
 } from "jsonc-parser";
 import * as v from "valibot";
+import { isId } from "../ids.ts";
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
@@ -24,6 +25,26 @@ export interface RunnerConfig {
   resume?: string | undefined;
   /** Variables for the agent. */
   env?: Record<string, string> | undefined;
+  /** Machine on which its workers run; see {@link HostConfig}. */
+  host?: string | undefined;
+}
+
+/** Another machine on which workers can run: a place (`reach`), or an engine that makes places (`driver`). */
+export interface HostConfig {
+  /** Command line that, with one more word `sh`, runs a shell over there. */
+  reach?: string[] | undefined;
+  /** Script that starts, lists and stops jobs; a path from the data dir on, or the name of a built-in one. */
+  driver?: string | undefined;
+  /** Handed to the driver as it is. */
+  options?: Record<string, unknown> | undefined;
+  /** Workers alive there at once. */
+  max_workers?: number | undefined;
+  /** Variables for the workers there. */
+  env?: Record<string, string> | undefined;
+  /** `false`: ssh is run without the options that looop adds. */
+  ssh_options?: boolean | undefined;
+  /** Folder in which workers start there. */
+  cwd?: string | undefined;
 }
 
 /** Everything config.json can say, with defaults filled in. Times are in seconds unless the name says otherwise. */
@@ -41,6 +62,12 @@ export interface Config {
   silent_after: number;
   /** A worker that has not called back after this long is reported. */
   ready_timeout: number;
+  /** Other machines by name. */
+  hosts: Record<string, HostConfig>;
+  /** A machine with workers that is not heard for this long is reported; 0 for never. */
+  host_silent_after: number;
+  /** A worker on another machine ends itself when its home is not heard for this long; 0 for never. */
+  orphan_after: number;
   /** Shell template run by `_ notify`. */
   notification?: string | undefined;
   gate: { deny: string[]; allow: string[] };
@@ -73,7 +100,49 @@ const RUNNER = v.pipe(
     headless: v.optional(v.union([text, v.boolean()], "expected a template, true or false")),
     resume: v.optional(text),
     env: v.optional(v.pipe(plain("expected an object of texts"), v.record(v.string(), text))),
+    host: v.optional(text),
   }),
+);
+
+const HOST = v.pipe(
+  plain('expected an object with "reach" or "driver"'),
+  v.object({
+    reach: v.optional(
+      v.pipe(v.array(text, "expected a list of words"), v.minLength(1, "expected a command")),
+    ),
+    driver: v.optional(text),
+    options: v.optional(plain("expected an object")),
+    max_workers: v.optional(
+      v.pipe(v.number("expected a whole number"), v.integer("expected a whole number")),
+    ),
+    env: v.optional(v.pipe(plain("expected an object of texts"), v.record(v.string(), text))),
+    ssh_options: v.optional(v.boolean("expected true or false")),
+    cwd: v.optional(v.pipe(text, v.startsWith("/", "expected an absolute path"))),
+  }),
+  v.check(
+    (host) => (host.reach === undefined) !== (host.driver === undefined),
+    'expected either "reach" or "driver"',
+  ),
+  v.check(
+    ({ reach }) => !/(^|\/)ssh$/.test(reach?.[0] ?? "") || !reach?.at(-1)?.startsWith("-"),
+    "expected the name of the machine last, not an option",
+  ),
+);
+
+const HOSTS = v.pipe(
+  plain("expected an object of hosts"),
+  v.record(v.pipe(v.string(), v.check(isId, "expected a name of letters, digits, '.', '_' or '-'")), HOST),
+  v.check((hosts) => {
+    const reaches = Object.values(hosts).flatMap(({ reach }) =>
+      reach === undefined ? [] : [reach.join("\0")]
+    );
+    return new Set(reaches).size === reaches.length;
+  }, 'two hosts have the same "reach"'),
+);
+
+const secondsOrOff = v.pipe(
+  v.number("expected a number of seconds"),
+  v.minValue(0, "expected seconds, or 0 for off"),
 );
 
 const SCHEMA = v.object({
@@ -85,6 +154,9 @@ const SCHEMA = v.object({
   ask_redeliver: v.optional(seconds, 600),
   silent_after: v.optional(seconds, 900),
   ready_timeout: v.optional(seconds, 120),
+  hosts: v.optional(HOSTS, {}),
+  host_silent_after: v.optional(secondsOrOff, 300),
+  orphan_after: v.optional(secondsOrOff, 0),
   notification: v.optional(text),
   gate: v.optional(
     v.pipe(

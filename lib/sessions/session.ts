@@ -3,6 +3,7 @@ import { UserError } from "../errors.ts";
 import { isoSeconds, nanoTime, unixSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
+import { readHost, unreachableS } from "../records/hosts.ts";
 import type { Profile } from "../paths.ts";
 import { aliveOf, type Identity, identityKey, mayExist, parseIdentity } from "../process/identity.ts";
 import { readMarked } from "../process/table.ts";
@@ -25,6 +26,10 @@ export interface SessionMeta {
   cwd: string;
   /** Unix seconds after which the session is ended by the pulse. */
   deadline?: number;
+  /** The machine it was placed on, where that is another; then the pulse writes what that machine says of it. */
+  host?: string;
+  /** The engine's own name of its job. */
+  handle?: string;
 }
 
 /** One worker as `_ state` shows it. */
@@ -40,6 +45,10 @@ export interface WorkerView {
   ended?: string;
   /** Seconds since its last output. */
   idle_s: number;
+  /** The machine it runs on, where that is another. */
+  host?: string;
+  /** Seconds for which that machine has not been heard. */
+  unreachable_s?: number;
 }
 
 /** A worker with what only looop itself needs. */
@@ -56,6 +65,8 @@ export interface Session {
   endedAt?: number;
   /** Whether an end was requested (`end` exists). */
   ending: boolean;
+  /** The machine it runs on, where that is another. */
+  host?: string;
 }
 
 /** A supervisor that has not written itself down after this long has failed. */
@@ -139,6 +150,8 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
     runner: typeof value["runner"] === "string" ? value["runner"] : "",
     cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
     ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
+    ...(typeof value["host"] === "string" ? { host: value["host"] } : {}),
+    ...(typeof value["handle"] === "string" ? { handle: value["handle"] } : {}),
   };
 }
 
@@ -176,7 +189,8 @@ export function sessionMarks(profile: Profile, id: string, gen: string): string[
 
 /** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
 export async function runsOn(profile: Profile, { view, gen }: Session): Promise<boolean> {
-  return view.state === "lost" && (await readMarked(sessionMarks(profile, view.id, gen))).size > 0;
+  return view.state === "lost" && view.host === undefined &&
+    (await readMarked(sessionMarks(profile, view.id, gen))).size > 0;
 }
 
 /**
@@ -209,6 +223,7 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
     started: isoSeconds(meta.started_at * 1000),
     ...(endedAt === undefined ? {} : { ended: isoSeconds(endedAt * 1000) }),
     idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
+    ...(meta.host === undefined ? {} : { host: meta.host }),
   };
   return {
     view,
@@ -218,6 +233,7 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
     ...(record.program === undefined ? {} : { program: record.program }),
     ...(meta.deadline === undefined ? {} : { deadline: meta.deadline }),
     startedAt: meta.started_at,
+    ...(meta.host === undefined ? {} : { host: meta.host }),
     ...(endedAt === undefined ? {} : { endedAt }),
     ending: record.end !== undefined,
   };
@@ -226,6 +242,8 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
 function stateOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): SessionState {
   const said = record.status?.state;
   if (said === "exited" || said === "killed") return said;
+  // Only the machine itself says that a worker of its own is lost: its silence means nothing.
+  if (record.meta.host !== undefined) return said === "lost" || said === "running" ? said : "starting";
   if (supervisorAlive) return said === "running" ? "running" : "starting";
   if (record.supervisor !== undefined) return "lost";
   const age = nowMs - record.meta.started_at * 1000;
@@ -276,7 +294,20 @@ export async function readFleet(
   }
   const foreign = new Set<SessionRecord>();
   for (const record of records) if (await isForeignAlive(profile, record)) foreign.add(record);
-  return records.map((record) => sessionOf(record, isAlive(record) || foreign.has(record), nowMs));
+  const sessions = records.map((record) => sessionOf(record, isAlive(record) || foreign.has(record), nowMs));
+  addReach(profile, sessions, nowMs);
+  return sessions;
+}
+
+/** Notes for living workers on other machines for how long those have not been heard. */
+function addReach(profile: Profile, sessions: readonly Session[], nowMs: number): void {
+  const silence = new Map<string, number | undefined>();
+  for (const { host, view } of sessions) {
+    if (host === undefined || !view.alive) continue;
+    if (!silence.has(host)) silence.set(host, unreachableS(readHost(profile, host), nowMs));
+    const seconds = silence.get(host);
+    if (seconds !== undefined) view.unreachable_s = seconds;
+  }
 }
 
 /** The supervisor of a session that is not known to have ended. */

@@ -1,0 +1,81 @@
+/** `hosts/<name>.json`: what is known of another machine. Derived by the pulse, read by everybody who shows it. */
+import { isId } from "../ids.ts";
+import type { Profile } from "../paths.ts";
+import { listFiles, makeDir, readJson, replaceFile } from "../store.ts";
+import { isRecord } from "../text/json.ts";
+
+/** How a host stands. Times in ms since 1970. */
+export interface HostRecord {
+  v: 1;
+  name: string;
+  /** `up`: its post says how everything stands; `down`: it is tried; `idle`: nothing runs there. */
+  state: "up" | "down" | "idle";
+  /** When the state began. */
+  since: number;
+  /** When it was last heard. */
+  seen: number;
+  /** Why it is down. */
+  error: string;
+  boot: string;
+  /** How far its clock is ahead of ours, s. */
+  skew_s: number;
+  /** Lines from it that were none of ours, since the pulse began. */
+  bad_lines: number;
+  /** Runs over there that this home does not know, as `id.gen`. */
+  strays: string[];
+}
+
+/** How long an `up` may be old before it says nothing: the record is written every 5 s while the host is heard, ms. */
+const FRESH_MS = 30_000;
+
+/** Folder of the records. */
+function hostsDir(profile: Profile): string {
+  return `${profile.dir}/hosts`;
+}
+
+function checkHost(value: unknown): HostRecord | string {
+  if (!isRecord(value)) return "not an object";
+  const { name, state, since, seen, error, boot, skew_s, bad_lines, strays } = value;
+  if (typeof name !== "string") return 'needs "name"';
+  return {
+    v: 1,
+    name,
+    state: state === "up" || state === "idle" ? state : "down",
+    since: Number(since) || 0,
+    seen: Number(seen) || 0,
+    error: typeof error === "string" ? error : "",
+    boot: typeof boot === "string" ? boot : "",
+    skew_s: Number(skew_s) || 0,
+    bad_lines: Number(bad_lines) || 0,
+    strays: Array.isArray(strays) ? strays.map(String) : [],
+  };
+}
+
+/** What is known of a host; undefined when nothing is. */
+export function readHost(profile: Profile, name: string): HostRecord | undefined {
+  const read = readJson(`${hostsDir(profile)}/${name}.json`, checkHost);
+  return read !== undefined && "value" in read ? read.value : undefined;
+}
+
+/** All hosts of which something is known. */
+export function readHosts(profile: Profile): HostRecord[] {
+  return listFiles(hostsDir(profile), ".json").map((file) => file.slice(0, -".json".length)).filter(isId)
+    .map((name) => readHost(profile, name)).filter((host) => host !== undefined);
+}
+
+/** Puts down what is known of a host. */
+export function writeHost(profile: Profile, host: HostRecord): void {
+  makeDir(hostsDir(profile));
+  replaceFile(`${hostsDir(profile)}/${host.name}.json`, `${JSON.stringify(host)}\n`, { durable: false });
+}
+
+/**
+ * For how many seconds nothing can be asked of a host; undefined while it is heard. A host that nobody has tried yet
+ * is not unreachable: then it is 0.
+ */
+export function unreachableS(host: HostRecord | undefined, nowMs: number): number | undefined {
+  if (host === undefined) return undefined;
+  if (host.state === "up" && nowMs - host.seen < FRESH_MS) return undefined;
+  if (host.state === "idle") return undefined;
+  return Math.max(0, Math.floor((nowMs - (host.seen > 0 ? host.seen : host.since)) / 1000));
+}
