@@ -97,6 +97,12 @@ export function endedStatusText(
   return `${JSON.stringify({ ...status, ended_by: end.by })}\n`;
 }
 
+/** Text of the `status.json` of a session that runs on another machine. */
+export function runningStatusText(nowMs: number): string {
+  const status = { state: "running", child_pid: null, exit_code: null, last_change: nanoTime(nowMs) };
+  return `${JSON.stringify(status)}\n`;
+}
+
 /** Everything recorded about one session, its liveness not yet known. */
 export interface SessionRecord {
   id: string;

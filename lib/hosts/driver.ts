@@ -1,0 +1,261 @@
+/**
+ * Drivers of engines: scripts that start, list, stop and enter jobs, called as `DRIVER VERB` with JSON on stdin.
+ *
+ * What a driver does not say plainly is unknown, and nothing is concluded from it: only the list of jobs decides.
+ */
+import { isRecord } from "../text/json.ts";
+import { oneLine, UserError } from "../errors.ts";
+import type { HostConfig } from "../records/config.ts";
+import { PipeReader } from "../process/pipe_reader.ts";
+import { signal } from "../process/tree.ts";
+import { joined } from "../text/bytes.ts";
+import { DRIVER_EXAMPLES } from "./driver_examples.ts";
+import type { PlaceHost } from "./home.ts";
+import { asLine, type FarRun } from "./program.ts";
+import type { RunName } from "./protocol.ts";
+import { type Reach, reachEnv } from "./reach.ts";
+
+/** A job as the engine lists it. */
+export interface Job {
+  name: string;
+  handle: string;
+  state: "queued" | "running" | "exited" | "killed" | "lost";
+  code?: number;
+  reason?: string;
+}
+
+/** What a driver says of itself. */
+export interface Description {
+  verbs: string[];
+  maxName: number;
+}
+
+/** What came of one call: its value, a plain refusal, or nothing that could be relied upon. */
+export type DriverOutcome =
+  | { kind: "done"; value: Record<string, unknown> }
+  | { kind: "failed"; code: number; why: string }
+  | { kind: "unknown"; why: string };
+
+/** How long a verb may take, ms. */
+const LIMITS: Readonly<Record<string, number>> = {
+  describe: 5_000,
+  start: 120_000,
+  list: 30_000,
+  stop: 60_000,
+};
+/** More than this is no answer, bytes. */
+const MAX_ANSWER = 4 * 1024 * 1024;
+/** Exit codes that mean what they say; anything else is unknown. */
+const PLAIN_CODES: Readonly<Record<number, string>> = {
+  1: "failed",
+  2: "wrong input",
+  3: "it does not know this verb",
+  4: "refused",
+  75: "not now",
+};
+/** TERM to KILL of a job, s. */
+const GRACE_S = 5;
+
+/** An engine, through its driver. */
+export class Driver {
+  readonly #argv: readonly string[];
+  readonly #env: Record<string, string>;
+  readonly #cwd: string;
+  readonly #host: string;
+  readonly #config: HostConfig;
+
+  constructor(
+    argv: readonly string[],
+    env: Record<string, string>,
+    cwd: string,
+    host: string,
+    config: HostConfig,
+  ) {
+    this.#argv = argv;
+    this.#env = env;
+    this.#cwd = cwd;
+    this.#host = host;
+    this.#config = config;
+  }
+
+  /** The command line that enters a job. */
+  reach({ name, handle }: { name: string; handle: string }): Reach {
+    return { argv: [...this.#argv, "exec", name, handle], env: this.#env, cwd: this.#cwd };
+  }
+
+  /** Calls one verb. */
+  async call(
+    verb: string,
+    input: Record<string, unknown>,
+    limitMs = LIMITS[verb] ?? 60_000,
+  ): Promise<DriverOutcome> {
+    const [program = "", ...args] = this.#argv;
+    let child: Deno.ChildProcess;
+    try {
+      child = new Deno.Command(program, {
+        args: [...args, verb],
+        cwd: this.#cwd,
+        env: this.#env,
+        clearEnv: true,
+        detached: true,
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "piped",
+      }).spawn();
+    } catch (error) {
+      return { kind: "failed", code: 1, why: (error as Error).message };
+    }
+    return await finish(child, JSON.stringify({ v: 1, ...input }), limitMs);
+  }
+
+  /** What the driver says of itself. @throws {UserError} when that is no description. */
+  async describe(): Promise<Description> {
+    const outcome = await this.call("describe", {});
+    const value = outcome.kind === "done" ? outcome.value : {};
+    const verbs = Array.isArray(value["verbs"]) ? value["verbs"].map(String) : [];
+    if (value["v"] !== 1 || !["start", "list", "stop", "exec"].every((verb) => verbs.includes(verb))) {
+      throw new UserError(`The driver of host "${this.#host}" does not describe itself: ${whyOf(outcome)}`, {
+        next: `check it with \`looop _ host check ${this.#host}\``,
+        kind: "host",
+      });
+    }
+    return { verbs, maxName: Number(value["max_name"]) || 63 };
+  }
+
+  /**
+   * Starts a job; the same name gives the same job. Returns its handle.
+   *
+   * @throws {UserError} of kind `host_refused`, `host_busy` or, where nobody knows, `host`.
+   */
+  async start(name: string, run: FarRun, program: string): Promise<string> {
+    const { maxName } = await this.describe();
+    if (name.length > maxName) {
+      throw new UserError(`The name of worker "${run.id}" is too long for host "${this.#host}"`, {
+        next: `use an id of at most ${run.id.length - (name.length - maxName)} characters`,
+        kind: "host_refused",
+      });
+    }
+    const outcome = await this.call("start", {
+      id: run.id,
+      gen: run.gen,
+      name,
+      boot: asLine(program).trimEnd(),
+      env: run.env,
+      options: this.#config.options ?? {},
+      timeout_s: 0,
+    });
+    if (outcome.kind === "done") return String(outcome.value["handle"] ?? name);
+    const code = outcome.kind === "failed" ? outcome.code : undefined;
+    const kind = code === 4 || code === 2 ? "host_refused" : code === 75 ? "host_busy" : "host";
+    throw new UserError(`Host "${this.#host}" does not start worker "${run.id}": ${whyOf(outcome)}`, {
+      next: kind === "host_refused"
+        ? "mend that over there"
+        : "the pulse tries again; see `looop _ worker list`",
+      kind,
+    });
+  }
+
+  /** All jobs of this home; undefined when nobody knows. */
+  async list(): Promise<Job[] | undefined> {
+    const outcome = await this.call("list", {});
+    if (outcome.kind !== "done" || !Array.isArray(outcome.value["jobs"])) return undefined;
+    const jobs = outcome.value["jobs"].map(checkJob);
+    return jobs.every((job) => job !== undefined) ? jobs : undefined;
+  }
+
+  /** Asks for the end of jobs; those that are gone or over in a list made afterwards. */
+  async stop(jobs: readonly { run: RunName; name: string }[]): Promise<RunName[]> {
+    const handles = new Map((await this.list())?.map((job) => [job.name, job.handle]) ?? []);
+    await Promise.all(
+      jobs.map(({ name }) =>
+        this.call("stop", { name, handle: handles.get(name) ?? name, grace_s: GRACE_S })
+      ),
+    );
+    const left = await this.list();
+    if (left === undefined) return [];
+    const alive = new Set(
+      left.filter(({ state }) => state === "running" || state === "queued").map(({ name }) => name),
+    );
+    return jobs.filter(({ name }) => !alive.has(name)).map(({ run }) => run);
+  }
+}
+
+function checkJob(value: unknown): Job | undefined {
+  if (!isRecord(value) || typeof value["name"] !== "string") return undefined;
+  const state = String(value["state"]);
+  if (!["queued", "running", "exited", "killed", "lost"].includes(state)) return undefined;
+  return {
+    name: value["name"],
+    handle: String(value["handle"] ?? value["name"]),
+    state: state as Job["state"],
+    ...(typeof value["code"] === "number" ? { code: value["code"] } : {}),
+    ...(typeof value["reason"] === "string" ? { reason: oneLine(value["reason"], 80) } : {}),
+  };
+}
+
+function whyOf(outcome: DriverOutcome): string {
+  return outcome.kind === "done" ? "its answer is not what was asked for" : outcome.why;
+}
+
+async function finish(child: Deno.ChildProcess, input: string, limitMs: number): Promise<DriverOutcome> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  let complaint = "";
+  let cut = "";
+  const stop = (why: string) => {
+    cut ||= why;
+    signal(-child.pid, "SIGKILL");
+  };
+  const timer = setTimeout(() => stop(`no answer within ${Math.round(limitMs / 1000)} s`), limitMs);
+  const out = new PipeReader(child.stdout, (part) => {
+    parts.push(part);
+    size += part.length;
+    if (size > MAX_ANSWER) stop("its answer is larger than 4 MB");
+    return size <= MAX_ANSWER;
+  });
+  const err = new PipeReader(child.stderr, (part) => {
+    complaint = (complaint + new TextDecoder().decode(part)).slice(-2_000);
+    return true;
+  });
+  const writer = child.stdin.getWriter();
+  writer.write(new TextEncoder().encode(`${input}\n`)).then(() => writer.close()).catch(() => {});
+  const { code } = await child.status;
+  clearTimeout(timer);
+  await Promise.race([Promise.all([out.done, err.done]), new Promise((resolve) => setTimeout(resolve, 100))]);
+  await Promise.all([out.giveUp(), err.giveUp()]);
+  const said = oneLine(complaint.trim().split("\n").at(-1) ?? "", 200);
+  if (cut !== "") return { kind: "unknown", why: cut };
+  if (code !== 0) {
+    const meaning = PLAIN_CODES[code];
+    if (meaning === undefined) return { kind: "unknown", why: said || `exit ${code}` };
+    return { kind: "failed", code, why: said || meaning };
+  }
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(joined(parts)));
+    if (isRecord(value)) return { kind: "done", value };
+  } catch {
+    // No JSON is no answer.
+  }
+  return { kind: "unknown", why: "its answer is not one JSON object" };
+}
+
+/** The driver of a host: a script of the user's, by its path from the data dir on, or a built-in one by its name. */
+export function driverOf(
+  { profile, env }: PlaceHost,
+  name: string,
+  config: HostConfig,
+  home: string,
+): Driver {
+  const driver = config.driver ?? "";
+  const builtIn = Object.hasOwn(DRIVER_EXAMPLES, driver) ? DRIVER_EXAMPLES[driver] : undefined;
+  const path = driver.startsWith("/") ? driver : `${profile.dir}/${driver}`;
+  const argv = builtIn === undefined ? [path] : ["bash", "-c", builtIn, "looop-driver"];
+  const own = {
+    ...reachEnv(env),
+    LOOOP_DATA_DIR: profile.dir,
+    LOOOP_HOST: name,
+    LOOOP_HOME: home,
+    LOOOP_OPTIONS: JSON.stringify(config.options ?? {}),
+  };
+  return new Driver(argv, own, profile.dir, name, config);
+}

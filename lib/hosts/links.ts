@@ -1,0 +1,276 @@
+/** All lines to hosts that the pulse holds: one for each host, or job of an engine, on which something of ours runs. */
+import type { ParseCall } from "../calls/carry.ts";
+import type { Profile } from "../paths.ts";
+import type { Config } from "../records/config.ts";
+import { readHost, writeHost } from "../records/hosts.ts";
+import { endedStatusText, hasEnded, readSession, type Session } from "../sessions/session.ts";
+import { exists, removeFile, replaceFile } from "../store.ts";
+import type { Job } from "./driver.ts";
+import type { PlaceHost } from "./home.ts";
+import { Link } from "./link.ts";
+import { isFetched } from "./mirror.ts";
+import { dropStart, keptStart, Place } from "./place.ts";
+import type { RunName } from "./protocol.ts";
+
+/** What the lines are given. */
+export interface LinksHost extends PlaceHost {
+  parse: ParseCall;
+  changed(): void;
+  warn(message: string): void;
+}
+
+/** Between two looks at an engine's jobs, ms. */
+const LIST_MS = { busy: 2_000, calm: 10_000 };
+
+/** A run on a host that home is not done with. */
+interface OpenRun extends RunName {
+  startedMs: number;
+  state: string;
+}
+
+/** Path of the sign that the next line takes a host over from another home. */
+export function takeFile(profile: Profile, name: string): string {
+  return `${profile.dir}/hosts/${name}.take`;
+}
+
+/** The pulse's lines. */
+export class Links {
+  readonly #host: LinksHost;
+  readonly #links = new Map<string, Link>();
+  readonly #engines = new Map<string, Engine>();
+  readonly #done = new Set<string>();
+  #open = new Map<string, OpenRun[]>();
+  #closing: Promise<unknown> = Promise.resolve();
+
+  constructor(host: LinksHost) {
+    this.#host = host;
+  }
+
+  /** Opens and closes lines for the fleet as it is; returns at once. */
+  tend(config: Config, sessions: readonly Session[]): void {
+    this.#open = this.#openRuns(sessions);
+    for (const [name, runs] of this.#open) {
+      const wired = Object.hasOwn(config.hosts, name) ? config.hosts[name] : undefined;
+      if (wired === undefined) this.#noteMissing(name);
+      else if (wired.driver === undefined) {
+        this.#ensure(name, () => this.#placeLink(new Place(this.#host, name, wired)));
+      } else this.#engine(new Place(this.#host, name, wired)).tend(runs);
+    }
+    for (const [key, link] of this.#links) {
+      const runs = this.#open.get(link.name);
+      const isNeeded = runs !== undefined &&
+        (key === link.name || runs.some((run) => key.endsWith(`/${run.gen}`)));
+      if (!isNeeded) this.#close(key, link);
+    }
+  }
+
+  /** Something changed at home. */
+  async look(): Promise<void> {
+    for (const link of this.#links.values()) await link.look();
+  }
+
+  /** Closes all lines; what runs over there goes on. */
+  async close(): Promise<void> {
+    for (const [key, link] of this.#links) {
+      this.#links.delete(key);
+      this.#closing = Promise.all([this.#closing, link.close("down")]);
+    }
+    for (const engine of this.#engines.values()) engine.close();
+    await this.#closing;
+  }
+
+  /** Runs on hosts that are not over, or of which not everything has come home, by host. */
+  #openRuns(sessions: readonly Session[]): Map<string, OpenRun[]> {
+    const open = new Map<string, OpenRun[]>();
+    for (const { view, gen, dir, host, startedAt } of sessions) {
+      if (host === undefined || this.#done.has(gen)) continue;
+      const over = view.state === "exited" || view.state === "killed";
+      if (over && isFetched(dir)) {
+        this.#done.add(gen);
+        continue;
+      }
+      const run = { id: view.id, gen, startedMs: startedAt * 1000, state: view.state };
+      open.set(host, [...open.get(host) ?? [], run]);
+    }
+    return open;
+  }
+
+  #noteMissing(name: string): void {
+    const record = readHost(this.#host.profile, name);
+    const error = "config.json does not name it any more";
+    if (record === undefined || record.error === error) return;
+    writeHost(this.#host.profile, { ...record, state: "down", since: this.#host.now(), error });
+  }
+
+  #ensure(key: string, make: () => Link): void {
+    if (!this.#links.has(key)) this.#links.set(key, make());
+  }
+
+  #close(key: string, link: Link): void {
+    this.#links.delete(key);
+    this.#closing = Promise.all([this.#closing, link.close("idle")]);
+  }
+
+  #placeLink(place: Place): Link {
+    const { name } = place;
+    return new Link(name, {
+      ...this.#common(),
+      open: () => place.open(exists(takeFile(this.#host.profile, name))),
+      start: (run) => this.#startAgain(place, run),
+      runs: () => this.#open.get(name) ?? [],
+    });
+  }
+
+  #common() {
+    const { profile, now, parse, changed, warn } = this.#host;
+    return { profile, now: () => now(), parse, changed, warn };
+  }
+
+  async #startAgain(place: Place, run: RunName): Promise<void> {
+    const kept = keptStart(this.#host.profile, run);
+    try {
+      if (kept === undefined) throw new Error("its start was not kept");
+      await place.start(kept);
+      dropStart(this.#host.profile, run.id);
+    } catch (error) {
+      const { kind, message } = error as Error & { kind?: string };
+      if (kept !== undefined && kind !== "host_refused") throw error;
+      endRun(this.#host, run, message);
+    }
+  }
+
+  #engine(place: Place): Engine {
+    let engine = this.#engines.get(place.name);
+    if (engine === undefined) {
+      engine = new Engine(place, this.#host, {
+        attach: (job, run) =>
+          this.#ensure(`${place.name}/${run.gen}`, () =>
+            new Link(place.name, {
+              ...this.#common(),
+              open: () => place.open(false, job),
+              start: () => Promise.resolve(),
+              runs: () => [],
+            })),
+        start: (run) => this.#startAgain(place, run),
+      });
+      this.#engines.set(place.name, engine);
+    }
+    return engine;
+  }
+}
+
+/** What an engine's jobs lead to. */
+interface EngineActs {
+  /** Opens the line into a job that runs. */
+  attach(job: Job, run: RunName): void;
+  /** Starts a run whose start is not known to have been made. */
+  start(run: RunName): Promise<void>;
+}
+
+/** One engine: its list of jobs is looked at while something of ours is there. */
+class Engine {
+  readonly #place: Place;
+  readonly #host: LinksHost;
+  readonly #acts: EngineActs;
+  #runs: readonly OpenRun[] = [];
+  #looking: Promise<void> | undefined;
+  #next = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Runs that a list did not name, or named as over, once. */
+  readonly #gone = new Set<string>();
+
+  constructor(place: Place, host: LinksHost, acts: EngineActs) {
+    this.#place = place;
+    this.#host = host;
+    this.#acts = acts;
+  }
+
+  tend(runs: readonly OpenRun[]): void {
+    this.#runs = runs;
+    if (this.#looking !== undefined || performance.now() < this.#next) return;
+    this.#looking = this.#look().catch((error) => this.#host.warn(`${this.#place.name}: ${error.message}`))
+      .finally(() => {
+        this.#looking = undefined;
+        const busy = this.#runs.some(({ state }) => state === "starting");
+        const pause = busy ? LIST_MS.busy : LIST_MS.calm;
+        this.#next = performance.now() + pause;
+        this.#timer = setTimeout(() => this.#host.changed(), pause);
+      });
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const jobs = await this.#place.driver?.list();
+    if (jobs === undefined) return this.#note("its driver does not list its jobs");
+    this.#note("");
+    const byName = new Map(jobs.map((job) => [job.name, job]));
+    for (const run of this.#runs) await this.#settle(run, byName.get(this.#place.jobName(run)));
+  }
+
+  #note(error: string): void {
+    const { profile, now } = this.#host;
+    const before = readHost(profile, this.#place.name);
+    const state = error === "" ? "up" as const : "down" as const;
+    const since = before?.state === state ? before.since : now();
+    const seen = error === "" ? now() : before?.seen ?? 0;
+    const rest = { boot: "", skew_s: 0, bad_lines: before?.bad_lines ?? 0, strays: [] };
+    writeHost(profile, { v: 1, name: this.#place.name, state, since, seen, error, ...rest });
+  }
+
+  async #settle(run: OpenRun, job: Job | undefined): Promise<void> {
+    const record = readSession(this.#host.profile, run.id);
+    if (record === undefined || record.meta.gen !== run.gen) return;
+    if (record.end !== undefined && (job?.state === "running" || job?.state === "queued")) {
+      await this.#place.stop([{ ...run, ...record.end }], 60_000);
+      return;
+    }
+    if (job?.state === "running") this.#acts.attach(job, run);
+    else if (job === undefined && record.status === undefined && record.end === undefined) {
+      if (this.#host.now() - run.startedMs > STARTER_MS) await this.#acts.start(run);
+    } else if (job?.state !== "queued") this.#over(run, job, record);
+  }
+
+  /** What has ended may still be saying its last words on its own line: the second list counts. */
+  #over(run: OpenRun, job: Job | undefined, record: NonNullable<ReturnType<typeof readSession>>): void {
+    if (!this.#gone.has(run.gen)) {
+      this.#gone.add(run.gen);
+      return;
+    }
+    if (!hasEnded(record)) {
+      const own = record.end;
+      const state = own?.state ?? (job === undefined ? "lost" : job.state);
+      const by = own?.by ?? (job?.state === "exited" ? ((job.code ?? 0) < 128 ? "self" : "crash") : "host");
+      const code = state === "exited" ? (own === undefined ? job?.code ?? null : 0) : null;
+      const text = endedStatusText({ state, by }, code, this.#host.now());
+      replaceFile(`${record.dir}/status.json`, text);
+    }
+    // The place is gone, and what had not come home with it.
+    replaceFile(`${record.dir}/mirror.json`, `${JSON.stringify({ v: 1, fetched: true })}\n`, {
+      durable: false,
+    });
+    this.#host.changed();
+  }
+}
+
+/** A start that was asked for is the starter's for so long, ms. */
+const STARTER_MS = 20_000;
+
+/** A run that its host will not have is over. */
+function endRun({ profile, now, warn, changed }: LinksHost, run: RunName, why: string): void {
+  const record = readSession(profile, run.id);
+  if (record === undefined || record.meta.gen !== run.gen || hasEnded(record)) return;
+  warn(`${run.id}: ${why}`);
+  replaceFile(`${record.dir}/status.json`, endedStatusText({ state: "exited", by: "host" }, 126, now()));
+  replaceFile(`${record.dir}/mirror.json`, `${JSON.stringify({ v: 1, fetched: true })}\n`, {
+    durable: false,
+  });
+  changed();
+}
+
+/** The host has been taken over: the sign is gone. */
+export function tookOver(profile: Profile, name: string): void {
+  removeFile(takeFile(profile, name));
+}

@@ -1,0 +1,192 @@
+/**
+ * What has come home of a run on a host: its log byte for byte, and its reports.
+ *
+ * Home asks for each part by its offset, so that a lost line, a cut wire or a pulse killed in between costs a part again
+ * and nothing else.
+ */
+import { baseName } from "../paths.ts";
+import type { Profile } from "../paths.ts";
+import { sessionDir } from "../sessions/session.ts";
+import { appendBytes, exists, makeDir, readJson, replaceFile, statOf, valueOf } from "../store.ts";
+import { joined } from "../text/bytes.ts";
+import { isRecord } from "../text/json.ts";
+import { MAX_REPORT, type RunName, say } from "./protocol.ts";
+
+/** `sessions/<id>/mirror.json`: how far it has come. */
+interface Progress {
+  v: 1;
+  /** Bytes of the far log that are here. */
+  offset: number;
+  /** Size of `output.log` here when that was written down. */
+  size: number;
+  /** Everything of an ended run is here. */
+  fetched: boolean;
+  /** Reports by their far name: which version is here, and under which name. */
+  reports: Record<string, { stamp: string; as: string }>;
+}
+
+/** Name of the file in a session's folder. */
+const FILE = "mirror.json";
+
+function checkProgress(value: unknown): Progress | string {
+  if (!isRecord(value)) return "not an object";
+  const reports = Object.entries(isRecord(value["reports"]) ? value["reports"] : {}).flatMap(([name, one]) =>
+    isRecord(one) ? [[name, { stamp: String(one["stamp"]), as: String(one["as"]) }] as const] : []
+  );
+  return {
+    v: 1,
+    offset: Number(value["offset"]) || 0,
+    size: Number(value["size"]) || 0,
+    fetched: value["fetched"] === true,
+    reports: Object.fromEntries(reports),
+  };
+}
+
+function readProgress(dir: string): Progress {
+  return valueOf(readJson(`${dir}/${FILE}`, checkProgress)) ??
+    { v: 1, offset: 0, size: 0, fetched: false, reports: {} };
+}
+
+/** Whether everything of an ended run is here. */
+export function isFetched(dir: string): boolean {
+  return readProgress(dir).fetched;
+}
+
+/** A report that is asked for. */
+interface Wanted {
+  name: string;
+  stamp: string;
+  size: number;
+  parts: Uint8Array[];
+  got: number;
+}
+
+/** The copy of one run. */
+export class Mirror {
+  readonly #profile: Profile;
+  readonly #run: RunName;
+  readonly #dir: string;
+  #progress: Progress;
+  /** Length of the far log as last said. */
+  #length = 0;
+  /** What is asked for and has not come; at most one thing at a time. */
+  #asked: "" | "log" | "report" = "";
+  readonly #wanted: Wanted[] = [];
+
+  constructor(profile: Profile, run: RunName) {
+    this.#profile = profile;
+    this.#run = run;
+    this.#dir = sessionDir(profile, run.id);
+    this.#progress = readProgress(this.#dir);
+    // A part that was appended and not written down, since the pulse was killed in between, is here all the same.
+    const size = this.#logSize();
+    if (size > this.#progress.size) this.#progress.offset += size - this.#progress.size;
+    this.#progress.size = size;
+  }
+
+  #logSize(): number {
+    return statOf(`${this.#dir}/output.log`)?.size ?? 0;
+  }
+
+  /** A new line to the host: what was asked for on the old one does not come any more. */
+  reset(): void {
+    this.#asked = "";
+    this.#wanted.length = 0;
+  }
+
+  /** Whether all that far has told of is here. */
+  get complete(): boolean {
+    return this.#progress.offset >= this.#length && this.#wanted.length === 0;
+  }
+
+  get fetched(): boolean {
+    return this.#progress.fetched;
+  }
+
+  /** Writes down that everything is here. */
+  close(): void {
+    this.#progress.fetched = true;
+    this.#save();
+  }
+
+  /** The far log has this length; returns what is to be said. */
+  grown(length: number): string | undefined {
+    this.#length = length;
+    return this.#next();
+  }
+
+  /** A report is there in this version; returns what is to be said. */
+  offered(name: string, stamp: string, size: number): string | undefined {
+    if (this.#progress.reports[name]?.stamp === stamp || size > MAX_REPORT) return undefined;
+    if (this.#wanted.some((one) => one.name === name && one.stamp === stamp)) return undefined;
+    this.#wanted.push({ name, stamp, size, parts: [], got: 0 });
+    return this.#next();
+  }
+
+  /** A part has come; returns what is to be said. */
+  take(name: string | undefined, offset: number, bytes: Uint8Array): string | undefined {
+    if (name === undefined) this.#takeLog(offset, bytes);
+    else this.#takeReport(name, offset, bytes);
+    return this.#next();
+  }
+
+  #next(): string | undefined {
+    if (this.#asked !== "") return undefined;
+    const report = this.#wanted[0];
+    if (report !== undefined) {
+      this.#asked = "report";
+      return say.get(this.#run, report.name, report.got);
+    }
+    if (this.#progress.offset >= this.#length) return undefined;
+    this.#asked = "log";
+    return say.get(this.#run, undefined, this.#progress.offset);
+  }
+
+  #takeLog(offset: number, bytes: Uint8Array): void {
+    if (this.#asked === "log") this.#asked = "";
+    const { offset: here } = this.#progress;
+    // Far has put the beginning of its log away: what is missing was never read.
+    const from = offset > here ? 0 : here - offset;
+    const added = bytes.subarray(from);
+    if (bytes.length === 0) this.#length = Math.min(this.#length, Math.max(here, offset));
+    if (offset <= here && added.length === 0) return;
+    appendBytes(`${this.#dir}/output.log`, added);
+    this.#progress.offset = offset + bytes.length;
+    this.#progress.size = this.#logSize();
+    this.#save();
+  }
+
+  #takeReport(name: string, offset: number, bytes: Uint8Array): void {
+    if (this.#asked === "report") this.#asked = "";
+    const report = this.#wanted[0];
+    if (report === undefined || report.name !== name || report.got !== offset) return;
+    report.parts.push(bytes);
+    report.got += bytes.length;
+    const isWhole = report.got >= report.size;
+    if (!isWhole && bytes.length > 0) return;
+    this.#wanted.shift();
+    // One that has changed meanwhile is offered again.
+    if (report.got !== report.size) return;
+    const as = this.#placeOf(name);
+    makeDir(`${this.#profile.reports}/${as}`.replace(/\/[^/]*$/, ""));
+    replaceFile(`${this.#profile.reports}/${as}`, joined(report.parts));
+    this.#progress.reports[name] = { stamp: report.stamp, as };
+    this.#save();
+  }
+
+  /** Where a report goes: its own name, unless that is another's; a host replaces only what it has brought itself. */
+  #placeOf(name: string): string {
+    const before = this.#progress.reports[name]?.as;
+    if (before !== undefined) return before;
+    const { id, gen } = this.#run;
+    const file = baseName(name);
+    const folder = name.slice(0, name.length - file.length);
+    const candidates = [name, `${folder}${id}-${file}`];
+    return candidates.find((one) => !exists(`${this.#profile.reports}/${one}`)) ??
+      `${folder}${id}-${gen}-${file}`;
+  }
+
+  #save(): void {
+    replaceFile(`${this.#dir}/${FILE}`, `${JSON.stringify(this.#progress)}\n`, { durable: false });
+  }
+}

@@ -1,0 +1,151 @@
+/** Runs on hosts: where they go, how they begin, how they end. */
+import { UsageError, UserError } from "../errors.ts";
+import type { Profile } from "../paths.ts";
+import { readConfig } from "../records/config.ts";
+import type { Config, HostConfig } from "../records/config.ts";
+import { sessionDir } from "../sessions/session.ts";
+import { nearest } from "../text/nearest.ts";
+import { quietText, removeFile, replaceFile } from "../store.ts";
+import { type Driver, driverOf } from "./driver.ts";
+import { homeId, machineId, type PlaceHost } from "./home.ts";
+import { type FarRun, jobProgram, postProgram, startProgram, stopProgram } from "./program.ts";
+import type { RunName } from "./protocol.ts";
+import { type Channel, converse, openChannel, type Reach, reachArgv } from "./reach.ts";
+
+/** How long a start may take, ms; with 8 s for the agent itself. */
+const START_MS = 40_000;
+/** How long a job may stay after its agent's end, for home to fetch everything, s. */
+const LINGER_S = 120;
+
+/** A host of the config. @throws {UsageError} with the nearest name. */
+export function requireHost(config: Config, name: string): HostConfig {
+  const host = Object.hasOwn(config.hosts, name) ? config.hosts[name] : undefined;
+  if (host !== undefined) return host;
+  const names = Object.keys(config.hosts);
+  const match = nearest(name, names);
+  const known = names.length === 0
+    ? 'config.json has none; add "hosts": {"NAME": {"reach": ["ssh", "NAME"]}}'
+    : `known: ${names.join(", ")}`;
+  throw new UsageError(`There is no host "${name}"`, {
+    next: match === undefined ? known : `did you mean "${match}"?`,
+  });
+}
+
+/** One host as it can be used. */
+export class Place {
+  readonly name: string;
+  readonly config: HostConfig;
+  readonly #host: PlaceHost;
+  readonly driver: Driver | undefined;
+
+  constructor(host: PlaceHost, name: string, config: HostConfig) {
+    this.#host = host;
+    this.name = name;
+    this.config = config;
+    this.driver = config.driver === undefined
+      ? undefined
+      : driverOf(host, name, config, homeId(host.profile));
+  }
+
+  /** The place of that name. @throws {UsageError} when the config has none. */
+  static named(host: PlaceHost, name: string): Place {
+    return new Place(host, name, requireHost(readConfig(host.profile.config).config, name));
+  }
+
+  /** The command line that reaches the machine, or one job of the engine. */
+  reach(job?: { name: string; handle: string }): Reach {
+    const { profile, env } = this.#host;
+    if (this.driver !== undefined) return this.driver.reach(job ?? { name: "", handle: "" });
+    const argv = reachArgv(this.config.reach ?? [], this.config.ssh_options !== false);
+    return { argv, env, cwd: profile.dir };
+  }
+
+  /** The name of a run's job. */
+  jobName({ id, gen }: RunName): string {
+    return `looop-${homeId(this.#host.profile).slice(0, 8)}-${id}-${gen}`;
+  }
+
+  /** Opens the line on which the host's post speaks. */
+  open(take: boolean, job?: { name: string; handle: string }): Promise<Channel> {
+    const { profile } = this.#host;
+    return openChannel(this.reach(job), postProgram(homeId(profile), machineId(), take));
+  }
+
+  /**
+   * Begins a run, at most once however often it is called; returns the engine's handle, where there is one.
+   *
+   * @throws {UserError} of kind `host_refused` when the host will not run it, `host` when nobody knows.
+   */
+  async start(run: FarRun): Promise<string | undefined> {
+    if (this.driver !== undefined) {
+      const job = { ...run, lingerS: LINGER_S };
+      return await this.driver.start(this.jobName(run), run, jobProgram(homeId(this.#host.profile), job));
+    }
+    const { lines, complaint } = await converse(
+      this.reach(),
+      startProgram(homeId(this.#host.profile), run),
+      { limitMs: START_MS, enough: (line) => /^(started|refused|unknown)\b/.test(line) },
+    );
+    const last = lines.at(-1) ?? "";
+    if (last === "started") return undefined;
+    const refused = /^refused \d+ (.*)$/.exec(last)?.[1];
+    if (refused !== undefined) {
+      throw new UserError(`Host "${this.name}" refuses worker "${run.id}": ${refused}`, {
+        next: "mend that over there, or choose another host or runner",
+        kind: "host_refused",
+      });
+    }
+    throw new UserError(
+      `Nobody knows whether worker "${run.id}" runs on "${this.name}": ${complaint || last || "cut off"}`,
+      {
+        next: "the pulse finds out and starts it if it does not; see `looop _ worker list`",
+        kind: "host",
+      },
+    );
+  }
+
+  /** Ends runs, whole trees; those whose end is certain. Never throws. */
+  async stop(
+    runs: readonly (RunName & { state: string; by: string })[],
+    limitMs: number,
+  ): Promise<RunName[]> {
+    if (this.driver !== undefined) {
+      return await this.driver.stop(runs.map((run) => ({ run, name: this.jobName(run) })));
+    }
+    const home = homeId(this.#host.profile);
+    const program = runs.map((run) => `( ${stopProgram(home, run, run.state, run.by)} )\n`).join("");
+    try {
+      const { lines } = await converse(this.reach(), program, { limitMs });
+      return runs.filter((_, n) => lines.filter((line) => line.startsWith("stopped"))[n] !== undefined);
+    } catch {
+      return [];
+    }
+  }
+}
+
+/** A start that may have to be made again by the pulse: the whole run, until it is known to be there. */
+function startFile(profile: Profile, id: string): string {
+  return `${sessionDir(profile, id)}/start.json`;
+}
+
+/** Puts a start down before it is tried. */
+export function keepStart(profile: Profile, run: FarRun): void {
+  replaceFile(startFile(profile, run.id), `${JSON.stringify(run)}\n`);
+}
+
+/** The start of a run that was put down. */
+export function keptStart(profile: Profile, { id, gen }: RunName): FarRun | undefined {
+  const text = quietText(startFile(profile, id));
+  if (text === undefined) return undefined;
+  try {
+    const run = JSON.parse(text) as FarRun;
+    return run.gen === gen ? run : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The run is there: its start needs not be kept. */
+export function dropStart(profile: Profile, id: string): void {
+  removeFile(startFile(profile, id));
+}
