@@ -26,7 +26,7 @@ export default defineVerb({
         kind: "inside_worker",
       });
     }
-    const { workers, pulse, survivors, failure } = await stopAll(context);
+    const { workers, pulse, survivors, unreached, failure } = await stopAll(context);
     const lines: string[] = [];
     if (workers.length > 0) {
       lines.push(
@@ -42,13 +42,16 @@ export default defineVerb({
     for (const { pid, state } of survivors) {
       context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
     }
+    for (const { id, why } of unreached) {
+      context.note(`looop down: worker "${id}" may still run: ${why}; the next \`looop up\` ends it`);
+    }
     await collect(context);
     const unwritten = failure ?? attempts.failure;
     if (unwritten !== undefined) {
       context.out(`${lines.join("\n")}\n`);
       throw unwritten;
     }
-    return { text: lines.join("\n"), code: survivors.length > 0 ? EXIT.failed : EXIT.ok };
+    return { text: lines.join("\n"), code: survivors.length + unreached.length > 0 ? EXIT.failed : EXIT.ok };
   },
 });
 

@@ -7,6 +7,7 @@ import { setWanted } from "../lib/world/pulse_record.ts";
 import { readConfig } from "../lib/records/config.ts";
 import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
 import { makeUpkeep } from "../lib/pulse/upkeep.ts";
+import { callParser } from "../lib/cli/call_parser.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 /** How long to wait for the pulse's lock, ms: a free lock takes under 1 ms, 20 ms at worst on a busy machine. */
@@ -50,6 +51,7 @@ export default defineVerb({
       jsonLog: context.env["LOOOP_LOG_FORMAT"] === "json",
       log: (line) => logQuietly(context, line),
       now: context.now,
+      parse: callParser(context),
       stop: stop.signal,
       holdsLock: () => holdsLock(lock, profile.lock),
     }, makeUpkeep());

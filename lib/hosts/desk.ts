@@ -103,6 +103,7 @@ export class Desk {
   take(line: FarLine, speak: Say): boolean {
     switch (line.kind) {
       case "worker":
+        if (this.#own(line) !== undefined) this.#named.set(runKey(line), line);
         return this.#hear(line, speak, () => this.#worker(line, speak));
       case "call":
         return this.#call(line, speak);
@@ -197,14 +198,18 @@ export class Desk {
     else if (run.state !== undefined && run.state !== "none" && !isOver) {
       this.strays.add(`${run.id}.${run.gen}`);
     }
-    return run.kind === "worker";
+    return run.kind === "worker" || this.#isOurs(run);
+  }
+
+  /** Whether a worker of that id was placed there, in whatever run. */
+  #isOurs({ id }: RunName): boolean {
+    return readSession(this.#host.profile, id)?.meta.host === this.#name;
   }
 
   #worker(line: WorkerLine, speak: Say): void {
     const record = this.#own(line);
     const mirror = this.#mirror(line);
     if (record === undefined || mirror === undefined) return;
-    this.#named.set(runKey(line), line);
     if (isOver(line.state) && !hasEnded(record) && record.status?.state !== line.state) {
       this.#writeEnd(record, line.state, line.code, line.by, line.ageS);
     } else if (line.state === "running" && record.status === undefined) {
@@ -258,7 +263,7 @@ export class Desk {
     const key = callKey(line);
     if (this.#own(line) === undefined) {
       speak(say.reply(line, line.n, ANOTHER_RUN));
-      return false;
+      return this.#isOurs(line);
     }
     const lane = this.#lane(line);
     const known = this.#open.has(key);

@@ -194,7 +194,7 @@ export class Link {
   }
 
   #greet({ boot, clockS }: Extract<FarLine, { kind: "hello" }>): void {
-    this.#record = { ...this.#record, boot, skew_s: Math.round(clockS - this.#host.now() / 1000) };
+    this.#record = { ...this.#record, boot, skew_s: clockS - Math.floor(this.#host.now() / 1000) };
   }
 
   #allSaid(): void {

@@ -46,9 +46,11 @@ export class Links {
     this.#host = host;
   }
 
-  /** Opens and closes lines for the fleet as it is; returns at once. */
-  tend(config: Config, sessions: readonly Session[]): void {
+  /** Opens and closes lines for the fleet as it is; returns at once. `reread` gives a config that was just read. */
+  tend(before: Config, sessions: readonly Session[], reread: () => Config): void {
     this.#open = this.#openRuns(sessions);
+    const isKnown = [...this.#open.keys()].every((name) => Object.hasOwn(before.hosts, name));
+    const config = isKnown ? before : reread();
     for (const [name, runs] of this.#open) {
       const wired = Object.hasOwn(config.hosts, name) ? config.hosts[name] : undefined;
       if (wired === undefined) this.#noteMissing(name);

@@ -16,7 +16,7 @@ import {
   wantedLogFormat,
 } from "../world/pulse_record.ts";
 import { executablePath, type SelfCommand } from "../process/self.ts";
-import { readFleet } from "../sessions/session.ts";
+import { readFleet, recordEnd, type Session } from "../sessions/session.ts";
 import {
   acquireLock,
   exists,
@@ -32,6 +32,7 @@ import {
 } from "../store.ts";
 import { Watch } from "../file_watch.ts";
 import { reapIntents } from "../records/intents.ts";
+import { endFarRuns, reasonOf } from "../workers/far.ts";
 import { endSession } from "../workers/worker.ts";
 
 /** What starting needs. */
@@ -207,6 +208,8 @@ export interface DownResult {
   workers: string[];
   pulse: boolean;
   survivors: ProcessFact[];
+  /** Workers on machines that were not heard, with the reason; their ends are made by the next pulse. */
+  unreached: { id: string; why: string }[];
   /** The first thing that could not be written down. */
   failure: Error | undefined;
 }
@@ -228,18 +231,41 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
     (wasAlive && await attempts.try(() => awaitUnrecorded(profile)) === true);
   const fleet = await readFleet(profile, host.now());
   const alive = fleet.filter((session) => session.view.alive || session.view.state === "lost");
-  const results = await inPool(
-    alive,
-    (session) => attempts.try(() => endSession(profile, session, "killed", "down", host.now)),
-  );
+  const far = alive.filter((session) => session.host !== undefined);
+  const [unreached, results] = await Promise.all([
+    endFarAll(host, far),
+    inPool(
+      alive.filter((session) => session.host === undefined),
+      (session) => attempts.try(() => endSession(profile, session, "killed", "down", host.now)),
+    ),
+  ]);
   const survivors = [
     ...results.flatMap((result) => result?.survivors ?? []),
     ...await sweepProfile(profile),
   ];
   // Commands whose `_ run` is gone are left to nobody else once the pulse has stopped.
   await attempts.try(() => reapIntents(profile, host.now()));
-  const workers = alive.filter((session) => session.view.alive).map((session) => session.view.id);
-  return { workers, pulse, survivors, failure: attempts.failure };
+  const left = new Set(unreached.map(({ id }) => id));
+  const workers = alive.filter(({ view }) => view.alive && !left.has(view.id)).map(({ view }) => view.id);
+  return { workers, pulse, survivors, unreached, failure: attempts.failure };
+}
+
+/** How long `down` tries to end what runs on other machines, ms. */
+const FAR_MS = 10_000;
+
+/** Ends workers on other machines; those that could not be reached, with the reason. */
+async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promise<DownResult["unreached"]> {
+  for (const session of sessions) recordEnd(session, "killed", "down");
+  const names = [...new Set(sessions.map((session) => session.host ?? ""))];
+  const ended = await Promise.all(names.map(async (name) => {
+    const there = sessions.filter((session) => session.host === name);
+    return await endFarRuns(host, name, there, FAR_MS).catch(() => []);
+  }));
+  const gone = new Set(ended.flat().map(({ gen }) => gen));
+  return sessions.filter(({ gen }) => !gone.has(gen)).map((session) => ({
+    id: session.view.id,
+    why: reasonOf(host, session),
+  }));
 }
 
 /** Each ending looks at all processes again and again: more of them at once would only slow each other down. */

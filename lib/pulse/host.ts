@@ -1,4 +1,5 @@
 /** What a pulse is given, and how its parts speak into its log. */
+import type { ParseCall } from "../calls/carry.ts";
 import type { Config } from "../records/config.ts";
 import { formatLog, type LogLevel } from "./log.ts";
 import type { Profile } from "../paths.ts";
@@ -23,6 +24,8 @@ export interface PulseHost {
   now(): number;
   /** Fires when the pulse is to stop. */
   stop: AbortSignal;
+  /** Reads the words of calls that workers on other machines have made. */
+  parse: ParseCall;
   /** Whether the single-instance lock is still ours: a data dir that was replaced may have another pulse. */
   holdsLock(): boolean;
 }

@@ -8,6 +8,7 @@
 import { watchesOff } from "../records/env.ts";
 import { WorkerAlerts } from "./alerts.ts";
 import { Watch } from "../file_watch.ts";
+import { Links } from "../hosts/links.ts";
 import { Fleet } from "./fleet.ts";
 import { type PulseHost, type PulseUpkeep, say, type UpkeepFindings } from "./host.ts";
 import { OwnRecord } from "./own_record.ts";
@@ -39,6 +40,7 @@ export class Pulse {
   readonly #fleet: Fleet;
   readonly #sensors: Sensing;
   readonly #tending: Tending;
+  readonly #links: Links;
   readonly #alerts = new WorkerAlerts();
   readonly #publisher: Publisher;
   #beat: number;
@@ -67,6 +69,14 @@ export class Pulse {
     this.#fleet = new Fleet(host.profile);
     this.#sensors = new Sensing(host, this.#abort.signal, look);
     this.#tending = new Tending(host, this.#record.startedAt, () => this.#settings.config, look);
+    this.#links = new Links({
+      profile: host.profile,
+      env: host.env,
+      now: () => host.now(),
+      parse: host.parse,
+      changed: look,
+      warn: (message) => this.#say("warn", "host", message),
+    });
     this.#publisher = new Publisher(host.profile, host.now());
     const { beat, alerts } = this.#publisher.world;
     this.#beat = beat;
@@ -91,6 +101,7 @@ export class Pulse {
         nextBeat = nextOnGrid(nextBeat, now, this.#settings.intervalS * 1000);
         this.#beginBeat();
       }
+      await this.#links.look();
       if (this.#ready) await this.#refreshQuietly();
       else if (now - started >= FIRST_PUBLISH_MS) await this.#refresh(new Map(), true);
       await this.#watch.next(this.#pause(nextBeat, started));
@@ -98,6 +109,7 @@ export class Pulse {
     await this.#beating;
     await this.#sensors.ended;
     await this.#tending.ended;
+    await this.#links.close();
     this.#watch.close();
     this.#say("ok", "pulse.stop", "pulse stopped");
   }
@@ -217,6 +229,10 @@ export class Pulse {
       const sessions = await this.#refresh(fresh, false);
       this.#record.keep();
       this.#tending.tend(sessions);
+      this.#links.tend(this.#settings.config, sessions, () => {
+        this.#settings.read();
+        return this.#settings.config;
+      });
     } catch (error) {
       this.#say("error", "publish.failed", (error as Error).message);
       this.#record.noteFailure(error);

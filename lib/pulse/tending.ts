@@ -43,7 +43,10 @@ export class Tending {
     );
     for (const session of open.filter(({ view }) => view.alive)) {
       const overdue = isOverdue(session, this.#host.now());
-      if (overdue || session.ending) this.#chore([session], this.#end(session, overdue));
+      // One on another machine is ended by the line to it.
+      if (session.host === undefined ? overdue || session.ending : overdue && !session.ending) {
+        this.#chore([session], this.#end(session, overdue));
+      }
     }
     const over = open.filter(isOver);
     if (over.length > 0) this.#chore(over, this.#sweep(over));
@@ -100,7 +103,7 @@ export class Tending {
   async #endLeftovers(sessions: readonly Session[]): Promise<void> {
     const { profile, now } = this.#host;
     // What a session of 0.16 has left running was not looop's to end then.
-    const marked = sessions.filter((session) => session.gen !== "");
+    const marked = sessions.filter((session) => session.gen !== "" && session.host === undefined);
     const left = await readMarkedAny(marked.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
     if (left.size === 0) return;
     for (const session of marked) {

@@ -6,7 +6,14 @@ import { presetNamed, type SessionWords } from "../records/presets.ts";
 import { withSessionResume } from "../agents/runners.ts";
 import { findSession, readSession, type SessionMeta, unknownWorker } from "../sessions/session.ts";
 import { collectRun, completeAgent, countedAfter } from "../agents/spend.ts";
-import { alreadyAlive, killSessionTree, launchRun, requireProgram, type WorkerHost } from "./worker.ts";
+import {
+  alreadyAlive,
+  killSessionTree,
+  launchRun,
+  newGeneration,
+  requireProgram,
+  type WorkerHost,
+} from "./worker.ts";
 import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.ts";
 
 /**
@@ -30,12 +37,20 @@ export async function resumeWorker(host: WorkerHost, id: string, text: string): 
       kind: "no_session",
     });
   }
-  requireProgram(runner, { ...host.env, ...agent.env });
+  if (before.host === undefined) requireProgram(runner, { ...host.env, ...agent.env });
   // What the agent has left running must not go on beside its successor.
-  await killSessionTree(profile, before, host.now);
+  if (before.host === undefined) await killSessionTree(profile, before, host.now);
   await collectRun(host, { id, dir: before.dir, gen: before.gen }, readConfig(profile.config).config.prices);
   await launchRun(host, {
-    spec: { id, brief: text, cwd: record.meta.cwd, env: agent.env, timeoutS: limitOf(record.meta) },
+    spec: {
+      id,
+      brief: text,
+      cwd: record.meta.cwd === "" ? undefined : record.meta.cwd,
+      env: agent.env,
+      timeoutS: limitOf(record.meta),
+      host: before.host,
+    },
+    gen: newGeneration(),
     runner,
     template: runner.resume ?? withSessionResume(runner.template, words as SessionWords),
     sessionId: session.id,

@@ -13,7 +13,7 @@ import type { RecordsKind } from "../records/presets.ts";
 import { findSession, sessionDir } from "../sessions/session.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { renderScreen } from "../text/terminal.ts";
-import { endSession, launchRun, type WorkerHost } from "./worker.ts";
+import { endSession, launchRun, newGeneration, type WorkerHost } from "./worker.ts";
 import type { ResolvedRunner } from "../agents/resolve.ts";
 
 /** What a trial came to. */
@@ -147,6 +147,7 @@ async function startAndLook(
   for (const dir of [scratch.dir, scratch.sessions, scratch.prompts]) makeDir(dir);
   try {
     await launchRun({ ...host, profile: scratch }, {
+      gen: newGeneration(),
       spec: { id: TRIAL_ID, brief: "", cwd, env: {} },
       runner,
       template: withoutPrompt(runner.template),

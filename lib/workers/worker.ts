@@ -6,6 +6,9 @@ import { readConfig } from "../records/config.ts";
 import { describeTemplate, type ResolvedRunner, resolveRunner } from "../agents/resolve.ts";
 import { composePrompt, pointerPrompt, workerContract } from "../agents/contract.ts";
 import { Attempts, notWrittenDown, UsageError, UserError } from "../errors.ts";
+import { farDir } from "../hosts/program.ts";
+import { requireHost } from "../hosts/place.ts";
+import { type FarEnd, farRun, launchFar, requireRoom } from "./far.ts";
 import { prepareHold } from "../agents/hold.ts";
 import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
 import { releaseLeasesOf } from "../sessions/lease.ts";
@@ -56,6 +59,8 @@ export interface WorkerSpec {
   cwd?: string | undefined;
   env: Record<string, string>;
   timeoutS?: number | undefined;
+  /** Another machine, as named in config.json. */
+  host?: string | undefined;
 }
 
 /** The surroundings a worker starts in. */
@@ -76,20 +81,23 @@ const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
  *
  * @throws {UserError} when the id is alive, the runner is missing, or the agent could not be started.
  */
-export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<ResolvedRunner> {
-  const runner = pickRunner(host, spec);
-  requireProgram(runner, { ...host.env, ...spec.env });
+export async function startWorker(host: WorkerHost, asked: WorkerSpec): Promise<ResolvedRunner> {
+  const { runner, hostName } = pickRunner(host, asked);
+  const spec = { ...asked, host: hostName };
+  if (spec.host === undefined) requireProgram(runner, { ...host.env, ...spec.env });
   if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
     throw new UsageError("The brief is larger than 4 MB", {
       next: "put the material in a file and name its path",
     });
   }
-  if (spec.cwd !== undefined) requireFolder(spec.cwd);
+  if (spec.cwd !== undefined && spec.host === undefined) requireFolder(spec.cwd);
   const preset = presetNamed(runner.preset);
+  const gen = newGeneration();
+  const far = spec.host === undefined ? undefined : farDir({ gen });
   const contract = workerContract({
     id: spec.id,
-    bin: host.bin,
-    dataDir: host.profile.dir,
+    bin: far === undefined ? host.bin : `${far}/looop`,
+    dataDir: far ?? host.profile.dir,
     cwd: spec.cwd ?? host.profile.dir,
     reportsSpendAs: preset?.records === undefined ? runner.name : undefined,
     shellLimit: preset?.shellLimit,
@@ -98,14 +106,23 @@ export async function startWorker(host: WorkerHost, spec: WorkerSpec): Promise<R
   const sessionId = template.includes("{{session_id}}") ? crypto.randomUUID() : undefined;
   await launchRun(host, {
     spec,
+    gen,
     runner,
     template,
     sessionId,
     prompt: { text: composePrompt(contract, spec.brief, runner.prompt), inSession: false },
-    sessions: sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env }),
+    // The agent's own records of another machine are not to be read from here.
+    sessions: far === undefined || sessionId !== undefined
+      ? sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env })
+      : [],
     counted: {},
   });
   return runner;
+}
+
+/** A name for one run of a worker, 8 hex digits. */
+export function newGeneration(): string {
+  return crypto.randomUUID().slice(0, 8);
 }
 
 /** The agent session that is known before the agent runs; opencode's id is found out later. */
@@ -130,6 +147,7 @@ function requireFolder(cwd: string): void {
 /** One run of a worker about to be launched. */
 export interface Run {
   spec: WorkerSpec;
+  gen: string;
   runner: ResolvedRunner;
   template: string;
   sessionId: string | undefined;
@@ -143,6 +161,7 @@ export interface Run {
 export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const { profile } = host;
   const { spec, runner } = run;
+  if (spec.host !== undefined) return await launchOnHost(host, run, spec.host);
   const cwd = spec.cwd ?? profile.dir;
   requireFolder(cwd);
   const ownPrompt = `${sessionDir(profile, spec.id)}/prompt.md`;
@@ -154,25 +173,8 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
     session_id: run.sessionId ?? "",
   });
   const now = host.now();
-  const meta: SessionMeta = {
-    v: 1,
-    id: spec.id,
-    gen: crypto.randomUUID().slice(0, 8),
-    cmd: ["/bin/sh", "-c", command],
-    babysit_pid: 0,
-    started_at: Math.floor(now / 1000),
-    runner: runner.name,
-    cwd,
-    ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
-  };
-  const agent: AgentFile = {
-    v: 1,
-    preset: runner.preset ?? "",
-    template: runner.template,
-    env: spec.env,
-    sessions: run.sessions,
-    counted: run.counted,
-  };
+  const meta = metaOf(run, command, cwd, now);
+  const agent = agentOf(run);
   await openSession(profile, meta, agent, now);
   replaceFile(promptFile, run.prompt.text);
   if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
@@ -183,16 +185,69 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   await untilRunning(host, spec.id);
 }
 
+function metaOf({ spec, runner, gen }: Run, command: string, cwd: string, now: number): SessionMeta {
+  return {
+    v: 1,
+    id: spec.id,
+    gen,
+    cmd: ["/bin/sh", "-c", command],
+    babysit_pid: 0,
+    started_at: Math.floor(now / 1000),
+    runner: runner.name,
+    cwd,
+    ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
+    ...(spec.host === undefined ? {} : { host: spec.host }),
+  };
+}
+
+function agentOf({ spec, runner, sessions, counted }: Run): AgentFile {
+  return {
+    v: 1,
+    preset: runner.preset ?? "",
+    template: runner.template,
+    env: spec.env,
+    sessions,
+    counted,
+  };
+}
+
+/** Makes the session here and starts the agent over there. */
+async function launchOnHost(host: WorkerHost, run: Run, name: string): Promise<void> {
+  const { profile } = host;
+  const { spec, gen, runner } = run;
+  const { config } = readConfig(profile.config);
+  requireHost(config, name);
+  await requireRoom(host, name, config, spec.id);
+  const env = { ...presetNamed(runner.preset)?.env, ...runner.env, ...spec.env };
+  const { template, sessionId, prompt } = run;
+  const start = { id: spec.id, gen, runner, template, sessionId, prompt: prompt.text, env, cwd: spec.cwd };
+  const far = farRun(start, config, name);
+  await openSession(profile, metaOf(run, far.command, far.cwd ?? "", host.now()), agentOf(run), host.now());
+  replaceFile(
+    run.prompt.inSession ? `${sessionDir(profile, spec.id)}/prompt.md` : `${profile.prompts}/${spec.id}.md`,
+    prompt.text,
+  );
+  await launchFar(host, name, far);
+}
+
 /** The preset's variables, but for those that the user has set. */
 function presetEnv(host: WorkerHost, runner: ResolvedRunner): Record<string, string> {
   const wanted = Object.entries(presetNamed(runner.preset)?.env ?? {});
   return Object.fromEntries(wanted.filter(([name]) => host.env[name] === undefined));
 }
 
-function pickRunner(host: WorkerHost, spec: WorkerSpec): ResolvedRunner {
-  if (spec.command !== undefined) return describeTemplate("command", spec.command);
+/** The runner of a start, and the machine that it or the runner names. */
+function pickRunner(
+  host: WorkerHost,
+  spec: WorkerSpec,
+): { runner: ResolvedRunner; hostName: string | undefined } {
+  if (spec.command !== undefined) {
+    return { runner: describeTemplate("command", spec.command), hostName: spec.host };
+  }
   const { config } = readConfig(host.profile.config);
-  return resolveRunner(config, spec.runner ?? config.default, spec.headless);
+  const name = spec.runner ?? config.default;
+  const runner = resolveRunner(config, name, spec.headless);
+  return { runner, hostName: spec.host ?? config.runners[name]?.host };
 }
 
 /** @throws {UserError} when the runner's program is not on PATH; says how to install it. */
@@ -325,6 +380,8 @@ async function untilRunning({ profile, env }: WorkerHost, id: string): Promise<v
 
 /** What ending a worker came to. */
 export interface KillResult {
+  /** Why it is not known to have ended, where its machine is not heard. */
+  unreachable?: string;
   /** Nothing was running any more. */
   already: boolean;
   survivors: ProcessFact[];
@@ -346,6 +403,12 @@ export async function endSession(
   by: EndedBy,
   now: () => number,
 ): Promise<KillResult> {
+  if (session.host !== undefined) {
+    const over = !session.view.alive && session.view.state !== "lost";
+    // The pulse's line to that machine says so, however often it takes.
+    if (!over) recordEnd(session, state, by);
+    return { already: over, survivors: [] };
+  }
   // Of a lost session the agent may well run on: ending it is no idle call.
   const already = !session.view.alive && session.view.state !== "lost";
   const attempts = new Attempts();
@@ -461,6 +524,7 @@ export async function killWorker(
   id: string,
   by: EndedBy,
   now: () => number,
+  far: (session: Session) => Promise<FarEnd>,
 ): Promise<KillResult> {
   const session = await findSession(profile, id, now());
   if (session === undefined) throw unknownWorker(id);
@@ -469,9 +533,28 @@ export async function killWorker(
   const withdraw = async () =>
     by === "root" ? await attempts.try(() => withdrawAsks(profile, id, now())) ?? [] : [];
   if ((await withdraw()).length > 0) await untilHeld(session.dir);
-  const result = await endSession(profile, session, "killed", by, now);
+  const result = session.host === undefined
+    ? await endSession(profile, session, "killed", by, now)
+    : killedFar(await far(session));
   // What the worker asked between the first look and its end goes with it too.
   await withdraw();
   if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
   return result;
+}
+
+function killedFar(end: FarEnd): KillResult {
+  const already = end === "already";
+  return { already, survivors: [], ...(typeof end === "string" ? {} : { unreachable: end.unreachable }) };
+}
+
+/** `_ worker kill --forget`: gives the record of a worker up that cannot be asked; its processes may live. */
+export async function forgetWorker(profile: Profile, id: string, now: () => number): Promise<boolean> {
+  const session = await findSession(profile, id, now());
+  if (session === undefined) throw unknownWorker(id);
+  if (!session.view.alive && session.view.state !== "lost") return false;
+  recordEnd(session, "killed", "root");
+  await withdrawAsks(profile, id, now());
+  writeFinalStatus(session, now());
+  await releaseLeasesOf(profile, id, session.gen);
+  return true;
 }

@@ -313,7 +313,7 @@ Deno.test("given workers that are killed while they start, when both are done, t
     const start = p.start(["_", "worker", "start", id, "sleep 600", "--runner", "shell"]);
     const watcher = Deno.watchFs(p.path("sessions"), { recursive: false });
     for await (const _ of watcher) if (fileText(p, `sessions/${id}/meta.json`) !== "") break;
-    await killWorker(p.profile, id, "root", Date.now);
+    await killWorker(p.profile, id, "root", Date.now, () => Promise.resolve("ended"));
     await start.result;
     const { state, ended_by } = await workerView(p, id);
     deepStrictEqual([state, ended_by, await p.processes()], ["killed", "root", []]);

@@ -2,8 +2,10 @@
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
-import { defineVerb } from "../../lib/cli/verb.ts";
-import { killWorker } from "../../lib/workers/worker.ts";
+import { type Context, defineVerb } from "../../lib/cli/verb.ts";
+import { endFar } from "../../lib/workers/far.ts";
+import { forgetWorker, killWorker } from "../../lib/workers/worker.ts";
+import { isPulseAlive, readPulse } from "../../lib/world/pulse_record.ts";
 
 export default defineVerb({
   declare: {
@@ -11,12 +13,32 @@ export default defineVerb({
     summary: "end a worker's whole process tree and withdraw its questions",
     audience: "root",
     args: [{ name: "id", summary: "worker", kind: "worker" }],
+    options: [{
+      name: "forget",
+      summary: "give up the record of a worker that cannot be asked; its processes may live on",
+    }],
     mutating: true,
     example: "looop _ worker kill fix-42",
   },
   async run(context, input) {
     const id = checkId("worker", input.word(0));
-    const { already, survivors } = await killWorker(context.profile, id, "root", context.now);
+    if (input.flag("forget")) return await forget(context, id);
+    const { already, survivors, unreachable } = await killWorker(
+      context.profile,
+      id,
+      "root",
+      context.now,
+      async (session) => {
+        const hasPulse = await isPulseAlive(readPulse(context.profile));
+        return await endFar(context, session, "killed", "root", hasPulse);
+      },
+    );
+    if (unreachable !== undefined) {
+      throw new UserError(`Worker "${id}" is not known to have ended: ${unreachable}`, {
+        next: "its end is written down and is made when the host is heard; --forget gives it up",
+        kind: "host",
+      });
+    }
     if (survivors.length > 0) {
       throw new UserError(`Worker "${id}" left processes: ${survivors.map((fact) => fact.pid).join(", ")}`, {
         next: "they ignore SIGKILL (a stuck disk or network mount?); look at them with `ps`",
@@ -28,3 +50,11 @@ export default defineVerb({
     return { text: `killed worker ${id}` };
   },
 });
+
+async function forget(context: Context, id: string): Promise<{ text: string }> {
+  if (!await forgetWorker(context.profile, id, context.now)) {
+    return { text: `worker ${id} had ended already` };
+  }
+  recordMove(context, `forget-worker ${id}: given up, its processes may live on`);
+  return { text: `forgot worker ${id}; its processes may live on` };
+}

@@ -29,5 +29,10 @@ function workerLine(worker: WorkerView, nowMs: number): string {
   const quiet = worker.alive
     ? `, quiet for ${age(worker.idle_s)}${worker.ready ? "" : ", not ready yet"}`
     : "";
-  return sanitizeLine(`${worker.id}  ${worker.state}${code}${by}  ${worker.runner}  ${since} ago${quiet}`);
+  const where = worker.host === undefined ? "" : ` on ${worker.host}`;
+  const silence = worker.unreachable_s === undefined
+    ? ""
+    : `, host unreachable for ${age(worker.unreachable_s)}`;
+  const state = `${worker.state}${code}${by}${where}`;
+  return sanitizeLine(`${worker.id}  ${state}  ${worker.runner}  ${since} ago${quiet}${silence}`);
 }

@@ -25,6 +25,7 @@ export default defineVerb({
       { name: "command", value: "TPL", summary: "a shell template instead; {{prompt_file}} is filled in" },
       { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
       { name: "env", value: "K=V", summary: "a variable for it", many: true },
+      { name: "host", value: "NAME", summary: "another machine, as named in config.json" },
       { name: "timeout", value: "S", summary: "end it after S seconds" },
     ],
     mutating: true,
@@ -35,6 +36,7 @@ export default defineVerb({
     const env = parseEnv(input);
     const cwd = input.text("cwd");
     const timeoutS = input.seconds("timeout");
+    const host = input.text("host");
     if (input.text("runner") !== undefined && input.text("command") !== undefined) {
       throw new UsageError("Both --runner and --command", { next: "give one of them" });
     }
@@ -46,14 +48,17 @@ export default defineVerb({
       runner: input.text("runner"),
       headless: input.flag("headless"),
       command: input.text("command"),
-      cwd: cwd === undefined ? undefined : absolute(cwd, Deno.cwd()),
+      cwd: cwd === undefined || host !== undefined ? cwd : absolute(cwd, Deno.cwd()),
       env,
       timeoutS,
+      host,
     });
     noteActivity(context.profile, id, context.now());
     appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
     recordMove(context, `start-worker ${id} (${runner.name})`);
-    await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);
+    if (host === undefined) {
+      await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);
+    }
     return { text: `start-worker ${id} (${runner.name})` };
   },
 });

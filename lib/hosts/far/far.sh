@@ -91,6 +91,14 @@ stands() {
   read -r since boot 2>/dev/null <"$1/run/began" || return 0
   [ "$boot" = "$BOOT" ] && [ $(($(date +%s) - since)) -lt 15 ] || IS=lost
 }
+# The same for home: a run that is being ended is over when nothing of it is left.
+shown() {
+  stands "$1"
+  case $IS in exited | killed) ;; *) return 0 ;; esac
+  [ -f "$1/stopping" ] || return 0
+  living "$1/stopping"
+  [ "$LIFE" != alive ] || IS=running CODE=- BY=-
+}
 told() {
   read -r line <"$1/status.json" || return 1
   value "$line" state
@@ -260,6 +268,8 @@ tree() {
 stop() {
   W=$1 gen=${1##*.}
   trap '' HUP INT TERM
+  started $$
+  echo "$$ ${START:--} $BOOT $MACHINE $SPACE -" >"$W/.stopping.$$" && mv -f "$W/.stopping.$$" "$W/stopping"
   if [ ! -f "$W/end" ] && ! told "$W"; then
     echo "$2 $3" >"$W/.end.$$" && ln "$W/.end.$$" "$W/end"
     rm -f "$W/.end.$$"
@@ -299,6 +309,7 @@ stop() {
     tries=$((tries + 1))
   done
   [ -f "$W/ended" ] || date +%s >"$W/ended"
+  rm -f "$W/stopping"
   ring
 }
 final() {
@@ -449,7 +460,7 @@ pass() {
     [ -d "$D" ] || mkdir "$D"
     calls
     acks
-    stands "$W"
+    shown "$W"
     over=
     case $IS in exited | killed | lost) over=1 ;; esac
     [ "$word" != t ] && [ -z "$over" ] || reports

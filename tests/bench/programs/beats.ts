@@ -48,6 +48,7 @@ const pulse = new Pulse({
     if (beat === beats) stop.abort();
   },
   now: () => Date.now(),
+  parse: () => Promise.reject(new Error("nobody calls")),
   holdsLock: () => true,
   stop: stop.signal,
 }, makeUpkeep());
