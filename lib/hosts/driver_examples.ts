@@ -1,5 +1,7 @@
 // deno-fmt-ignore-file -- made by `deno task assets` from lib/hosts/drivers/
 /** Drivers of engines by name, as `looop _ host examples` prints them. */
 export const DRIVER_EXAMPLES: Readonly<Record<string, string>> = {
-  "podman": "",
+  "podman": [
+    "",
+  ].join("\n"),
 };

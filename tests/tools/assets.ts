@@ -40,7 +40,9 @@ export function moduleOf({ folder, suffix, constant, about }: Asset): string {
     .filter((name) => name.endsWith(suffix)).sort();
   const entries = names.map((name) => {
     const text = Deno.readTextFileSync(`${ROOT}${folder}/${name}`);
-    return `  ${JSON.stringify(name.slice(0, -suffix.length))}: ${JSON.stringify(text)},\n`;
+    // A line each, so that a change is one line here, too.
+    const lines = text.split("\n").map((line) => `    ${JSON.stringify(line)},\n`);
+    return `  ${JSON.stringify(name.slice(0, -suffix.length))}: [\n${lines.join("")}  ].join("\\n"),\n`;
   });
   return `// deno-fmt-ignore-file -- made by \`deno task assets\` from ${folder}/
 /** ${about} */

@@ -287,17 +287,17 @@ stop() {
   if [ -f "$W/program" ]; then read -r pid start rest <"$W/program" && root="$pid $start"; fi
   notes=$W/.notes.$$
   : >"$notes"
-  passes=0 sent=TERM
-  while tree "$root" "$gen" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $passes -lt 80 ]; do
+  passes=0 kills=0 sent=TERM patience=$(($(date +%s) + 5))
+  while tree "$root" "$gen" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
     cat "$notes.new" >>"$notes"
-    [ $passes -lt 50 ] || sent=KILL
+    [ "$(date +%s)" -lt $patience ] || sent=KILL kills=$((kills + 1))
     if [ $passes = 0 ] || [ $sent = KILL ]; then
       while read -r pid start; do
         started "$pid"
         [ "$START" != "$start" ] || kill -$sent "$pid"
       done <"$notes.new"
     fi 2>/dev/null
-    sleep 0.1 2>/dev/null || { sleep 1 && passes=$((passes + 9)); }
+    sleep 0.1 2>/dev/null || sleep 1
     passes=$((passes + 1))
   done
   rm -f "$notes" "$notes.new"
