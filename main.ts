@@ -45,6 +45,7 @@ const VERBS: VerbTable = {
   "_ schedule remove": () => import("./verbs/schedule/remove.ts"),
   "_ playbook write": () => import("./verbs/playbook/write.ts"),
   "_ undo": () => import("./verbs/undo.ts"),
+  "_ parse": () => import("./verbs/parse.ts"),
   "_ run": () => import("./verbs/run.ts"),
   "_ notify": () => import("./verbs/notify.ts"),
   "_ worker start": () => import("./verbs/worker/start.ts"),

@@ -38,8 +38,8 @@ export function writeAll(
   }
 }
 
-/** All of stdin as text. @throws {UsageError} beyond `maxBytes` or when it is not UTF-8: no body is cut or changed. */
-export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
+/** All of stdin. @throws {UsageError} beyond `maxBytes`: nothing is cut. */
+export async function readStdinBytes(maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const parts: Uint8Array[] = [];
   let size = 0;
   const buffer = new Uint8Array(64 * 1024);
@@ -54,8 +54,14 @@ export async function readStdin(maxBytes = 16 * 1024 * 1024): Promise<string> {
     }
     parts.push(buffer.slice(0, n));
   }
+  return joined(parts);
+}
+
+/** All of stdin as text. @throws {UsageError} beyond 16 MB or when it is not UTF-8: no body is cut or changed. */
+export async function readStdin(): Promise<string> {
+  const bytes = await readStdinBytes(16 * 1024 * 1024);
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(joined(parts));
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     throw new UsageError("Stdin is not UTF-8 text", {
       next: "nothing was changed; convert it, as with `iconv -f latin1 -t utf-8`",

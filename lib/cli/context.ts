@@ -1,5 +1,5 @@
 /** What a verb is given instead of globals: the profile, the environment, the clock and the streams. */
-import { readStdin, terminalWidth, wantsColour, writeAll } from "./console.ts";
+import { readStdin, readStdinBytes, terminalWidth, wantsColour, writeAll } from "./console.ts";
 import { profileFrom } from "../paths.ts";
 import { executablePath, launcherPath, selfCommand } from "../process/self.ts";
 import { loadVerb, shownPaths, type VerbTable } from "./verb_table.ts";
@@ -34,6 +34,7 @@ export function contextOf(verbs: VerbTable): Context {
     err: (bytes) => writeAll(Deno.stderr, bytes),
     note: (line) => writeAll(Deno.stderr, `${line}\n`),
     stdin: () => readStdin(),
+    stdinBytes: readStdinBytes,
     stdinIsTerminal: () => Deno.stdin.isTerminal(),
     bin() {
       return executablePath(this.profile, self);

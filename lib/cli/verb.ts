@@ -88,6 +88,8 @@ export interface Context {
   /** Writes one message line to stderr. */
   note(line: string): void;
   stdin(): Promise<string>;
+  /** Stdin as it is; more than `maxBytes` is refused. */
+  stdinBytes(maxBytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Whether stdin is a person's terminal. */
   stdinIsTerminal(): boolean;
   /** One executable path that is looop. */

@@ -1,0 +1,101 @@
+/** Recurrence rules (RFC 5545, 3.3.10): an adapter to the library that computes them, on wall-clock time. */
+import { RRuleTemporal } from "rrule-temporal";
+import { NotUnderstood } from "./bad.ts";
+
+/** A checked rule without its end, which is told apart. */
+export interface Rule {
+  /** FREQ, INTERVAL, WKST and BY… parts, as text. */
+  pattern: string;
+  count?: number;
+  /** `UNTIL` as written. */
+  until?: string;
+}
+
+const list = (item: string) => new RegExp(`^${item}(,${item})*$`);
+const upTo = (pattern: string) => list(`[+-]?0*(${pattern})`);
+/** What each part of a rule may be; the library drops what it does not know, which would be another rule. */
+const PARTS: Readonly<Record<string, RegExp>> = {
+  FREQ: /^(SECONDLY|MINUTELY|HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)$/,
+  INTERVAL: /^0*[1-9]\d{0,5}$/,
+  COUNT: /^0*[1-9]\d{0,5}$/,
+  UNTIL: /./,
+  WKST: /^(MO|TU|WE|TH|FR|SA|SU)$/,
+  BYSECOND: list("(60|[0-5]?\\d)"),
+  BYMINUTE: list("[0-5]?\\d"),
+  BYHOUR: list("(2[0-3]|[01]?\\d)"),
+  BYDAY: list("([+-]?0*([1-9]|[1-4]\\d|5[0-3]))?(MO|TU|WE|TH|FR|SA|SU)"),
+  BYMONTHDAY: upTo("[1-9]|[12]\\d|3[01]"),
+  BYYEARDAY: upTo("[1-9]|[1-9]\\d|[12]\\d\\d|3[0-5]\\d|36[0-6]"),
+  BYWEEKNO: upTo("[1-9]|[1-4]\\d|5[0-3]"),
+  BYMONTH: list("0*([1-9]|1[0-2])"),
+  BYSETPOS: upTo("[1-9]\\d{0,2}"),
+  // Calendars other than ours, and moving what falls on no day, are not computed (RFC 7529).
+  RSCALE: /^GREGORIAN$/,
+  SKIP: /^OMIT$/,
+};
+
+/** A rule from its text. @throws {NotUnderstood} on a part that is unknown or out of its range. */
+export function parseRule(text: string): Rule {
+  const parts = text.toUpperCase().replace(/\s/g, "").split(";").filter((part) => part !== "")
+    .map((part) => part.split("=") as [string, string]);
+  const odd = parts.find(([name, value]) => PARTS[name]?.test(value ?? "") !== true);
+  if (odd !== undefined) throw new NotUnderstood(`recurrence "${text}": ${odd.join("=")}`);
+  const value = (name: string) => parts.find(([key]) => key === name)?.[1];
+  if (value("FREQ") === undefined) throw new NotUnderstood(`recurrence "${text}" has no FREQ`);
+  const [count, until] = [value("COUNT"), value("UNTIL")];
+  return {
+    pattern: parts.filter(([name]) => !["COUNT", "UNTIL", "RSCALE", "SKIP"].includes(name))
+      .map((part) => part.join("=")).join(";"),
+    ...(count === undefined ? {} : { count: Number(count) }),
+    ...(until === undefined ? {} : { until }),
+  };
+}
+
+/** Steps of the library before it gives up: rules that match nothing end, too, in under a second. */
+const MAX_STEPS = 100_000;
+
+/**
+ * The wall-clock times of a rule in a span, in order (ms, as if UTC), both ends included. The first is `start`
+ * itself, which counts as an occurrence whether it fits the rule or not (RFC 5545, 3.8.5.3).
+ *
+ * `isSkipped` says which times no clock shows: these do not count (3.3.10).
+ *
+ * @throws {NotUnderstood} when there are more than 100,000 times, or more steps between two of them.
+ */
+export function occurrencesOf(
+  rule: Rule,
+  start: number,
+  from: number,
+  to: number,
+  isSkipped: (wall: number) => boolean,
+): number[] {
+  if (to < start) return [];
+  if (rule.count === undefined) {
+    return between(rule, start, Math.max(from, start), to).filter((wall) => !isSkipped(wall));
+  }
+  for (let count = rule.count;;) {
+    const walls = between({ ...rule, count }, start, start, to);
+    const skipped = walls.filter(isSkipped).length;
+    if (count === rule.count + skipped) return walls.filter((wall) => wall >= from && !isSkipped(wall));
+    count = rule.count + skipped;
+  }
+}
+
+function between({ pattern, count }: Rule, start: number, from: number, to: number): number[] {
+  const limit = count === undefined ? "" : `;COUNT=${count}`;
+  try {
+    const rule = new RRuleTemporal({
+      rruleString: `DTSTART;TZID=UTC:${basicFormat(start)}\nRRULE:${pattern}${limit}`,
+      includeDtstart: true,
+      maxIterations: MAX_STEPS,
+    });
+    return rule.between(new Date(from), new Date(to), true).map(({ epochMilliseconds }) => epochMilliseconds);
+  } catch (error) {
+    const why = /exceeded/.test((error as Error).message) ? "too many steps" : (error as Error).message;
+    throw new NotUnderstood(`recurrence "${pattern}${limit}": ${why}`);
+  }
+}
+
+function basicFormat(wall: number): string {
+  return new Date(wall).toISOString().slice(0, 19).replace(/[-:]/g, "");
+}

@@ -1,0 +1,140 @@
+/** `looop _ parse ics|feed`: what a calendar or a feed holds, as JSON; sensors call it. */
+import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
+import { EXIT, UsageError, UserError } from "../lib/errors.ts";
+import { printableJson } from "../lib/text/json.ts";
+import { type Bad, NotUnderstood } from "../lib/parse/bad.ts";
+import { decodeDocument, Undecodable } from "../lib/parse/bytes.ts";
+import { instantOfMoment, parseMoment } from "../lib/parse/calendar_values.ts";
+import { DAY_MS, ianaZone, localZone, type Zone } from "../lib/parse/zones.ts";
+
+/** Largest document on stdin, bytes. */
+const MAX_BYTES = 48 * 1024 * 1024;
+/** How much of a calendar is shown unless told, days. */
+const USUAL_DAYS = 7;
+
+export default defineVerb({
+  declare: {
+    path: "_ parse",
+    summary: "a calendar (iCalendar) or feed (RSS, RDF, Atom, JSON Feed) on stdin as JSON",
+    audience: "root",
+    args: [{ name: "format", summary: "what it is", choices: ["ics", "feed"] }],
+    options: [
+      {
+        name: "from",
+        value: "TIME",
+        summary: "ics: from when, now unless given; feed: leave older ones out",
+      },
+      { name: "to", value: "TIME", summary: `until when; ics: ${USUAL_DAYS} days later unless given` },
+      { name: "zone", value: "ZONE", summary: "zone of TIME and of what has none, as Europe/Berlin" },
+      { name: "limit", value: "N", summary: "only the first N; `left` counts the others" },
+      { name: "charset", value: "NAME", summary: "encoding that the HTTP header says" },
+    ],
+    example: "looop _ parse ics --from 2026-03-01 --to 2026-03-08 <calendar.ics",
+    details:
+      "Prints {events: [{uid, title, start, end, all_day, zone, location, url}], bad: [{line, reason}]}: each\n" +
+      "occurrence that overlaps the time from --from until before --to, in order; or\n" +
+      "{format, title, entries: [{id, title, link, date, text}], bad}, the newest first. `bad` names what could\n" +
+      "not be understood; the rest counts all the same. Exit 1 when nothing was understood.",
+  },
+  async run(context, input) {
+    const { parsed, bad, understood } = input.word(0) === "ics"
+      ? await readCalendar(context, input)
+      : await readFeed(context, input);
+    const nothing = understood === 0 && bad.length > 0;
+    if (nothing) context.note(`looop _ parse: Nothing in it was understood: ${bad[0]!.reason}`);
+    const value = { ...parsed, bad };
+    return { text: printableJson(value), json: value, code: nothing ? EXIT.failed : EXIT.ok };
+  },
+});
+
+/** What the verb prints, beside `bad`. */
+interface Parsed {
+  parsed: Record<string, unknown>;
+  bad: Bad[];
+  understood: number;
+}
+
+/** Stdin as text, read when the options are known to be good. */
+async function textOf(context: Context, input: Input): Promise<string> {
+  try {
+    return await decodeDocument(await context.stdinBytes(MAX_BYTES), input.text("charset"));
+  } catch (error) {
+    if (!(error instanceof Undecodable)) throw error;
+    throw new UserError(`Cannot read stdin: ${error.message}`, {
+      next: "fetch it again",
+      kind: "unreadable",
+    });
+  }
+}
+
+async function readCalendar(context: Context, input: Input): Promise<Parsed> {
+  const zone = zoneOf(input);
+  const from = timeOf(input, "from", zone) ?? context.now();
+  const to = timeOf(input, "to", zone) ?? from + USUAL_DAYS * DAY_MS;
+  if (to <= from) throw new UsageError("--to is not after --from", { next: "give a later time" });
+  const text = await textOf(context, input);
+  const { parseCalendar } = await import("../lib/parse/calendar.ts");
+  const found = await parseCalendar(text, { from, to }, zone);
+  if (found === undefined) throw notOne("calendar: it has no BEGIN:VCALENDAR", text);
+  return { parsed: limited("events", found.events, input), bad: found.bad, understood: found.understood };
+}
+
+async function readFeed(context: Context, input: Input): Promise<Parsed> {
+  const zone = zoneOf(input);
+  const from = timeOf(input, "from", zone) ?? -Infinity;
+  const to = timeOf(input, "to", zone) ?? Infinity;
+  const text = await textOf(context, input);
+  const { parseFeed } = await import("../lib/parse/feed.ts");
+  const found = await parseFeed(text);
+  if (found === undefined) throw notOne("feed: it is neither RSS, RDF, Atom nor JSON Feed", text);
+  const { format, title, bad } = found;
+  const entries = found.entries.filter(({ date }) => {
+    const time = Date.parse(date);
+    return Number.isNaN(time) || (time >= from && time < to);
+  });
+  return {
+    parsed: { format, title, ...limited("entries", entries, input) },
+    bad,
+    understood: found.entries.length,
+  };
+}
+
+function limited(name: string, items: readonly unknown[], input: Input): Record<string, unknown> {
+  const limit = input.count("limit") ?? Infinity;
+  return items.length <= limit
+    ? { [name]: items }
+    : { [name]: items.slice(0, limit), left: items.length - limit };
+}
+
+function zoneOf(input: Input): Zone | undefined {
+  const name = input.text("zone");
+  if (name === undefined) return undefined;
+  const zone = ianaZone(name);
+  if (zone !== undefined) return zone;
+  throw new UsageError(`--zone is "${name}"`, {
+    next: "give the name of a time zone, as Europe/Berlin or UTC",
+  });
+}
+
+function timeOf(input: Input, name: string, zone: Zone | undefined): number | undefined {
+  const text = input.text(name);
+  if (text === undefined) return undefined;
+  try {
+    return instantOfMoment(parseMoment(text, {}, { local: zone ?? localZone(), byId: () => undefined }));
+  } catch (error) {
+    if (!(error instanceof NotUnderstood)) throw error;
+    throw new UsageError(`--${name} is "${text}"`, { next: "give a date or time, as 2026-03-01T09:00:00Z" });
+  }
+}
+
+function notOne(what: string, text: string): UserError {
+  const seen = text.trim() === ""
+    ? "stdin is empty"
+    : /^\s*<(!doctype html|html)\b/i.test(text)
+    ? "it is a web page"
+    : `it begins with ${JSON.stringify(text.trimStart().slice(0, 40))}`;
+  return new UserError(`This is no ${what}; ${seen}`, {
+    next: "check the address that it comes from",
+    kind: "unreadable",
+  });
+}
