@@ -1,0 +1,20 @@
+/**
+ * `deno task test [FILE or option…]`: runs all tests, or those that are named.
+ *
+ * Tests wait more than they compute, so more of them than cores run at once (`DENO_JOBS` overrides), and the folders
+ * whose tests take longest begin first, so that no long one is left alone at the end.
+ */
+
+/** Files at once for each core. */
+const JOBS_PER_CORE = 3;
+/** Folders whose tests start processes; the rest is quick. */
+const SLOW_FIRST = ["tests/verbs/", "tests/sensors/", "tests/faults/", "tests/install/"];
+
+const named = Deno.args.filter((arg) => !arg.startsWith("-"));
+const options = Deno.args.filter((arg) => arg.startsWith("-"));
+const { code } = await new Deno.Command(Deno.execPath(), {
+  args: ["test", "-A", "--parallel", ...options, ...(named.length > 0 ? named : [...SLOW_FIRST, "tests/"])],
+  cwd: new URL("../../", import.meta.url).pathname,
+  env: { DENO_JOBS: Deno.env.get("DENO_JOBS") ?? `${navigator.hardwareConcurrency * JOBS_PER_CORE}` },
+}).spawn().status;
+Deno.exit(code);
