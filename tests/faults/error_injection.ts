@@ -52,7 +52,7 @@ export async function errorInjection(): Promise<Tally> {
 
 async function failMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
   const p = await lab.profile();
-  const withWorker = move.name === "worker kill" || move.name === "kill";
+  const withWorker = move.withWorker === true;
   await move.prepare?.(p);
   await p.keep();
   const options = { ...(move.stdin === undefined ? {} : { stdin: move.stdin }), env: move.env ?? {} };
@@ -99,7 +99,7 @@ async function failOnce(
   tally.demand(broken.length === 0, "broken files", `${at}: ${broken.join("; ")}`);
   if ((move.acknowledges ?? [0]).includes(reply.code)) {
     tally.demand(
-      effect === "after" || move.name === "kill",
+      effect === "after" || move.later === true,
       "false success",
       `${at}: exits ${reply.code}, ${effect}`,
     );

@@ -73,7 +73,7 @@ const killAt = ({ name, nth }: FileCall) => [...traceAll, "-e", `inject=${name}:
 
 async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
   const p = await lab.profile();
-  const withWorker = move.name === "worker kill" || move.name === "kill";
+  const withWorker = move.withWorker === true;
   await move.prepare?.(p);
   await p.keep();
   const options = { ...(move.stdin === undefined ? {} : { stdin: move.stdin }), env: move.env ?? {} };
@@ -88,7 +88,7 @@ async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
     tally.fault("next verb failed", `${move.name} exits ${dry.code} below strace: ${dry.stderr}`);
     return;
   }
-  if (move.effect(p) !== "after" && move.name !== "kill") {
+  if (move.effect(p) !== "after" && !move.later) {
     tally.fault("acknowledged but absent", `${move.name}: ${move.effect(p)}`);
   }
   await move.clean?.(p);
@@ -104,7 +104,7 @@ async function killMove(lab: Lab, move: Move, tally: Tally): Promise<void> {
     const effect = move.effect(p);
     tally.demand(effect === "before" || effect === "after", "half moves", `${at}: ${effect}`);
     if (!reply.killed && acknowledges.includes(reply.code)) {
-      tally.demand(effect === "after" || move.name === "kill", "acknowledged but absent", `${at}: ${effect}`);
+      tally.demand(effect === "after" || move.later === true, "acknowledged but absent", `${at}: ${effect}`);
     }
     await checkNext(p, move, at, tally);
     await move.clean?.(p);

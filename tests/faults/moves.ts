@@ -14,6 +14,10 @@ export interface Move {
   env?: Record<string, string>;
   /** Exit codes that acknowledge; 0 unless said. */
   acknowledges?: number[];
+  /** A worker `w` runs when it is made. */
+  withWorker?: true;
+  /** Others make its effect, after it has replied. */
+  later?: true;
   /** What it prints acknowledges nothing: it only hands on what is there. */
   promises?: false;
   /** Files that its acknowledgement does not cover. */
@@ -86,10 +90,11 @@ const SEEDS = [
 ];
 const SENSOR = "#!/bin/sh\necho 1\n";
 const EXAMPLE = textAt(new URL("../../sensors_examples/today.sh", import.meta.url).pathname);
+const SCHEDULE = 'when: cron "0 9 * * 1-5" UTC';
 const LONG = `${"a line of a goal\n".repeat(2000)}`;
 
 /** What a supervisor writes of a run that no power cut outlives. */
-const SUPERVISORS = [/^sessions\/w\/(sup|keys|program|status\.json)$/];
+const SUPERVISORS = [/^sessions\/w\/(sup|keys|lock|program|status\.json)$/];
 
 export async function ask(p: LabProfile, worker: string, prompt: string): Promise<void> {
   await p.run("_", "ask", worker, "--prompt", prompt, "--timeout", "0.01");
@@ -199,6 +204,31 @@ export function moves(): Move[] {
         if (text.includes('"default": "pi"')) return "before";
         return text.includes('"default": "shell"') && text.trimEnd().endsWith("}") ? "after" : text;
       },
+    },
+    {
+      name: "schedule write",
+      argv: ["_", "schedule", "write", "s", "--cron", "0 9 * * 1-5", "--zone", "UTC", "the report"],
+      prepare: seed,
+      effect: byText("schedules/s.md", "", `${SCHEDULE}\nthe report\n`),
+    },
+    {
+      name: "schedule remove",
+      argv: ["_", "schedule", "remove", "s"],
+      prepare: async (p) =>
+        void await p.ok(
+          "_",
+          "schedule",
+          "write",
+          "s",
+          "--cron",
+          "0 9 * * 1-5",
+          "--zone",
+          "UTC",
+          "the report",
+        ),
+      effect: byPlace("schedules/s.md", "schedules/archive/s.md"),
+      mend: async (p) =>
+        await again(p, ["_", "schedule", "remove", "s"], [0, 1]) ?? copies(p, "schedules/archive", "s", 1),
     },
     {
       name: "playbook write",
@@ -327,7 +357,7 @@ export function moves(): Move[] {
       argv: ["_", "worker", "resume", "w"],
       prepare: async (p) => {
         await seed(p);
-        const text = '#!/bin/sh\necho once >>"$LOOOP_DATA_DIR/reports/w"\nexec sleep 300\n';
+        const text = "#!/bin/sh\nexec sleep 300\n";
         Deno.mkdirSync(`${p.base}/home/bin`, { recursive: true });
         writeExecutable(`${p.base}/home/bin/pi`, text);
         p.env["PATH"] = `${p.base}/home/bin:${p.env["PATH"]}`;
@@ -362,17 +392,20 @@ export function moves(): Move[] {
     {
       name: "worker kill",
       argv: ["_", "worker", "kill", "w"],
+      withWorker: true,
       prepare: (p) => seed(p),
       effect: (p) => workerEffect(p, "killed"),
       clean: (p) => endWorker(p, "w"),
     },
-    {
-      name: "kill",
-      argv: ["_", "kill", "w"],
+    ...["kill", "done"].map((verb): Move => ({
+      name: verb,
+      argv: ["_", verb, "w"],
+      withWorker: true,
+      later: true,
       prepare: (p) => seed(p),
       effect: (p) => workerEffect(p, "exited"),
       mend: async (p) => {
-        await again(p, ["_", "kill", "w"], [0]);
+        await again(p, ["_", verb, "w"], [0]);
         const deadline = Date.now() + 12_000;
         while (workerEffect(p, "exited") !== "after" && Date.now() < deadline) {
           await new Promise((resolve) => setTimeout(resolve, 20));
@@ -380,7 +413,7 @@ export function moves(): Move[] {
         return workerEffect(p, "exited") === "after" ? undefined : "the worker never ended";
       },
       clean: (p) => endWorker(p, "w"),
-    },
+    })),
     {
       name: "ready",
       argv: ["_", "ready", "w"],

@@ -61,7 +61,7 @@ export async function cutMove(lab: Lab, move: Move, tally: Tally, read = true): 
   const p = await lab.profile();
   await move.prepare?.(p);
   await p.keep();
-  if (move.name === "worker kill" || move.name === "kill") {
+  if (move.withWorker) {
     await p.ok("_", "worker", "start", "w", "--command", "sleep 300", "a brief");
   }
   const disk = new Disk(p.base, ["home", "kept", "old"]);
