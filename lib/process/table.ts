@@ -6,19 +6,12 @@
  * come from small `sh` children.
  */
 import { UserError } from "../errors.ts";
+import type { ProcessFact } from "./fact.ts";
 import { PLATFORM } from "./platform.ts";
+import { environmentHolds, parsePsEnvironments, parsePsFacts, PS_ALL, PS_MARKS, PS_SOME } from "./ps.ts";
 import { runSmall } from "./spawn.ts";
 
-/** What is known of one process. */
-export interface ProcessFact {
-  pid: number;
-  ppid: number;
-  pgid: number;
-  sid: number;
-  /** State letter; Z is a zombie, which is dead and only not yet reaped. */
-  state: string;
-  start: string;
-}
+export type { ProcessFact };
 
 /** A moment's view of the machine's processes. */
 export interface ProcessTable {
@@ -39,12 +32,6 @@ echo "\${b:--} \${s:--} $$"`;
 const MANY_LINUX = `${FIRST_LINUX}; exec cat "$@"`;
 const ONE_LINUX = `${FIRST_LINUX}; for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
 const ALL_LINUX = `${FIRST_LINUX}; cat /proc/[0-9]*/stat 2>/dev/null; :`;
-// macOS has no /proc: `ps` gives the same facts, start times in whole seconds, and `sysctl` the boot. A `ps` that is
-// denied does not even show the scanner.
-const FIRST_MACOS = `b=$(sysctl -n kern.bootsessionuuid); echo "\${b:--} * $$"`;
-const ONE_MACOS = `${FIRST_MACOS}; for p in $$ "$@"; do
-ps -o pid=,ppid=,pgid=,sess=,stat=,lstart= -p "$p"; done 2>/dev/null`;
-const ALL_MACOS = `${FIRST_MACOS}; ps -axo pid=,ppid=,pgid=,sess=,stat=,lstart=`;
 
 /** Runs a small shell script and returns its standard output. */
 async function sh(script: string, args: readonly string[]): Promise<string> {
@@ -66,36 +53,35 @@ export async function readProcesses(pids: readonly number[]): Promise<ProcessTab
   const many = !MACOS && pids.length > 8;
   const text = many
     ? await sh(MANY_LINUX, pids.map((pid) => `/proc/${pid}/stat`))
-    : await sh(MACOS ? ONE_MACOS : ONE_LINUX, pids.map(String));
+    : await sh(MACOS ? PS_SOME : ONE_LINUX, pids.map(String));
   return parseProcessTable(text, MACOS);
 }
 
 /** Facts of all processes. */
 export async function readAllProcesses(): Promise<ProcessTable> {
-  return parseProcessTable(await sh(MACOS ? ALL_MACOS : ALL_LINUX, []), MACOS);
+  return parseProcessTable(await sh(MACOS ? PS_ALL : ALL_LINUX, []), MACOS);
 }
 
 // A program's name may hold spaces, parentheses and newlines, so the match runs to the last ") X n n n".
 const STAT = /^(\d+) \([\s\S]{0,80}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)((?: -?\d+){15}) (\d+)[ \n]/gm;
-const PS = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(.+?)\s*$/gm;
 
-/** Parses the first line and the process lines of Linux's `stat` files or macOS's `ps`. Pure. */
+/** Parses the first line and the process lines of Linux's `stat` files, or what macOS's `ps` has shown. Pure. */
 export function parseProcessTable(text: string, macos: boolean): ProcessTable {
+  const { boot, facts } = macos ? parsePsFacts(text) : parseStats(text);
+  return facts === undefined
+    ? { boot, processes: new Map(), unreadable: "the process table cannot be read" }
+    : { boot, processes: facts };
+}
+
+/** What stands in another namespace's table are other processes with the same numbers. */
+function parseStats(text: string): { boot: string; facts: Map<number, ProcessFact> | undefined } {
   const firstLine = text.indexOf("\n");
   const [boot = "", shown, own] = text.slice(0, firstLine).trim().split(" ");
-  const rest = text.slice(firstLine + 1);
-  const processes = new Map<number, ProcessFact>();
-  for (const match of rest.matchAll(macos ? PS : STAT)) {
-    const fact = macos ? fromPs(match) : fromStat(match);
-    processes.set(fact.pid, fact);
-  }
-  const seesItself = shown === "*" ? processes.has(Number(own)) : shown === own;
-  if (boot !== "" && boot !== "-" && seesItself) return { boot, processes };
-  // What stands in another namespace's table are other processes with the same numbers.
+  const facts = [...text.slice(firstLine + 1).matchAll(STAT)].map(fromStat);
+  const isOurs = boot !== "" && boot !== "-" && shown === own;
   return {
     boot: boot === "-" ? "" : boot,
-    processes: new Map(),
-    unreadable: "the process table cannot be read",
+    facts: isOurs ? new Map(facts.map((fact) => [fact.pid, fact])) : undefined,
   };
 }
 
@@ -110,19 +96,6 @@ function fromStat(match: RegExpExecArray): ProcessFact {
   };
 }
 
-function fromPs(match: RegExpExecArray): ProcessFact {
-  return {
-    pid: Number(match[1]),
-    ppid: Number(match[2]),
-    pgid: Number(match[3]),
-    // macOS prints the session as an address; 0 never equals a pid, so sessions are found by their marks.
-    sid: 0,
-    state: (match[5] ?? "?").slice(0, 1),
-    // Its day of the month is padded with a blank, which a supervisor's shell takes out (`supervisor.ts`).
-    start: (match[6] ?? "").replace(/ +/g, " "),
-  };
-}
-
 /** A `NAME=VALUE` that processes carry in their environment, or several of which any one will do. */
 export type Mark = string | readonly string[];
 
@@ -131,13 +104,16 @@ export type Mark = string | readonly string[];
  * {@link MARK_NAMES}.
  */
 export class Marks {
-  readonly #texts: ReadonlyMap<number, string>;
-  readonly #separator: string;
+  readonly #environments: ReadonlyMap<number, string>;
+  readonly #holds: (environment: string, mark: string) => boolean;
 
-  /** `texts` has each process's variables, the separator between and around them. */
-  constructor(texts: ReadonlyMap<number, string>, separator: string) {
-    this.#texts = texts;
-    this.#separator = separator;
+  /** `environments` has each process's variables; `holds` knows how they are written. */
+  constructor(
+    environments: ReadonlyMap<number, string>,
+    holds: (environment: string, mark: string) => boolean,
+  ) {
+    this.#environments = environments;
+    this.#holds = holds;
   }
 
   /** Processes that carry every one of the marks; none for no marks. */
@@ -148,40 +124,31 @@ export class Marks {
 
   /** Processes that have a variable of this name, whatever its value. */
   named(name: string): Set<number> {
-    return this.#select((text) => text.includes(`${this.#separator}${name}=`));
+    return this.#select((text) => text.includes(`\0${name}=`) || text.includes(` ${name}=`));
   }
 
   #select(fits: (text: string) => boolean): Set<number> {
-    return new Set([...this.#texts].filter(([, text]) => fits(text)).map(([pid]) => pid));
-  }
-
-  #holds(text: string, mark: string): boolean {
-    return text.includes(`${this.#separator}${mark}${this.#separator}`);
+    return new Set([...this.#environments].filter(([, text]) => fits(text)).map(([pid]) => pid));
   }
 }
 
 /** Names of the variables that mark processes, as an extended regular expression. */
 const MARK_NAMES = "LOOOP_(HOME|DATA_DIR|SESSION_(ID|GEN)|WORKER_(ID|GEN)|SENSOR_RUN|RUN|PULSE|TEST_[A-Z]+)";
 const MARKS_LINUX = `grep -zHE -e '^${MARK_NAMES}=' /proc/[0-9]*/environ; :`;
-// `ps -E` shows the environment of own processes after the command, words separated by blanks.
-const MARKS_MACOS = `ps -axEwwo pid=,command=; :`;
 
 /** The marks of all processes whose environment can be read. */
 export async function readMarks(): Promise<Marks> {
-  return parseMarks(await sh(MACOS ? MARKS_MACOS : MARKS_LINUX, []), MACOS);
+  return parseMarks(await sh(MACOS ? PS_MARKS : MARKS_LINUX, []), MACOS);
 }
 
-/** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or macOS's lines of pid, command and environment. Pure. */
+/** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or what macOS's `ps` has shown. Pure. */
 export function parseMarks(text: string, macos: boolean): Marks {
+  if (macos) return new Marks(parsePsEnvironments(text), environmentHolds);
   const texts = new Map<number, string>();
-  if (macos) {
-    for (const [, pid, rest] of text.matchAll(/^ *(\d+) (.*)$/gm)) texts.set(Number(pid), ` ${rest} `);
-    return new Marks(texts, " ");
-  }
   for (const [, pid, mark] of text.matchAll(/\/proc\/(\d+)\/environ:([^\0]*)\0/g)) {
     texts.set(Number(pid), `${texts.get(Number(pid)) ?? "\0"}${mark}\0`);
   }
-  return new Marks(texts, "\0");
+  return new Marks(texts, (variables, mark) => variables.includes(`\0${mark}\0`));
 }
 
 /** Processes that carry every one of these marks. */

@@ -1,0 +1,12 @@
+/** What is known of one process. */
+
+/** One line of the system's table of processes. */
+export interface ProcessFact {
+  pid: number;
+  ppid: number;
+  pgid: number;
+  sid: number;
+  /** State letter; Z is a zombie, which is dead and only not yet reaped. */
+  state: string;
+  start: string;
+}
