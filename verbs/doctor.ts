@@ -21,7 +21,7 @@ export default defineVerb({
     ],
     example: "looop doctor",
     details:
-      "Exit 1 when anything is BAD. Nothing is changed, and the network is not used. With --runner the agent's\n" +
+      "Exit 1 when anything is BAD. Nothing is changed; other machines of config.json are asked as workers are. With --runner the agent's\n" +
       "CLI is started for a moment without a task where its workers start: does it stop at a dialog, and what skips it?",
   },
   async run(context, input) {

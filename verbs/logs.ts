@@ -3,6 +3,8 @@ import { unknownWorker } from "../lib/sessions/session.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { followLog, lastLines, screenOf } from "../lib/workers/logs.ts";
+import { readHost, unreachableS } from "../lib/records/hosts.ts";
+import { readSession } from "../lib/sessions/session.ts";
 import { readerOfStdout } from "../lib/process/stdout_reader.ts";
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
@@ -29,6 +31,7 @@ export default defineVerb({
     if (input.flag("follow")) return await follow(context, id, count);
     const lines = await lastLines(context.profile, id, count);
     if (lines === undefined) throw noLog(id);
+    noteAge(context, id);
     return lines.length === 0 ? {} : { text: lines.join("\n") };
   },
 });
@@ -55,10 +58,20 @@ async function follow(context: Context, id: string, count: number): Promise<Reco
       show: (lines) => lines.length > 0 && context.out(`${lines.join("\n")}\n`),
     });
     if (!found) throw noLog(id);
+    noteAge(context, id);
   } finally {
     await reader.close();
   }
   return {};
+}
+
+/** A log of another machine is only as new as the last word from there. */
+function noteAge(context: Context, id: string): void {
+  const host = id === "pulse" ? undefined : readSession(context.profile, id)?.meta.host;
+  const seconds = host === undefined
+    ? undefined
+    : unreachableS(readHost(context.profile, host), context.now());
+  if (seconds !== undefined) context.note(`— as of ${seconds} s ago: host "${host}" is not heard`);
 }
 
 function noLog(id: string): UserError {

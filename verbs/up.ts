@@ -2,6 +2,9 @@
 import { readConfig } from "../lib/records/config.ts";
 import { oneLine } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
+import type { Profile } from "../lib/paths.ts";
+import { poke } from "../lib/records/move.ts";
+import { makeDir, replaceFile } from "../lib/store.ts";
 import { startPulse } from "../lib/pulse/control.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
@@ -10,7 +13,13 @@ export default defineVerb({
     path: "up",
     summary: "start the pulse and say what to tell your agent",
     audience: "people",
-    options: [{ name: "json", summary: "the pulse logs NDJSON" }],
+    options: [
+      { name: "json", summary: "the pulse logs NDJSON" },
+      {
+        name: "take-hosts",
+        summary: "take other machines over from the machine that this data dir was on before",
+      },
+    ],
     example: "looop up",
     details: "Returns when the pulse has published its first world. Starting twice is harmless.",
   },
@@ -18,6 +27,7 @@ export default defineVerb({
     const { profile } = context;
     openProfile(profile);
     for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${oneLine(warning)}`);
+    if (input.flag("take-hosts")) await takeHosts(profile);
     const outcome = await startPulse(context, input.flag("json"));
     const json = input.flag("json") ? " [json]" : "";
     const first = outcome === "running"
@@ -34,3 +44,13 @@ Now start your agent (pi, claude, codex, …) in any folder and tell it:
     };
   },
 });
+
+/** Leaves the sign by which the next line to each machine takes it over. */
+async function takeHosts(profile: Profile): Promise<void> {
+  const { takeFile } = await import("../lib/hosts/links.ts");
+  makeDir(`${profile.dir}/hosts`);
+  for (const name of Object.keys(readConfig(profile.config).config.hosts)) {
+    replaceFile(takeFile(profile, name), "", { durable: false });
+  }
+  poke(profile);
+}

@@ -6,6 +6,7 @@ import { watchesOff } from "../records/env.ts";
 import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
+import { resolveRunner } from "../agents/resolve.ts";
 import { openProfile } from "../records/profile.ts";
 import { delay } from "../process/tree.ts";
 import { listSensors } from "../world/sensors.ts";
@@ -75,7 +76,47 @@ export async function examine(host: DoctorHost): Promise<Diagnosis[]> {
     ...(usable ? await checkFileSystem(host) : []),
     ...(usable ? await checkProfile(host) : []),
     git,
+    ...await checkHosts(host),
   ];
+}
+
+/** Other machines, each asked through the line that its workers use. */
+async function checkHosts({ profile, env, now }: DoctorHost): Promise<Diagnosis[]> {
+  const hosts = quietHosts(profile);
+  if (hosts.length === 0) return [];
+  const { Place } = await import("../hosts/place.ts");
+  const { homeId } = await import("../hosts/home.ts");
+  const { probePlace } = await import("../hosts/probe.ts");
+  const { config } = readConfig(profile.config);
+  const found = await Promise.all(hosts.map(async (name) => {
+    const place = Place.named({ profile, env, now }, name);
+    if (place.driver !== undefined) {
+      const jobs = await place.driver.list();
+      const said = jobs === undefined
+        ? {
+          level: "bad" as const,
+          message: "its driver does not list its jobs",
+          next: `run \`looop _ host check ${name}\``,
+        }
+        : { level: "ok" as const, message: `${jobs.length} jobs of this home` };
+      return [{ name: `host ${name}`, ...said }];
+    }
+    const programs = Object.entries(config.runners).filter(([, runner]) => runner.host === name)
+      .map(([runner]) => resolveRunner(config, runner).program ?? "").filter((program) =>
+        /^[\w./-]+$/.test(program)
+      );
+    const facts = await probePlace(place, homeId(profile), programs, now);
+    return facts.map((fact) => ({ name: `host ${name}`, ...fact }));
+  }));
+  return found.flat();
+}
+
+function quietHosts(profile: Profile): string[] {
+  try {
+    return Object.keys(readConfig(profile.config).config.hosts);
+  } catch {
+    return [];
+  }
 }
 
 /** How long a tiny program may take, ms. */

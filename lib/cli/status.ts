@@ -3,7 +3,8 @@ import { formatUsd } from "./cost_view.ts";
 import type { Host } from "./machine.ts";
 import { conditionOf, type Problem, problemsOf, secondsSince } from "./problems.ts";
 import type { WorkerView } from "../sessions/session.ts";
-import type { Snapshot } from "../world/state.ts";
+import { hostView, type Snapshot } from "../world/state.ts";
+import { readHosts } from "../records/hosts.ts";
 import { age, sanitizeLine, styler, table, truncate, wrap } from "../text/style.ts";
 
 /** How the screen is drawn. */
@@ -26,6 +27,7 @@ export function showStatus(snapshot: Snapshot, host: Host, style: StatusStyle): 
     ...showProblems(problems, style),
     ...showAsks(snapshot, style),
     ...showWorkers(snapshot, host, style),
+    ...showHosts(snapshot, style),
   ].join("\n");
 }
 
@@ -109,6 +111,25 @@ function showWorkers({ workers, asks, nowMs }: Snapshot, host: Host, style: Stat
   const more = moreOf(workers.length, MAX_WORKERS, "`looop _ worker list`", style);
   const alive = workers.filter((worker) => worker.alive).length;
   return section(`workers: ${alive} alive, ${workers.length - alive} ended`, rows, columns, more, style);
+}
+
+/** Other machines on which something runs, or that are not heard. */
+function showHosts({ workers, asks, nowMs, profile }: Snapshot, style: StatusStyle): string[] {
+  const hosts = readHosts(profile).map((host) => hostView(host, workers, nowMs))
+    .filter(({ workers, state }) => workers > 0 || state === "down");
+  if (hosts.length === 0) return [];
+  const rows = hosts.map((host) => {
+    const there = new Set(workers.filter((worker) => worker.host === host.name).map(({ id }) => id));
+    const held = asks.filter((ask) => there.has(ask.worker)).length;
+    const how = host.unreachable_s === undefined
+      ? "heard"
+      : `UNREACHABLE ${age(host.unreachable_s)}${
+        host.error === undefined ? "" : ` (${sanitizeLine(host.error)})`
+      }`;
+    const counts = `${host.workers} ${host.workers === 1 ? "worker" : "workers"}, ${held} asking`;
+    return [host.name, counts, how];
+  });
+  return section(`other machines: ${hosts.length}`, rows, [{ min: 6 }, { min: 8 }, { min: 8 }], [], style);
 }
 
 function stateOf({ state, exit_code }: WorkerView): string {

@@ -16,6 +16,8 @@ export interface LinkHost extends DeskHost {
   profile: Profile;
   /** Opens a line and starts the post. @throws {UserError} when the host cannot be reached. */
   open(): Promise<Channel>;
+  /** The host has let us in. */
+  heard(): void;
   /** Starts a run that home has recorded and the host does not know, once more. */
   start(run: RunName): Promise<void>;
   /** Runs of ours on the host that are not over, with the time of their start, ms. */
@@ -199,6 +201,7 @@ export class Link {
 
   #allSaid(): void {
     if (!this.up) {
+      this.#host.heard();
       this.#note({ state: "up", since: this.#host.now(), seen: this.#host.now(), error: "" });
       this.#host.changed();
     }

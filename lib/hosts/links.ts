@@ -118,6 +118,7 @@ export class Links {
     return new Link(name, {
       ...this.#common(),
       open: () => place.open(exists(takeFile(this.#host.profile, name))),
+      heard: () => tookOver(this.#host.profile, name),
       start: (run) => this.#startAgain(place, run),
       runs: () => this.#open.get(name) ?? [],
     });
@@ -150,6 +151,7 @@ export class Links {
             new Link(place.name, {
               ...this.#common(),
               open: () => place.open(false, job),
+              heard: () => {},
               start: () => Promise.resolve(),
               runs: () => [],
             })),
@@ -273,6 +275,6 @@ function endRun({ profile, now, warn, changed }: LinksHost, run: RunName, why: s
 }
 
 /** The host has been taken over: the sign is gone. */
-export function tookOver(profile: Profile, name: string): void {
+function tookOver(profile: Profile, name: string): void {
   removeFile(takeFile(profile, name));
 }

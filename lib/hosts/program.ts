@@ -19,7 +19,7 @@ export function asLine(program: string): string {
 }
 
 /** Where a home's things are on a host, as the shell there spells it. */
-function farFolder(home: string): string {
+export function farFolder(home: string): string {
   return `"\${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/${home}"`;
 }
 

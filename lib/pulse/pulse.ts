@@ -8,6 +8,7 @@
 import { watchesOff } from "../records/env.ts";
 import { WorkerAlerts } from "./alerts.ts";
 import { Watch } from "../file_watch.ts";
+import { hostAlerts } from "./host_alerts.ts";
 import { Links } from "../hosts/links.ts";
 import { Fleet } from "./fleet.ts";
 import { type PulseHost, type PulseUpkeep, say, type UpkeepFindings } from "./host.ts";
@@ -153,6 +154,7 @@ export class Pulse {
         this.#beating === undefined ? nextBeat - now : Infinity,
         this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
         this.#alerts.msToNext(this.#host.now()),
+        Math.max(50, this.#hostAlertAt - this.#host.now()),
       ),
     );
   }
@@ -266,9 +268,17 @@ export class Pulse {
     return sessions;
   }
 
-  #workerAlerts(sessions: readonly Session[]): Promise<Alert[]> {
-    return this.#alerts.look(this.#host, sessions, this.#settings.config, this.#publisher.world.alerts);
+  async #workerAlerts(sessions: readonly Session[]): Promise<Alert[]> {
+    const { config } = this.#settings;
+    const told = this.#publisher.world.alerts;
+    const now = this.#host.now();
+    const { alerts, nextMs } = hostAlerts(this.#host.profile, sessions, config, told, now);
+    this.#hostAlertAt = now + nextMs;
+    return [...alerts, ...await this.#alerts.look(this.#host, sessions, config, told)];
   }
+
+  /** When the next alert about a machine is due, unix ms. */
+  #hostAlertAt = Infinity;
 
   #worldSettings(): World["settings"] {
     return { interval_s: this.#settings.intervalS, ask_redeliver_s: this.#settings.config.ask_redeliver };

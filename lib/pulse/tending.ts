@@ -86,7 +86,9 @@ export class Tending {
     await this.#endLeftovers(sessions);
     await this.freeLeases();
     const { collectRun } = await import("../agents/spend.ts");
-    for (const { view, dir, gen } of sessions) {
+    for (const { view, dir, gen, host } of sessions) {
+      // The agents' own records of another machine cannot be read from here.
+      if (host !== undefined) continue;
       await collectRun(this.#host, { id: view.id, dir, gen }, this.#config().prices);
     }
   }

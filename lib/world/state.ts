@@ -14,6 +14,7 @@ import {
   settledStamp,
   statOf,
 } from "../store.ts";
+import { type HostRecord, readHosts, unreachableS } from "../records/hosts.ts";
 import { type Sight, tokenOf } from "./observer.ts";
 import type { Profile } from "../paths.ts";
 import { allStillThere } from "../process/identity.ts";
@@ -218,11 +219,35 @@ export function stateOf(snapshot: Snapshot): Record<string, unknown> {
     workers: snapshot.workers,
     goals: Object.keys(world.goals),
     pulse: snapshot.pulse,
+    hosts: readHosts(profile).map((host) => hostView(host, snapshot.workers, nowMs)),
     flapping: world.flapping,
     bad_files: snapshot.bad,
     snapshots,
     readings,
     journal_tail: journalTail(profile, 20),
+  };
+}
+
+/** One other machine as it is shown. */
+export interface HostView {
+  name: string;
+  state: HostRecord["state"];
+  workers: number;
+  unreachable_s?: number;
+  error?: string;
+  strays?: string[];
+}
+
+/** A machine with the number of its living workers. Pure. */
+export function hostView(host: HostRecord, workers: readonly WorkerView[], nowMs: number): HostView {
+  const silence = unreachableS(host, nowMs);
+  return {
+    name: host.name,
+    state: silence === undefined ? host.state : "down",
+    workers: workers.filter((worker) => worker.host === host.name && worker.alive).length,
+    ...(silence === undefined ? {} : { unreachable_s: silence }),
+    ...(host.error === "" ? {} : { error: host.error }),
+    ...(host.strays.length === 0 ? {} : { strays: host.strays }),
   };
 }
 

@@ -24,7 +24,7 @@ export interface WorldReading {
 
 /** A thing about a worker that the root agent is told once. */
 export interface Alert {
-  kind: "not_ready" | "silent" | "interrupted";
+  kind: "not_ready" | "silent" | "interrupted" | "host";
   id: string;
   /** Names this occurrence: told once to each observer. */
   key: string;

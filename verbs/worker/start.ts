@@ -37,6 +37,9 @@ export default defineVerb({
     const cwd = input.text("cwd");
     const timeoutS = input.seconds("timeout");
     const host = input.text("host");
+    if (host !== undefined && cwd !== undefined && !/^\/[^\n]*$/.test(cwd)) {
+      throw new UsageError(`--cwd is "${cwd}"`, { next: "on another machine give an absolute path" });
+    }
     if (input.text("runner") !== undefined && input.text("command") !== undefined) {
       throw new UsageError("Both --runner and --command", { next: "give one of them" });
     }
