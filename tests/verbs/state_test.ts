@@ -10,6 +10,7 @@ const KEYS = [
   "data_dir",
   "flapping",
   "goals",
+  "hosts",
   "journal_tail",
   "pulse",
   "readings",
