@@ -11,6 +11,7 @@ import { ReaderGone, writeAll } from "./lib/cli/console.ts";
 import { contextOf } from "./lib/cli/context.ts";
 import { bug, report, show } from "./lib/cli/report.ts";
 import { parseInput } from "./lib/cli/verb.ts";
+import { checkWorkerMay } from "./lib/cli/worker_rules.ts";
 import { findVerb, loadVerb, type VerbTable } from "./lib/cli/verb_table.ts";
 import { EXIT, formatError, UserError } from "./lib/errors.ts";
 import { checkProfile } from "./lib/records/profile_check.ts";
@@ -94,6 +95,7 @@ async function main(argv: readonly string[]): Promise<number> {
     context.journalText = input.text("journal");
     if (verb.declare.audience !== "people") checkProfile(context.profile);
     mutating = verb.declare.mutating === true;
+    checkWorkerMay(path, input, context);
     await noteAgent(context, verb.declare);
     const reply = await verb.run(context, input);
     // It is done: that its reply cannot be printed is no failure of the move.

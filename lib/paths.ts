@@ -24,6 +24,8 @@ export interface Profile {
   readonly cursors: string;
   readonly wal: string;
   readonly goalActivity: string;
+  /** Who wrote which text last, so that nobody's own move is news to them. */
+  readonly moves: string;
   readonly format: string;
   readonly journal: string;
   readonly journalHistory: string;
@@ -97,6 +99,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     cursors: `${dir}/.cursors`,
     wal: `${dir}/.wal`,
     goalActivity: `${dir}/.goal-activity.json`,
+    moves: `${dir}/.moves.json`,
     format: `${dir}/.format`,
     journal: `${dir}/journal.md`,
     journalHistory: `${dir}/journal.d`,

@@ -3,6 +3,7 @@ import { UsageError } from "../lib/errors.ts";
 import { checkAskId } from "../lib/ids.ts";
 import { answerAsk } from "../lib/records/mailbox.ts";
 import { recordMove } from "../lib/records/move.ts";
+import { ANSWERED, noteOwn } from "../lib/records/own_moves.ts";
 import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -38,9 +39,11 @@ export default defineVerb({
       id,
       text,
       outcome: why === undefined ? "answered" : "declined",
+      by: context.caller.by,
       free: input.flag("free"),
       replace: input.flag("replace"),
     }, context.now());
+    noteOwn(context, `ask:${id}`, ANSWERED);
     const verb = why === undefined ? "answer" : "decline";
     recordMove(context, `${verb} ${id}: ${text}`);
     const waited = Math.max(0, Math.round(context.now() / 1000 - ask.ts));

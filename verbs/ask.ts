@@ -2,7 +2,7 @@
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { holds } from "../lib/agents/last_reply.ts";
-import { appendJournal } from "../lib/records/journal.ts";
+import { journalAs } from "../lib/records/move.ts";
 import {
   type Answer,
   archiveAsk,
@@ -72,7 +72,7 @@ export default defineVerb({
     const posted = await postAsk(context.profile, question, gen, context.now(), input.flag("new"));
     const { id } = posted;
     markReady(context.profile, worker);
-    if (posted.posted) appendJournal(context.profile, `ask ${id}: ${prompt}`, new Date(context.now()));
+    if (posted.posted) journalAs(context, `ask ${id}: ${prompt}`);
     context.note(`looop _ ask: ${describePosted(posted)}`);
     const mustNotReturn = session !== undefined && context.env["LOOOP_SESSION_ID"] === worker &&
       !holds(session.dir, context.env);

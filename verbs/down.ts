@@ -1,7 +1,7 @@
 /** `looop down`: stop the pulse and all workers, whole trees. */
 import { readConfig } from "../lib/records/config.ts";
 import { Attempts, EXIT, UserError } from "../lib/errors.ts";
-import { appendJournal } from "../lib/records/journal.ts";
+import { journalAs } from "../lib/records/move.ts";
 import { checkProfile } from "../lib/records/profile_check.ts";
 import { stopAll } from "../lib/pulse/control.ts";
 import { statOf } from "../lib/store.ts";
@@ -37,7 +37,7 @@ export default defineVerb({
     const attempts = new Attempts();
     if (pulse || workers.length > 0) {
       const text = `down: stopped ${[...workers, ...(pulse ? ["pulse"] : [])].join(", ")}`;
-      await attempts.try(() => appendJournal(profile, text, new Date(context.now())));
+      await attempts.try(() => journalAs(context, text));
     }
     for (const { pid, state } of survivors) {
       context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);

@@ -5,8 +5,7 @@ import { ReaderGone } from "../lib/cli/console.ts";
 import { readConfig } from "../lib/records/config.ts";
 import { EXIT, formatError, oneLine, UsageError, UserError } from "../lib/errors.ts";
 import { explainVerdict, judge, type Refusal } from "../lib/gate/judge.ts";
-import { appendJournal } from "../lib/records/journal.ts";
-import { poke } from "../lib/records/move.ts";
+import { journalAs, poke } from "../lib/records/move.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { shellQuote } from "../lib/text/quote.ts";
 import { runStoppable, STOP_SIGNALS, type StopSignal } from "../lib/process/stop.ts";
@@ -95,11 +94,7 @@ function judgeIn({ profile, env }: Context, command: Command): ReturnType<typeof
 /** Nothing ran: journaled as refused, and the one line says which rule, why and what to do instead. */
 function refuse(context: Context, verdict: Refusal): { code: number } {
   const { message, next } = explainVerdict(verdict);
-  appendJournal(
-    context.profile,
-    `refused: run ${verdict.command}: rule ${verdict.rule}`,
-    new Date(context.now()),
-  );
+  journalAs(context, `refused: run ${verdict.command}: rule ${verdict.rule}`);
   context.note(formatError("_ run", new UserError(message, { next })));
   return { code: EXIT.refused };
 }
@@ -174,7 +169,7 @@ function journal(context: Context, intent: Intent, told: string): void {
   const yes = intent.approved === undefined
     ? ""
     : `; approved by the human: "${oneLine(intent.approved, 600)}"`;
-  appendJournal(context.profile, `${oneLine(text, 1200)}${yes}`, new Date(context.now()));
+  journalAs(context, `${oneLine(text, 1200)}${yes}`);
   poke(context.profile);
 }
 

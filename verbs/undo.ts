@@ -2,9 +2,10 @@
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteActivity, recordMove } from "../lib/records/move.ts";
+import { noteOwnText } from "../lib/records/own_moves.ts";
 import { changePolicy, type PolicyKind } from "../lib/records/policy.ts";
 import { openProfile } from "../lib/records/profile.ts";
-import { undoPolicy } from "../lib/records/undo.ts";
+import { textBefore, undoPolicy } from "../lib/records/undo.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
 const KINDS: readonly PolicyKind[] = ["playbook", "goal", "sensor"];
@@ -25,18 +26,20 @@ export default defineVerb({
       "Texts that no undo reaches any more are in .undo/history/ of the data dir for 90 days, the last 20 each;\n" +
       "earlier playbooks are in playbook.d/.",
   },
-  run(context, input) {
+  async run(context, input) {
     const kind = input.word(0) as PolicyKind;
     const id = idOf(kind, input.words[1]);
     openProfile(context.profile);
     const { profile } = context;
+    const item = kind === "playbook" ? "policy" : `${kind}:${id}`;
+    await noteOwnText(context, item, "", textBefore(profile, kind, id));
     const undone = changePolicy(profile, () => undoPolicy(profile, kind, id, context.now()));
     if (kind === "goal") noteActivity(context.profile, id, context.now());
     const text = `undo ${kind === "playbook" ? kind : `${kind} ${id}`}${
       undone === "unarchived" ? ": back from the archive" : ""
     }`;
     recordMove(context, text);
-    return Promise.resolve({ text });
+    return { text };
   },
 });
 

@@ -1,185 +1,308 @@
-/** `looop _ wait`: block until there is something new to this observer, then show it. */
-import { parseExact } from "../lib/text/json.ts";
+/** `looop _ wait`: block until there is something new to this reader, then show it. */
 import { EXIT, UsageError } from "../lib/errors.ts";
-import { fitState } from "../lib/world/fit.ts";
-import { checkId } from "../lib/ids.ts";
-import {
-  alertsShown,
-  type Changes,
-  checkCursor,
-  compare,
-  type Cursor,
-  cursorOf,
-  cursorSince,
-  type Difference,
-  isBehind,
-} from "../lib/world/observer.ts";
-import { openProfile } from "../lib/records/profile.ts";
-import { fitFiles, glance, look, type Snapshot, stateOf } from "../lib/world/state.ts";
-import { makeDir, readJson, replaceFile } from "../lib/store.ts";
 import { Watch } from "../lib/file_watch.ts";
-import { summaryOf } from "../lib/cli/summary.ts";
+import { checkId } from "../lib/ids.ts";
+import { printableJson } from "../lib/text/json.ts";
+import { ownIdentity } from "../lib/process/identity.ts";
 import { pollMs, watchesOff } from "../lib/records/env.ts";
+import { journalTail } from "../lib/records/journal.ts";
+import { openProfile } from "../lib/records/profile.ts";
+import { summaryOf } from "../lib/cli/summary.ts";
+import {
+  type CursorFile,
+  cursorPath,
+  listObservers,
+  readCursorFile,
+  writeCursorFile,
+} from "../lib/world/cursor_file.ts";
+import { cursorAfter, type News, newsOf, wholeWorld } from "../lib/world/news.ts";
+import { type Cursor, cursorSince, emptyCursor, pulseWord } from "../lib/world/observer.ts";
+import { glance, look, type Snapshot, stateOf } from "../lib/world/state.ts";
+import { isShown, isWaking, reasonsOf, timeoutText, wakeOf, wholeChanges } from "../lib/world/wake.ts";
+import { quietStat } from "../lib/store.ts";
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 /**
- * While it blocks, everything is looked at again this often, and a verified process is verified again. Every
- * poll period in between a glance tells whether a watch has missed something, for a tenth of the work.
+ * While it blocks, everything is looked at again this often, and a verified process is verified again, ms. Every
+ * poll period in between a glance shows whether a watch has missed something, for a tenth of the work.
  */
 const WHOLE_LOOK_MS = 30_000;
-
-/** The output limit, bytes: agents' shell tools cut longer output. */
-const DEFAULT_MAX_BYTES = 8_000;
+/** How long a file may be half written before it counts as bad, ms. */
+const SETTLE_MS = 1_000;
+/** Lines of the journal that a wake shows. */
+const JOURNAL_LINES = 5;
 
 export default defineVerb({
   declare: {
     path: "_ wait",
-    summary: "block until there is something new to you, then show what and the state",
+    summary: "block until there is something new to you, then show what",
     audience: "root",
     options: [
-      { name: "json", summary: "as JSON" },
+      { name: "json", summary: "as JSON: what is new, and what must be known to act on it" },
       { name: "timeout", value: "S", summary: 'come back after S seconds with "timed_out": true, exit 0' },
-      { name: "since", value: "CURSOR", summary: "compare with this cursor of an earlier state or wait" },
-      { name: "as", value: "OBSERVER", summary: "whose cursor; root unless given" },
       { name: "fresh", summary: "return at once with the whole world" },
+      { name: "as", value: "NAME", summary: "whose cursor; your agent session's unless given" },
+      { name: "since", value: "CURSOR", summary: "compare with this cursor of an earlier state or wait" },
       { name: "only-asks", summary: "wake for questions alone" },
-      { name: "max-bytes", value: "N", summary: "elide what does not fit; 8000 unless given" },
-      { name: "full", summary: "elide nothing" },
+      { name: "full", summary: "with the whole state, as `_ state` prints it, of any length" },
     ],
     example: "looop _ wait --json --timeout 100",
     details:
-      "The first call returns at once with the whole world. What changed between two calls is given by the\n" +
-      "second. A question is given once, and again after ask_redeliver seconds while it is unanswered.",
+      "The first call of an agent session returns at once with the whole world. What changed between two calls\n" +
+      "is given by the second; your own moves are not news to you. A question is given once, and again after\n" +
+      "ask_redeliver seconds while it is unanswered. No return but --full is longer than 8000 bytes.",
   },
   async run(context, input) {
-    const observer = checkId("observer", input.text("as") ?? "root");
-    const timeoutS = input.seconds("timeout");
-    const since = input.text("since");
-    const maxBytes = input.flag("full") ? 0 : input.count("max-bytes") ?? DEFAULT_MAX_BYTES;
-    const { profile } = context;
-    openProfile(profile);
-    const cursorFile = `${profile.cursors}/${observer}.json`;
-    const remembered = readCursor(cursorFile);
-    const deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
-    const parent = Deno.ppid;
-    const watch = new Watch({
-      dirs: [profile.dir, profile.asks],
-      pollMs: pollMs(context.env["LOOOP_WAIT_POLL_MS"]),
-      ignore: [".poke"],
-      off: watchesOff(context.env),
-    });
-    let gaveUp = false;
-    for (let cursor = input.flag("fresh") ? undefined : remembered, first = true;; first = false) {
-      const seen = glance(profile, context.now());
-      let sight = await look(profile, context.now(), WHOLE_LOOK_MS);
-      if (first && since !== undefined) cursor = startingCursor(since, remembered, sight);
-      if (sight.pulse.wanted && !sight.pulse.alive) {
-        const { isRevivalDue, revivePulse } = await import("../lib/pulse/control.ts");
-        if (!gaveUp || isRevivalDue(context)) {
-          gaveUp = !await revivePulse(context);
-          sight = await look(profile, context.now());
-        }
-      }
-      const found = cursor === undefined ? firstSight(input, sight) : differenceOf(cursor, sight, input);
-      if (found.reasons.length > 0) {
-        show(context, sight, found, maxBytes, false);
-        saveCursor(cursorFile, nextCursor(cursor, sight, found, input));
-        return;
-      }
-      if (cursor !== undefined && !input.flag("only-asks") && isBehind(cursor, sight)) {
-        cursor = cursorOf(sight, [], cursor);
-        saveCursor(cursorFile, cursor);
-      }
-      if (performance.now() >= deadline) {
-        show(context, sight, { reasons: [], changes: {} }, maxBytes, true);
-        return;
-      }
-      if (Deno.ppid !== parent) return { code: EXIT.failed };
-      await mayHaveChanged(context, watch, sight.pulse.alive ? seen : undefined, deadline);
+    const wait = new Wait(context, input);
+    try {
+      return await wait.untilNews();
+    } finally {
+      wait.close();
     }
   },
 });
 
-/** Sleeps until another look may see more, at most until the deadline or a whole look is due. */
-async function mayHaveChanged(
-  { profile, now }: Context,
-  watch: Watch,
-  seen: string | undefined,
-  deadline: number,
-): Promise<void> {
-  const parent = Deno.ppid;
-  const until = Math.min(deadline, performance.now() + WHOLE_LOOK_MS);
-  do {
-    if (await watch.next(until - performance.now())) return;
-  } while (
-    watch.armed && seen !== undefined && seen === glance(profile, now()) && performance.now() < until &&
-    Deno.ppid === parent
-  );
-}
+/** One call. */
+class Wait {
+  readonly #context: Context;
+  readonly #input: Input;
+  readonly #observer: string;
+  readonly #path: string;
+  readonly #deadline: number;
+  readonly #parent = Deno.ppid;
+  readonly #watch: Watch;
+  #file: CursorFile | undefined;
+  /** What the reader was last given; undefined: nothing yet. */
+  #cursor: Cursor | undefined;
+  /** Its file says that it waits. */
+  #isOnRecord = false;
+  #gaveUp = false;
+  /** The pulse was still starting when the time was up: that it is not there is no news. */
+  #isStarting = false;
+  #heard: { beat: number; at: number; awakeS: number } | undefined;
 
-function readCursor(path: string): Cursor | undefined {
-  const read = readJson(path, checkCursor, parseExact);
-  return read !== undefined && "value" in read ? read.value : undefined;
-}
+  constructor(context: Context, input: Input) {
+    this.#context = context;
+    this.#input = input;
+    const name = input.text("as");
+    this.#observer = name === undefined ? context.caller.observer : checkId("observer", name);
+    const timeoutS = input.seconds("timeout");
+    this.#deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
+    const { profile, env } = context;
+    openProfile(profile);
+    this.#path = cursorPath(profile, this.#observer);
+    this.#file = readCursorFile(this.#path);
+    this.#cursor = input.flag("fresh") ? undefined : this.#file?.cursor;
+    this.#watch = new Watch({
+      dirs: [profile.dir, profile.asks],
+      pollMs: pollMs(env["LOOOP_WAIT_POLL_MS"]),
+      ignore: [".poke"],
+      off: watchesOff(env),
+    });
+  }
 
-/** Prints first and saves after, so that a reader that is killed in between gets the same again. */
-function saveCursor(path: string, cursor: Cursor): void {
-  makeDir(path.slice(0, path.lastIndexOf("/")));
-  replaceFile(path, `${JSON.stringify(cursor)}\n`, { durable: false });
-}
+  /** Looks again and again; ends with news, with the time, or with the one who called. */
+  async untilNews(): Promise<{ code: number } | undefined> {
+    const { profile, now } = this.#context;
+    for (let isFirst = true;; isFirst = false) {
+      const seen = glance(profile, now());
+      const sight = await this.#look();
+      if (isFirst) this.#startFrom(sight);
+      const news = this.#newsIn(sight);
+      if (this.#cursor === undefined || news.some(isWaking)) {
+        this.#give(sight, news);
+        return undefined;
+      }
+      this.#takeIn(sight, news);
+      if (performance.now() >= this.#deadline) {
+        this.#showTimeout(sight);
+        return undefined;
+      }
+      if (Deno.ppid !== this.#parent) return { code: EXIT.failed };
+      await this.#goOnRecord();
+      await this.#mayHaveChanged(sight, news, seen);
+    }
+  }
 
-/** With --only-asks the rest of the world stays undelivered, for a later call without it. */
-function nextCursor(cursor: Cursor | undefined, sight: Snapshot, found: Difference, input: Input): Cursor {
-  const next = cursorOf(sight, found.changes.asks ?? [], cursor);
-  if (!input.flag("only-asks") || cursor === undefined) return next;
-  return { ...cursor, asks: { ...cursor.asks, ...next.asks } };
-}
+  close(): void {
+    this.#watch.close();
+    if (this.#isOnRecord) this.#save();
+  }
 
-function startingCursor(since: string, remembered: Cursor | undefined, sight: Snapshot): Cursor {
-  const cursor = cursorSince(since, remembered, sight);
-  if (cursor === undefined) {
+  /** Looks at the profile; a pulse that is wanted and dead is started again first. */
+  async #look(): Promise<Snapshot> {
+    const { profile, now } = this.#context;
+    const sight = await look(profile, now(), WHOLE_LOOK_MS);
+    if (pulseWord(sight) !== "down") return this.#awake(sight);
+    const { isRevivalDue, revivePulse } = await import("../lib/pulse/control.ts");
+    if (this.#gaveUp && !isRevivalDue(this.#context)) return this.#awake(sight);
+    const revival = await revivePulse(this.#context, this.#deadline);
+    this.#gaveUp = revival === "failed";
+    this.#isStarting = revival === "late";
+    return this.#awake(await look(profile, now()));
+  }
+
+  /**
+   * A sight whose pulse is stalled only if this reader has been awake for two intervals without a sign of life of
+   * it: on a laptop that wakes, the pulse has been asleep, too.
+   */
+  #awake(sight: Snapshot): Snapshot {
+    const { beat, age_s, interval_s, stalled, failing } = sight.pulse;
+    if (this.#heard?.beat !== beat || !stalled) {
+      const known = this.#heard === undefined ? this.#file?.silence : undefined;
+      this.#heard = { beat, at: performance.now(), awakeS: known?.beat === beat ? known.awake_s : 0 };
+    }
+    if (!stalled || failing !== undefined) return sight;
+    const isAwake = this.#awakeS() >= 2 * interval_s && (age_s ?? 0) > 2 * interval_s;
+    return isAwake ? sight : { ...sight, pulse: { ...sight.pulse, stalled: false } };
+  }
+
+  #awakeS(): number {
+    const { at, awakeS } = this.#heard ?? { at: performance.now(), awakeS: 0 };
+    return awakeS + (performance.now() - at) / 1000;
+  }
+
+  #startFrom(sight: Snapshot): void {
+    const since = this.#input.text("since");
+    if (since === undefined) return;
+    this.#cursor = cursorSince(since, this.#file?.cursor, sight);
+    if (this.#cursor !== undefined) return;
     throw new UsageError(`--since is "${since}"`, {
       next: 'give the "cursor" that `_ state` or `_ wait` printed',
     });
   }
-  return cursor;
-}
 
-function firstSight(input: Input, sight: Snapshot): Difference {
-  const { alerts } = sight.world;
-  // The cursor counts all of it as told, so all of it is told.
-  const changes: Changes = {
-    ...(sight.asks.length > 0 ? { asks: sight.asks.map((ask) => ask.id) } : {}),
-    ...(alerts.length > 0 ? { alerts: alertsShown(alerts) } : {}),
-  };
-  return { reasons: [input.flag("fresh") ? "fresh" : "first"], changes };
-}
-
-function differenceOf(cursor: Cursor, sight: Snapshot, input: Input): Difference {
-  const found = compare(cursor, sight, sight.world.settings.ask_redeliver_s * 1000);
-  if (!input.flag("only-asks")) return found;
-  return { ...found, reasons: found.reasons.filter((reason) => reason.startsWith("ask:")) };
-}
-
-function show(
-  context: Context,
-  sight: Snapshot,
-  found: Difference,
-  maxBytes: number,
-  timedOut: boolean,
-): void {
-  if (!context.json) {
-    const head = timedOut ? "nothing new\n" : "";
-    context.out(`${head}${summaryOf(sight, found.reasons, found.changes)}\n`);
-    return;
+  /** News for this reader, and what may be news in a moment. */
+  #newsIn(sight: Snapshot): News[] {
+    const reader = { observer: this.#observer };
+    if (this.#cursor === undefined) return wholeWorld(sight, reader).map((one) => this.#settled(one));
+    const news = newsOf(this.#cursor, sight, reader).map((one) => this.#settled(one));
+    return this.#input.flag("only-asks")
+      ? news.filter((one) => one.item.part === "asks" && isWaking(one))
+      : news;
   }
-  const state = stateOf(sight);
-  const whole = {
-    reason: found.reasons,
-    ...(timedOut ? { timed_out: true } : {}),
-    changes: found.changes,
-    ...state,
-  };
-  const changed = new Set(Object.keys(found.changes.signals ?? {}));
-  context.out(`${fitState(whole, maxBytes, changed, fitFiles(context.profile))}\n`);
+
+  #settled(news: News): News {
+    const { part, key = "" } = news.item;
+    const isHeld = part === "bad" ? this.#isHalfWritten(key) : part === "pulse" && this.#isStarting;
+    return isHeld ? { ...news, weight: "held" } : news;
+  }
+
+  #isHalfWritten(path: string): boolean {
+    const mtime = quietStat(path)?.mtime?.getTime() ?? 0;
+    return Math.abs(this.#context.now() - mtime) < SETTLE_MS;
+  }
+
+  #give(sight: Snapshot, news: News[]): void {
+    const before = this.#cursor ?? emptyCursor();
+    const isLimited = this.#input.flag("only-asks") && this.#cursor !== undefined;
+    const after = (kept: News[]) => {
+      const next = cursorAfter(before, sight, news, kept);
+      // The rest of the world stays undelivered, for a later call without the limit.
+      return isLimited ? { ...before, asks: { ...before.asks, ...next.asks } } : next;
+    };
+    const kept = this.#show(sight, news, after([]).token);
+    this.#cursor = after(kept);
+    // Printed first, saved after: a reader that was killed meanwhile is given the same again.
+    this.#save();
+  }
+
+  /** Prints what is new; returns what found no room. */
+  #show(sight: Snapshot, news: News[], token: string): News[] {
+    const { json, out, profile } = this.#context;
+    const reason = this.#cursor === undefined ? this.#firstReason() : undefined;
+    const reasons = reason === undefined ? reasonsOf(news) : [reason];
+    if (!json) out(`${summaryOf(sight, reasons, news.filter(isShown))}\n`);
+    else if (this.#input.flag("full")) {
+      out(`${printableJson({ reason: reasons, changes: wholeChanges(news), ...stateOf(sight) }, 1)}\n`);
+    } else {
+      const files = { asks: profile.asks, snapshots: profile.snapshots };
+      const wake = wakeOf({
+        sight,
+        reason,
+        news,
+        journal: journalTail(profile, JOURNAL_LINES),
+        files,
+        token,
+      });
+      out(`${wake.text}\n`);
+      return wake.kept;
+    }
+    return [];
+  }
+
+  #firstReason(): string {
+    if (this.#input.flag("fresh")) return "fresh";
+    const isRoot = (observer: string) => observer.startsWith("root/") && observer !== this.#observer;
+    const isLater = this.#observer.startsWith("root/") && listObservers(this.#context.profile).some(isRoot);
+    return isLater ? "session" : "first";
+  }
+
+  #showTimeout(sight: Snapshot): void {
+    const { json, out } = this.#context;
+    if (!json) out(`nothing new\n${summaryOf(sight)}\n`);
+    else if (!this.#input.flag("full")) out(`${timeoutText(sight.asks)}\n`);
+    else out(`${printableJson({ reason: [], timed_out: true, changes: {}, ...stateOf(sight) }, 1)}\n`);
+    this.#noteSilence(sight);
+  }
+
+  /** A stall that this call was too short to tell is told by a later one. */
+  #noteSilence({ pulse }: Snapshot): void {
+    const isQuiet = pulse.alive && (pulse.age_s ?? 0) > 2 * pulse.interval_s;
+    if (this.#file === undefined || (!isQuiet && this.#file.silence === undefined)) return;
+    const { silence: _, ...file } = this.#file;
+    this.#file = isQuiet
+      ? { ...file, silence: { beat: pulse.beat, awake_s: Math.round(this.#awakeS()) } }
+      : file;
+    this.#save();
+  }
+
+  /** What is other and not to be shown: the cursor takes it in, or its next change would be no news. */
+  #takeIn(sight: Snapshot, news: readonly News[]): void {
+    const cursor = this.#cursor;
+    if (cursor === undefined || this.#input.flag("only-asks")) return;
+    const hasHidden = news.some(({ weight }) => weight === "hidden") ||
+      cursor.world_hash !== sight.world.world_hash;
+    if (!hasHidden) return;
+    this.#cursor = cursorAfter(cursor, sight, news, news.filter(isShown));
+    this.#save();
+  }
+
+  async #goOnRecord(): Promise<void> {
+    if (this.#isOnRecord || this.#cursor === undefined) return;
+    this.#isOnRecord = true;
+    this.#save({ ...await ownIdentity(), at: this.#context.now() });
+  }
+
+  #save(waiting?: CursorFile["waiting"]): void {
+    if (this.#cursor === undefined) return;
+    const { caller, now } = this.#context;
+    const { agent, session } = caller;
+    const reader = this.#file?.reader ?? { agent: this.#input.text("as") ?? agent, session, since: now() };
+    const { waiting: _, ...file } = { ...this.#file, cursor: this.#cursor, reader };
+    this.#file = file;
+    this.#isOnRecord = waiting !== undefined;
+    writeCursorFile(this.#path, waiting === undefined ? file : { ...file, waiting });
+  }
+
+  /** Sleeps until another look may see more, at most until the deadline or a whole look is due. */
+  async #mayHaveChanged(sight: Snapshot, news: readonly News[], seen: string | undefined): Promise<void> {
+    const { profile, now } = this.#context;
+    const parent = Deno.ppid;
+    const until = Math.min(this.#deadline, performance.now() + this.#lookAfterMs(sight, news));
+    do {
+      if (await this.#watch.next(until - performance.now())) return;
+    } while (
+      sight.pulse.alive && this.#watch.armed && seen !== undefined && seen === glance(profile, now()) &&
+      performance.now() < until && Deno.ppid === parent
+    );
+  }
+
+  /** When to look again though nothing seems to happen: then, or when the pulse's silence would be a stall. */
+  #lookAfterMs({ pulse }: Snapshot, news: readonly News[]): number {
+    if (news.some(({ weight }) => weight === "held")) return SETTLE_MS;
+    if (!pulse.alive || pulse.age_s === null) return WHOLE_LOOK_MS;
+    const stallMs = (2 * pulse.interval_s - Math.min(pulse.age_s, this.#awakeS()) + 1) * 1000;
+    return stallMs > 0 ? Math.min(WHOLE_LOOK_MS, stallMs) : WHOLE_LOOK_MS;
+  }
 }

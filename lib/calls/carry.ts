@@ -8,7 +8,6 @@
 import { checkAmount } from "../agents/cost_row.ts";
 import { EXIT, formatError, oneLine, UserError } from "../errors.ts";
 import { isId } from "../ids.ts";
-import { appendJournal } from "../records/journal.ts";
 import {
   type Answer,
   archiveAsk,
@@ -17,8 +16,9 @@ import {
   postAsk,
   takeOutcome,
 } from "../records/mailbox.ts";
-import { type Mover, poke } from "../records/move.ts";
+import { journalAs, type Mover, poke } from "../records/move.ts";
 import { openProfile } from "../records/profile.ts";
+import { workerCaller } from "../sessions/caller.ts";
 import { generationOf, markReady, readSession, sessionDir } from "../sessions/session.ts";
 import { listFiles, makeDir, readJson, removeFile, replaceFile } from "../store.ts";
 import { isRecord } from "../text/json.ts";
@@ -227,7 +227,8 @@ async function lease(
   requireSelf(call, input.text("session"));
   const name = input.words[0] ?? "";
   requireNames(name);
-  const mover = { profile: host.profile, now: host.now, journalText: input.text("journal") };
+  const caller = workerCaller(call.id);
+  const mover = { profile: host.profile, now: host.now, journalText: input.text("journal"), caller };
   return said(input, await act(mover, name, call.id));
 }
 
@@ -248,7 +249,7 @@ async function ask(host: CallHost, call: Call, input: CallInput): Promise<CallRe
   const record = readSession(host.profile, call.id);
   const { id, posted } = await postAsk(host.profile, question, record?.meta.gen ?? "", host.now());
   markReady(host.profile, call.id);
-  if (posted) appendJournal(host.profile, `ask ${id}: ${prompt}`, new Date(host.now()));
+  if (posted) journalAs({ ...host, caller: workerCaller(call.id) }, `ask ${id}: ${prompt}`);
   poke(host.profile);
   return { v: 1, ask: id, ...(input.flag("json") ? { json: true } : {}) };
 }

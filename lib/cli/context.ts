@@ -1,6 +1,7 @@
 /** What a verb is given instead of globals: the profile, the environment, the clock and the streams. */
 import { readStdin, readStdinBytes, terminalWidth, wantsColour, writeAll } from "./console.ts";
 import { profileFrom } from "../paths.ts";
+import { type Caller, callerOf } from "../sessions/caller.ts";
 import { executablePath, launcherPath, selfCommand } from "../process/self.ts";
 import { loadVerb, shownPaths, type VerbTable } from "./verb_table.ts";
 import type { Context, Declaration } from "./verb.ts";
@@ -14,6 +15,7 @@ export function contextOf(verbs: VerbTable): Context {
   const self = selfCommand();
   const now = () => Date.now();
   let profile: ReturnType<typeof profileFrom> | undefined;
+  let caller: Caller | undefined;
   return {
     get profile() {
       return profile ??= profileFrom(env, Deno.cwd());
@@ -22,6 +24,9 @@ export function contextOf(verbs: VerbTable): Context {
     self,
     version: VERSION,
     journalText: undefined,
+    get caller() {
+      return caller ??= callerOf(this.profile, env);
+    },
     json: false,
     get colour() {
       return wantsColour(env, Deno.stdout.isTerminal());

@@ -1,8 +1,8 @@
 /** What keeps things from happening, the gravest first, and how each is mended. Pure. */
-import { isRecord } from "../text/json.ts";
 import type { Config } from "../records/config.ts";
 import type { Host } from "./machine.ts";
 import type { WorkerView } from "../sessions/session.ts";
+import { messageOf } from "../world/reading.ts";
 import type { Snapshot } from "../world/state.ts";
 import { age } from "../text/style.ts";
 
@@ -184,9 +184,4 @@ function sensorProblems({ world, pulse, nowMs }: Snapshot, host: Host): Problem[
     problems.push({ kind: "sensor_flaps", id: name, message, next: advice });
   }
   return problems;
-}
-
-function messageOf(value: unknown): string {
-  const detail = isRecord(value) ? value["detail"] : undefined;
-  return isRecord(detail) ? String(detail["message"] ?? "") : "";
 }

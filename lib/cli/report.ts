@@ -39,12 +39,8 @@ export async function report(
 
 async function journalFailure(context: Context, path: string, error: UserError): Promise<void> {
   try {
-    const { appendJournal } = await import("../records/journal.ts");
-    appendJournal(
-      context.profile,
-      `failed: ${path.replace(/^_ /, "")}: ${error.message}`,
-      new Date(context.now()),
-    );
+    const { journalAs } = await import("../records/move.ts");
+    journalAs(context, `failed: ${path.replace(/^_ /, "")}: ${error.message}`);
   } catch {
     // The user must see the verb's own failure, not this one.
   }

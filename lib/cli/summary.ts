@@ -1,34 +1,45 @@
 /** A world as a short text for people: what `_ state` and `_ wait` print without `--json`. Pure. */
-import type { Changes } from "../world/observer.ts";
+import type { News } from "../world/news.ts";
+import { pulseWord } from "../world/observer.ts";
 import type { Snapshot } from "../world/state.ts";
 import { sanitizeLine } from "../text/style.ts";
 
-/** The short text. */
+/** The short text; with what woke and all else that is new. */
 export function summaryOf(
   snapshot: Snapshot,
   reasons: readonly string[] = [],
-  changes: Changes = {},
+  news: readonly News[] = [],
 ): string {
-  const { asks, workers, world, pulse, bad } = snapshot;
+  const { asks, workers, world, bad } = snapshot;
   const alive = workers.filter((worker) => worker.alive).length;
+  const parts = [
+    `asks: ${asks.length}`,
+    `workers: ${alive}`,
+    `goals: ${Object.keys(world.goals).length}`,
+    `pulse: ${PULSE_NAMES[pulseWord(snapshot)]}`,
+  ];
   const lines = [
     ...(reasons.length > 0 ? [`woken by: ${sanitizeLine(reasons.join(", "))}`] : []),
-    `asks: ${asks.length}  ·  workers: ${alive}  ·  goals: ${Object.keys(world.goals).length}  ·  pulse: ${
-      pulseWord(pulse)
-    }`,
+    parts.join("  ·  "),
     ...asks.map((ask) => `  ⚑ ${ask.id} (${ask.worker}): ${sanitizeLine(ask.prompt)}`),
-    ...(changes.workers ?? []).map((worker) =>
-      `  worker ${worker.id}: ${worker.from ?? "new"} → ${worker.to}`
-    ),
-    ...Object.keys(changes.signals ?? {}).map((name) => `  signal ${name} changed`),
+    ...news.flatMap(newsLine),
     ...world.flapping.map((name) => `  ! ${name} flaps: its changes do not wake`),
     ...bad.map((file) => `  ! ${sanitizeLine(file.path)} cannot be read: ${sanitizeLine(file.reason)}`),
   ];
   return lines.join("\n");
 }
 
-function pulseWord(pulse: { alive: boolean; wanted: boolean; stalled: boolean }): string {
-  if (pulse.stalled) return "stalled";
-  if (pulse.alive) return "alive";
-  return pulse.wanted ? "DEAD" : "stopped";
+const PULSE_NAMES = {
+  alive: "alive",
+  failing: "stalled",
+  stalled: "stalled",
+  down: "DEAD",
+  stopped: "stopped",
+} as const;
+
+function newsLine({ reason, item, forms }: News): string[] {
+  if (item.part === "signals") return [`  signal ${item.key} changed`];
+  if (item.part !== "workers") return [];
+  const { from, to } = forms.at(-1) as { from: string | null; to: string };
+  return [`  ${reason.replace(":", " ")}: ${from ?? "new"} → ${to}`];
 }

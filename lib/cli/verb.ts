@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
 import type { Profile } from "../paths.ts";
 import type { SelfCommand } from "../process/self.ts";
+import type { Caller } from "../sessions/caller.ts";
 
 /** Kinds of live ids that completions offer. */
 export type LiveKind =
@@ -80,6 +81,8 @@ export interface Context {
   readonly width: number;
   /** The text of `--journal`. */
   journalText: string | undefined;
+  /** Who calls. */
+  readonly caller: Caller;
   now(): number;
   /** Writes to stdout; ends the process quietly when nobody reads. */
   out(text: string | Uint8Array): void;

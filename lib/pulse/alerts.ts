@@ -2,7 +2,7 @@
 import { readAgent } from "../agents/agent_session.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
-import { childEnv } from "../process/child_env.ts";
+import { screenOf } from "./screen.ts";
 import type { PulseHost } from "./host.ts";
 import type { Session } from "../sessions/session.ts";
 import { statOf } from "../store.ts";
@@ -10,6 +10,9 @@ import type { Alert } from "../world/world.ts";
 
 /** What looking needs of the pulse. */
 type AlertHost = Pick<PulseHost, "profile" | "bin" | "env" | "now">;
+
+/** Lines of a screen that an alert shows. */
+const SCREEN_LINES = 20;
 
 /** Looks at the fleet again and again; remembers who waited for an answer, and when to look next. */
 export class WorkerAlerts {
@@ -91,7 +94,8 @@ async function alertOf(
 ): Promise<Alert> {
   const key = `${kind}/${session.view.id}/${occurrence}`;
   const known = told.find((alert) => alert.key === key);
-  return known ?? { kind, id: session.view.id, key, screen: await screenOf(host, session) };
+  return known ??
+    { kind, id: session.view.id, key, screen: await screenOf(host, session.view.id, SCREEN_LINES) };
 }
 
 function outputStamp(session: Session): number {
@@ -104,24 +108,4 @@ async function recordStamp(session: Session): Promise<number> {
   // opencode's record is one file for all its sessions: it tells nothing of this one.
   const own = readAgent(session.dir)?.sessions.filter(({ cli, id }) => cli !== "opencode" && id !== "") ?? [];
   return Math.max(0, ...own.flatMap(recordFiles).map((file) => statOf(file)?.mtime?.getTime() ?? 0));
-}
-
-/** Lines of a worker's screen that an alert carries. */
-const SCREEN_LINES = 20;
-/** Longest time for reading a screen, ms. */
-const SCREEN_TIMEOUT_MS = 10_000;
-
-/** The last lines of a worker's screen. A child draws it: an emulator would stay in the pulse's memory for good. */
-async function screenOf({ profile, bin, env }: AlertHost, { view }: Session): Promise<string[]> {
-  const { runCommand } = await import("../process/capture.ts");
-  const { stdout } = await runCommand({
-    argv: [bin, "logs", view.id, "--screen"],
-    cwd: profile.dir,
-    env: childEnv(env, { bin, dataDir: profile.dir, config: profile.config }),
-    mark: { name: "LOOOP_RUN", value: crypto.randomUUID() },
-    timeoutMs: SCREEN_TIMEOUT_MS,
-    tailBytes: 64 * 1024,
-  });
-  const lines = new TextDecoder().decode(stdout.bytes).split("\n").filter((line) => line !== "");
-  return lines.slice(-SCREEN_LINES);
 }

@@ -69,21 +69,28 @@ export async function startPulse(
 }
 
 /**
- * Makes sure that a pulse runs and has published; of many callers at once one starts it.
+ * Makes sure that a pulse runs and has published; of many callers at once one starts it. `late`: at `until`, a
+ * time of `performance.now()`, it was still starting.
  *
  * @throws {UserError} with the last lines of its log when it cannot start.
  */
-async function ensurePulse(host: ControlHost): Promise<"started" | "running"> {
+async function ensurePulse(host: ControlHost): Promise<"started" | "running">;
+async function ensurePulse(host: ControlHost, until: number): Promise<"started" | "running" | "late">;
+async function ensurePulse(host: ControlHost, until = Infinity): Promise<"started" | "running" | "late"> {
   const { profile } = host;
   const before = readPulse(profile);
   if (before?.ready && await isPulseAlive(before)) return "running";
   const child = spawnPulse(host);
-  const deadline = performance.now() + READY_TIMEOUT_MS;
+  const deadline = Math.min(until, performance.now() + READY_TIMEOUT_MS);
   const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(host.env) });
   child.ended.then(() => watch.poke());
   try {
     // .pulse.json is quiet to other watchers; the first publication of .world.json comes right before it.
-    for (let failed = false; !failed && performance.now() < deadline; await watch.next()) {
+    for (
+      let failed = false;
+      !failed && performance.now() < deadline;
+      await watch.next(deadline - performance.now())
+    ) {
       const record = readPulse(profile);
       if (record?.ready && await isPulseAlive(record)) {
         return record.pid === child.pid ? "started" : "running";
@@ -93,6 +100,7 @@ async function ensurePulse(host: ControlHost): Promise<"started" | "running"> {
   } finally {
     watch.close();
   }
+  if (performance.now() >= until) return "late";
   throw new UserError(`Cannot start the pulse: ${lastLogLines(profile, child.logStart)}`, {
     next: "mend that, then run `looop up` again; `looop doctor` checks the rest",
     kind: "pulse_failed",
@@ -154,19 +162,25 @@ export function recentRevivals(times: readonly number[], nowMs: number): number[
   return times.filter((at) => Math.abs(nowMs - at) < REVIVAL_LIMIT.windowMs);
 }
 
+/** What became of a wanted pulse that has died; `late`: it was still starting when the time was up. */
+export type Revival = "alive" | "failed" | "late";
+
 /**
- * Starts a wanted pulse that has died; false when it died too often to try again now, or will not start.
- * Journaled. Of several observers that notice at once one counts.
+ * Starts a wanted pulse that has died, unless it died too often to try again now. Journaled. Of several observers
+ * that notice at once one counts.
+ *
+ * @param until Bounds the whole call, a time of `performance.now()`.
  */
-export async function revivePulse(host: ControlHost): Promise<boolean> {
+export async function revivePulse(host: ControlHost, until = Infinity): Promise<Revival> {
   const { profile } = host;
-  if (await isPulseAlive(readPulse(profile))) return true;
+  if (await isPulseAlive(readPulse(profile))) return "alive";
   // Held until the pulse is up, so that those who noticed at the same time find it alive and count nothing.
-  const lock = await acquireLock(`${profile.lockDir}/revive`, 2 * READY_TIMEOUT_MS);
+  const patience = Math.max(1, Math.min(2 * READY_TIMEOUT_MS, until - performance.now()));
+  const lock = await acquireLock(`${profile.lockDir}/revive`, patience);
   try {
-    if (await isPulseAlive(readPulse(profile))) return true;
-    if (lock === undefined || !isWanted(profile) || !countRevival(host)) return false;
-    return await revive(host);
+    if (await isPulseAlive(readPulse(profile))) return "alive";
+    if (lock === undefined) return performance.now() >= until ? "late" : "failed";
+    return isWanted(profile) && countRevival(host) ? await revive(host, until) : "failed";
   } finally {
     lock?.close();
   }
@@ -190,16 +204,16 @@ function countRevival({ profile, now }: ControlHost): boolean {
   return true;
 }
 
-async function revive(host: ControlHost): Promise<boolean> {
+async function revive(host: ControlHost, until: number): Promise<Revival> {
   const at = new Date(host.now());
   try {
-    const outcome = await ensurePulse(host);
-    if (outcome === "started") appendJournal(host.profile, "pulse: was dead, started again", at);
-    return true;
+    const outcome = await ensurePulse(host, until);
+    if (outcome !== "running") appendJournal(host.profile, "pulse: was dead, started again", at);
+    return outcome === "late" ? "late" : "alive";
   } catch (error) {
     const why = (error as Error).message;
     appendJournal(host.profile, `pulse: was dead and could not be started: ${why}`, at);
-    return false;
+    return "failed";
   }
 }
 

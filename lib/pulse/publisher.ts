@@ -19,6 +19,8 @@ export interface Parts {
   /** Files that cannot be used, beside those that composing finds. */
   bad: readonly BadFile[];
   settings: World["settings"];
+  /** How workers ended. */
+  ended: World["ended"];
 }
 
 /** Holds the world as it was last published. */
@@ -47,6 +49,7 @@ export class Publisher {
       alerts: parts.alerts,
       bad_files: [...own.bad, ...parts.bad],
       settings: parts.settings,
+      ended: parts.ended,
       fleet: {
         dir_mtime: parts.fleetStamp,
         workers: parts.sessions.map((session) => ({ ...session.view, gen: session.gen })),

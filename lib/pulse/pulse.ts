@@ -8,6 +8,7 @@
 import { watchesOff } from "../records/env.ts";
 import { WorkerAlerts } from "./alerts.ts";
 import { Watch } from "../file_watch.ts";
+import { EndedRuns } from "./ended.ts";
 import { hostAlerts } from "./host_alerts.ts";
 import { Links } from "../hosts/links.ts";
 import { Fleet } from "./fleet.ts";
@@ -43,6 +44,7 @@ export class Pulse {
   readonly #tending: Tending;
   readonly #links: Links;
   readonly #alerts = new WorkerAlerts();
+  readonly #ended: EndedRuns;
   readonly #publisher: Publisher;
   #beat: number;
   #ready = false;
@@ -78,6 +80,7 @@ export class Pulse {
       changed: look,
       warn: (message) => this.#say("warn", "host", message),
     });
+    this.#ended = new EndedRuns(host, look);
     this.#publisher = new Publisher(host.profile, host.now());
     const { beat, alerts } = this.#publisher.world;
     this.#beat = beat;
@@ -110,6 +113,7 @@ export class Pulse {
     await this.#beating;
     await this.#sensors.ended;
     await this.#tending.ended;
+    await this.#ended.ended;
     await this.#links.close();
     this.#watch.close();
     this.#say("ok", "pulse.stop", "pulse stopped");
@@ -262,6 +266,7 @@ export class Pulse {
       alerts: [...this.#found.alerts, ...await this.#workerAlerts(sessions)],
       bad: [...this.#settings.bad, ...this.#found.bad],
       settings: this.#worldSettings(),
+      ended: this.#ended.facts(sessions, this.#publisher.world.ended, now()),
     }, now());
     if (always || this.#publisher.differs(next)) this.#publish(next, fresh);
     this.#record.noteSuccess();

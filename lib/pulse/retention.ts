@@ -6,10 +6,12 @@
  */
 import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
+import { checkRecord } from "../text/json.ts";
 import { isTempName, type Profile } from "../paths.ts";
 import { aliveOf } from "../process/identity.ts";
 import { readMarked } from "../process/table.ts";
 import { hasEnded, readSession, sessionMarks, type SessionRecord } from "../sessions/session.ts";
+import { cursorDirs, cursorPath, listObservers } from "../world/cursor_file.ts";
 import {
   type BadFile,
   listDirs,
@@ -24,7 +26,6 @@ import {
   withLock,
 } from "../store.ts";
 import { interruptedDir } from "../records/intents.ts";
-import { checkRecord } from "../text/json.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -82,7 +83,9 @@ export async function applyRetention(
     nowMs,
     (name) => /^output\..+\.log$/.test(name),
   );
-  removeOld(profile.cursors, RETENTION.cursorMs, nowMs, (name) => name.endsWith(".json"));
+  for (const dir of cursorDirs(profile)) {
+    removeOld(dir, RETENTION.cursorMs, nowMs, (name) => name.endsWith(".json"));
+  }
   sweepUndo(profile, nowMs);
   sweepInterrupted(profile, nowMs);
   return { removed, bad };
@@ -217,10 +220,21 @@ function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
 // --- small files ------------------------------------------------------------------------------------------
 
 function sweepTemps(profile: Profile, nowMs: number): void {
-  const { dir, goals, sensors, asks, answers, claims, prompts, cursors, lockDir, snapshots } = profile;
+  const { dir, goals, sensors, asks, answers, claims, prompts, lockDir, snapshots } = profile;
   const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
   const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
-  const dirs = [dir, goals, sensors, asks, answers, claims, prompts, cursors, lockDir, snapshots];
+  const dirs = [
+    dir,
+    goals,
+    sensors,
+    asks,
+    answers,
+    claims,
+    prompts,
+    lockDir,
+    snapshots,
+    ...cursorDirs(profile),
+  ];
   const histories = listDirs(`${undo}/history`).map((name) => `${undo}/history/${name}`);
   const more = [wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin, ...histories];
   for (const folder of [...dirs, ...more, ...sessionDirs]) {
@@ -243,12 +257,8 @@ function sweepUndo(profile: Profile, nowMs: number): void {
 /** An interruption is told to each observer once, so it stays for a while after the first. */
 function sweepInterrupted(profile: Profile, nowMs: number): void {
   const told = new Set(
-    listFiles(profile.cursors, ".json").flatMap((name) => {
-      const read = readJson(
-        `${profile.cursors}/${name}`,
-        checkRecord,
-      );
-      const alerts = valueOf(read)?.["alerts"] ?? [];
+    listObservers(profile).flatMap((name) => {
+      const alerts = valueOf(readJson(cursorPath(profile, name), checkRecord))?.["alerts"];
       return Array.isArray(alerts) ? alerts : [];
     }),
   );

@@ -22,9 +22,12 @@ export const ROTATE_BYTES = 5 * 1024 * 1024;
 const MAX_ENTRY_CHARS = 2000;
 const TAIL_BLOCK = 16 * 1024;
 
-/** `- YYYY-MM-DD HH:MM <text>` in local time, newlines flattened so that no text can forge an entry. */
-export function formatEntry(text: string, at: Date): string {
-  return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}`;
+/**
+ * `- YYYY-MM-DD HH:MM <text> [<mover>]` in local time. Newlines are flattened, so that no text can forge an entry;
+ * the mover stands last, so that no text can forge that either. What looop does by itself has no mover.
+ */
+export function formatEntry(text: string, at: Date, mover?: string): string {
+  return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}${mover === undefined ? "" : ` [${mover}]`}`;
 }
 
 function localMinute(at: Date): string {
@@ -34,10 +37,10 @@ function localMinute(at: Date): string {
   }`;
 }
 
-/** Appends one move. Durable. */
-export function appendJournal(profile: Profile, text: string, at: Date): void {
+/** Appends one move; `mover` is who made it: `root`, `worker w1` or `hand`. Durable. */
+export function appendJournal(profile: Profile, text: string, at: Date, mover?: string): void {
   rotate(profile, profile.journal, profile.journalHistory, ".md", at);
-  appendLine(profile.journal, formatEntry(text, at));
+  appendLine(profile.journal, formatEntry(text, at, mover));
 }
 
 /** The last `count` journal lines, oldest first, across a rotation. */

@@ -48,6 +48,8 @@ export interface Answer {
   answer: string;
   ts: number;
   outcome: "answered" | "declined" | "withdrawn";
+  /** Who gave it: `root:…`, `worker:…` or `hand`; absent in those of 0.16. */
+  by?: string;
 }
 
 function checkAsk(value: unknown): Ask | string {
@@ -70,10 +72,10 @@ function checkAsk(value: unknown): Ask | string {
 
 function checkAnswer(value: unknown): Answer | string {
   if (!isRecord(value)) return "not an object";
-  const { answer, ts, outcome } = value;
+  const { answer, ts, outcome, by } = value;
   if (typeof answer !== "string") return 'needs "answer" as text';
   const known = outcome === "declined" || outcome === "withdrawn" ? outcome : "answered";
-  return { v: 1, answer, ts: Number(ts) || 0, outcome: known };
+  return { v: 1, answer, ts: Number(ts) || 0, outcome: known, ...(typeof by === "string" ? { by } : {}) };
 }
 
 function askPath(profile: Profile, id: string): string {
@@ -292,6 +294,8 @@ export interface GivenAnswer {
   id: string;
   text: string;
   outcome: "answered" | "declined";
+  /** Who answers, as {@link Answer} names them. */
+  by: string;
   /** Accept a text that is none of the offered options. */
   free: boolean;
   /** Replace an answer that nobody has read yet. */
@@ -311,7 +315,13 @@ export async function answerAsk(profile: Profile, reply: GivenAnswer, nowMs: num
   }
   const ask = read.value;
   requireOption(ask, reply);
-  const answer: Answer = { v: 1, answer: reply.text, ts: Math.floor(nowMs / 1000), outcome: reply.outcome };
+  const answer: Answer = {
+    v: 1,
+    answer: reply.text,
+    ts: Math.floor(nowMs / 1000),
+    outcome: reply.outcome,
+    by: reply.by,
+  };
   const text = `${JSON.stringify(answer, null, 2)}\n`;
   await withLock(mailboxLock(profile), () => {
     if (!exists(askPath(profile, id))) throw unknownAsk(profile, id);

@@ -73,6 +73,8 @@ export const SEED_GITIGNORE =
 .format
 .goal-activity.json
 .lock/
+.moves.json
+.notices/
 .poke
 .pulse.json
 .root-sessions.json

@@ -1,8 +1,8 @@
 /** Brings back the previous text of a policy file, or a goal or sensor that was put aside. */
 import { UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
-import { keepPlaybook, type PolicyKind, swapPolicy, undoSlot } from "./policy.ts";
-import { exists, listEntries, moveOnce, readLinkedBytes } from "../store.ts";
+import { keepPlaybook, type PolicyKind, swapPolicy, undoPath, undoSlot } from "./policy.ts";
+import { exists, listEntries, moveOnce, quietText, readLinkedBytes, readLinkedText } from "../store.ts";
 
 /** What an undo did. */
 export type Undone = "swapped" | "unarchived";
@@ -39,7 +39,10 @@ function placeOf(profile: Profile, kind: PolicyKind, id: string): Place {
  */
 export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs: number): Undone {
   const place = placeOf(profile, kind, id);
-  if (!exists(place.path) && unarchive(place, id)) return "unarchived";
+  if (!exists(place.path)) {
+    const archived = newestOf(place, id);
+    if (archived !== undefined && moveOnce(archived, place.path)) return "unarchived";
+  }
   const slot = undoSlot(profile, kind, id, nowMs);
   const before = readLinkedBytes(place.path);
   if (!swapPolicy(place.path, slot, place.mode)) throw nothingToUndo(kind, id, before !== undefined);
@@ -47,15 +50,22 @@ export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs
   return "swapped";
 }
 
-/** Moves the newest archived text back, unless its place is taken meanwhile; false when there is none. */
-function unarchive(place: Place, id: string): boolean {
-  if (place.archive === undefined) return false;
+/** The text that an undo made now would bring back, or undefined. */
+export function textBefore(profile: Profile, kind: PolicyKind, id: string): string | undefined {
+  const place = placeOf(profile, kind, id);
+  const archived = exists(place.path) ? undefined : newestOf(place, id);
+  return quietText(archived ?? undoPath(profile, kind, id), readLinkedText);
+}
+
+/** Path of the newest archived text, if there is any. */
+function newestOf(place: Place, id: string): string | undefined {
+  if (place.archive === undefined) return undefined;
   const { dir, suffix } = place.archive;
   const names = listEntries(dir).filter(({ name, isFile, isSymlink }) =>
     (isFile || isSymlink) && name.endsWith(suffix)
   ).map(({ name }) => name);
   const newest = newestArchived(names, id, suffix);
-  return newest !== undefined && moveOnce(`${dir}/${newest}`, place.path);
+  return newest === undefined ? undefined : `${dir}/${newest}`;
 }
 
 /** The newest of `id.md`, `id~2.md`, …: the one with the highest number, since each took the first free name. Pure. */

@@ -142,6 +142,16 @@ export class LogRenderer {
   }
 }
 
+/**
+ * The last `count` non-empty lines of output that needs no screen to be read; undefined where a program draws, and
+ * only {@link renderScreen} could show it.
+ */
+export function plainTail(text: string, count: number): string[] | undefined {
+  const lines = text.split("\n");
+  if (lines.some((line) => DRAWS.test(`${line}\n`))) return undefined;
+  return lines.map(plainLine).filter((line) => line.trim() !== "").slice(-count);
+}
+
 /** A line of output as it was printed, tabs and trailing spaces included. */
 function plainLine(line: string): string {
   return sanitize(line.replace(/\r+$/, "")).replaceAll("\n", " ");

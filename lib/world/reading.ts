@@ -34,7 +34,7 @@ export function readingOf(
     return contentError("too_large", `printed more than ${maxBytes} bytes`, outcome, lastGood);
   }
   if (outcome.exitCode !== 0) {
-    return exitError(outcome.exitCode, messageOf(outcome), outcome, lastGood);
+    return exitError(outcome.exitCode, failureOf(outcome), outcome, lastGood);
   }
   const value = parseOne(outcome.stdout);
   if (value === undefined) {
@@ -60,7 +60,7 @@ function isDeeper(value: unknown, levels: number): boolean {
   return levels === 0 || Object.values(value).some((part) => isDeeper(part, levels - 1));
 }
 
-function messageOf(outcome: SensorOutcome): string {
+function failureOf(outcome: SensorOutcome): string {
   const last = decode(outcome.stderr).trim().split("\n").at(-1) ?? "";
   const ending = outcome.exitCode === 126
     ? "cannot be executed"
@@ -110,6 +110,12 @@ export function signalOf(reading: Reading): unknown {
 export function isErrorReading(reading: Reading): boolean {
   const signal = signalOf(reading);
   return isRecord(signal) && signal["error"] === true && ("exit_code" in signal || "reason" in signal);
+}
+
+/** What a failed run's reading says for people; "" for one that did not fail. */
+export function messageOf(reading: Reading): string {
+  const detail = isRecord(reading) ? reading["detail"] : undefined;
+  return isRecord(detail) && isErrorReading(reading) ? String(detail["message"] ?? "") : "";
 }
 
 /** Two signals are the same when their canonical texts are. */

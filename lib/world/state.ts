@@ -15,7 +15,8 @@ import {
   statOf,
 } from "../store.ts";
 import { type HostRecord, readHosts, unreachableS } from "../records/hosts.ts";
-import { type Sight, tokenOf } from "./observer.ts";
+import { type Sight, tokenOf, type WorkerRun } from "./observer.ts";
+import { readOwnMoves } from "../records/own_moves.ts";
 import type { Profile } from "../paths.ts";
 import { allStillThere } from "../process/identity.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
@@ -112,7 +113,7 @@ export async function readWorkers(
   world: World,
   nowMs: number,
   trustMs = 0,
-): Promise<WorkerView[]> {
+): Promise<WorkerRun[]> {
   const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
   const trusted = world.fleet.dir_mtime === mtime && mtime !== 0;
   const ended = trusted
@@ -121,8 +122,8 @@ export async function readWorkers(
   const known = new Set(ended.map((worker) => worker.id));
   const ids = listSessionIds(profile).filter((id) => !known.has(id));
   const live = await readFleet(profile, nowMs, ids, trustMs);
-  const past: WorkerView[] = ended.map(({ gen: _gen, ...view }) => view);
-  return [...past, ...live.map((session) => session.view)].sort((a, b) => a.id < b.id ? -1 : 1);
+  const runs = [...ended, ...live.map(({ view, gen }) => ({ ...view, gen }))];
+  return runs.sort((a, b) => a.id < b.id ? -1 : 1);
 }
 
 /** Everything that can be seen at one moment, for `_ state`, `_ wait` and `status`. */
@@ -164,6 +165,8 @@ export async function look(profile: Profile, nowMs: number, trustMs = 0): Promis
     pulse,
     nowMs,
     bad: files.filter((file, i) => files.findIndex((other) => other.path === file.path) === i),
+    configFile: profile.config,
+    moves: readOwnMoves(profile),
   };
 }
 
@@ -178,14 +181,15 @@ export function glance(profile: Profile, nowMs: number): string | undefined {
   return stamps.includes(undefined) ? undefined : stamps.join(" ");
 }
 
-/** One pending ask as it is shown. */
+/** One pending ask as it is shown whole. */
 export interface AskView extends Omit<Ask, "v" | "gen"> {
   age_s: number;
   /** Whether the asking worker still runs; null when the asker is no session of looop. */
   worker_alive: boolean | null;
 }
 
-function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number): AskView {
+/** How a pending ask is shown whole. */
+export function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number): AskView {
   const { v: _v, gen: _gen, ...rest } = ask;
   const worker = workers.find((candidate) => candidate.id === ask.worker);
   return {
@@ -193,6 +197,11 @@ function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number): AskVi
     age_s: Math.max(0, Math.floor(nowMs / 1000 - ask.ts)),
     worker_alive: worker === undefined ? null : worker.alive,
   };
+}
+
+/** A worker as it is shown: without the generation, which is looop's own matter. */
+export function viewOf({ gen: _, ...view }: WorkerRun): WorkerView {
+  return view;
 }
 
 /** The value that `_ state --json` prints. */
@@ -216,7 +225,7 @@ export function stateOf(snapshot: Snapshot): Record<string, unknown> {
     cursor: tokenOf(snapshot),
     data_dir: profile.dir,
     asks: snapshot.asks.map((ask) => askView(ask, snapshot.workers, nowMs)),
-    workers: snapshot.workers,
+    workers: snapshot.workers.map(viewOf),
     goals: Object.keys(world.goals),
     pulse: snapshot.pulse,
     hosts: readHosts(profile).map((host) => hostView(host, snapshot.workers, nowMs)),

@@ -22,14 +22,30 @@ export interface WorldReading {
   last_good?: Reading;
 }
 
-/** A thing about a worker that the root agent is told once. */
+/** Something that the pulse has noticed and that each observer is given once. */
 export interface Alert {
-  kind: "not_ready" | "silent" | "interrupted" | "host";
+  /** `not_ready`, `silent`, `interrupted`, `goal_idle`, `host`: what stands before the `:` of its reason. */
+  kind: string;
+  /** The worker, goal or machine that it is about. */
   id: string;
-  /** Names this occurrence: told once to each observer. */
+  /** Names this occurrence. */
   key: string;
   /** Last lines of the worker's screen, or what was interrupted. */
   screen?: string[];
+}
+
+/** How one run of a worker ended, beside what its session says. */
+export interface EndedFacts {
+  gen: string;
+  /** The state that they were composed for: a lost worker may still be ended. */
+  state: string;
+  /** The last lines that it printed; of a lost worker its whole `screen`. */
+  last_lines?: string[];
+  screen?: string[];
+  /** Files in `reports/`; `maybe` where only the time tells that they are its own. */
+  reports?: { file: string; maybe?: true }[];
+  /** Dollars; null while they are not known. */
+  cost: number | null;
 }
 
 /** What `_ wait` needs of the config, so that it need not read it. Seconds. */
@@ -54,6 +70,8 @@ export interface World {
   alerts: Alert[];
   bad_files: BadFile[];
   settings: WorldSettings;
+  /** Worker id → how its last run ended. */
+  ended: Record<string, EndedFacts>;
   /**
    * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime`: its
    * time then, unix ms; -1 while another change could still leave the same one.
@@ -81,6 +99,7 @@ export function emptyWorld(): World {
     alerts: [],
     bad_files: [],
     settings: DEFAULT_SETTINGS,
+    ended: {},
     fleet: { dir_mtime: 0, workers: [] },
   };
 }
@@ -98,10 +117,14 @@ const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
   bad_files: (part) => isListOf(part, (file) => hasTexts(file, ["path", "reason"])),
   settings: (part) =>
     isRecord(part) && Number.isFinite(part["interval_s"]) && Number.isFinite(part["ask_redeliver_s"]),
+  ended: (part) => isRecordOf(part, (facts) => hasTexts(facts, ["gen"])),
   fleet: (part) =>
     isRecord(part) && Number.isFinite(part["dir_mtime"]) &&
     isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])),
 };
+
+/** Parts that a pulse of an earlier version does not write. */
+const LATER_PARTS: Partial<World> = { ended: {} };
 
 function isWorldReading(value: unknown): boolean {
   return hasTexts(value, ["hash", "wake"]) && isRecord(value) && "value" in value &&
@@ -116,10 +139,11 @@ function hasTexts(value: unknown, keys: readonly string[]): boolean {
 export function checkWorld(value: unknown): World | string {
   if (!isRecord(value)) return "not an object";
   if (value["v"] !== 1) return `version ${JSON.stringify(value["v"])} is not known`;
+  const whole: Record<string, unknown> = { ...LATER_PARTS, ...value };
   for (const [key, fits] of Object.entries(WORLD_PARTS)) {
-    if (!fits(value[key])) return `"${key}" is missing or not what looop writes`;
+    if (!fits(whole[key])) return `"${key}" is missing or not what looop writes`;
   }
-  return value as unknown as World;
+  return whole as unknown as World;
 }
 
 /** A new reading of a sensor, its streak and wake hash carried on from the one before. */

@@ -97,7 +97,7 @@ async function links(p: LabProfile, tally: Tally): Promise<void> {
     ".pulse.json",
     ".poke",
     ".goal-activity.json",
-    ".cursors/root.json",
+    ".cursors/hand.json",
     ".lock/wanted.json",
     ".lock/pid",
     "sessions/pulse/output.log",

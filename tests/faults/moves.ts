@@ -430,7 +430,7 @@ export function moves(): Move[] {
       argv: ["_", "wait", "--fresh", "--json"],
       promises: false,
       prepare: seed,
-      effect: (p) => file(p, ".cursors/root.json") === "" ? "before" : "after",
+      effect: (p) => file(p, ".cursors/hand.json") === "" ? "before" : "after",
     },
     {
       name: "up",

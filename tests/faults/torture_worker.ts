@@ -51,7 +51,11 @@ async function answer(): Promise<void> {
     for (const { id, prompt } of pending) {
       const text = `${prompt} / ${name} ${Deno.pid} ${serial}`;
       try {
-        await answerAsk(profile, { id, text, outcome: "answered", free: false, replace: false }, Date.now());
+        await answerAsk(
+          profile,
+          { id, text, outcome: "answered", by: "hand", free: false, replace: false },
+          Date.now(),
+        );
         appendLine(log, JSON.stringify({ id, text }));
       } catch (error) {
         const { kind } = error as { kind?: string };

@@ -13,7 +13,9 @@ async function got(p: TestProfile, worker: string): Promise<string> {
 }
 
 function journal(p: TestProfile): string[] {
-  return p.read("journal.md").trim().split("\n").map((line) => line.replace(/^- \S+ \S+ /, ""));
+  return p.read("journal.md").trim().split("\n").map((line) =>
+    line.replace(/^- \S+ \S+ (.*) \[hand\]$/, "$1")
+  );
 }
 
 Deno.test("given an answered ask, when it is answered again, then that is refused, and --replace works while it is unread", async () => {

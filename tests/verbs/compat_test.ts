@@ -126,7 +126,7 @@ Deno.test("given a data dir of looop 0.16, when it is worked on, then what we wr
   ok(activity.ship > 1767225600 && activity.w1 === 1767225600);
   match(
     p.read("journal.md").trim().split("\n").at(-1) ?? "",
-    /^- \d{4}-\d\d-\d\d \d\d:\d\d write-goal ship$/,
+    /^- \d{4}-\d\d-\d\d \d\d:\d\d write-goal ship \[hand\]$/,
   );
 });
 

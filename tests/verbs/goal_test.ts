@@ -43,7 +43,11 @@ Deno.test("given a goal written and rewritten, when nothing changes, then the jo
   const lines = p.read("journal.md").trim().split("\n").map((line) =>
     line.replace(/^- \d{4}-\d\d-\d\d \d\d:\d\d /, "")
   );
-  deepStrictEqual(lines, ["write-goal g", "because", 'failed: goal archive: There is no goal "ghost"']);
+  deepStrictEqual(lines, [
+    "write-goal g [hand]",
+    "because [hand]",
+    'failed: goal archive: There is no goal "ghost" [hand]',
+  ]);
   const activity = JSON.parse(p.read(".goal-activity.json"));
   strictEqual(Math.abs(activity.g - Date.now() / 1000) < 60, true);
 });

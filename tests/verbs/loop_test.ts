@@ -37,7 +37,7 @@ sleep 600`;
   ]);
   strictEqual(p.read("reports/w1.md"), "removed: yes\n");
   while (woken.snapshots["sensor-flag"].signal !== "down") woken = await p.wait();
-  ok(p.read("journal.md").split("\n").some((line) => line.endsWith("answer w1-1: yes")));
+  ok(p.read("journal.md").split("\n").some((line) => line.endsWith("answer w1-1: yes [hand]")));
   match(await p.ok("down"), /pulse stopped/);
   deepStrictEqual(await p.processes(), []);
 });

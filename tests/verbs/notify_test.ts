@@ -12,7 +12,7 @@ Deno.test("given no hook, when notified, then it is journaled and says so", asyn
     await p.ok("_", "notify", "--id", "w1", "the", "fix  is ready"),
     /^noted in the journal; no hook is set/,
   );
-  match(p.read("journal.md"), /notify w1: the fix {2}is ready\n$/);
+  match(p.read("journal.md"), /notify w1: the fix {2}is ready \[hand\]\n$/);
 });
 
 Deno.test("given a hook, when notified with hostile text, then it gets text and id as data, detached, and no intent stays", async () => {
@@ -29,7 +29,7 @@ Deno.test("given a hook, when notified with hostile text, then it gets text and 
   deepStrictEqual(p.read("told").split("|").slice(1), [message, "w1", message, message, "w1", ""]);
   strictEqual(exists(p.path("pwned")), false);
   deepStrictEqual([...Deno.readDirSync(p.path(".wal"))], []);
-  match(p.read("journal.md"), /notify w1: it's "\$\(touch pwned\)" `touch pwned`; touch pwned #\n$/);
+  match(p.read("journal.md"), /notify w1: it's "\$\(touch pwned\)" `touch pwned`; touch pwned # \[hand\]\n$/);
 });
 
 Deno.test("given a hook that lingers, when the caller reads to the end, then nobody waits for the hook", async () => {

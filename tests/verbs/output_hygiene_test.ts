@@ -144,7 +144,7 @@ Deno.test({
       );
     }
     strictEqual(p.read("goals/g.md"), "text\n");
-    match(p.read("journal.md"), /^- [-\d]+ [:\d]+ write-goal g\n$/);
+    match(p.read("journal.md"), /^- [-\d]+ [:\d]+ write-goal g \[hand\]\n$/);
     deepStrictEqual((await p.wait("--timeout", "1")).reason, ["first"]);
   },
 });

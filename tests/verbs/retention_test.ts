@@ -195,7 +195,7 @@ Deno.test("given small left-overs of every age, when retention passes, then the 
     [".undo/history/goal-g/2026-01-01", old, false],
     [".undo/history/goal-g/2026-04-01", DAY, true],
     [".cursors/gone.json", old, false],
-    [".cursors/root.json", 80 * DAY, true],
+    [".cursors/hand.json", 80 * DAY, true],
     ["goals/.g.md.tmp-1-abc", 2 * DAY, false],
     [".wal/.x.json.tmp-1-abc", 2 * DAY, false],
     ["goals/.h.md.tmp-1-abc", 60, true],
@@ -211,7 +211,7 @@ Deno.test("given small left-overs of every age, when retention passes, then the 
     ["reports/old.md", 1000 * DAY, true],
   ];
   for (const [name, ageS] of files) put(p.path(name), "{}", ageS);
-  put(p.path(".cursors/root.json"), '{"alerts":["interrupted/run-told"]}', 80 * DAY);
+  put(p.path(".cursors/hand.json"), '{"alerts":["interrupted/run-told"]}', 80 * DAY);
   for (const [name, ageS] of [["sessions/.new-a-1", 2 * DAY], ["sessions/.new-b-1", 60]] as const) {
     Deno.mkdirSync(p.path(name));
     age(p.path(name), ageS);

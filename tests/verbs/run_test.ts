@@ -5,7 +5,8 @@ import { sha256 } from "../../lib/text/bytes.ts";
 
 /** The last journal line without its time. */
 function lastMove(p: TestProfile): string {
-  return (p.read("journal.md").trimEnd().split("\n").at(-1) ?? "").slice("- 2026-01-01 00:00 ".length);
+  const line = p.read("journal.md").trimEnd().split("\n").at(-1) ?? "";
+  return line.slice("- 2026-01-01 00:00 ".length).replace(/ \[hand\]$/, "");
 }
 
 /** Names in `.wal/`. */

@@ -15,7 +15,7 @@ Deno.test("given a script, when it is written as a sensor, then it is whole, exe
     "it is sensed",
     () => published(p).snapshots["sensor-flag"]?.signal === "up",
   );
-  match(p.read("journal.md"), /- \d{4}-\d\d-\d\d \d\d:\d\d write-sensor flag\n$/);
+  match(p.read("journal.md"), /- \d{4}-\d\d-\d\d \d\d:\d\d write-sensor flag \[hand\]\n$/);
   const before = [p.read("journal.md"), Deno.statSync(p.path("sensors/flag.sh")).mtime];
   strictEqual(
     await p.okCall(["_", "sensor", "write", "flag"], { stdin: SCRIPT }),
@@ -26,7 +26,7 @@ Deno.test("given a script, when it is written as a sensor, then it is whole, exe
     await p.okCall(["_", "sensor", "write", "flag", "--journal", "why not"], { stdin: `${SCRIPT}# more\n` }),
     "write-sensor flag",
   );
-  match(p.read("journal.md"), / why not\n$/);
+  match(p.read("journal.md"), / why not \[hand\]\n$/);
 });
 
 Deno.test("given a sensor that is rewritten while the pulse senses, when it is read, then never a half-written one ran", async () => {

@@ -64,7 +64,7 @@ Deno.test("given moves, when the state is asked for, then the journal's last 20 
   await p.ok("_", "goal", "write", "ship", "y");
   const { journal_tail, snapshots } = await p.json("_", "state", "--json");
   strictEqual(journal_tail.length, 20);
-  match(journal_tail.at(-1), /^- \d{4}-\d\d-\d\d \d\d:\d\d write-goal ship$/);
+  match(journal_tail.at(-1), /^- \d{4}-\d\d-\d\d \d\d:\d\d write-goal ship \[hand\]$/);
   strictEqual(journal_tail[0], "- 2026-01-01 00:00 move 11");
   const { goals } = snapshots["sys-goals"].detail;
   ok(goals.ship.last_acted_unix > 1_700_000_000 && goals.ship.age_s >= 0);

@@ -23,7 +23,7 @@ Deno.test("given two texts of a goal, when undone twice, then the older comes an
   strictEqual(p.read("goals/ship.md"), "one\n");
   await p.ok("_", "undo", "goal", "ship");
   strictEqual(p.read("goals/ship.md"), "two\n");
-  match(p.read("journal.md"), /undo goal ship\n- .* undo goal ship\n$/);
+  match(p.read("journal.md"), /undo goal ship \[hand\]\n- .* undo goal ship \[hand\]\n$/);
   strictEqual(
     (await p.json("_", "state", "--json")).snapshots["sys-goals"].detail.goals.ship.age_s < 60,
     true,

@@ -2,6 +2,7 @@
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
@@ -14,7 +15,7 @@ export default defineVerb({
     mutating: true,
     example: "looop _ goal archive setup",
   },
-  run(context, input) {
+  async run(context, input) {
     const word = checkId("goal", input.word(0));
     const { goals, goalsArchive } = context.profile;
     const listed = listedName(`${goals}/${word}.md`);
@@ -22,11 +23,12 @@ export default defineVerb({
     const id = listed.slice(0, -".md".length);
     makeDir(goalsArchive);
     const lock = `${context.profile.lockDir}/move`;
+    await noteOwnText(context, `goal:${id}`, `${goals}/${id}.md`, undefined);
     const moved = moveKeepingBoth(`${goals}/${id}.md`, `${goalsArchive}/${id}`, { suffix: ".md", lock });
     if (moved === undefined) throw noGoal(id);
     noteActivity(context.profile, id, context.now());
     recordMove(context, `archive-goal ${id}`);
-    return Promise.resolve({ text: `archive-goal ${id}` });
+    return { text: `archive-goal ${id}` };
   },
 });
 

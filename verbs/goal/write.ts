@@ -1,6 +1,7 @@
 /** `looop _ goal write`: what should be. */
 import { checkId } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { makeDir } from "../../lib/store.ts";
@@ -25,6 +26,7 @@ export default defineVerb({
     const { goals } = context.profile;
     makeDir(goals);
     const slot = undoSlot(context.profile, "goal", id, context.now());
+    await noteOwnText(context, `goal:${id}`, `${goals}/${id}.md`, body);
     const changed = changePolicy(context.profile, () => writePolicy(`${goals}/${id}.md`, slot, body));
     if (!changed) return { text: `write-goal ${id} (unchanged)` };
     noteActivity(context.profile, id, context.now());

@@ -1,5 +1,6 @@
 /** `looop _ playbook write`: how to judge. */
 import { recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, keepPlaybook, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { readLinkedBytes, sameBytes } from "../../lib/store.ts";
@@ -19,6 +20,7 @@ export default defineVerb({
     openProfile(context.profile);
     const { playbook } = context.profile;
     const slot = undoSlot(context.profile, "playbook", "text", context.now());
+    await noteOwnText(context, "policy", playbook, body);
     const changed = changePolicy(context.profile, () => {
       const before = readLinkedBytes(playbook);
       if (before !== undefined && !sameBytes(before, new TextEncoder().encode(body))) {

@@ -12,6 +12,7 @@ import {
   withSettings,
 } from "../../lib/world/sensor_catalog.ts";
 import { recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, undoSlot, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { isErrorReading } from "../../lib/world/reading.ts";
@@ -72,6 +73,7 @@ export default defineVerb({
     makeDir(sensors);
     const script = withSettings(example.script, settings);
     const undoAt = undoSlot(context.profile, "sensor", name, context.now());
+    await noteOwnText(context, `sensor:${name}`, path, script);
     changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700));
     recordMove(context, `add-sensor ${name} (${example.name})`);
     const { reading, ms } = await runOnce(trialHost(context), path, script);

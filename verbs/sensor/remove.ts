@@ -1,6 +1,7 @@
 /** `looop _ sensor remove`: stops sensing it and keeps its script. */
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 import { noSensor } from "../../lib/world/sensor_trial.ts";
@@ -14,7 +15,7 @@ export default defineVerb({
     mutating: true,
     example: "looop _ sensor remove inbox",
   },
-  run(context, input) {
+  async run(context, input) {
     const word = checkId("sensor", input.word(0));
     const { sensors, sensorsArchive } = context.profile;
     const listed = listedName(`${sensors}/${word}.sh`);
@@ -22,12 +23,13 @@ export default defineVerb({
     const name = listed.slice(0, -".sh".length);
     makeDir(sensorsArchive);
     const lock = `${context.profile.lockDir}/move`;
+    await noteOwnText(context, `sensor:${name}`, `${sensors}/${name}.sh`, undefined);
     const moved = moveKeepingBoth(`${sensors}/${name}.sh`, `${sensorsArchive}/${name}`, {
       suffix: ".sh",
       lock,
     });
     if (moved === undefined) throw noSensor(name);
     recordMove(context, `remove-sensor ${name}`);
-    return Promise.resolve({ text: `remove-sensor ${name}` });
+    return { text: `remove-sensor ${name}` };
   },
 });

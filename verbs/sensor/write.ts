@@ -1,6 +1,7 @@
 /** `looop _ sensor write`: what is observed. */
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { makeDir } from "../../lib/store.ts";
@@ -33,6 +34,7 @@ export default defineVerb({
     makeDir(sensors);
     const undoAt = undoSlot(context.profile, "sensor", name, context.now());
     const path = `${sensors}/${name}.sh`;
+    await noteOwnText(context, `sensor:${name}`, path, script);
     if (!changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700))) {
       return { text: `write-sensor ${name} (unchanged)` };
     }

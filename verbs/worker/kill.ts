@@ -2,6 +2,8 @@
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
+import { noteOwn } from "../../lib/records/own_moves.ts";
+import { generationOf } from "../../lib/sessions/session.ts";
 import { type Context, defineVerb } from "../../lib/cli/verb.ts";
 import { endFar } from "../../lib/workers/far.ts";
 import { forgetWorker, killWorker } from "../../lib/workers/worker.ts";
@@ -22,6 +24,8 @@ export default defineVerb({
   },
   async run(context, input) {
     const id = checkId("worker", input.word(0));
+    const gen = generationOf(context.profile, id);
+    if (gen !== "") noteOwn(context, `worker:${id}`, gen);
     if (input.flag("forget")) return await forget(context, id);
     const { already, survivors, unreachable } = await killWorker(
       context.profile,

@@ -1,6 +1,6 @@
 /** `looop _ worker list`: the fleet. */
 import type { WorkerView } from "../../lib/sessions/session.ts";
-import { readWorkers, readWorld } from "../../lib/world/state.ts";
+import { readWorkers, readWorld, viewOf } from "../../lib/world/state.ts";
 import { age, sanitizeLine } from "../../lib/text/style.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
@@ -18,7 +18,7 @@ export default defineVerb({
     const text = workers.length === 0
       ? "no workers"
       : workers.map((worker) => workerLine(worker, context.now())).join("\n");
-    return { text, json: workers };
+    return { text, json: workers.map(viewOf) };
   },
 });
 

@@ -1,9 +1,8 @@
 /** `looop _ worker resume`: a worker that was cut off goes on with its agent session. */
 import { resumePrompt } from "../../lib/agents/contract.ts";
 import { checkId } from "../../lib/ids.ts";
-import { appendEvent } from "../../lib/records/journal.ts";
 import { readMailbox } from "../../lib/records/mailbox.ts";
-import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
 import { workerHost } from "../../lib/cli/context.ts";
@@ -38,7 +37,7 @@ export default defineVerb({
     openProfile(context.profile);
     const runner = await resumeWorker(host, id, text);
     noteActivity(context.profile, id, context.now());
-    appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
+    eventAs(context, "worker_started", { id, runner: runner.name });
     recordMove(context, `resume-worker ${id} (${runner.name})`);
     return { text: `resume-worker ${id} (${runner.name})` };
   },

@@ -1,8 +1,7 @@
 /** `looop _ worker start`: an agent in the background, in a terminal of its own. */
 import { UsageError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
-import { appendEvent } from "../../lib/records/journal.ts";
-import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
 import { absolute } from "../../lib/paths.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { bodyOf, type Context, defineVerb, type Input } from "../../lib/cli/verb.ts";
@@ -57,7 +56,7 @@ export default defineVerb({
       host,
     });
     noteActivity(context.profile, id, context.now());
-    appendEvent(context.profile, "worker_started", { id, runner: runner.name }, new Date(context.now()));
+    eventAs(context, "worker_started", { id, runner: runner.name });
     recordMove(context, `start-worker ${id} (${runner.name})`);
     if (host === undefined) {
       await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);

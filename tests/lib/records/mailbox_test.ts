@@ -31,7 +31,7 @@ const post = async (p: Profile, worker: string, prompt: string, options?: string
   (await postAsk(p, { worker, prompt, options }, "", NOW)).id;
 
 function reply(id: string, text: string, more: Partial<GivenAnswer> = {}): GivenAnswer {
-  return { id, text, outcome: "answered", free: false, replace: false, ...more };
+  return { id, text, outcome: "answered", by: "hand", free: false, replace: false, ...more };
 }
 
 const WORKER = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);

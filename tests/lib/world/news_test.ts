@@ -1,15 +1,20 @@
 import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import type { Ask } from "../../../lib/records/mailbox.ts";
+import { cursorAfter, type News, newsOf, wholeWorld } from "../../../lib/world/news.ts";
 import {
   checkCursor,
-  compare,
+  type Cursor,
   cursorOf,
   cursorSince,
+  emptyCursor,
   type Sight,
   tokenOf,
+  type WorkerRun,
 } from "../../../lib/world/observer.ts";
+import type { OwnMoves } from "../../../lib/records/own_moves.ts";
 import type { WorkerView } from "../../../lib/sessions/session.ts";
+import { isWaking, reasonsOf, wholeChanges } from "../../../lib/world/wake.ts";
 import {
   emptyWorld,
   nextReading,
@@ -20,6 +25,17 @@ import {
 import { anyId, anyJson, RUNS } from "../../properties.ts";
 
 const REDELIVER_MS = 600_000;
+const READER = { observer: "root/pi-1" };
+
+/** The news of a sight that would be shown, as reasons and changes. */
+function compare(
+  cursor: Cursor,
+  sight: Sight,
+  reader = READER,
+): { reasons: string[]; changes: Record<string, unknown> } {
+  const news = newsOf(cursor, sight, reader);
+  return { reasons: reasonsOf(news), changes: wholeChanges(news) };
+}
 
 /** What a world is made of here: few names and values, so that two of them often share some. */
 interface Parts {
@@ -30,6 +46,9 @@ interface Parts {
   asks: string[];
   alerts: string[];
   alive: boolean;
+  flapping?: string[];
+  bad?: string[];
+  moves?: OwnMoves;
 }
 
 const fewNames = fc.constantFrom("a", "b", "c");
@@ -55,8 +74,9 @@ async function sightOf(parts: Parts, nowMs = 1_000_000): Promise<Sight> {
   for (const [name, value] of Object.entries(parts.signals)) {
     readings[`sensor-${name}`] = await nextReading(undefined, { signal: value }, 1);
   }
-  const workers: WorkerView[] = parts.workers.map(({ id, state, code }) => ({
+  const workers: WorkerRun[] = parts.workers.map(({ id, state, code }) => ({
     id,
+    gen: `${state === "exited" ? `run ${code}` : "run"}`,
     state,
     alive: state !== "exited",
     exit_code: code,
@@ -77,9 +97,22 @@ async function sightOf(parts: Parts, nowMs = 1_000_000): Promise<Sight> {
     ...emptyWorld(),
     readings,
     alerts: parts.alerts.map((id) => ({ kind: "silent", id, key: `silent/${id}` })),
+    ended: Object.fromEntries(
+      workers.filter(({ alive }) => !alive).map(({ id, gen, state }) => [id, { gen, state, cost: null }]),
+    ),
   }, own);
   const asks = parts.asks.map((id): Ask => ({ v: 1, id, worker: "w", prompt: "?", ts: 1, gen: "" }));
-  return { world, asks, answered: [], workers, pulse: { wanted: true, alive: parts.alive }, nowMs };
+  return {
+    world: { ...world, flapping: parts.flapping ?? [] },
+    asks,
+    answered: [],
+    workers,
+    pulse: { wanted: true, alive: parts.alive, stalled: false },
+    bad: (parts.bad ?? []).map((path) => ({ path, reason: "no JSON" })),
+    configFile: "/d/config.json",
+    moves: parts.moves ?? {},
+    nowMs,
+  };
 }
 
 Deno.test("given any sight, when it is compared with its own cursor, then there is no reason and no change", async () => {
@@ -87,7 +120,7 @@ Deno.test("given any sight, when it is compared with its own cursor, then there 
     fc.asyncProperty(anyParts, async (parts) => {
       const sight = await sightOf(parts);
       const cursor = cursorOf(sight, parts.asks);
-      deepStrictEqual(compare(cursor, sight, REDELIVER_MS), { reasons: [], changes: {} });
+      deepStrictEqual(compare(cursor, sight), { reasons: [], changes: {} });
       deepStrictEqual(checkCursor(JSON.parse(JSON.stringify(cursor))), JSON.parse(JSON.stringify(cursor)));
     }),
     { numRuns: RUNS },
@@ -98,7 +131,7 @@ Deno.test("given two sights, when one follows the other, then every difference t
   await fc.assert(
     fc.asyncProperty(anyParts, anyParts, async (before, after) => {
       const [one, two] = [await sightOf(before), await sightOf(after)];
-      const { reasons } = compare(cursorOf(one, before.asks), two, REDELIVER_MS);
+      const { reasons } = compare(cursorOf(one, before.asks), two);
       deepStrictEqual([...reasons].sort(), expectedReasons(before, after).sort());
     }),
     { numRuns: RUNS * 2 },
@@ -111,10 +144,11 @@ function expectedReasons(before: Parts, after: Parts): string[] {
   const names = (record: object) => Object.keys(record);
   const moved = (a: Record<string, unknown>, b: Record<string, unknown>) =>
     [...new Set([...names(a), ...names(b)])].filter((name) => text(a[name]) !== text(b[name]));
-  const settled = (state: string) => state === "starting" ? "running" : state;
+  const run = ({ state, code }: Parts["workers"][number]) => state === "exited" ? `run ${code}` : "run";
   const workers = after.workers.filter((worker) => {
     const was = before.workers.find((other) => other.id === worker.id);
-    return was === undefined || settled(was.state) !== settled(worker.state) || was.code !== worker.code;
+    return worker.state === "exited" &&
+      (was === undefined || was.state !== "exited" || run(was) !== run(worker));
   });
   return [
     ...(before.playbook === after.playbook ? [] : ["policy"]),
@@ -148,7 +182,7 @@ Deno.test("given an ask that was delivered, when time passes, then it comes agai
   await fc.assert(
     fc.asyncProperty(fc.nat(3 * REDELIVER_MS), async (passed) => {
       const cursor = cursorOf(await sightOf(parts, 5_000_000), ["w-1"]);
-      const { reasons } = compare(cursor, await sightOf(parts, 5_000_000 + passed), REDELIVER_MS);
+      const { reasons } = compare(cursor, await sightOf(parts, 5_000_000 + passed));
       deepStrictEqual(reasons, passed >= REDELIVER_MS ? ["ask:w-1"] : []);
     }),
     { numRuns: RUNS },
@@ -167,10 +201,10 @@ Deno.test("given an ask redelivered, when it is compared again at once, then it 
   };
   const cursor = cursorOf(await sightOf(parts, 0), parts.asks);
   const later = await sightOf(parts, REDELIVER_MS + 1);
-  const found = compare(cursor, later, REDELIVER_MS);
+  const found = compare(cursor, later);
   deepStrictEqual(found.changes.asks, ["w-1", "w-2"]);
   deepStrictEqual(
-    compare(cursorOf(later, found.changes.asks ?? [], cursor), later, REDELIVER_MS).reasons,
+    compare(cursorOf(later, found.changes.asks ?? [], cursor), later).reasons,
     [],
   );
 });
@@ -186,7 +220,7 @@ Deno.test("given an ask that is no longer pending, when sights are compared, the
     alive: true,
   };
   const cursor = cursorOf(await sightOf(parts), ["w-1"]);
-  const found = compare(cursor, await sightOf({ ...parts, asks: [] }), REDELIVER_MS);
+  const found = compare(cursor, await sightOf({ ...parts, asks: [] }));
   deepStrictEqual(found, { reasons: [], changes: { answered: ["w-1"] } });
 });
 
@@ -201,7 +235,7 @@ Deno.test("given a clock that was set back, when a delivered ask is compared, th
     alive: true,
   };
   const cursor = cursorOf(await sightOf(parts, 10 * REDELIVER_MS), ["w-1"]);
-  deepStrictEqual(compare(cursor, await sightOf(parts, 0), REDELIVER_MS).reasons, ["ask:w-1"]);
+  deepStrictEqual(compare(cursor, await sightOf(parts, 0)).reasons, ["ask:w-1"]);
 });
 
 Deno.test("given a signal that changes, when sights are compared, then the change says from what to what", async () => {
@@ -215,7 +249,7 @@ Deno.test("given a signal that changes, when sights are compared, then the chang
     alive: true,
   };
   const cursor = cursorOf(await sightOf(parts), []);
-  const { changes } = compare(cursor, await sightOf({ ...parts, signals: { a: 2, c: 3 } }), REDELIVER_MS);
+  const { changes } = compare(cursor, await sightOf({ ...parts, signals: { a: 2, c: 3 } }));
   deepStrictEqual(changes.signals, {
     "sensor-a": { from: 1, to: 2 },
     "sensor-b": { from: 1 },
@@ -229,7 +263,7 @@ Deno.test("given any sight, when its token is taken for --since, then the sight 
       const sight = await sightOf(parts);
       const cursor = cursorSince(tokenOf(sight), undefined, sight);
       ok(cursor !== undefined);
-      deepStrictEqual(compare(cursor, sight, REDELIVER_MS).reasons, []);
+      deepStrictEqual(compare(cursor, sight).reasons, []);
     }),
     { numRuns: RUNS },
   );
@@ -241,8 +275,8 @@ Deno.test("given the token of one sight, when another follows, then --since wake
       const [one, two] = [await sightOf(before), await sightOf(after)];
       const cursor = cursorSince(tokenOf(one), undefined, two);
       ok(cursor !== undefined);
-      const byToken = compare(cursor, two, REDELIVER_MS).reasons.length > 0;
-      const byCursor = compare(cursorOf(one, before.asks), two, REDELIVER_MS).reasons.length > 0;
+      const byToken = compare(cursor, two).reasons.length > 0;
+      const byCursor = compare(cursorOf(one, before.asks), two).reasons.length > 0;
       // Tokens know the world's hash alone: one that differs only in a worker's or goal's absence wakes too.
       if (byCursor) ok(byToken, "a change was lost");
       if (one.world.world_hash === two.world.world_hash) strictEqual(byToken, byCursor);
@@ -260,8 +294,8 @@ Deno.test("given the token of a sight, when only an alert has come since, then i
       ];
       const [before, after] = [one, two].map((sight) => cursorSince(tokenOf(sight), undefined, two));
       ok(before !== undefined && after !== undefined);
-      deepStrictEqual(compare(before, two, REDELIVER_MS).reasons, ["silent:b"]);
-      deepStrictEqual(compare(after, two, REDELIVER_MS).reasons, []);
+      deepStrictEqual(compare(before, two).reasons, ["silent:b"]);
+      deepStrictEqual(compare(after, two).reasons, []);
     }),
     { numRuns: RUNS },
   );
@@ -283,7 +317,7 @@ Deno.test("given text that is no token, when it is taken for --since, then it is
   fc.assert(
     fc.property(fc.string(), (text) => {
       const cursor = cursorSince(text, undefined, sight);
-      if (cursor !== undefined) ok(/^[0-9a-f]*\.[01]\.([0-9a-z]{6})*$/.test(text));
+      if (cursor !== undefined) ok(/^[0-9a-f]*\.[012sx]\.([0-9a-z]{6})*$/.test(text));
     }),
     { numRuns: RUNS },
   );
@@ -329,11 +363,154 @@ Deno.test("given any JSON for a cursor, when it is checked, then it is refused i
     fc.property(fc.oneof(anyJson, shaped), (value) => {
       const checked = checkCursor(value);
       if (typeof checked === "string") return ok(checked.length > 0);
-      const { reasons, changes } = compare(checked, sight, REDELIVER_MS);
+      const { reasons, changes } = compare(checked, sight);
       ok(JSON.stringify({ reasons, changes }).length > 0);
       const at = checked.asks["w-1"];
       ok(at === undefined || Number.isFinite(at), "an ask would never come again");
     }),
     { numRuns: RUNS * 3 },
+  );
+});
+
+const QUIET: Parts = {
+  playbook: "p",
+  goals: {},
+  signals: {},
+  workers: [],
+  asks: [],
+  alerts: [],
+  alive: true,
+};
+
+/** What a reader who was given `before` finds in `after`. */
+async function newsBetween(before: Partial<Parts>, after: Partial<Parts>, reader = READER): Promise<News[]> {
+  const cursor = cursorOf(await sightOf({ ...QUIET, ...before }), before.asks ?? []);
+  return newsOf(cursor, await sightOf({ ...QUIET, ...after }), reader);
+}
+
+Deno.test("given news of which only a part was given, when sights are compared again, then just the rest is news, and then nothing", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyParts, anyParts, fc.array(fc.nat(30)), async (before, after, keep) => {
+      const [one, two] = [await sightOf(before), await sightOf(after)];
+      const cursor = cursorOf(one, before.asks);
+      const news = newsOf(cursor, two, READER);
+      const kept = news.filter((_, at) => keep.includes(at));
+      const next = cursorAfter(cursor, two, news, kept);
+      deepStrictEqual(checkCursor(next), next);
+      const left = newsOf(next, two, READER);
+      deepStrictEqual(left.map(({ reason }) => reason).sort(), kept.map(({ reason }) => reason).sort());
+      deepStrictEqual(newsOf(cursorAfter(next, two, left, []), two, READER), []);
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given texts that the reader itself wrote, when they are compared, then they are hidden from it and news to all others", async () => {
+  const before = { playbook: "old", goals: { a: "x", gone: "y" } };
+  const after = { playbook: "new", goals: { a: "z", more: "m" } };
+  const { playbook, goals } = (await sightOf({ ...QUIET, ...after })).world;
+  const move = (hash: string) => ({ hash, by: "root:pi-1", ts: 1, observer: READER.observer });
+  const moves = {
+    policy: move(playbook),
+    "goal:a": move(goals["a"]!),
+    "goal:gone": move(""),
+    "goal:more": move("the hash of an earlier text"),
+  };
+  const mine = await newsBetween(before, { ...after, moves });
+  deepStrictEqual(reasonsOf(mine), ["goal:more"], "an edit after the own one is news");
+  const others = await newsBetween(before, { ...after, moves }, { observer: "root/pi-2" });
+  deepStrictEqual(reasonsOf(others).sort(), ["goal:a", "goal:gone", "goal:more", "policy"]);
+  deepStrictEqual(wholeChanges(others)["by"], {
+    policy: "root:pi-1",
+    "goal:a": "root:pi-1",
+    "goal:gone": "root:pi-1",
+  });
+});
+
+Deno.test("given a person's own hand, when it looks at what it wrote, then that is news all the same", async () => {
+  const after = { playbook: "new" };
+  const { playbook } = (await sightOf({ ...QUIET, ...after })).world;
+  const moves = { policy: { hash: playbook, by: "hand", ts: 1, observer: "hand" } };
+  deepStrictEqual(reasonsOf(await newsBetween({}, { ...after, moves }, { observer: "hand" })), ["policy"]);
+});
+
+Deno.test("given workers that start, end, and are killed by the reader, when they are compared, then ends alone wake, and the own kill rides along", async () => {
+  const worker = (id: string, state: "running" | "exited") => ({
+    id,
+    state,
+    code: state === "exited" ? 0 : null,
+  });
+  deepStrictEqual(await newsBetween({}, { workers: [worker("a", "running")] }), []);
+  const ended = { workers: [worker("a", "exited"), worker("b", "exited")] };
+  deepStrictEqual(reasonsOf(await newsBetween({}, ended)), ["worker:a", "worker:b"]);
+  const moves = { "worker:a": { hash: "run 0", by: "root:pi-1", ts: 1, observer: READER.observer } };
+  const news = await newsBetween({}, { ...ended, moves });
+  deepStrictEqual(reasonsOf(news), ["worker:b"]);
+  deepStrictEqual((wholeChanges(news)["workers"] as { id: string }[]).map(({ id }) => id), ["a", "b"]);
+});
+
+Deno.test("given a worker whose facts the pulse has not published, when it has just ended, then it is held back, and no longer once the pulse is gone", async () => {
+  const sight = await sightOf({ ...QUIET, workers: [{ id: "a", state: "exited", code: 0 }] }, Date.now());
+  const fresh = {
+    ...sight,
+    world: { ...sight.world, ended: {} },
+    workers: sight.workers.map((worker) => ({ ...worker, ended: new Date(sight.nowMs).toISOString() })),
+  };
+  const cursor = cursorOf(await sightOf(QUIET), []);
+  const weights = (one: Sight) => newsOf(cursor, one, READER).map(({ weight }) => weight);
+  deepStrictEqual(weights(fresh), ["held"]);
+  deepStrictEqual(weights({ ...fresh, nowMs: fresh.nowMs + 4_000 }), ["wakes"]);
+  deepStrictEqual(weights({ ...fresh, pulse: { ...fresh.pulse, alive: false, wanted: false } }), [
+    "wakes",
+    "wakes",
+  ]);
+});
+
+Deno.test("given a pulse in each condition, when it changes, then each but coming back wakes with a word of its own", async () => {
+  const sight = await sightOf(QUIET);
+  const conditions: [Sight["pulse"], string[]][] = [
+    [{ wanted: true, alive: true, stalled: false }, []],
+    [{ wanted: true, alive: true, stalled: true }, ["pulse_stalled"]],
+    [{ wanted: true, alive: true, stalled: true, failing: "disk" }, ["pulse_failing"]],
+    [{ wanted: true, alive: false, stalled: false }, ["pulse_down"]],
+    [{ wanted: false, alive: false, stalled: false }, ["down"]],
+  ];
+  for (const [before] of conditions) {
+    for (const [pulse, reasons] of conditions) {
+      const cursor = cursorOf({ ...sight, pulse: before }, []);
+      const found = newsOf(cursor, { ...sight, pulse }, READER);
+      deepStrictEqual(reasonsOf(found), before === pulse ? [] : reasons);
+    }
+  }
+});
+
+Deno.test("given a sensor that flaps and files that are bad, when they are new, then each wakes once and again after it was well", async () => {
+  const bad = { flapping: ["sensor-a"], bad: ["/d/config.json", "/d/asks/x.json"] };
+  deepStrictEqual(reasonsOf(await newsBetween({}, bad)), [
+    "config",
+    "bad_file:/d/asks/x.json",
+    "flapping:sensor-a",
+  ]);
+  deepStrictEqual(await newsBetween(bad, bad), []);
+  deepStrictEqual(await newsBetween(bad, {}), []);
+});
+
+Deno.test("given a reader without a cursor, when it is given the whole world, then policy, goals and the pulse are left to the standing parts", async () => {
+  await fc.assert(
+    fc.asyncProperty(anyParts, async (parts) => {
+      const sight = await sightOf(parts);
+      const news = wholeWorld(sight, READER);
+      const after = cursorAfter(emptyCursor(), sight, news, []);
+      deepStrictEqual(newsOf(after, sight, READER), []);
+      const ended = parts.workers.filter(({ state }) => state === "exited").map(({ id }) => `worker:${id}`);
+      const expected = [
+        ...parts.asks.map((id) => `ask:${id}`),
+        ...parts.alerts.map((id) => `silent:${id}`),
+        ...Object.keys(parts.signals).map((name) => `signal:sensor-${name}`),
+        ...ended,
+      ];
+      deepStrictEqual(news.filter(isWaking).map(({ reason }) => reason).sort(), expected.sort());
+    }),
+    { numRuns: RUNS },
   );
 });

@@ -1,0 +1,148 @@
+/** How workers ended: what an agent would ask next, composed once a run and kept in the world. */
+import { costOfRun } from "../agents/run_cost.ts";
+import type { Profile } from "../paths.ts";
+import { lastPlainLines, type ScreenHost, screenOf } from "./screen.ts";
+import type { Session } from "../sessions/session.ts";
+import { listFiles, quietStat } from "../store.ts";
+import { truncate } from "../text/style.ts";
+import type { EndedFacts, World } from "../world/world.ts";
+
+/** Runs whose facts are kept, the newest. */
+const RUNS_KEPT = 50;
+/** Last lines of an ended worker, and of the screen of a lost one. */
+const LAST_LINES = 5;
+const SCREEN_LINES = 20;
+/** Longest of these lines, in columns. */
+const LINE_COLUMNS = 160;
+/** Reports that are named of one run. */
+const MAX_REPORTS = 10;
+/** How long after its end a run's cost is still looked for, ms. */
+const COST_LATE_MS = 600_000;
+/** How much later than the end a report may have been written, ms. */
+const REPORT_LATE_MS = 2_000;
+
+/** Drawings at once: each is a child. */
+const DRAWINGS_AT_ONCE = 2;
+
+type Ended = World["ended"];
+
+/** Composes the facts of ended runs; remembers what has to be drawn meanwhile. */
+export class EndedRuns {
+  readonly #host: ScreenHost;
+  readonly #onDrawn: () => void;
+  /** Run → its last lines once they are drawn; undefined meanwhile. */
+  readonly #drawn = new Map<string, string[] | undefined>();
+  #drawing: Promise<void> = Promise.resolve();
+
+  /** `onDrawn` is called when the facts of a run can be composed that could not before. */
+  constructor(host: ScreenHost, onDrawn: () => void) {
+    this.#host = host;
+    this.#onDrawn = onDrawn;
+  }
+
+  /** Resolves when nothing is being drawn any more. */
+  get ended(): Promise<void> {
+    return this.#drawing;
+  }
+
+  /**
+   * The facts of all ended runs. Those that are known stay as they are, but for a cost that comes late; a run whose
+   * last lines must be drawn first has none yet.
+   */
+  facts(sessions: readonly Session[], before: Ended, nowMs: number): Ended {
+    const over = sessions.filter(({ view }) => !view.alive).sort((a, b) => endOf(b) - endOf(a)).slice(
+      0,
+      RUNS_KEPT,
+    );
+    const facts: Ended = {};
+    const missing: Session[] = [];
+    for (const session of over) {
+      const known = before[session.view.id];
+      const isKnown = known?.gen === session.gen && known.state === session.view.state;
+      const lines = isKnown
+        ? []
+        : lastPlainLines(session, linesOf(session)) ?? this.#drawn.get(keyOf(session));
+      if (isKnown) facts[session.view.id] = withLateCost(this.#host.profile, session, known, nowMs);
+      else if (lines !== undefined) facts[session.view.id] = factsOf(this.#host.profile, session, lines);
+      else missing.push(session);
+    }
+    this.#draw(missing);
+    return facts;
+  }
+
+  #draw(sessions: readonly Session[]): void {
+    for (const key of this.#drawn.keys()) {
+      if (!sessions.some((session) => keyOf(session) === key)) this.#drawn.delete(key);
+    }
+    const queue = sessions.filter((session) => !this.#drawn.has(keyOf(session)));
+    if (queue.length === 0) return;
+    for (const session of queue) this.#drawn.set(keyOf(session), undefined);
+    const draw = async () => {
+      for (let session = queue.shift(); session !== undefined; session = queue.shift()) {
+        const lines = await screenOf(this.#host, session.view.id, linesOf(session)).catch(() => []);
+        this.#drawn.set(keyOf(session), lines);
+        this.#onDrawn();
+      }
+    };
+    this.#drawing = Promise.all([this.#drawing, ...Array.from({ length: DRAWINGS_AT_ONCE }, draw)]).then(
+      () => {},
+    );
+  }
+}
+
+function keyOf({ view, gen }: Session): string {
+  return `${view.id}/${gen}/${view.state}`;
+}
+
+function linesOf({ view }: Session): number {
+  return view.state === "lost" ? SCREEN_LINES : LAST_LINES;
+}
+
+/** Unix seconds; a lost session's end is not known, so it counts as new. */
+function endOf({ endedAt }: Session): number {
+  return endedAt ?? Infinity;
+}
+
+function factsOf(profile: Profile, session: Session, lastLines: readonly string[]): EndedFacts {
+  const lines = lastLines.map((line) => truncate(line, LINE_COLUMNS));
+  const reports = reportsOf(profile, session);
+  const isLost = session.view.state === "lost";
+  return {
+    gen: session.gen,
+    state: session.view.state,
+    ...(reports.length === 0 ? {} : { reports }),
+    cost: costOf(profile, session),
+    ...(lines.length === 0 ? {} : isLost ? { screen: lines } : { last_lines: lines }),
+  };
+}
+
+function withLateCost(profile: Profile, session: Session, known: EndedFacts, nowMs: number): EndedFacts {
+  const isLate = nowMs - endOf(session) * 1000 > COST_LATE_MS;
+  return known.cost !== null || isLate ? known : { ...known, cost: costOf(profile, session) };
+}
+
+function costOf(profile: Profile, { view, dir, startedAt }: Session): number | null {
+  return costOfRun(profile, { id: view.id, dir, startedAt });
+}
+
+/**
+ * The reports of one run: files named after the worker and written since its start; others that were written while
+ * it ran may be its own, too.
+ */
+function reportsOf(profile: Profile, session: Session): NonNullable<EndedFacts["reports"]> {
+  const { id } = session.view;
+  const until = endOf(session) * 1000 + REPORT_LATE_MS;
+  const files = listFiles(profile.reports).map((name) => {
+    const mtime = quietStat(`${profile.reports}/${name}`)?.mtime?.getTime() ?? 0;
+    return { file: `reports/${name}`, isOwn: isNamedAfter(name, id), mtime };
+  });
+  const ofItsTime = files.filter(({ mtime }) => mtime >= session.startedAt * 1000 && mtime <= until);
+  const own = ofItsTime.filter(({ isOwn }) => isOwn).map(({ file }) => ({ file }));
+  const others = ofItsTime.filter(({ isOwn }) => !isOwn).map(({ file }) => ({ file, maybe: true as const }));
+  return [...own, ...others].slice(0, MAX_REPORTS);
+}
+
+/** Whether a file's name begins with the id and not with a longer one: `w1-notes.md` is not of `w`, nor `w10.md` of `w1`. */
+function isNamedAfter(name: string, id: string): boolean {
+  return name.startsWith(id) && !/^[A-Za-z0-9_]/.test(name.slice(id.length));
+}

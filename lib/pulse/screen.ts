@@ -1,0 +1,42 @@
+/** The last lines of a worker's terminal, as text, for what the pulse reports of it. */
+import { readAgent } from "../agents/agent_session.ts";
+import { eventText, printsEvents } from "../agents/events.ts";
+import { childEnv } from "../process/child_env.ts";
+import type { PulseHost } from "./host.ts";
+import { readOutputTail } from "../sessions/output_log.ts";
+import type { Session } from "../sessions/session.ts";
+import { plainTail } from "../text/terminal.ts";
+
+/** What drawing a screen needs of the pulse. */
+export type ScreenHost = Pick<PulseHost, "profile" | "bin" | "env">;
+
+/** Longest time for drawing a screen, ms. */
+const SCREEN_TIMEOUT_MS = 10_000;
+/** How much of the end of a recording is read for its last lines, bytes. */
+const TAIL_BYTES = 16 * 1024;
+
+/** The last lines of a worker's screen. A child draws it: an emulator would stay in the pulse's memory for good. */
+export async function screenOf(
+  { profile, bin, env }: ScreenHost,
+  id: string,
+  lastLines: number,
+): Promise<string[]> {
+  const { runCommand } = await import("../process/capture.ts");
+  const { stdout } = await runCommand({
+    argv: [bin, "logs", id, "--screen"],
+    cwd: profile.dir,
+    env: childEnv(env, { bin, dataDir: profile.dir, config: profile.config }),
+    mark: { name: "LOOOP_RUN", value: crypto.randomUUID() },
+    timeoutMs: SCREEN_TIMEOUT_MS,
+    tailBytes: 64 * 1024,
+  });
+  const lines = new TextDecoder().decode(stdout.bytes).split("\n").filter((line) => line.trim() !== "");
+  return lines.slice(-lastLines);
+}
+
+/** The last lines of a recording that needs no drawing, at once; undefined where only a screen can show it. */
+export function lastPlainLines({ dir }: Session, count: number): string[] | undefined {
+  const tail = readOutputTail(dir, TAIL_BYTES);
+  const text = printsEvents(readAgent(dir)?.template ?? "") ? eventText(tail) : tail;
+  return plainTail(typeof text === "string" ? text : new TextDecoder().decode(text), count);
+}

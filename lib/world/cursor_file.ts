@@ -1,0 +1,104 @@
+/**
+ * The cursor files, `.cursors/<observer>.json`: what each reader was last given, who it is, and whether it waits.
+ *
+ * While a reader waits its file says so, with the waiting process's identity. A wait that comes back without news
+ * leaves the file as it was, word for word, so that the time of the file is the time of the last call.
+ */
+import { isRecord, isText, parseExact } from "../text/json.ts";
+import { dirName, type Profile } from "../paths.ts";
+import type { Identity } from "../process/identity.ts";
+import { checkCursor, type Cursor } from "./observer.ts";
+import { listDirs, listFiles, makeDir, readJson, removeFile, replaceFile, statOf } from "../store.ts";
+
+/** Who reads, as its file says. */
+export interface ReaderRecord {
+  /** The agent CLI, or the name that it gave itself; "" for a person's hand. */
+  agent: string;
+  /** Id of the agent's session; "" where there is none. */
+  session: string;
+  /** Unix ms of its first call. */
+  since: number;
+}
+
+/** A wait that blocks. */
+export interface Waiting extends Identity {
+  /** Unix ms since when. */
+  at: number;
+}
+
+/** One cursor file. */
+export interface CursorFile {
+  cursor: Cursor;
+  reader: ReaderRecord;
+  waiting?: Waiting;
+  /** How long the reader has been awake without a sign of life of the pulse: seconds, counted from this beat. */
+  silence?: { beat: number; awake_s: number };
+}
+
+/** Where the cursor of an observer is. */
+export function cursorPath(profile: Profile, observer: string): string {
+  return `${profile.cursors}/${observer}.json`;
+}
+
+function checkFile(value: unknown): CursorFile | string {
+  if (!isRecord(value) || !isRecord(value["reader"])) return "not a cursor";
+  const { reader, waiting, silence, ...rest } = value;
+  const cursor = checkCursor(rest);
+  if (typeof cursor === "string") return cursor;
+  const { agent, session, since } = reader as Record<string, unknown>;
+  if (!isText(agent) || !isText(session) || typeof since !== "number") {
+    return '"reader" is not what looop writes';
+  }
+  return {
+    cursor,
+    reader: { agent, session, since },
+    ...(isWaiting(waiting) ? { waiting } : {}),
+    ...(isSilence(silence) ? { silence } : {}),
+  };
+}
+
+function isWaiting(value: unknown): value is Waiting {
+  return isRecord(value) && typeof value["pid"] === "number" && isText(value["start"]) &&
+    isText(value["boot"]) &&
+    typeof value["at"] === "number";
+}
+
+function isSilence(value: unknown): value is NonNullable<CursorFile["silence"]> {
+  return isRecord(value) && typeof value["beat"] === "number" && typeof value["awake_s"] === "number";
+}
+
+/** A cursor file, or undefined when there is none that can be used: then its reader is new. */
+export function readCursorFile(path: string): CursorFile | undefined {
+  const read = readJson(path, checkFile, parseExact);
+  return read !== undefined && "value" in read ? read.value : undefined;
+}
+
+/** Writes a cursor file; of agents' sessions the last few keep theirs. */
+export function writeCursorFile(path: string, { cursor, reader, waiting, silence }: CursorFile): void {
+  const isNew = statOf(path) === undefined;
+  makeDir(dirName(path));
+  replaceFile(path, `${JSON.stringify({ ...cursor, reader, waiting, silence })}\n`, { durable: false });
+  if (isNew) forgetSessions(dirName(path));
+}
+
+/** Agents' sessions whose cursors are kept. */
+const SESSIONS_KEPT = 8;
+
+/** Removes the cursors of the agent sessions that have called least recently. */
+function forgetSessions(dir: string): void {
+  if (!dir.endsWith("/root")) return;
+  const called = (name: string) => statOf(`${dir}/${name}`)?.mtime?.getTime() ?? 0;
+  const newestFirst = listFiles(dir, ".json").sort((a, b) => called(b) - called(a));
+  for (const name of newestFirst.slice(SESSIONS_KEPT)) removeFile(`${dir}/${name}`);
+}
+
+/** The folders that cursors are in. */
+export function cursorDirs({ cursors }: Profile): string[] {
+  return [cursors, ...listDirs(cursors).map((dir) => `${cursors}/${dir}`)];
+}
+
+/** Names of all observers that have a cursor: `hand`, `NAME`, `root/<cli>-<session>`. */
+export function listObservers(profile: Profile): string[] {
+  const paths = cursorDirs(profile).flatMap((dir) => listFiles(dir, ".json").map((name) => `${dir}/${name}`));
+  return paths.map((path) => path.slice(profile.cursors.length + 1, -".json".length));
+}

@@ -1,0 +1,342 @@
+/**
+ * What is new to one reader: each kind of news in one table, found by comparing a cursor with a sight. Pure.
+ *
+ * A new kind needs a row in {@link KINDS}, or, when the pulse raises it as an alert, one in {@link ALERTS}.
+ */
+import {
+  type Cursor,
+  cursorOf,
+  emptyCursor,
+  pulseWord,
+  settled,
+  type Sight,
+  withToken,
+  type WorkerRun,
+} from "./observer.ts";
+import { isErrorReading, messageOf, signalOf } from "./reading.ts";
+import { signalChange } from "./signal_change.ts";
+import { ANSWERED } from "../records/own_moves.ts";
+import { oneLine } from "../errors.ts";
+import { canonical } from "../text/json.ts";
+import type { Alert, EndedFacts } from "./world.ts";
+
+/** The part of a cursor, and the entry in it, that remembers whether an item was given. */
+interface Item {
+  part: Exclude<keyof Cursor, "v" | "token" | "world_hash">;
+  key?: string;
+}
+
+/** One thing that is other than the reader knows it. */
+export interface News {
+  /** Why it wakes, as `reason` has it: `ask:w1-1`. */
+  reason: string;
+  /**
+   * `wakes`; `rides` with the next wake; `hidden`: it is not shown, but the cursor takes it in; `held`: it may be
+   * news in a moment.
+   */
+  weight: "wakes" | "rides" | "hidden" | "held";
+  /** Where it stands in `changes`: a list of that path takes it, or, with `key`, a record. */
+  at: readonly string[];
+  key?: string;
+  /** What stands there, in ever shorter forms; none when the reason says all. */
+  forms: readonly unknown[];
+  /** Who brought it about, where that is known. */
+  by?: string;
+  /** A question that was given before and is still not answered. */
+  again?: true;
+  item: Item;
+}
+
+/** Who reads. */
+export interface Reader {
+  /** The reader's cursor; moves under that name are its own. */
+  observer: string;
+}
+
+type Finder = (cursor: Cursor, sight: Sight, reader: Reader) => News[];
+
+/** Every kind of news, the most urgent first. */
+const KINDS: Readonly<Record<string, Finder>> = {
+  ask: askNews,
+  pulse: pulseNews,
+  alert: alertNews,
+  worker: workerNews,
+  bad_file: badFileNews,
+  policy: policyNews,
+  goal: goalNews,
+  flapping: flappingNews,
+  signal: signalNews,
+  answered: answeredNews,
+};
+
+/** Everything that is other than the cursor has it, the most urgent first. */
+export function newsOf(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  return Object.values(KINDS).flatMap((find) => find(cursor, sight, reader));
+}
+
+/** The cursor of a reader who is now given all news but `kept` and what is held, which stay news. */
+export function cursorAfter(
+  before: Cursor,
+  sight: Sight,
+  news: readonly News[],
+  kept: readonly News[],
+): Cursor {
+  const open = news.filter((one) => kept.includes(one) || one.weight === "held");
+  const given = news.filter((one) => one.item.part === "asks" && !open.includes(one)).map((one) =>
+    one.item.key!
+  );
+  const next = cursorOf(sight, given, before);
+  if (open.length === 0) return next;
+  const reverted = open.reduce((cursor, { item }) => revert(cursor, before, item), next);
+  return withToken({ ...reverted, world_hash: "" }, sight);
+}
+
+/** A cursor in which one item is as it was before. */
+function revert(cursor: Cursor, before: Cursor, { part, key }: Item): Cursor {
+  if (key === undefined) return { ...cursor, [part]: before[part] };
+  const [now, then] = [cursor[part], before[part]];
+  if (Array.isArray(now) && Array.isArray(then)) {
+    const others = now.filter((entry) => entry !== key);
+    return { ...cursor, [part]: then.includes(key) ? [...others, key] : others };
+  }
+  const { [key]: _, ...others } = now as Record<string, unknown>;
+  const known = (then as Record<string, unknown>)[key];
+  return { ...cursor, [part]: Object.hasOwn(then as object, key) ? { ...others, [key]: known } : others };
+}
+
+// --- the kinds ------------------------------------------------------------------------------------------------
+
+function askNews(cursor: Cursor, { asks, world, nowMs }: Sight): News[] {
+  const redeliverMs = world.settings.ask_redeliver_s * 1000;
+  const due = asks.filter(({ id }) => {
+    const at = Object.hasOwn(cursor.asks, id) ? cursor.asks[id] : undefined;
+    // A clock that was set back must not make an ask due, nor hide it for ever.
+    return at === undefined || (redeliverMs > 0 && Math.abs(nowMs - at) >= redeliverMs);
+  });
+  return due.map(({ id }) => ({
+    reason: `ask:${id}`,
+    weight: "wakes",
+    at: ["asks"],
+    forms: [id],
+    ...(Object.hasOwn(cursor.asks, id) ? { again: true } : {}),
+    item: { part: "asks", key: id },
+  }));
+}
+
+function answeredNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  const pending = new Set(sight.asks.map(({ id }) => id));
+  return Object.keys(cursor.asks).filter((id) => !pending.has(id)).map((id) => ({
+    reason: `answered:${id}`,
+    weight: isOwn(sight, reader, `ask:${id}`, ANSWERED) ? "hidden" : "rides",
+    at: ["answered"],
+    forms: [id],
+    ...moverOf(sight, `ask:${id}`, ANSWERED),
+    item: { part: "asks", key: id },
+  }));
+}
+
+const PULSE_REASONS = {
+  down: "pulse_down",
+  failing: "pulse_failing",
+  stalled: "pulse_stalled",
+  stopped: "down",
+  alive: "",
+} as const;
+
+function pulseNews(cursor: Cursor, sight: Sight): News[] {
+  const to = pulseWord(sight);
+  if (cursor.pulse === to) return [];
+  return [{
+    reason: PULSE_REASONS[to],
+    weight: to === "alive" ? "hidden" : "wakes",
+    at: [],
+    key: "pulse",
+    forms: [{ from: cursor.pulse, to }],
+    item: { part: "pulse" },
+  }];
+}
+
+/** Where alerts of a kind stand in `changes`, and how; others stand in `alerts` with their screen. */
+const ALERTS: Readonly<Record<string, { at: string; show(alert: Alert): unknown[] }>> = {};
+
+/** Lines of a screen that a short form keeps. */
+const FEW_LINES = 3;
+
+function alertNews(cursor: Cursor, { world }: Sight): News[] {
+  return world.alerts.filter(({ key }) => !cursor.alerts.includes(key)).map((alert) => ({
+    reason: `${alert.kind}:${alert.id}`,
+    weight: "wakes",
+    at: [ALERTS[alert.kind]?.at ?? "alerts"],
+    forms: ALERTS[alert.kind]?.show(alert) ?? alertForms(alert),
+    item: { part: "alerts", key: alert.key },
+  }));
+}
+
+function alertForms({ kind, id, screen }: Alert): unknown[] {
+  const few = screen !== undefined && screen.length > FEW_LINES
+    ? [{ kind, id, screen: screen.slice(-FEW_LINES) }]
+    : [];
+  return [{ kind, id, ...(screen === undefined ? {} : { screen }) }, ...few, { kind, id }];
+}
+
+/** How long the pulse may take to say how a worker ended before that is reported without, ms. */
+const FACTS_MS = 3_000;
+
+function workerNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  const { workers, world } = sight;
+  return workers.flatMap((worker): News[] => {
+    const { id, gen, state, exit_code, ended_by } = worker;
+    const known = Object.hasOwn(cursor.workers, id) ? cursor.workers[id] : undefined;
+    const isSame = known?.gen === gen && known.state === settled(state);
+    if (worker.alive || isSame) return [];
+    const facts = factsOf(world.ended[id], worker);
+    const from = known?.gen === gen ? known.state : null;
+    const short = { id, from, to: state, exit_code, ...(ended_by === undefined ? {} : { ended_by }) };
+    const { gen: _, state: _state, last_lines, ...more } = facts ?? { gen, state, cost: null };
+    return [{
+      reason: `worker:${id}`,
+      weight: facts === undefined && isComing(sight, worker)
+        ? "held"
+        : isOwn(sight, reader, `worker:${id}`, gen)
+        ? "rides"
+        : "wakes",
+      at: ["workers"],
+      forms: [{ ...short, ...more, ...(last_lines === undefined ? {} : { last_lines }) }, {
+        ...short,
+        ...more,
+      }, short],
+      ...moverOf(sight, `worker:${id}`, gen),
+      item: { part: "workers", key: id },
+    }];
+  });
+}
+
+/** The facts of this run in this state. */
+function factsOf(facts: EndedFacts | undefined, { gen, state }: WorkerRun): EndedFacts | undefined {
+  return facts?.gen === gen && facts.state === state ? facts : undefined;
+}
+
+/** Whether a living pulse is about to publish how a worker ended; of a lost one it always does. */
+function isComing(sight: Sight, { ended }: WorkerRun): boolean {
+  if (pulseWord(sight) !== "alive") return false;
+  return ended === undefined || Math.abs(sight.nowMs - Date.parse(ended)) < FACTS_MS;
+}
+
+function badFileNews(cursor: Cursor, { bad, configFile }: Sight): News[] {
+  return bad.filter(({ path }) => !cursor.bad.includes(path)).map(({ path, reason }) => ({
+    reason: path === configFile ? "config" : `bad_file:${path}`,
+    weight: "wakes",
+    ...(path === configFile ? { at: [], key: "config", forms: [reason] } : {
+      at: ["bad_files"],
+      forms: [{ path, reason }, { path }],
+    }),
+    item: { part: "bad", key: path },
+  }));
+}
+
+function policyNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  const { playbook } = sight.world;
+  if (cursor.playbook === playbook) return [];
+  return [{
+    reason: "policy",
+    weight: isOwn(sight, reader, "policy", playbook) ? "hidden" : "wakes",
+    at: [],
+    key: "policy",
+    forms: [true],
+    ...moverOf(sight, "policy", playbook),
+    item: { part: "playbook" },
+  }];
+}
+
+function goalNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  const [before, after] = [cursor.goals, sight.world.goals];
+  const ids = [...new Set([...Object.keys(after), ...Object.keys(before)])];
+  return ids.flatMap((id): News[] => {
+    const [was, is] = [own(before, id), own(after, id)];
+    if (was === is) return [];
+    return [{
+      reason: `goal:${id}`,
+      weight: isOwn(sight, reader, `goal:${id}`, is ?? "") ? "hidden" : "wakes",
+      at: ["goals", was === undefined ? "added" : is === undefined ? "removed" : "changed"],
+      forms: [id],
+      ...moverOf(sight, `goal:${id}`, is ?? ""),
+      item: { part: "goals", key: id },
+    }];
+  });
+}
+
+function flappingNews(cursor: Cursor, { world }: Sight): News[] {
+  return world.flapping.filter((name) => !cursor.flapping.includes(name)).map((name) => ({
+    reason: `flapping:${name}`,
+    weight: "wakes",
+    at: ["flapping"],
+    forms: [name],
+    item: { part: "flapping", key: name },
+  }));
+}
+
+function signalNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  const { readings } = sight.world;
+  const gone = Object.keys(cursor.signals).filter((name) => !Object.hasOwn(readings, name));
+  const changed = Object.keys(readings).filter((name) => !name.startsWith("sys-")).filter((name) => {
+    const before = own(cursor.signals, name);
+    if (before?.wake === readings[name]!.wake) return false;
+    return before === undefined || canonical(before.signal) !== canonical(signalOf(readings[name]!.value));
+  });
+  const news = (name: string, forms: unknown[], isGone: boolean): News => {
+    const item = `sensor:${name.replace(/^sensor-/, "")}`;
+    return {
+      reason: `signal:${name}`,
+      weight: isGone && isOwn(sight, reader, item, "") ? "hidden" : "wakes",
+      at: ["signals"],
+      key: name,
+      forms,
+      ...(isGone ? moverOf(sight, item, "") : {}),
+      item: { part: "signals", key: name },
+    };
+  };
+  return [
+    ...changed.map((name) =>
+      news(name, signalForms(own(cursor.signals, name), readings[name]!.value), false)
+    ),
+    ...gone.map((name) => news(name, [{ from: own(cursor.signals, name)?.signal }, { gone: true }], true)),
+  ];
+}
+
+/** Longest message of a failure, in characters. */
+const MESSAGE_CHARS = 300;
+
+/** How a reading changed; a failure comes with its message. */
+function signalForms(before: { signal: unknown } | undefined, reading: unknown): unknown[] {
+  const to = signalOf(reading);
+  if (isErrorReading(reading)) {
+    const message = oneLine(messageOf(reading), MESSAGE_CHARS);
+    return [...(before === undefined ? [] : [{ from: before.signal, to, message }]), { to, message }];
+  }
+  if (before === undefined) return [{ to }];
+  return [signalChange(before.signal, to), { to }];
+}
+
+// --- whose move it is -----------------------------------------------------------------------------------------
+
+function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(record, key) ? record[key] : undefined;
+}
+
+/** Whether an item is as the reader itself has left it; nothing is own to a person's hand. */
+function isOwn({ moves }: Sight, { observer }: Reader, item: string, hash: string): boolean {
+  const move = own(moves, item);
+  return observer !== "hand" && move?.hash === hash && move.observer === observer;
+}
+
+function moverOf({ moves }: Sight, item: string, hash: string): { by?: string } {
+  const move = own(moves, item);
+  return move?.hash === hash ? { by: move.by } : {};
+}
+
+/** What a reader without a cursor is given: the whole world, but what the standing parts show anyway. */
+export function wholeWorld(sight: Sight, reader: Reader): News[] {
+  return newsOf(emptyCursor(), sight, reader)
+    .filter(({ item }) => !["goals", "playbook", "pulse"].includes(item.part))
+    .map((news) => news.item.part === "workers" ? { ...news, forms: news.forms.slice(-1) } : news);
+}
