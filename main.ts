@@ -93,7 +93,7 @@ async function main(argv: readonly string[]): Promise<number> {
       return EXIT.ok;
     }
     context.journalText = input.text("journal");
-    if (verb.declare.audience !== "people") checkProfile(context.profile);
+    if (verb.declare.audience !== "people") checkProfile(context.profile, context.env);
     mutating = verb.declare.mutating === true;
     checkWorkerMay(path, input, context);
     await noteAgent(context, verb.declare);

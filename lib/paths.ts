@@ -27,6 +27,8 @@ export interface Profile {
   /** Who wrote which text last, so that nobody's own move is news to them. */
   readonly moves: string;
   readonly format: string;
+  /** Which data dir this is: its id, and where it was. */
+  readonly home: string;
   readonly journal: string;
   readonly journalHistory: string;
   readonly events: string;
@@ -101,6 +103,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     goalActivity: `${dir}/.goal-activity.json`,
     moves: `${dir}/.moves.json`,
     format: `${dir}/.format`,
+    home: `${dir}/.home`,
     journal: `${dir}/journal.md`,
     journalHistory: `${dir}/journal.d`,
     events: `${dir}/events.jsonl`,

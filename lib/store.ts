@@ -334,6 +334,15 @@ function makeMissing(path: string): void {
   syncDir(parent);
 }
 
+/** Makes a folder (0700) whose parent must be there. */
+export function makeSubDir(path: string): void {
+  try {
+    Deno.mkdirSync(path, { mode: DIR_MODE });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw fault("make", path, error);
+  }
+}
+
 /** Names of the regular files in a folder that end in `suffix` and do not begin with a dot, sorted. */
 export function listFiles(dir: string, suffix = ""): string[] {
   return listEntries(dir).filter((entry) =>

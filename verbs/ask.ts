@@ -12,6 +12,7 @@ import {
   type PostedAsk,
   takeOutcome,
 } from "../lib/records/mailbox.ts";
+import { requireDir } from "../lib/records/profile_check.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { hasEnded, markReady, readSession, untilEnded } from "../lib/sessions/session.ts";
 import { Watch } from "../lib/file_watch.ts";
@@ -95,6 +96,7 @@ export default defineVerb({
         return { code: EXIT.timeout };
       }
       const end = session === undefined ? undefined : endOf(context, worker, gen);
+      requireDir(context.profile);
       if (end !== undefined) {
         if (end === "root") context.note(WITHDRAWN);
         if (mustNotReturn) await untilEnded(context.profile, worker, gen);

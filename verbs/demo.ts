@@ -1,4 +1,5 @@
 /** `looop demo`: the whole loop in a throw-away profile, with real verbs, a real repository and a real worker. */
+import { ownVariables } from "../lib/records/home.ts";
 import { childEnv } from "../lib/process/child_env.ts";
 import { DEMO_REPORT, demoBrief, demoSensor } from "../lib/cli/demo.ts";
 import { oneLine, UserError } from "../lib/errors.ts";
@@ -68,7 +69,7 @@ class Demo {
     // The user's git settings (signing, hooks, templates) must not affect a demo.
     this.#env = childEnv(
       context.env,
-      { bin: context.self.exe, dataDir: profile.dir, config: profile.config },
+      ownVariables(profile, context.self.exe),
       {
         LOOOP_INTERVAL: "1",
         NO_COLOR: "1",

@@ -42,8 +42,9 @@ export default defineVerb({
     for (const { pid, state } of survivors) {
       context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
     }
-    for (const { id, why } of unreached) {
-      context.note(`looop down: worker "${id}" may still run: ${why}; the next \`looop up\` ends it`);
+    for (const { id, why, next } of unreached) {
+      const what = id === "pulse" ? "the pulse" : `worker "${id}"`;
+      context.note(`looop down: ${what} may still run: ${why}; ${next}`);
     }
     await collect(context);
     const unwritten = failure ?? attempts.failure;

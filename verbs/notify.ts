@@ -1,4 +1,5 @@
 /** `looop _ notify`: a word to the human, in the journal and through the config's notification hook. */
+import { ownVariables } from "../lib/records/home.ts";
 import { childEnv } from "../lib/process/child_env.ts";
 import { readConfig } from "../lib/records/config.ts";
 import { oneLine, UsageError, UserError } from "../lib/errors.ts";
@@ -62,7 +63,7 @@ export default defineVerb({
 
 function startHook(context: Context, template: string, message: string, id: string): void {
   const { profile } = context;
-  const own = { bin: context.bin(), dataDir: profile.dir, config: profile.config };
+  const own = ownVariables(profile, context.bin());
   try {
     new Deno.Command("/bin/sh", {
       args: ["-c", DETACHED, "looop-notify", fillHook(template)],

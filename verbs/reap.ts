@@ -2,7 +2,7 @@
 import { checkId } from "../lib/ids.ts";
 import { readFleet } from "../lib/sessions/session.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
-import { endSession } from "../lib/workers/worker.ts";
+import { endSession } from "../lib/workers/end.ts";
 import { poke } from "../lib/records/move.ts";
 
 export default defineVerb({

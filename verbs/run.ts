@@ -1,4 +1,5 @@
 /** `looop _ run`: one reversible command in the data dir, through the gate, with its own exit status. */
+import { ownVariables } from "../lib/records/home.ts";
 import { type CommandOutcome, runCommand, type Tail } from "../lib/process/capture.ts";
 import { childEnv } from "../lib/process/child_env.ts";
 import { ReaderGone } from "../lib/cli/console.ts";
@@ -112,7 +113,7 @@ async function runInDataDir(
       runCommand({
         argv: argvOf(command),
         cwd: profile.dir,
-        env: childEnv(context.env, { bin: context.bin(), dataDir: profile.dir, config: profile.config }),
+        env: childEnv(context.env, ownVariables(profile, context.bin())),
         mark: { name: RUN_MARK, value: intent.id },
         timeoutMs,
         tailBytes: TAIL_BYTES,

@@ -15,6 +15,7 @@ export default defineVerb({
     audience: "people",
     options: [
       { name: "json", summary: "the pulse logs NDJSON" },
+      { name: "restart", summary: "restart the pulse with this environment (PATH, tokens); workers go on" },
       {
         name: "take-hosts",
         summary: "take other machines over from the machine that this data dir was on before",
@@ -28,13 +29,16 @@ export default defineVerb({
     openProfile(profile);
     for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${oneLine(warning)}`);
     if (input.flag("take-hosts")) await takeHosts(profile);
-    const outcome = await startPulse(context, input.flag("json"));
+    const outcome = await startPulse(context, {
+      json: input.flag("json"),
+      restart: input.flag("restart"),
+    });
     const json = input.flag("json") ? " [json]" : "";
     const first = outcome === "running"
       ? "looop: pulse already running"
       : outcome === "started"
       ? `looop: pulse started${json}`
-      : `looop: pulse restarted as ${context.version}${json}`;
+      : `looop: pulse restarted${input.flag("restart") ? "" : ` as ${context.version}`}${json}`;
     return {
       text: `${first}
 data dir: ${profile.dir}

@@ -6,6 +6,7 @@ import { printableJson } from "../lib/text/json.ts";
 import { ownIdentity } from "../lib/process/identity.ts";
 import { pollMs, watchesOff } from "../lib/records/env.ts";
 import { journalTail } from "../lib/records/journal.ts";
+import { requireDir } from "../lib/records/profile_check.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { summaryOf } from "../lib/cli/summary.ts";
 import {
@@ -132,6 +133,7 @@ class Wait {
   /** Looks at the profile; a pulse that is wanted and dead is started again first. */
   async #look(): Promise<Snapshot> {
     const { profile, now } = this.#context;
+    requireDir(profile);
     const sight = await look(profile, now(), WHOLE_LOOK_MS);
     if (pulseWord(sight) !== "down") return this.#awake(sight);
     const { isRevivalDue, revivePulse } = await import("../lib/pulse/control.ts");

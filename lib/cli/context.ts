@@ -6,7 +6,7 @@ import { executablePath, launcherPath, selfCommand } from "../process/self.ts";
 import { loadVerb, shownPaths, type VerbTable } from "./verb_table.ts";
 import type { Context, Declaration } from "./verb.ts";
 import { VERSION } from "./version.ts";
-import type { WorkerHost } from "../workers/worker.ts";
+import type { WorkerHost } from "../workers/start.ts";
 import type { TrialHost } from "../world/sensor_trial.ts";
 
 /** The context of this process. */

@@ -85,7 +85,7 @@ async function checkHosts({ profile, env, now }: DoctorHost): Promise<Diagnosis[
   const hosts = quietHosts(profile);
   if (hosts.length === 0) return [];
   const { Place } = await import("../hosts/place.ts");
-  const { homeId } = await import("../hosts/home.ts");
+  const { homeOf } = await import("../records/home.ts");
   const { probePlace } = await import("../hosts/probe.ts");
   const { config } = readConfig(profile.config);
   const found = await Promise.all(hosts.map(async (name) => {
@@ -105,7 +105,7 @@ async function checkHosts({ profile, env, now }: DoctorHost): Promise<Diagnosis[
       .map(([runner]) => resolveRunner(config, runner).program ?? "").filter((program) =>
         /^[\w./-]+$/.test(program)
       );
-    const facts = await probePlace(place, homeId(profile), programs, now);
+    const facts = await probePlace(place, homeOf(profile).id, programs, now);
     return facts.map((fact) => ({ name: `host ${name}`, ...fact }));
   }));
   return found.flat();

@@ -1,4 +1,5 @@
 /** How a worker ends its own session: what `_ kill` and `_ done` carry out. */
+import { ownVariables } from "../records/home.ts";
 import { noteLastCall } from "../agents/last_reply.ts";
 import { childEnv } from "../process/child_env.ts";
 import { recordMove } from "../records/move.ts";
@@ -29,7 +30,7 @@ export async function endItself(context: Context, id: string): Promise<Reply | v
 /** Starts the process that does the killing; without the session's marks it is not part of the tree. */
 function spawnReaper(context: Context, session: Session): void {
   const { profile, self, env } = context;
-  const own = { bin: context.bin(), dataDir: profile.dir, config: profile.config };
+  const own = ownVariables(profile, context.bin());
   new Deno.Command(self.exe, {
     args: [...self.args, "_", "reap", session.view.id, session.gen],
     cwd: profile.dir,

@@ -7,7 +7,8 @@ import { sessionDir } from "../sessions/session.ts";
 import { nearest } from "../text/nearest.ts";
 import { quietText, removeFile, replaceFile } from "../store.ts";
 import { type Driver, driverOf } from "./driver.ts";
-import { homeId, machineId, type PlaceHost } from "./home.ts";
+import { machineId, type PlaceHost } from "./home.ts";
+import { ensureHome } from "../records/home.ts";
 import { type FarRun, jobProgram, postProgram, startProgram, stopProgram } from "./program.ts";
 import type { RunName } from "./protocol.ts";
 import { type Channel, converse, openChannel, type Reach, reachArgv } from "./reach.ts";
@@ -44,7 +45,7 @@ export class Place {
     this.config = config;
     this.driver = config.driver === undefined
       ? undefined
-      : driverOf(host, name, config, homeId(host.profile));
+      : driverOf(host, name, config, ensureHome(host.profile));
   }
 
   /** The place of that name. @throws {UsageError} when the config has none. */
@@ -62,13 +63,13 @@ export class Place {
 
   /** The name of a run's job. */
   jobName({ id, gen }: RunName): string {
-    return `looop-${homeId(this.#host.profile).slice(0, 8)}-${id}-${gen}`;
+    return `looop-${ensureHome(this.#host.profile).slice(0, 8)}-${id}-${gen}`;
   }
 
   /** Opens the line on which the host's post speaks. */
   open(take: boolean, job?: { name: string; handle: string }): Promise<Channel> {
     const { profile } = this.#host;
-    return openChannel(this.reach(job), postProgram(homeId(profile), machineId(), take));
+    return openChannel(this.reach(job), postProgram(ensureHome(profile), machineId(), take));
   }
 
   /**
@@ -79,11 +80,11 @@ export class Place {
   async start(run: FarRun): Promise<string | undefined> {
     if (this.driver !== undefined) {
       const job = { ...run, lingerS: LINGER_S };
-      return await this.driver.start(this.jobName(run), run, jobProgram(homeId(this.#host.profile), job));
+      return await this.driver.start(this.jobName(run), run, jobProgram(ensureHome(this.#host.profile), job));
     }
     const { lines, complaint } = await converse(
       this.reach(),
-      startProgram(homeId(this.#host.profile), run),
+      startProgram(ensureHome(this.#host.profile), run),
       { limitMs: START_MS, enough: (line) => /^(started|refused|unknown)\b/.test(line) },
     );
     const last = lines.at(-1) ?? "";
@@ -112,7 +113,7 @@ export class Place {
     if (this.driver !== undefined) {
       return await this.driver.stop(runs.map((run) => ({ run, name: this.jobName(run) })));
     }
-    const home = homeId(this.#host.profile);
+    const home = ensureHome(this.#host.profile);
     const program = runs.map((run) => `( ${stopProgram(home, run, run.state, run.by)} )\n`).join("");
     try {
       const { lines } = await converse(this.reach(), program, { limitMs });

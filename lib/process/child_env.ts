@@ -29,6 +29,8 @@ const USER_FAMILIES =
   /^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DB|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS))(_|$)/;
 /** looop's own names of one session, sensor run or `_ run`: never inherited by the next. */
 const OWN_MARKS = new Set([
+  "LOOOP_HOME",
+  "LOOOP_OS",
   "LOOOP_SESSION_ID",
   "LOOOP_SESSION_GEN",
   "LOOOP_SENSOR_RUN",
@@ -61,11 +63,12 @@ export function withoutHold(config: string): string {
   }
 }
 
-/** What looop itself gives its children. */
+/** What looop itself gives its children (`ownVariables` in `records/home.ts`). */
 export interface OwnVariables {
-  bin: string;
-  dataDir: string;
-  config: string;
+  [name: string]: string;
+  LOOOP_BIN: string;
+  LOOOP_DATA_DIR: string;
+  LOOOP_CONFIG: string;
 }
 
 /** A whole environment (to be used with `clearEnv`) for a child of looop. */
@@ -81,11 +84,5 @@ export function childEnv(
   const opencode = withoutHold(inherited[OPENCODE_CONFIG] ?? "");
   if (opencode === "") delete inherited[OPENCODE_CONFIG];
   else inherited[OPENCODE_CONFIG] = opencode;
-  return {
-    ...inherited,
-    LOOOP_BIN: own.bin,
-    LOOOP_DATA_DIR: own.dataDir,
-    LOOOP_CONFIG: own.config,
-    ...more,
-  };
+  return { ...inherited, ...own, ...more };
 }

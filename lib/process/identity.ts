@@ -22,8 +22,20 @@ export interface Identity {
   space?: string;
 }
 
-/** Whether a process lives, as far as that can be said; `lock` when its lock may say more. */
-export type Standing = { life: "alive" | "dead" } | { life: "unknown"; why: string; lock: boolean };
+/**
+ * Whether a process lives, as far as that can be said. One that lives beyond our reach, as its lock shows, has the
+ * reason; of an unknown one `lock` says whether a free lock would mean its death.
+ */
+export type Standing =
+  | { life: "alive"; beyond?: string }
+  | { life: "dead" }
+  | { life: "unknown"; why: string; lock: boolean };
+
+/** Why no signal can reach a process that may live, or undefined. */
+export function beyondReach(standing: Standing): string | undefined {
+  if (standing.life === "dead") return undefined;
+  return standing.life === "unknown" ? standing.why : standing.beyond;
+}
 
 const ALIVE: Standing = { life: "alive" };
 const DEAD: Standing = { life: "dead" };
@@ -68,7 +80,13 @@ let space: string | undefined;
 
 /** The machine's own id: that of systemd or dbus, else its name; macOS has the platform's UUID. */
 export async function ownMachine(): Promise<string> {
-  return machine ??= PLATFORM === "darwin" ? await askPlatformId() : readMachineId();
+  return machine ??= machineAtHand() ?? await askPlatformId();
+}
+
+/** The same where it can be had without a child; undefined elsewhere. */
+export function machineAtHand(): string | undefined {
+  if (PLATFORM === "linux") machine ??= readMachineId();
+  return machine;
 }
 
 /** As the supervisor's shell reads it (`sessions/supervisor.ts`). */
@@ -124,6 +142,14 @@ export async function identityOf(pid: number): Promise<Identity | undefined> {
   return { pid, start: fact.start, boot, machine: await ownMachine(), space: await ownSpace() };
 }
 
+/** Whether an identity is of this machine and namespace, as far as that is at hand. */
+export function isOfHere(identity: Identity): boolean {
+  const own = { machine: machineAtHand(), space: space ??= spaceAtHand() };
+  const fits = (theirs: string | undefined, ours: string | undefined) =>
+    theirs === undefined || ours === undefined || theirs === ours;
+  return fits(identity.machine, own.machine) && fits(identity.space, own.space);
+}
+
 // --- whether it lives -----------------------------------------------------------------------------------------
 
 /** Whether `identity`, of this machine and namespace, is alive in `table`: same boot, pid and start, no zombie. Pure. */
@@ -152,12 +178,15 @@ const verified = new Map<string, { standing: Standing; at: number }>();
  * A caller that waits may pass `trustMs`: what was found no longer ago counts while a process of its pid exists, which
  * costs no child. Death is never taken on trust, so at worst a zombie, or a pid that was given out again within that
  * time, is noticed that much later.
+ *
+ * @param lockOf Path of the lock that an identity holds for as long as it lives; asked for where its pid says nothing.
  */
 export async function standingsOf(
   identities: readonly Identity[],
   trustMs = 0,
+  lockOf: (identity: Identity) => string | undefined = () => undefined,
 ): Promise<Map<Identity, Standing>> {
-  if (PLATFORM === "linux") machine ??= readMachineId();
+  machineAtHand();
   space ??= spaceAtHand();
   // Only where they are not at hand, since a wait would cost the children that questions of one turn share.
   if (space === undefined) await ownSpace();
@@ -169,13 +198,28 @@ export async function standingsOf(
   });
   if (doubtful.length === 0) return standings;
   const table = await readTogether(doubtful.map((identity) => identity.pid));
+  for (const identity of doubtful) standings.set(identity, await standingIn(table, identity));
+  await askLocks(standings, lockOf);
   for (const identity of doubtful) {
-    const standing = await standingIn(table, identity);
-    standings.set(identity, standing);
+    const standing = standings.get(identity) ?? DEAD;
     if (standing.life === "dead") verified.delete(identityKey(identity));
     else verified.set(identityKey(identity), { standing, at: performance.now() });
   }
   return standings;
+}
+
+async function askLocks(
+  standings: Map<Identity, Standing>,
+  lockOf: (identity: Identity) => string | undefined,
+): Promise<void> {
+  const unknown = [...standings].flatMap(([identity, standing]) => {
+    const path = standing.life === "unknown" ? lockOf(identity) : undefined;
+    return path === undefined ? [] : [{ identity, standing, path }];
+  });
+  const locks = await readLocks(unknown.map(({ path }) => path));
+  unknown.forEach(({ identity, standing }, n) =>
+    standings.set(identity, withLock(standing, locks[n] ?? "unknown"))
+  );
 }
 
 /** What can be said without a child. */
@@ -187,7 +231,7 @@ function standingAtHand(identity: Identity, trustMs: number): Standing | undefin
   if (isHere && isOurs && !mayExist(identity.pid)) return DEAD;
   const last = trustMs > 0 ? verified.get(identityKey(identity)) : undefined;
   if (last === undefined || performance.now() - last.at >= trustMs) return undefined;
-  return last.standing.life === "alive" && !mayExist(identity.pid) ? undefined : last.standing;
+  return isInReach(last.standing) && !mayExist(identity.pid) ? undefined : last.standing;
 }
 
 /** What a table says; one of another namespace is asked no further than for its boot. */
@@ -202,6 +246,10 @@ async function standingIn(table: ProcessTable, identity: Identity): Promise<Stan
   return table.processes.has(identity.pid) ? NO_START : DEAD;
 }
 
+function isInReach(standing: Standing): boolean {
+  return standing.life === "alive" && standing.beyond === undefined;
+}
+
 function unreadable(table: ProcessTable): Standing {
   return { life: "unknown", why: table.unreadable ?? "the boot cannot be read", lock: true };
 }
@@ -214,9 +262,7 @@ export async function aliveOf(identities: readonly Identity[], trustMs = 0): Pro
 
 /** Whether all that were last found alive may still be; each end is reported once. Costs microseconds. */
 export function allStillThere(): boolean {
-  const gone = [...verified].filter(([key, { standing }]) =>
-    standing.life === "alive" && !mayExist(parseInt(key))
-  );
+  const gone = [...verified].filter(([key, { standing }]) => isInReach(standing) && !mayExist(parseInt(key)));
   for (const [key] of gone) verified.delete(key);
   return gone.length === 0;
 }
@@ -261,6 +307,6 @@ export async function readLocks(paths: readonly string[]): Promise<LockState[]> 
 /** How one stands whose lock was asked for: a held lock is a living holder's, a free one on this machine a dead one's. */
 export function withLock(standing: Standing, lock: LockState): Standing {
   if (standing.life !== "unknown" || lock === "unknown") return standing;
-  if (lock === "held") return ALIVE;
+  if (lock === "held") return { life: "alive", beyond: standing.why };
   return standing.lock ? DEAD : standing;
 }

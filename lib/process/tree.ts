@@ -1,5 +1,5 @@
 /** How a whole tree of processes ends. */
-import { type Identity, mayExist } from "./identity.ts";
+import { type Identity, isOfHere, mayExist } from "./identity.ts";
 import {
   type Mark,
   type Marks,
@@ -75,7 +75,7 @@ export function findTree(
 }
 
 function isKnown(table: ProcessTable, root: Identity): boolean {
-  return table.boot === root.boot && table.processes.get(root.pid)?.start === root.start;
+  return isOfHere(root) && table.boot === root.boot && table.processes.get(root.pid)?.start === root.start;
 }
 
 /**

@@ -1,16 +1,19 @@
 /** Starts, revives and stops the pulse, and ends everything a profile runs. */
+import { homeMark, ownVariables, settleHome } from "../records/home.ts";
 import { watchesOff } from "../records/env.ts";
 import { childEnv } from "../process/child_env.ts";
 import { Attempts, EXIT, UserError } from "../errors.ts";
 import { appendJournal } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { poke } from "../records/move.ts";
-import { type ProcessFact, readAllProcesses, readMarked, readNamed } from "../process/table.ts";
+import { type ProcessFact, readAllProcesses, readMarks } from "../process/table.ts";
 import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import {
+  isMoved,
   isPulseAlive,
   isUnwanted,
   isWanted,
+  pulseStanding,
   readPulse,
   setWanted,
   wantedLogFormat,
@@ -33,7 +36,7 @@ import {
 import { Watch } from "../file_watch.ts";
 import { reapIntents } from "../records/intents.ts";
 import { endFarRuns, reasonOf } from "../workers/far.ts";
-import { endSession } from "../workers/worker.ts";
+import { endSession } from "../workers/end.ts";
 
 /** What starting needs. */
 export interface ControlHost {
@@ -53,19 +56,42 @@ export function pulseDir(profile: Profile): string {
   return `${profile.sessions}/pulse`;
 }
 
+/** How the pulse is to be started. */
+export interface StartOptions {
+  /** It logs NDJSON. */
+  json: boolean;
+  /** One that runs is stopped first, so that the new one has this environment; one that is unknown is given up. */
+  restart: boolean;
+}
+
 /**
  * Records that the pulse is wanted and makes sure that one of this version runs: a pulse of another version is
  * stopped first, workers are not touched.
+ *
+ * @throws {UserError} when nobody can say whether a pulse runs already, unless it is to be restarted.
  */
 export async function startPulse(
   host: ControlHost & { version: string },
-  json: boolean,
+  { json, restart }: StartOptions,
 ): Promise<"started" | "running" | "restarted"> {
-  setWanted(host.profile, true, host.now(), json ? "json" : "text");
-  const before = readPulse(host.profile);
-  const other = before?.ready === true && before.version !== host.version && await stopPulse(host.profile);
+  const { profile } = host;
+  const before = readPulse(profile);
+  const standing = await pulseStanding(profile, before);
+  if (standing.life === "unknown" && !restart) throw maybeRunning(standing.why);
+  await settleHome(profile);
+  setWanted(profile, true, host.now(), json ? "json" : "text");
+  const isOther = before?.ready === true && before.version !== host.version;
+  const stopped = (restart || isOther) && await stopPulse(profile);
+  if (restart && standing.life === "unknown") removeFile(profile.pulse);
   const outcome = await ensurePulse(host);
-  return other ? "restarted" : outcome;
+  return stopped ? "restarted" : outcome;
+}
+
+function maybeRunning(why: string): UserError {
+  return new UserError(`A pulse of this data dir may be running: ${why}`, {
+    next: "stop it where it runs; if it is gone for good, `looop up --restart` goes on without it",
+    kind: "unknown",
+  });
 }
 
 /**
@@ -79,7 +105,9 @@ async function ensurePulse(host: ControlHost, until: number): Promise<"started" 
 async function ensurePulse(host: ControlHost, until = Infinity): Promise<"started" | "running" | "late"> {
   const { profile } = host;
   const before = readPulse(profile);
-  if (before?.ready && await isPulseAlive(before)) return "running";
+  // One that was started before the data dir was moved stops when it notices, and holds the lock until then.
+  if (before !== undefined && isMoved(profile, before)) await stopPulse(profile);
+  else if (before?.ready && await isPulseAlive(profile, before)) return "running";
   const child = spawnPulse(host);
   const deadline = Math.min(until, performance.now() + READY_TIMEOUT_MS);
   const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(host.env) });
@@ -92,7 +120,7 @@ async function ensurePulse(host: ControlHost, until = Infinity): Promise<"starte
       await watch.next(deadline - performance.now())
     ) {
       const record = readPulse(profile);
-      if (record?.ready && await isPulseAlive(record)) {
+      if (record?.ready && !isMoved(profile, record) && await isPulseAlive(profile, record)) {
         return record.pid === child.pid ? "started" : "running";
       }
       failed = child.code() !== undefined && child.code() !== EXIT.pulseRunning;
@@ -126,7 +154,7 @@ function spawnPulse(host: ControlHost): SpawnedPulse {
   if (oddness(log) !== undefined) removeFile(log);
   if ((statOf(log)?.size ?? 0) > PULSE_LOG_MAX) moveFile(log, `${dir}/output.1.log`);
   const logStart = statOf(log)?.size ?? 0;
-  const own = { bin: executablePath(profile, self), dataDir: profile.dir, config: profile.config };
+  const own = ownVariables(profile, executablePath(profile, self));
   // sh closes what the caller had open and opens the log; exec keeps process, group and session the same.
   const script = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1';
   const child = new Deno.Command("/bin/sh", {
@@ -173,17 +201,22 @@ export type Revival = "alive" | "failed" | "late";
  */
 export async function revivePulse(host: ControlHost, until = Infinity): Promise<Revival> {
   const { profile } = host;
-  if (await isPulseAlive(readPulse(profile))) return "alive";
+  if (await isRunning(profile)) return "alive";
   // Held until the pulse is up, so that those who noticed at the same time find it alive and count nothing.
   const patience = Math.max(1, Math.min(2 * READY_TIMEOUT_MS, until - performance.now()));
   const lock = await acquireLock(`${profile.lockDir}/revive`, patience);
   try {
-    if (await isPulseAlive(readPulse(profile))) return "alive";
+    if (await isRunning(profile)) return "alive";
     if (lock === undefined) return performance.now() >= until ? "late" : "failed";
     return isWanted(profile) && countRevival(host) ? await revive(host, until) : "failed";
   } finally {
     lock?.close();
   }
+}
+
+async function isRunning(profile: Profile): Promise<boolean> {
+  const record = readPulse(profile);
+  return record !== undefined && !isMoved(profile, record) && await isPulseAlive(profile, record);
 }
 
 /** Whether the last attempts were so long ago that one who gave up may try again. */
@@ -217,58 +250,86 @@ async function revive(host: ControlHost, until: number): Promise<Revival> {
   }
 }
 
+/** What may still run after `down`, why nobody here can end it, and what to do. */
+export interface Unreached {
+  /** A worker, or `pulse`. */
+  id: string;
+  why: string;
+  next: string;
+}
+
 /** What `down` ended. */
 export interface DownResult {
   workers: string[];
   pulse: boolean;
   survivors: ProcessFact[];
-  /** Workers on machines that were not heard, with the reason; their ends are made by the next pulse. */
-  unreached: { id: string; why: string }[];
+  unreached: Unreached[];
   /** The first thing that could not be written down. */
   failure: Error | undefined;
 }
 
 /**
  * Ends the pulse, then all workers, whole trees; what is still there afterwards is named. A full disk keeps
- * nobody alive: what cannot be written down is told at the end.
+ * nobody alive: what cannot be written down is reported at the end.
  */
 export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
-  // Asked first: a pulse that reads that it is unwanted ends by itself, and was stopped by this all the same.
-  const recorded = await isPulseAlive(readPulse(profile));
-  const wasAlive = recorded || await isLockHeld(profile, LOCK_PATIENCE_MS);
   const attempts = new Attempts();
-  if (exists(profile.lockDir)) {
-    await attempts.try(() => setWanted(profile, false, host.now(), wantedLogFormat(profile)));
-  }
-  const pulse = await stopPulse(profile) || recorded ||
-    (wasAlive && await attempts.try(() => awaitUnrecorded(profile)) === true);
+  const pulse = await downPulse(host, attempts);
   const fleet = await readFleet(profile, host.now());
-  const alive = fleet.filter((session) => session.view.alive || session.view.state === "lost");
-  const far = alive.filter((session) => session.host !== undefined);
-  const [unreached, results] = await Promise.all([
-    endFarAll(host, far),
+  const alive = fleet.filter(({ view }) => view.alive || view.state === "lost");
+  const isFar = (session: Session) => session.host !== undefined;
+  const isHere = (session: Session) => !isFar(session) && session.beyond === undefined;
+  const [far, results] = await Promise.all([
+    endFarAll(host, alive.filter(isFar)),
     inPool(
-      alive.filter((session) => session.host === undefined),
+      alive.filter(isHere),
       (session) => attempts.try(() => endSession(profile, session, "killed", "down", host.now)),
     ),
   ]);
   const survivors = [
     ...results.flatMap((result) => result?.survivors ?? []),
-    ...await sweepProfile(profile),
+    ...await sweepProfile(profile, alive.filter((session) => !isHere(session)).map(({ gen }) => gen)),
   ];
   // Commands whose `_ run` is gone are left to nobody else once the pulse has stopped.
   await attempts.try(() => reapIntents(profile, host.now()));
+  const unreached = [...pulse.unreached, ...far, ...alive.flatMap(unreachedOf)];
   const left = new Set(unreached.map(({ id }) => id));
   const workers = alive.filter(({ view }) => view.alive && !left.has(view.id)).map(({ view }) => view.id);
-  return { workers, pulse, survivors, unreached, failure: attempts.failure };
+  return { workers, pulse: pulse.stopped, survivors, unreached, failure: attempts.failure };
+}
+
+/** A worker that no signal of ours can reach. */
+function unreachedOf({ view, host, beyond }: Session): Unreached[] {
+  if (host !== undefined || beyond === undefined) return [];
+  const next = `end it where it runs, or give it up with \`looop _ worker kill ${view.id} --forget\``;
+  return [{ id: view.id, why: beyond, next }];
+}
+
+/** Records that no pulse is wanted and ends the one that runs. */
+async function downPulse(
+  host: ControlHost,
+  attempts: Attempts,
+): Promise<{ stopped: boolean; unreached: Unreached[] }> {
+  const { profile } = host;
+  // Asked first: a pulse that reads that it is unwanted ends by itself, and was stopped by this all the same.
+  const standing = await pulseStanding(profile, readPulse(profile));
+  const isInReach = standing.life === "alive" && standing.beyond === undefined;
+  const wasAlive = isInReach || await isLockHeld(profile, LOCK_PATIENCE_MS);
+  if (exists(profile.lockDir)) {
+    await attempts.try(() => setWanted(profile, false, host.now(), wantedLogFormat(profile)));
+  }
+  const stopped = await stopPulse(profile) || isInReach ||
+    (wasAlive && await attempts.try(() => awaitUnrecorded(profile)) === true);
+  if (standing.life !== "unknown") return { stopped, unreached: [] };
+  return { stopped, unreached: [{ id: "pulse", why: standing.why, next: "stop it where it runs" }] };
 }
 
 /** How long `down` tries to end what runs on other machines, ms. */
 const FAR_MS = 10_000;
 
 /** Ends workers on other machines; those that could not be reached, with the reason. */
-async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promise<DownResult["unreached"]> {
+async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promise<Unreached[]> {
   for (const session of sessions) recordEnd(session, "killed", "down");
   const names = [...new Set(sessions.map((session) => session.host ?? ""))];
   const ended = await Promise.all(names.map(async (name) => {
@@ -279,6 +340,7 @@ async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promi
   return sessions.filter(({ gen }) => !gone.has(gen)).map((session) => ({
     id: session.view.id,
     why: reasonOf(host, session),
+    next: "the next `looop up` ends it",
   }));
 }
 
@@ -299,12 +361,13 @@ async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>):
 /** TERM lets the pulse end its sensors; then its whole tree goes. False when none ran. */
 async function stopPulse(profile: Profile): Promise<boolean> {
   const record = readPulse(profile);
-  if (record === undefined || !await isPulseAlive(record)) return false;
+  const standing = await pulseStanding(profile, record);
+  if (record === undefined || standing.life !== "alive" || standing.beyond !== undefined) return false;
   signal(record.pid, "SIGTERM");
   const deadline = performance.now() + STOP_GRACE_MS;
   for (let pause = 5; performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
     await delay(pause);
-    if (!await isPulseAlive(record)) return true;
+    if (!await isPulseAlive(profile, record)) return true;
   }
   await killTree({ roots: [record], marks: [], graceMs: 0 });
   return true;
@@ -335,17 +398,16 @@ async function awaitUnrecorded(profile: Profile): Promise<boolean> {
   });
 }
 
-/** Ends what still carries this profile's marks: sensor runs and workers of whatever generation. */
-async function sweepProfile(profile: Profile): Promise<ProcessFact[]> {
-  const data = `LOOOP_DATA_DIR=${profile.dir}`;
-  const carriers = await readMarked([data]);
-  carriers.delete(Deno.pid);
-  if (carriers.size === 0) return [];
-  const ours = new Set([...await readNamed("LOOOP_SESSION_ID"), ...await readNamed("LOOOP_SENSOR_RUN")]);
-  const left = [...carriers].filter((pid) => ours.has(pid));
-  if (left.length === 0) return [];
+/** Ends what still carries this profile's marks: sensor runs and workers of whatever generation but those spared. */
+async function sweepProfile(profile: Profile, spared: readonly string[]): Promise<ProcessFact[]> {
+  const marks = await readMarks();
+  const ours = marks.named("LOOOP_SESSION_ID").union(marks.named("LOOOP_SENSOR_RUN"));
+  const others = marks.withAll([spared.map((gen) => `LOOOP_SESSION_GEN=${gen}`)]);
+  const left = marks.withAll([homeMark(profile)]).intersection(ours).difference(others);
+  left.delete(Deno.pid);
+  if (left.size === 0) return [];
   const table = await readAllProcesses();
-  const roots = left.map((pid) => table.processes.get(pid)).filter((fact) => fact !== undefined)
+  const roots = [...left].map((pid) => table.processes.get(pid)).filter((fact) => fact !== undefined)
     .map((fact) => ({ pid: fact.pid, start: fact.start, boot: table.boot }));
   return await killTree({ roots, marks: [], graceMs: STOP_GRACE_MS });
 }

@@ -1,5 +1,6 @@
 /** The pulse's own record, `.pulse.json`: who it is, its last sign of life, and what keeps it from publishing. */
 import { oneLine } from "../errors.ts";
+import { homeOf } from "../records/home.ts";
 import type { PulseHost } from "./host.ts";
 import { readPulse, writePulse } from "../world/pulse_record.ts";
 
@@ -21,6 +22,7 @@ export interface Sign {
 export class OwnRecord {
   readonly #host: PulseHost;
   readonly #sign: () => Sign;
+  readonly #home: string;
   #failure = "";
   #failures = 0;
   /** Unix ms. */
@@ -30,6 +32,7 @@ export class OwnRecord {
     this.#host = host;
     this.#sign = sign;
     this.startedAt = host.now();
+    this.#home = homeOf(host.profile).id;
   }
 
   /** Gives a sign of life. */
@@ -39,6 +42,8 @@ export class OwnRecord {
     writePulse(profile, {
       v: 1,
       ...identity,
+      home: this.#home,
+      dir: profile.dir,
       version,
       exe,
       beat,

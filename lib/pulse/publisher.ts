@@ -1,6 +1,6 @@
 /** The publisher: composes the next world and writes it, as one file for programs and as single ones for people. */
 import type { BadFile } from "../store.ts";
-import { listFiles, makeDir, removeFile, replaceFile } from "../store.ts";
+import { listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
 import type { Profile } from "../paths.ts";
 import type { Session } from "../sessions/session.ts";
 import { readOwnState, readWorld } from "../world/state.ts";
@@ -81,7 +81,8 @@ export class Publisher {
   /** Writes the readings as single files, for people and for old readers; only those that were taken anew. */
   #writeSnapshots(before: World, next: World): void {
     const { snapshots } = this.#profile;
-    makeDir(snapshots);
+    // Never the data dir itself: it may have been moved, and would come to lie in two places.
+    makeSubDir(snapshots);
     for (const [name, reading] of Object.entries(next.readings)) {
       const known = before.readings[name];
       if (known?.hash === reading.hash && known.sensed_at === reading.sensed_at) continue;

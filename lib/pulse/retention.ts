@@ -8,7 +8,7 @@ import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
 import { checkRecord } from "../text/json.ts";
 import { isTempName, type Profile } from "../paths.ts";
-import { aliveOf } from "../process/identity.ts";
+import { standingsOf } from "../process/identity.ts";
 import { readMarked } from "../process/table.ts";
 import { hasEnded, readSession, sessionMarks, type SessionRecord } from "../sessions/session.ts";
 import { cursorDirs, cursorPath, listObservers } from "../world/cursor_file.ts";
@@ -144,10 +144,14 @@ async function readEnded(profile: Profile, nowMs: number): Promise<{ ended: Ende
     if (hasEnded(record)) ended.push({ ...base, endedAt: status?.last_change || meta.started_at });
     else silent.push({ record, run: { ...base, endedAt: Math.floor(lastOutput / 1000) } });
   }
-  const alive = await aliveOf(silent.map(({ record }) => record.supervisor).filter((s) => s !== undefined));
+  const standings = await standingsOf(
+    silent.map(({ record }) => record.supervisor).filter((supervisor) => supervisor !== undefined),
+  );
+  const mayLive = ({ supervisor }: SessionRecord) =>
+    supervisor !== undefined && standings.get(supervisor)?.life !== "dead";
   for (const { record, run } of silent) {
     const recent = nowMs - run.endedAt * 1000 < HOUR_MS;
-    if (recent || (record.supervisor !== undefined && alive.has(record.supervisor))) continue;
+    if (recent || mayLive(record)) continue;
     if (await hasProcesses(profile, run)) continue;
     ended.push(run);
   }

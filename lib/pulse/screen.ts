@@ -1,4 +1,5 @@
 /** The last lines of a worker's terminal, as text, for what the pulse reports of it. */
+import { ownVariables } from "../records/home.ts";
 import { readAgent } from "../agents/agent_session.ts";
 import { eventText, printsEvents } from "../agents/events.ts";
 import { childEnv } from "../process/child_env.ts";
@@ -25,7 +26,7 @@ export async function screenOf(
   const { stdout } = await runCommand({
     argv: [bin, "logs", id, "--screen"],
     cwd: profile.dir,
-    env: childEnv(env, { bin, dataDir: profile.dir, config: profile.config }),
+    env: childEnv(env, ownVariables(profile, bin)),
     mark: { name: "LOOOP_RUN", value: crypto.randomUUID() },
     timeoutMs: SCREEN_TIMEOUT_MS,
     tailBytes: 64 * 1024,

@@ -1,4 +1,5 @@
 /** Sensing: the runs of one pulse's sensors, several at once, none twice at once, late ones on their own. */
+import { ownVariables } from "../records/home.ts";
 import { childEnv } from "../process/child_env.ts";
 import { type PulseHost, say } from "./host.ts";
 import { readingOf } from "../world/reading.ts";
@@ -111,7 +112,7 @@ export class Sensing {
     const { profile, env, bin } = this.#host;
     this.#running.set(sensor.name, performance.now());
     const limits = sensorLimits(sensor.header, env);
-    const own = { bin, dataDir: profile.dir, config: profile.config };
+    const own = ownVariables(profile, bin);
     try {
       const outcome = await runSensor({
         path: sensor.path,

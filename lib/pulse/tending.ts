@@ -7,7 +7,7 @@ import { reapLeases } from "../sessions/lease.ts";
 import { readMarked, readMarkedAny } from "../process/table.ts";
 import { rotateOutput } from "../sessions/output_log.ts";
 import { type Session, sessionMarks } from "../sessions/session.ts";
-import { endSession, killSessionTree } from "../workers/worker.ts";
+import { endSession, killSessionTree } from "../workers/end.ts";
 
 /** Ends that were written down longer before the pulse's start than this are no events of its time, ms. */
 const BEFORE_START_MS = 60_000;
@@ -41,7 +41,7 @@ export class Tending {
     const open = sessions.filter((session) =>
       !this.#swept.has(keyOf(session)) && !this.#busy.has(keyOf(session))
     );
-    for (const session of open.filter(({ view }) => view.alive)) {
+    for (const session of open.filter(({ view, beyond }) => view.alive && beyond === undefined)) {
       const overdue = isOverdue(session, this.#host.now());
       // One on another machine is ended by the line to it.
       if (session.host === undefined ? overdue || session.ending : overdue && !session.ending) {

@@ -1,5 +1,6 @@
 /** Opens a profile: checks its data dir, creates its layout and seeds it once. */
 import { isTempName, type Profile } from "../paths.ts";
+import { ensureHome } from "./home.ts";
 import { checkProfile, FORMAT } from "./profile_check.ts";
 import {
   SEED_DAILY_GOAL,
@@ -19,9 +20,19 @@ import { createOnce, exists, listEntries, makeDir, quietText, readText } from ".
 export function openProfile(profile: Profile): void {
   checkProfile(profile);
   makeDir(profile.dir);
-  if (readText(profile.format) !== undefined && exists(profile.config)) return;
+  if (readText(profile.format) !== undefined && exists(profile.config)) return nameHome(profile);
   for (const dir of foldersOf(profile)) makeDir(dir);
   seed(profile);
+  ensureHome(profile);
+}
+
+/** A data dir that cannot be written now may be read all the same. */
+function nameHome(profile: Profile): void {
+  try {
+    ensureHome(profile);
+  } catch {
+    // What then needs to write reports it.
+  }
 }
 
 function foldersOf(profile: Profile): string[] {

@@ -9,13 +9,24 @@ import { exists, listEntries, readText, statOf } from "../store.ts";
 export const FORMAT = 1;
 
 /**
- * Refuses a data dir that must not be used. A data dir that does not exist yet is fine and is not created.
+ * Refuses a data dir that must not be used. A data dir that does not exist yet is fine and is not created, except for
+ * processes that one has started: theirs is gone.
  *
  * @throws {UserError} as {@link openProfile} does.
  */
-export function checkProfile(profile: Profile): void {
+export function checkProfile(profile: Profile, env: Readonly<Record<string, string>> = {}): void {
+  if (env["LOOOP_HOME"] !== undefined) requireDir(profile);
   checkDir(profile);
   checkFormat(profile);
+}
+
+/** @throws {UserError} when the data dir is not there any more, as after it was moved. */
+export function requireDir(profile: Profile): void {
+  if (statOf(profile.dir) !== undefined) return;
+  throw new UserError(`The data dir "${profile.dir}" is gone: it was moved or removed`, {
+    next: "set LOOOP_DATA_DIR to where it is now; for a new one there, unset LOOOP_HOME",
+    kind: "data_dir",
+  });
 }
 
 function checkDir(profile: Profile): void {

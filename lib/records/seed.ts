@@ -72,6 +72,9 @@ export const SEED_GITIGNORE =
 .cursors/
 .format
 .goal-activity.json
+.home
+.moves.json
+.notices/
 .lock/
 .moves.json
 .notices/
@@ -87,6 +90,7 @@ asks/
 claims/
 events.d/
 events.jsonl
+hosts/
 prompts/
 sessions/
 snapshots/

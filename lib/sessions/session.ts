@@ -5,10 +5,19 @@ import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
 import { readHost, unreachableS } from "../records/hosts.ts";
 import type { Profile } from "../paths.ts";
-import { aliveOf, type Identity, identityKey, mayExist, parseIdentity } from "../process/identity.ts";
-import { readMarked } from "../process/table.ts";
+import { homeMark, homeOf, isOfAnother } from "../records/home.ts";
+import {
+  beyondReach,
+  type Identity,
+  identityKey,
+  mayExist,
+  parseIdentity,
+  type Standing,
+  standingsOf,
+} from "../process/identity.ts";
+import { type Mark, readMarked } from "../process/table.ts";
 import { delay } from "../process/tree.ts";
-import { createOnce, listDirs, parseJson, quietText, readText, replaceFile, statOf } from "../store.ts";
+import { createOnce, listDirs, parseJson, quietText, replaceFile, statOf } from "../store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
 export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash" | "host";
@@ -30,6 +39,8 @@ export interface SessionMeta {
   host?: string;
   /** The engine's own name of its job. */
   handle?: string;
+  /** Id of the data dir that has started it. */
+  home?: string;
 }
 
 /** One worker as `_ state` shows it. */
@@ -49,6 +60,8 @@ export interface WorkerView {
   host?: string;
   /** Seconds for which that machine has not been heard. */
   unreachable_s?: number;
+  /** Why nobody here can say whether it lives; it counts as alive. */
+  unknown?: string;
 }
 
 /** A worker with what only looop itself needs. */
@@ -67,10 +80,17 @@ export interface Session {
   ending: boolean;
   /** The machine it runs on, where that is another. */
   host?: string;
+  /** Why no signal can reach it, though it lives or may live. */
+  beyond?: string;
+  /** It was started by the data dir that this one is a copy of: not ours to end, and lost. */
+  isAnothers?: true;
 }
 
 /** A supervisor that has not written itself down after this long has failed. */
 const STARTING_MS = 10_000;
+
+/** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */
+export const START_TIMEOUT_MS = 8_000;
 
 /** The folder of a session. */
 export function sessionDir(profile: Profile, id: string): string {
@@ -110,6 +130,8 @@ export interface SessionRecord {
   meta: SessionMeta;
   status: { state: string; exit_code: number | null; last_change: number; ended_by?: string } | undefined;
   supervisor: Identity | undefined;
+  /** The file that the supervisor keeps locked for as long as it lives, where it could. */
+  lock: string | undefined;
   program: Identity | undefined;
   end: { state: string; by: string } | undefined;
   ready: boolean;
@@ -122,18 +144,27 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
   const meta = parseMeta(quietText(`${dir}/meta.json`), id);
   if (meta === undefined) return undefined;
   const output = statOf(`${dir}/output.log`)?.mtime?.getTime();
+  const { supervisor, lock } = readSupervisor(dir);
   return {
     id,
     dir,
     meta,
     // One file of one session that cannot be read must not hide all the others.
-    status: parseStatus(quietText(`${dir}/status.json`)),
-    supervisor: parseIdentity(quietText(`${dir}/sup`)),
+    ...readStatus(dir),
+    supervisor,
+    lock,
     program: parseIdentity(quietText(`${dir}/program`)),
     end: parseEnd(quietText(`${dir}/end`)),
     ready: statOf(`${dir}/ready`) !== undefined,
     lastOutput: output ?? meta.started_at * 1000,
   };
+}
+
+/** What the supervisor has written of itself into `sup`. */
+function readSupervisor(dir: string): { supervisor: Identity | undefined; lock: string | undefined } {
+  const text = quietText(`${dir}/sup`);
+  const isLocked = text?.trimEnd().endsWith(" locked") === true;
+  return { supervisor: parseIdentity(text), lock: isLocked ? `${dir}/lock` : undefined };
 }
 
 /** The generation of an id's present session, "" when it has none; costs one file, no look at processes. */
@@ -158,7 +189,12 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
     ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
     ...(typeof value["host"] === "string" ? { host: value["host"] } : {}),
     ...(typeof value["handle"] === "string" ? { handle: value["handle"] } : {}),
+    ...(typeof value["home"] === "string" ? { home: value["home"] } : {}),
   };
+}
+
+function readStatus(dir: string): Pick<SessionRecord, "status"> {
+  return { status: parseStatus(quietText(`${dir}/status.json`)) };
 }
 
 function parseStatus(text: string | undefined): SessionRecord["status"] {
@@ -180,22 +216,22 @@ function parseEnd(text: string | undefined): SessionRecord["end"] {
 }
 
 /** Whether the record alone says that the session is over. */
-export function hasEnded(record: SessionRecord): boolean {
-  return record.status?.state === "exited" || record.status?.state === "killed";
+export function hasEnded({ status }: Pick<SessionRecord, "status">): boolean {
+  return status?.state === "exited" || status?.state === "killed";
 }
 
 /**
  * What every process of one run of a session carries in its environment; the rarest first. 0.16 knows no
  * generations.
  */
-export function sessionMarks(profile: Profile, id: string, gen: string): string[] {
-  const marks = [`LOOOP_SESSION_ID=${id}`, `LOOOP_DATA_DIR=${profile.dir}`];
+export function sessionMarks(profile: Profile, id: string, gen: string): Mark[] {
+  const marks = [`LOOOP_SESSION_ID=${id}`, homeMark(profile)];
   return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
 }
 
 /** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
-export async function runsOn(profile: Profile, { view, gen }: Session): Promise<boolean> {
-  return view.state === "lost" && view.host === undefined &&
+export async function runsOn(profile: Profile, { view, gen, isAnothers }: Session): Promise<boolean> {
+  return view.state === "lost" && view.host === undefined && !isAnothers &&
     (await readMarked(sessionMarks(profile, view.id, gen))).size > 0;
 }
 
@@ -210,11 +246,12 @@ async function isForeignAlive(profile: Profile, record: SessionRecord): Promise<
   return (await readMarked(sessionMarks(profile, id, ""))).size > 0;
 }
 
-/** The state a record and its supervisor's liveness add up to. Pure. */
-export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): Session {
+/** The state that a record and how its supervisor stands add up to. Pure. */
+export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: number): Session {
   const { meta, status } = record;
   const ended = hasEnded(record);
-  const state = stateOf(record, supervisorAlive, nowMs);
+  const state = stateOf(record, supervisor.life !== "dead", nowMs);
+  const beyond = ended ? undefined : beyondReach(supervisor);
   const alive = state === "running" || state === "starting";
   const endedBy = endedByOf(record, state);
   const endedAt = ended ? status?.last_change : undefined;
@@ -230,6 +267,7 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
     ...(endedAt === undefined ? {} : { ended: isoSeconds(endedAt * 1000) }),
     idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
     ...(meta.host === undefined ? {} : { host: meta.host }),
+    ...(ended || supervisor.life !== "unknown" ? {} : { unknown: supervisor.why }),
   };
   return {
     view,
@@ -242,6 +280,7 @@ export function sessionOf(record: SessionRecord, supervisorAlive: boolean, nowMs
     ...(meta.host === undefined ? {} : { host: meta.host }),
     ...(endedAt === undefined ? {} : { endedAt }),
     ending: record.end !== undefined,
+    ...(beyond === undefined ? {} : { beyond }),
   };
 }
 
@@ -263,8 +302,36 @@ function endedByOf(record: SessionRecord, state: SessionState): EndedBy | undefi
   return state === "lost" ? "crash" : undefined;
 }
 
+/** How supervisors stand, each asked for once. */
+class Standings {
+  readonly #found = new Map<string, Standing>();
+  readonly #trustMs: number;
+
+  constructor(trustMs: number) {
+    this.#trustMs = trustMs;
+  }
+
+  /** Dead when there is no supervisor, or when it was not asked for. */
+  of(record: Pick<SessionRecord, "supervisor">): Standing {
+    const { supervisor } = record;
+    return (supervisor === undefined ? undefined : this.#found.get(identityKey(supervisor))) ??
+      { life: "dead" };
+  }
+
+  isNew({ supervisor }: Pick<SessionRecord, "supervisor">): boolean {
+    return supervisor !== undefined && !this.#found.has(identityKey(supervisor));
+  }
+
+  async ask(records: readonly Pick<SessionRecord, "supervisor" | "lock">[]): Promise<void> {
+    const locks = new Map(records.map(({ supervisor, lock }) => [supervisor, lock]));
+    const supervisors = [...locks.keys()].filter((supervisor) => supervisor !== undefined);
+    const found = await standingsOf(supervisors, this.#trustMs, (identity) => locks.get(identity));
+    for (const [identity, standing] of found) this.#found.set(identityKey(identity), standing);
+  }
+}
+
 /**
- * All sessions, their liveness asked of the system in one go (`trustMs` as in {@link aliveOf}). Sorted by id.
+ * All sessions, their liveness asked of the system in one go (`trustMs` as in {@link standingsOf}). Sorted by id.
  *
  * The child answers while the files are read, so a worker may end in between. What seems dead without an end is
  * therefore read again: a supervisor that is gone by then had written its status before, and so no worker that
@@ -276,31 +343,28 @@ export async function readFleet(
   ids = listSessionIds(profile),
   trustMs = 0,
 ): Promise<Session[]> {
-  const asked = new Set<string>();
-  const alive = new Set<string>();
-  const ask = async (supervisors: readonly Identity[]) => {
-    for (const supervisor of supervisors) asked.add(identityKey(supervisor));
-    for (const identity of await aliveOf(supervisors, trustMs)) alive.add(identityKey(identity));
-  };
-  const isAlive = ({ supervisor }: SessionRecord) =>
-    supervisor !== undefined && alive.has(identityKey(supervisor));
-  const isOpen = (record: SessionRecord) => !hasEnded(record) && !isAlive(record);
-
-  const asking = ask(ids.map((id) => readSupervisor(profile, id)).filter((it) => it !== undefined));
+  const standings = new Standings(trustMs);
+  const isOpen = (record: SessionRecord) => !hasEnded(record) && standings.of(record).life === "dead";
+  const dirs = ids.map((id) => sessionDir(profile, id));
+  const asking = standings.ask(dirs.filter((dir) => !hasEnded(readStatus(dir))).map(readSupervisor));
   // One turn, in which the child is started.
   await Promise.resolve();
   let records = ids.map((id) => readSession(profile, id)).filter((record) => record !== undefined);
   await asking;
   for (;;) {
     records = records.map((record) => isOpen(record) ? readSession(profile, record.id) ?? record : record);
-    const fresh = records.filter(isOpen).map((record) => record.supervisor)
-      .filter((it) => it !== undefined && !asked.has(identityKey(it))) as Identity[];
+    const fresh = records.filter((record) => isOpen(record) && standings.isNew(record));
     if (fresh.length === 0) break;
-    await ask(fresh);
+    await standings.ask(fresh);
   }
-  const foreign = new Set<SessionRecord>();
-  for (const record of records) if (await isForeignAlive(profile, record)) foreign.add(record);
-  const sessions = records.map((record) => sessionOf(record, isAlive(record) || foreign.has(record), nowMs));
+  const home = homeOf(profile);
+  const sessions = await Promise.all(records.map(async (record) => {
+    if (isOfAnother(home, record.meta.home)) return anothersSession(record, nowMs);
+    const standing = await isForeignAlive(profile, record)
+      ? { life: "alive" as const }
+      : standings.of(record);
+    return sessionOf(record, standing, nowMs);
+  }));
   addReach(profile, sessions, nowMs);
   return sessions;
 }
@@ -316,12 +380,11 @@ function addReach(profile: Profile, sessions: readonly Session[], nowMs: number)
   }
 }
 
-/** The supervisor of a session that is not known to have ended. */
-function readSupervisor(profile: Profile, id: string): Identity | undefined {
-  const dir = sessionDir(profile, id);
-  const state = parseStatus(readText(`${dir}/status.json`))?.state;
-  if (state === "exited" || state === "killed") return undefined;
-  return parseIdentity(readText(`${dir}/sup`));
+/** A session that came with a copy: whatever lives of it is the original's. */
+function anothersSession(record: SessionRecord, nowMs: number): Session {
+  const { host: _host, ...meta } = record.meta;
+  const gone = { ...record, meta, supervisor: record.supervisor ?? { pid: 0, start: "", boot: "" } };
+  return { ...sessionOf(gone, { life: "dead" }, nowMs), isAnothers: true };
 }
 
 /** One session by id, or undefined. */

@@ -3,7 +3,8 @@ import { pointerPrompt } from "../agents/contract.ts";
 import type { ResolvedRunner } from "../agents/resolve.ts";
 import { fillTemplate, isOneCommand, MAX_ARGUMENT_BYTES, passesPromptAsArgument } from "../agents/runners.ts";
 import { UserError } from "../errors.ts";
-import { homeId, type PlaceHost } from "../hosts/home.ts";
+import type { PlaceHost } from "../hosts/home.ts";
+import { ensureHome } from "../records/home.ts";
 import { dropStart, keepStart, Place } from "../hosts/place.ts";
 import { farDir, type FarRun } from "../hosts/program.ts";
 import { poke } from "../records/move.ts";
@@ -82,7 +83,7 @@ export async function requireRoom(host: PlaceHost, name: string, config: Config,
  */
 export async function launchFar(host: PlaceHost, name: string, run: FarRun): Promise<void> {
   const { profile } = host;
-  homeId(profile);
+  ensureHome(profile);
   keepStart(profile, run);
   const dir = sessionDir(profile, run.id);
   try {

@@ -6,14 +6,8 @@ import { presetNamed, type SessionWords } from "../records/presets.ts";
 import { withSessionResume } from "../agents/runners.ts";
 import { findSession, readSession, type SessionMeta, unknownWorker } from "../sessions/session.ts";
 import { collectRun, completeAgent, countedAfter } from "../agents/spend.ts";
-import {
-  alreadyAlive,
-  killSessionTree,
-  launchRun,
-  newGeneration,
-  requireProgram,
-  type WorkerHost,
-} from "./worker.ts";
+import { killSessionTree } from "./end.ts";
+import { alreadyAlive, launchRun, newGeneration, requireProgram, type WorkerHost } from "./start.ts";
 import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.ts";
 
 /**

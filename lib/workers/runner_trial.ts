@@ -13,7 +13,8 @@ import type { RecordsKind } from "../records/presets.ts";
 import { findSession, sessionDir } from "../sessions/session.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { renderScreen } from "../text/terminal.ts";
-import { endSession, launchRun, newGeneration, type WorkerHost } from "./worker.ts";
+import { endSession } from "./end.ts";
+import { launchRun, newGeneration, type WorkerHost } from "./start.ts";
 import type { ResolvedRunner } from "../agents/resolve.ts";
 
 /** What a trial came to. */

@@ -1,12 +1,16 @@
 /** The pulse as others see it: its record, whether it lives, whether it is wanted. */
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
-import { aliveOf, type Identity, identityIn } from "../process/identity.ts";
+import { type Identity, identityIn, type Standing, standingsOf } from "../process/identity.ts";
+import { homeOf, isOfAnother } from "../records/home.ts";
 import { readJson, replaceFile, statOf, valueOf } from "../store.ts";
 
 /** `.pulse.json`, written by the pulse at the start and end of each beat. */
 export interface PulseRecord extends Identity {
   v: 1;
+  /** The data dir's id and path when it was written: neither a copy's pulse nor one of before a move is here. */
+  home: string;
+  dir: string;
   /** looop's version and executable, to notice upgrades. */
   version: string;
   exe: string;
@@ -31,6 +35,8 @@ function checkPulse(value: unknown): PulseRecord | string {
   return {
     v: 1,
     ...identityIn({ ...value, pid: value["pid"] }),
+    home: text("home"),
+    dir: text("dir"),
     version: text("version"),
     exe: text("exe"),
     beat: number("beat"),
@@ -66,11 +72,33 @@ export interface PulseView {
   stalled: boolean;
   /** Why it cannot publish; absent when it can. */
   failing?: string;
+  /** Why nobody here can say whether it lives; it counts as alive. */
+  unknown?: string;
 }
 
-/** Whether the pulse's process lives. Asks the system only when a process of that number exists. */
-export async function isPulseAlive(record: PulseRecord | undefined, trustMs = 0): Promise<boolean> {
-  return record !== undefined && (await aliveOf([record], trustMs)).size > 0;
+/** How the pulse of a record stands. Asks the system only where its number alone does not say that it is dead. */
+export async function pulseStanding(
+  profile: Profile,
+  record: PulseRecord | undefined,
+  trustMs = 0,
+): Promise<Standing> {
+  if (record === undefined || isOfAnother(homeOf(profile), record.home)) return { life: "dead" };
+  const standings = await standingsOf([record], trustMs, () => profile.lock);
+  return standings.get(record) ?? { life: "dead" };
+}
+
+/** Whether the pulse lives, or may. */
+export async function isPulseAlive(
+  profile: Profile,
+  record: PulseRecord | undefined,
+  trustMs = 0,
+): Promise<boolean> {
+  return (await pulseStanding(profile, record, trustMs)).life !== "dead";
+}
+
+/** Whether a living pulse was started where the data dir lay before: it stops as soon as it notices. */
+export function isMoved(profile: Profile, { dir }: PulseRecord): boolean {
+  return dir !== "" && dir !== profile.dir;
 }
 
 /** The pulse as it is now. */
@@ -80,7 +108,8 @@ export async function viewPulse(
   nowMs: number,
   trustMs = 0,
 ): Promise<PulseView> {
-  const alive = await isPulseAlive(record, trustMs);
+  const standing = await pulseStanding(profile, record, trustMs);
+  const alive = standing.life !== "dead" && !(record !== undefined && isMoved(profile, record));
   const age = record === undefined ? null : ageOf(profile, record, alive, nowMs);
   const interval = record?.interval_s ?? 60;
   const failing = alive ? record?.failing ?? "" : "";
@@ -92,6 +121,7 @@ export async function viewPulse(
     interval_s: interval,
     stalled: failing !== "" || (alive && age !== null && age > 2 * interval),
     ...(failing === "" ? {} : { failing }),
+    ...(alive && standing.life === "unknown" ? { unknown: standing.why } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Tries a sensor outside the pulse: its syntax, one run, or the conformance checker's runs. */
+import { ownVariables } from "../records/home.ts";
 import { UsageError, UserError } from "../errors.ts";
 import { isId } from "../ids.ts";
 import { absolute, type Profile } from "../paths.ts";
@@ -58,7 +59,7 @@ export async function runOnce(
   const outcome = await runToItsEnd({
     path,
     cwd: profile.dir,
-    env: childEnv(env, { bin: host.bin, dataDir: profile.dir, config: profile.config }),
+    env: childEnv(env, ownVariables(profile, host.bin)),
     mark,
     timeoutMs: limits.timeoutS * 1000,
     maxBytes: limits.maxBytes,
@@ -105,7 +106,8 @@ export async function checkSensor(host: TrialHost, what: string, cwd: string): P
     await checkSyntax(script);
     const header = parseHeader(script);
     const limits = sensorLimits(header, host.env);
-    const env = childEnv(host.env, { bin: host.bin, dataDir: home, config: profile.config }, {
+    const env = childEnv(host.env, ownVariables(profile, host.bin), {
+      LOOOP_DATA_DIR: home,
       TMPDIR: `${scratch}/tmp`,
     });
     const runs: TrialRun[] = [];

@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { readMarked } from "../../lib/process/table.ts";
-import { killWorker } from "../../lib/workers/worker.ts";
+import { killWorker } from "../../lib/workers/end.ts";
 import { looopCommand, TestProfile, testProfile } from "../looop.ts";
 import {
   endedWorker,
@@ -398,9 +398,13 @@ Deno.test("given a worker below an agent below a worker, when it looks around, t
   const ours = [...env.keys()].filter((name) => name.startsWith("LOOOP_")).sort();
   deepStrictEqual(ours, [
     "LOOOP_BIN",
+    "LOOOP_CLAIMS_DIR",
     "LOOOP_CONFIG",
+    "LOOOP_COST_LEDGER",
     "LOOOP_DATA_DIR",
+    "LOOOP_HOME",
     "LOOOP_INTERVAL",
+    "LOOOP_REPORTS_DIR",
     "LOOOP_SESSION_GEN",
     "LOOOP_SESSION_ID",
   ]);

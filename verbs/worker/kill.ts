@@ -6,7 +6,7 @@ import { noteOwn } from "../../lib/records/own_moves.ts";
 import { generationOf } from "../../lib/sessions/session.ts";
 import { type Context, defineVerb } from "../../lib/cli/verb.ts";
 import { endFar } from "../../lib/workers/far.ts";
-import { forgetWorker, killWorker } from "../../lib/workers/worker.ts";
+import { endByPulse, forgetWorker, killWorker } from "../../lib/workers/end.ts";
 import { isPulseAlive, readPulse } from "../../lib/world/pulse_record.ts";
 
 export default defineVerb({
@@ -33,14 +33,16 @@ export default defineVerb({
       "root",
       context.now,
       async (session) => {
-        const hasPulse = await isPulseAlive(readPulse(context.profile));
-        return await endFar(context, session, "killed", "root", hasPulse);
+        const hasPulse = await isPulseAlive(context.profile, readPulse(context.profile));
+        return session.host === undefined
+          ? await endByPulse(context.profile, session, hasPulse)
+          : await endFar(context, session, "killed", "root", hasPulse);
       },
     );
     if (unreachable !== undefined) {
       throw new UserError(`Worker "${id}" is not known to have ended: ${unreachable}`, {
-        next: "its end is written down and is made when the host is heard; --forget gives it up",
-        kind: "host",
+        next: "its end is written down and is made once it can be reached; --forget gives it up",
+        kind: "unknown",
       });
     }
     if (survivors.length > 0) {

@@ -5,7 +5,7 @@ import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
 import { absolute } from "../../lib/paths.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { bodyOf, type Context, defineVerb, type Input } from "../../lib/cli/verb.ts";
-import { startWorker } from "../../lib/workers/worker.ts";
+import { startWorker } from "../../lib/workers/start.ts";
 import type { ResolvedRunner } from "../../lib/agents/resolve.ts";
 import { workerHost } from "../../lib/cli/context.ts";
 

@@ -1,8 +1,8 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { childEnv, HOLD_PLUGIN, isAgentMark, OPENCODE_CONFIG } from "../../../lib/process/child_env.ts";
 
-const OWN = { bin: "/b", dataDir: "/d", config: "/c" };
-const OURS = { LOOOP_BIN: "/b", LOOOP_DATA_DIR: "/d", LOOOP_CONFIG: "/c" };
+const OWN = { LOOOP_BIN: "/b", LOOOP_DATA_DIR: "/d", LOOOP_CONFIG: "/c", LOOOP_HOME: "1" };
+const OURS = OWN;
 
 Deno.test("given the marks that agent CLIs leave, when a child's environment is made, then none is passed on", () => {
   const marks = {
@@ -23,6 +23,7 @@ Deno.test("given the marks that agent CLIs leave, when a child's environment is 
     LOOOP_SESSION_GEN: "g",
     LOOOP_SENSOR_RUN: "1.2.3",
     LOOOP_PULSE: "1",
+    LOOOP_HOME: "2",
   };
   deepStrictEqual(childEnv(marks, OWN), OURS);
 });

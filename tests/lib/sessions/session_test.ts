@@ -32,6 +32,7 @@ function record(more: Partial<SessionRecord> = {}): SessionRecord {
       cwd: "/",
     },
     status: { state: "running", exit_code: null, last_change: NOW / 1000 - 60 },
+    lock: undefined,
     supervisor: SUP,
     program: undefined,
     end: undefined,
@@ -89,18 +90,18 @@ Deno.test("given what is recorded and who lives, when a state is told, then it i
     ["killed, as 0.16 says it", { status: ended("killed", null) }, false, ["killed", false, null, undefined]],
   ];
   for (const [what, more, alive, want] of cases) {
-    const { view } = sessionOf(record(more), alive, NOW);
+    const { view } = sessionOf(record(more), { life: alive ? "alive" : "dead" }, NOW);
     deepStrictEqual([view.state, view.alive, view.exit_code, view.ended_by], want, what);
   }
 });
 
 Deno.test("given a session, when it is shown, then its times are UTC and its quiet is measured from the last output", () => {
-  const { view } = sessionOf(record(), true, NOW);
+  const { view } = sessionOf(record(), { life: "alive" }, NOW);
   strictEqual(view.started, "2027-01-15T07:59:00Z");
   strictEqual(view.idle_s, 5);
-  strictEqual(sessionOf(record({ lastOutput: NOW + 9_000 }), true, NOW).view.idle_s, 0);
+  strictEqual(sessionOf(record({ lastOutput: NOW + 9_000 }), { life: "alive" }, NOW).view.idle_s, 0);
   strictEqual(
-    sessionOf(record({ status: ended("exited", 0) }), false, NOW).view.ended,
+    sessionOf(record({ status: ended("exited", 0) }), { life: "dead" }, NOW).view.ended,
     "2027-01-15T07:59:59Z",
   );
 });
@@ -258,4 +259,20 @@ Deno.test("given a worker whose supervisor writes itself down while it is looked
   } finally {
     await Deno.remove(base, { recursive: true });
   }
+});
+
+Deno.test("given a supervisor that cannot be asked, when its session is looked at, then it counts as alive and says why", () => {
+  const unknown = sessionOf(record(), { life: "unknown", why: "elsewhere", lock: true }, NOW);
+  deepStrictEqual(
+    [unknown.view.state, unknown.view.alive, unknown.view.unknown, unknown.beyond],
+    ["running", true, "elsewhere", "elsewhere"],
+  );
+  const held = sessionOf(record(), { life: "alive", beyond: "elsewhere" }, NOW);
+  deepStrictEqual([held.view.alive, held.view.unknown, held.beyond], [true, undefined, "elsewhere"]);
+  const over = sessionOf(
+    record({ status: ended("exited", 0) }),
+    { life: "unknown", why: "x", lock: true },
+    NOW,
+  );
+  deepStrictEqual([over.view.alive, over.view.unknown, over.beyond], [false, undefined, undefined]);
 });

@@ -1,24 +1,19 @@
-/** Starts and ends workers. */
+/** Starts workers: makes the session, and launches the agent in its terminal or on another machine. */
+import { ensureHome, ownVariables } from "../records/home.ts";
 import { watchesOff } from "../records/env.ts";
 import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "../agents/agent_session.ts";
 import { childEnv } from "../process/child_env.ts";
 import { readConfig } from "../records/config.ts";
 import { describeTemplate, type ResolvedRunner, resolveRunner } from "../agents/resolve.ts";
 import { composePrompt, pointerPrompt, workerContract } from "../agents/contract.ts";
-import { Attempts, notWrittenDown, UsageError, UserError } from "../errors.ts";
+import { UsageError, UserError } from "../errors.ts";
 import { farDir } from "../hosts/program.ts";
 import { requireHost } from "../hosts/place.ts";
-import { type FarEnd, farRun, launchFar, requireRoom } from "./far.ts";
+import { farRun, launchFar, requireRoom } from "./far.ts";
 import { prepareHold } from "../agents/hold.ts";
-import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
-import { releaseLeasesOf } from "../sessions/lease.ts";
-import { withdrawAsks } from "../records/mailbox.ts";
 import type { Profile } from "../paths.ts";
 import { PLATFORM } from "../process/platform.ts";
 import { findProgram } from "../process/programs.ts";
-import { type Identity, isAliveIn, mayExist } from "../process/identity.ts";
-import { type ProcessFact, readAllProcesses, readProcesses } from "../process/table.ts";
-import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import {
   fillTemplate,
   isOneCommand,
@@ -29,19 +24,14 @@ import {
 import { refuseAlias } from "../records/policy.ts";
 import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/presets.ts";
 import {
-  type EndedBy,
   endedStatusText,
   findSession,
   metaText,
   readSession,
-  recordEnd,
   runsOn,
-  type Session,
   sessionDir,
-  sessionMarks,
   type SessionMeta,
-  unknownWorker,
-  writeFinalStatus,
+  START_TIMEOUT_MS,
 } from "../sessions/session.ts";
 import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "../store.ts";
 import { Watch } from "../file_watch.ts";
@@ -72,8 +62,6 @@ export interface WorkerHost {
   now(): number;
 }
 
-/** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */
-const START_TIMEOUT_MS = 8_000;
 const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
 
 /**
@@ -173,7 +161,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
     session_id: run.sessionId ?? "",
   });
   const now = host.now();
-  const meta = metaOf(run, command, cwd, now);
+  const meta = metaOf(profile, run, command, cwd, now);
   const agent = agentOf(run);
   await openSession(profile, meta, agent, now);
   replaceFile(promptFile, run.prompt.text);
@@ -185,7 +173,13 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   await untilRunning(host, spec.id);
 }
 
-function metaOf({ spec, runner, gen }: Run, command: string, cwd: string, now: number): SessionMeta {
+function metaOf(
+  profile: Profile,
+  { spec, runner, gen }: Run,
+  command: string,
+  cwd: string,
+  now: number,
+): SessionMeta {
   return {
     v: 1,
     id: spec.id,
@@ -197,6 +191,7 @@ function metaOf({ spec, runner, gen }: Run, command: string, cwd: string, now: n
     cwd,
     ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
     ...(spec.host === undefined ? {} : { host: spec.host }),
+    home: ensureHome(profile),
   };
 }
 
@@ -222,7 +217,12 @@ async function launchOnHost(host: WorkerHost, run: Run, name: string): Promise<v
   const { template, sessionId, prompt } = run;
   const start = { id: spec.id, gen, runner, template, sessionId, prompt: prompt.text, env, cwd: spec.cwd };
   const far = farRun(start, config, name);
-  await openSession(profile, metaOf(run, far.command, far.cwd ?? "", host.now()), agentOf(run), host.now());
+  await openSession(
+    profile,
+    metaOf(profile, run, far.command, far.cwd ?? "", host.now()),
+    agentOf(run),
+    host.now(),
+  );
   replaceFile(
     run.prompt.inSession ? `${sessionDir(profile, spec.id)}/prompt.md` : `${profile.prompts}/${spec.id}.md`,
     prompt.text,
@@ -273,6 +273,7 @@ async function openSession(
   const dir = sessionDir(profile, meta.id);
   refuseAlias(dir);
   const before = await findSession(profile, meta.id, nowMs);
+  if (before?.view.unknown !== undefined) throw maybeAlive(meta.id, before.view.unknown);
   if (before?.view.alive) throw alreadyAlive(meta.id);
   if (before !== undefined && await runsOn(profile, before)) throw lostAlive(meta.id);
   const stage = `${profile.sessions}/.new-${meta.id}-${meta.gen}`;
@@ -302,6 +303,13 @@ export function alreadyAlive(id: string): UserError {
   });
 }
 
+function maybeAlive(id: string, why: string): UserError {
+  return new UserError(`Worker "${id}" may be alive: ${why}`, {
+    next: `end it where it runs, give it up with \`looop _ worker kill ${id} --forget\`, or use another id`,
+    kind: "unknown",
+  });
+}
+
 function lostAlive(id: string): UserError {
   return new UserError(`Worker "${id}" is lost, but its agent still runs`, {
     next: `end it with \`looop _ worker kill ${id}\` first, or use another id`,
@@ -315,7 +323,7 @@ function nextRunName(dir: string): string {
 
 function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: string, cwd: string): void {
   const { profile } = host;
-  const own = { bin: host.bin, dataDir: profile.dir, config: profile.config };
+  const own = ownVariables(profile, host.bin);
   const env = childEnv(host.env, own, {
     TERM: "xterm-256color",
     ...spec.env,
@@ -376,185 +384,4 @@ async function untilRunning({ profile, env }: WorkerHost, id: string): Promise<v
     next: `see \`looop _ worker log ${id}\` and \`looop doctor\` (is \`script\` installed?)`,
     kind: "start_failed",
   });
-}
-
-/** What ending a worker came to. */
-export interface KillResult {
-  /** Why it is not known to have ended, where its machine is not heard. */
-  unreachable?: string;
-  /** Nothing was running any more. */
-  already: boolean;
-  survivors: ProcessFact[];
-}
-
-/** How long the supervisor may take to write the end down once its agent is gone, ms. */
-const STATUS_TIMEOUT_MS = 2_000;
-
-/**
- * Ends one session's whole tree and makes sure that its end is on disk. Idempotent.
- *
- * @throws {UserError} when the end could not be written down; the tree is ended all the same: it may be what has
- * filled the disk.
- */
-export async function endSession(
-  profile: Profile,
-  session: Session,
-  state: "exited" | "killed",
-  by: EndedBy,
-  now: () => number,
-): Promise<KillResult> {
-  if (session.host !== undefined) {
-    const over = !session.view.alive && session.view.state !== "lost";
-    // The pulse's line to that machine says so, however often it takes.
-    if (!over) recordEnd(session, state, by);
-    return { already: over, survivors: [] };
-  }
-  // Of a lost session the agent may well run on: ending it is no idle call.
-  const already = !session.view.alive && session.view.state !== "lost";
-  const attempts = new Attempts();
-  if (!already) {
-    await attempts.try(() => recordEnd(session, state, by));
-    await untilRecorded(session.dir);
-  }
-  const current = session.view.state === "starting" ? await untilStarted(profile, session, now) : session;
-  const survivors = await killSessionTree(profile, current, now);
-  await attempts.try(() => releaseLeasesOf(profile, session.view.id, session.gen));
-  if (attempts.failure !== undefined && survivors.length === 0) {
-    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
-  }
-  return { already, survivors };
-}
-
-/**
- * The session once its supervisor has either brought the agent up or seen that it is to end: before that there
- * is no process to be found that could be ended.
- */
-async function untilStarted(profile: Profile, session: Session, now: () => number): Promise<Session> {
-  const begun = performance.now();
-  for (;;) {
-    const record = readSession(profile, session.view.id);
-    if (record === undefined || record.meta.gen !== session.gen) return session;
-    const patience = record.supervisor === undefined ? STATUS_TIMEOUT_MS : START_TIMEOUT_MS;
-    if (record.status !== undefined || performance.now() - begun > patience) {
-      return await findSession(profile, session.view.id, now()) ?? session;
-    }
-    await delay(10);
-  }
-}
-
-/**
- * An agent whose command ended before itself would ask its model once more, for a reply that nobody reads: so it is
- * told first. claude takes 1.9 s to end.
- */
-const LEAD_MS = 2_500;
-
-/**
- * Ends all processes of a session: the agent's own tree and everything that carries the session's marks.
- * The supervisor is spared until it has written the status, then ended too.
- */
-export async function killSessionTree(
-  profile: Profile,
-  session: Session,
-  now: () => number,
-): Promise<ProcessFact[]> {
-  const starting = session.program === undefined && (session.view.alive || session.view.state === "lost");
-  if (starting) await endStart(profile, session);
-  const supervisor = session.supervisor;
-  const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
-  const survivors = await killTree({
-    roots: session.program === undefined ? [] : [session.program],
-    marks: sessionMarks(profile, session.view.id, session.gen),
-    spare: spared.map((fact) => fact.pid),
-    graceMs: STOP_GRACE_MS,
-    leadMs: LEAD_MS,
-  });
-  const attempts = new Attempts();
-  if (session.view.alive || session.view.state === "lost") {
-    await attempts.try(() => untilStatus(profile, session, now));
-  }
-  await killStill(spared);
-  if (attempts.failure !== undefined && survivors.length === 0) {
-    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
-  }
-  return survivors;
-}
-
-/**
- * Ends what a supervisor that hangs or was killed on its way has begun: before the agent runs nothing carries
- * the session's marks, and `script` could still bring it up.
- */
-async function endStart(profile: Profile, session: Session): Promise<void> {
-  const marks = [`LOOOP_WORKER_GEN=${session.gen}`, `LOOOP_DATA_DIR=${profile.dir}`];
-  await killTree({ roots: [], marks, graceMs: 0 });
-}
-
-/** The supervisor's shell and its `script`. */
-async function supervisorProcesses(supervisor: Identity): Promise<ProcessFact[]> {
-  const table = await readAllProcesses();
-  if (!isAliveIn(table, supervisor)) return [];
-  return [...table.processes.values()].filter((fact) =>
-    fact.pid === supervisor.pid || (fact.ppid === supervisor.pid && fact.sid === supervisor.pid)
-  );
-}
-
-/** Kills those of the processes that are still the same: their pids may have been given out again meanwhile. */
-async function killStill(facts: readonly ProcessFact[]): Promise<void> {
-  const left = facts.filter((fact) => mayExist(fact.pid));
-  if (left.length === 0) return;
-  const { processes } = await readProcesses(left.map((fact) => fact.pid));
-  for (const { pid, start } of left) if (processes.get(pid)?.start === start) signal(pid, "SIGKILL");
-}
-
-async function untilStatus(profile: Profile, session: Session, now: () => number): Promise<void> {
-  const hasSupervisor = session.program !== undefined && session.view.state !== "lost";
-  const patience = hasSupervisor ? STATUS_TIMEOUT_MS : 0;
-  const deadline = performance.now() + patience;
-  while (performance.now() < deadline) {
-    const record = readSession(profile, session.view.id);
-    if (record === undefined || record.meta.gen !== session.gen) return;
-    if (record.status?.state === "exited" || record.status?.state === "killed") return;
-    await delay(10);
-  }
-  writeFinalStatus(session, now());
-}
-
-/** `_ worker kill`: ends a worker from outside and withdraws its questions. */
-export async function killWorker(
-  profile: Profile,
-  id: string,
-  by: EndedBy,
-  now: () => number,
-  far: (session: Session) => Promise<FarEnd>,
-): Promise<KillResult> {
-  const session = await findSession(profile, id, now());
-  if (session === undefined) throw unknownWorker(id);
-  const attempts = new Attempts();
-  if (session.view.alive) await attempts.try(() => recordEnd(session, "killed", by));
-  const withdraw = async () =>
-    by === "root" ? await attempts.try(() => withdrawAsks(profile, id, now())) ?? [] : [];
-  if ((await withdraw()).length > 0) await untilHeld(session.dir);
-  const result = session.host === undefined
-    ? await endSession(profile, session, "killed", by, now)
-    : killedFar(await far(session));
-  // What the worker asked between the first look and its end goes with it too.
-  await withdraw();
-  if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
-  return result;
-}
-
-function killedFar(end: FarEnd): KillResult {
-  const already = end === "already";
-  return { already, survivors: [], ...(typeof end === "string" ? {} : { unreachable: end.unreachable }) };
-}
-
-/** `_ worker kill --forget`: gives the record of a worker up that cannot be asked; its processes may live. */
-export async function forgetWorker(profile: Profile, id: string, now: () => number): Promise<boolean> {
-  const session = await findSession(profile, id, now());
-  if (session === undefined) throw unknownWorker(id);
-  if (!session.view.alive && session.view.state !== "lost") return false;
-  recordEnd(session, "killed", "root");
-  await withdrawAsks(profile, id, now());
-  writeFinalStatus(session, now());
-  await releaseLeasesOf(profile, id, session.gen);
-  return true;
 }

@@ -5,7 +5,7 @@ import { profileAt } from "../../../lib/paths.ts";
 import { findSession } from "../../../lib/sessions/session.ts";
 import { RUNNER_PRESETS } from "../../../lib/records/presets.ts";
 import { findProgram } from "../../../lib/process/programs.ts";
-import { endSession, killSessionTree } from "../../../lib/workers/worker.ts";
+import { endSession, killSessionTree } from "../../../lib/workers/end.ts";
 import { resolveRunner } from "../../../lib/agents/resolve.ts";
 import { isAlive, stranger } from "../../workers.ts";
 

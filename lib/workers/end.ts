@@ -1,0 +1,236 @@
+/** Ends workers: the whole tree of one, its record, its lease and its questions. */
+import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
+import { Attempts, notWrittenDown, UserError } from "../errors.ts";
+import type { Profile } from "../paths.ts";
+import { type Identity, isAliveIn, mayExist } from "../process/identity.ts";
+import { type ProcessFact, readAllProcesses, readProcesses } from "../process/table.ts";
+import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
+import { homeMark } from "../records/home.ts";
+import { withdrawAsks } from "../records/mailbox.ts";
+import { poke } from "../records/move.ts";
+import { releaseLeasesOf } from "../sessions/lease.ts";
+import {
+  type EndedBy,
+  findSession,
+  hasEnded,
+  readSession,
+  recordEnd,
+  type Session,
+  sessionMarks,
+  START_TIMEOUT_MS,
+  unknownWorker,
+  writeFinalStatus,
+} from "../sessions/session.ts";
+import type { FarEnd } from "./far.ts";
+
+/** What ending a worker came to. */
+export interface KillResult {
+  /** Why it is not known to have ended, where no signal of ours can reach it. */
+  unreachable?: string;
+  /** Nothing was running any more. */
+  already: boolean;
+  survivors: ProcessFact[];
+}
+
+/** How long the supervisor may take to write the end down once its agent is gone, ms. */
+const STATUS_TIMEOUT_MS = 2_000;
+
+/**
+ * Ends one session's whole tree and makes sure that its end is on disk. Idempotent.
+ *
+ * @throws {UserError} when the end could not be written down; the tree is ended all the same: it may be what has
+ * filled the disk.
+ */
+export async function endSession(
+  profile: Profile,
+  session: Session,
+  state: "exited" | "killed",
+  by: EndedBy,
+  now: () => number,
+): Promise<KillResult> {
+  if (session.host !== undefined) {
+    const over = !session.view.alive && session.view.state !== "lost";
+    // The pulse's line to that machine says so, however often it takes.
+    if (!over) recordEnd(session, state, by);
+    return { already: over, survivors: [] };
+  }
+  if (session.beyond !== undefined) return { already: false, survivors: [], unreachable: session.beyond };
+  // A lost session's agent may still be running, so there may be something to end.
+  const already = !session.view.alive && session.view.state !== "lost";
+  const attempts = new Attempts();
+  if (!already) {
+    await attempts.try(() => recordEnd(session, state, by));
+    await untilRecorded(session.dir);
+  }
+  if (session.isAnothers) return { already, survivors: [] };
+  const current = session.view.state === "starting" ? await untilStarted(profile, session, now) : session;
+  const survivors = await killSessionTree(profile, current, now);
+  await attempts.try(() => releaseLeasesOf(profile, session.view.id, session.gen));
+  if (attempts.failure !== undefined && survivors.length === 0) {
+    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+  }
+  return { already, survivors };
+}
+
+/**
+ * The session once its supervisor has either brought the agent up or seen that it is to end: before that there
+ * is no process to be found that could be ended.
+ */
+async function untilStarted(profile: Profile, session: Session, now: () => number): Promise<Session> {
+  const begun = performance.now();
+  for (;;) {
+    const record = readSession(profile, session.view.id);
+    if (record === undefined || record.meta.gen !== session.gen) return session;
+    const patience = record.supervisor === undefined ? STATUS_TIMEOUT_MS : START_TIMEOUT_MS;
+    if (record.status !== undefined || performance.now() - begun > patience) {
+      return await findSession(profile, session.view.id, now()) ?? session;
+    }
+    await delay(10);
+  }
+}
+
+/**
+ * An agent whose command ended before itself would ask its model once more, for a reply that nobody reads: so it is
+ * told first. claude takes 1.9 s to end.
+ */
+const LEAD_MS = 2_500;
+
+/**
+ * Ends all processes of a session: the agent's own tree and everything that carries the session's marks.
+ * The supervisor is spared until it has written the status, then ended too.
+ */
+export async function killSessionTree(
+  profile: Profile,
+  session: Session,
+  now: () => number,
+): Promise<ProcessFact[]> {
+  const starting = session.program === undefined && (session.view.alive || session.view.state === "lost");
+  if (starting) await endStart(profile, session);
+  const supervisor = session.supervisor;
+  const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
+  const survivors = await killTree({
+    roots: session.program === undefined ? [] : [session.program],
+    marks: sessionMarks(profile, session.view.id, session.gen),
+    spare: spared.map((fact) => fact.pid),
+    graceMs: STOP_GRACE_MS,
+    leadMs: LEAD_MS,
+  });
+  const attempts = new Attempts();
+  if (session.view.alive || session.view.state === "lost") {
+    await attempts.try(() => untilStatus(profile, session, now));
+  }
+  await killStill(spared);
+  if (attempts.failure !== undefined && survivors.length === 0) {
+    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+  }
+  return survivors;
+}
+
+/**
+ * Ends what a supervisor that hangs or was killed on its way has begun: before the agent runs nothing carries
+ * the session's marks, and `script` could still bring it up.
+ */
+async function endStart(profile: Profile, session: Session): Promise<void> {
+  const marks = [`LOOOP_WORKER_GEN=${session.gen}`, homeMark(profile)];
+  await killTree({ roots: [], marks, graceMs: 0 });
+}
+
+/** The supervisor's shell and its `script`. */
+async function supervisorProcesses(supervisor: Identity): Promise<ProcessFact[]> {
+  const table = await readAllProcesses();
+  if (!isAliveIn(table, supervisor)) return [];
+  return [...table.processes.values()].filter((fact) =>
+    fact.pid === supervisor.pid || (fact.ppid === supervisor.pid && fact.sid === supervisor.pid)
+  );
+}
+
+/** Kills those of the processes that are still the same: their pids may have been given out again meanwhile. */
+async function killStill(facts: readonly ProcessFact[]): Promise<void> {
+  const left = facts.filter((fact) => mayExist(fact.pid));
+  if (left.length === 0) return;
+  const { processes } = await readProcesses(left.map((fact) => fact.pid));
+  for (const { pid, start } of left) if (processes.get(pid)?.start === start) signal(pid, "SIGKILL");
+}
+
+async function untilStatus(profile: Profile, session: Session, now: () => number): Promise<void> {
+  const hasSupervisor = session.program !== undefined && session.view.state !== "lost";
+  const patience = hasSupervisor ? STATUS_TIMEOUT_MS : 0;
+  const deadline = performance.now() + patience;
+  while (performance.now() < deadline) {
+    const record = readSession(profile, session.view.id);
+    if (record === undefined || record.meta.gen !== session.gen) return;
+    if (record.status?.state === "exited" || record.status?.state === "killed") return;
+    await delay(10);
+  }
+  writeFinalStatus(session, now());
+}
+
+/**
+ * `_ worker kill`: ends a worker from outside and withdraws its questions. `elsewhere` ends one that no signal of ours
+ * can reach, once its end is written down.
+ */
+export async function killWorker(
+  profile: Profile,
+  id: string,
+  by: EndedBy,
+  now: () => number,
+  elsewhere: (session: Session) => Promise<FarEnd>,
+): Promise<KillResult> {
+  const session = await findSession(profile, id, now());
+  if (session === undefined) throw unknownWorker(id);
+  const attempts = new Attempts();
+  if (session.view.alive) await attempts.try(() => recordEnd(session, "killed", by));
+  const withdraw = async () =>
+    by === "root" ? await attempts.try(() => withdrawAsks(profile, id, now())) ?? [] : [];
+  if ((await withdraw()).length > 0) await untilHeld(session.dir);
+  const result = session.host === undefined && session.beyond === undefined
+    ? await endSession(profile, session, "killed", by, now)
+    : killedFar(await elsewhere(session));
+  // What the worker asked between the first look and its end goes with it too.
+  await withdraw();
+  if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
+  return result;
+}
+
+function killedFar(end: FarEnd): KillResult {
+  const already = end === "already";
+  return { already, survivors: [], ...(typeof end === "string" ? {} : { unreachable: end.unreachable }) };
+}
+
+/** How long the pulse may take to end a worker that it can reach and we cannot, ms: TERM, grace, KILL, and more. */
+const PULSE_PATIENCE_MS = 10_000;
+
+/** Leaves the end of a worker of another pid namespace, which is written down, to the pulse, if that is over there. */
+export async function endByPulse(profile: Profile, session: Session, hasPulse: boolean): Promise<FarEnd> {
+  poke(profile);
+  const deadline = performance.now() + (hasPulse ? PULSE_PATIENCE_MS : 0);
+  while (performance.now() < deadline) {
+    const record = readSession(profile, session.view.id);
+    if (record === undefined || record.meta.gen !== session.gen || hasEnded(record)) return "ended";
+    await delay(50);
+  }
+  return { unreachable: session.beyond ?? "" };
+}
+
+/**
+ * `_ worker kill --forget`: gives up the record of a worker that cannot be asked; its processes may live. False when
+ * it had ended already.
+ *
+ * @throws {UserError} when it can be ended.
+ */
+export async function forgetWorker(profile: Profile, id: string, now: () => number): Promise<boolean> {
+  const session = await findSession(profile, id, now());
+  if (session === undefined) throw unknownWorker(id);
+  if (!session.view.alive && session.view.state !== "lost") return false;
+  if (session.host === undefined && session.beyond === undefined && !session.isAnothers) {
+    throw new UserError(`Worker "${id}" can be ended, so there is no need to forget it`, {
+      next: `end it with \`looop _ worker kill ${id}\``,
+      kind: "alive",
+    });
+  }
+  recordEnd(session, "killed", "root");
+  await withdrawAsks(profile, id, now());
+  writeFinalStatus(session, now());
+  await releaseLeasesOf(profile, id, session.gen);
+  return true;
+}
