@@ -1,5 +1,4 @@
 /** What the root agent is told once of a worker: that it never began, or that it has gone silent. */
-import { ownVariables } from "../records/home.ts";
 import { readAgent } from "../agents/agent_session.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";

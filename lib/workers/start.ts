@@ -363,11 +363,7 @@ function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: Deno.C
   }
 }
 
-/**
- * Waits for the supervisor's poke. The session's folder itself must not be watched: it holds a FIFO, and the
- * thread of Deno's watcher was seen blocked in opening it after a worker that ended at once, with
- * `worker start` hanging for ever behind it.
- */
+/** Waits until the supervisor has said that the agent runs, or that it has ended. */
 async function untilRunning({ profile, env }: WorkerHost, id: string): Promise<void> {
   const status = `${sessionDir(profile, id)}/status.json`;
   const deadline = performance.now() + START_TIMEOUT_MS;
