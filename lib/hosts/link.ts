@@ -16,6 +16,8 @@ export interface LinkHost extends DeskHost {
   profile: Profile;
   /** Opens a line and starts the post. @throws {UserError} when the host cannot be reached. */
   open(): Promise<Channel>;
+  /** Whether others write down how the host stands: it is one of an engine's jobs. */
+  quiet?: boolean;
   /** The host has let us in. */
   heard(): void;
   /** Starts a run that home has recorded and the host does not know, once more. */
@@ -96,6 +98,7 @@ export class Link {
 
   #note(change: Partial<HostRecord>): void {
     this.#record = { ...this.#record, ...change };
+    if (this.#host.quiet === true) return;
     try {
       writeHost(this.#host.profile, this.#record);
     } catch (error) {

@@ -4,7 +4,7 @@ import type { Profile } from "../paths.ts";
 import type { Config } from "../records/config.ts";
 import { readHost, writeHost } from "../records/hosts.ts";
 import { endedStatusText, hasEnded, readSession, type Session } from "../sessions/session.ts";
-import { exists, removeFile, replaceFile } from "../store.ts";
+import { exists, removeFile, replaceFile, statOf } from "../store.ts";
 import type { Job } from "./driver.ts";
 import type { PlaceHost } from "./home.ts";
 import { Link } from "./link.ts";
@@ -152,6 +152,7 @@ export class Links {
               ...this.#common(),
               open: () => place.open(false, job),
               heard: () => {},
+              quiet: true,
               start: () => Promise.resolve(),
               runs: () => [],
             })),
@@ -227,12 +228,17 @@ class Engine {
   async #settle(run: OpenRun, job: Job | undefined): Promise<void> {
     const record = readSession(this.#host.profile, run.id);
     if (record === undefined || record.meta.gen !== run.gen) return;
+    if (job?.state === "running") this.#acts.attach(job, run);
     if (record.end !== undefined && (job?.state === "running" || job?.state === "queued")) {
-      await this.#place.stop([{ ...run, ...record.end }], 60_000);
+      // The line into the job ends it more gently, and brings its last words home.
+      const asked = statOf(`${record.dir}/end`)?.mtime?.getTime() ?? 0;
+      if (job.state === "queued" || Date.now() - asked > LINE_STOPS_MS) {
+        await this.#place.stop([{ ...run, ...record.end }], 60_000);
+      }
       return;
     }
-    if (job?.state === "running") this.#acts.attach(job, run);
-    else if (job === undefined && record.status === undefined && record.end === undefined) {
+    if (job?.state === "running") return;
+    if (job === undefined && record.status === undefined && record.end === undefined) {
       if (this.#host.now() - run.startedMs > STARTER_MS) await this.#acts.start(run);
     } else if (job?.state !== "queued") this.#over(run, job, record);
   }
@@ -259,6 +265,8 @@ class Engine {
   }
 }
 
+/** How long the line into a job may take to end it before the engine is asked to, ms. */
+const LINE_STOPS_MS = 12_000;
 /** A start that was asked for is the starter's for so long, ms. */
 const STARTER_MS = 20_000;
 

@@ -22,7 +22,7 @@ import {
   type Session,
   sessionDir,
 } from "../sessions/session.ts";
-import { replaceFile } from "../store.ts";
+import { createOnce, replaceFile } from "../store.ts";
 
 /** What a far run is made of, at home. */
 export interface FarStart {
@@ -88,8 +88,9 @@ export async function launchFar(host: PlaceHost, name: string, run: FarRun): Pro
   const dir = sessionDir(profile, run.id);
   try {
     const handle = await Place.named(host, name).start(run);
+    // Its end may have come home meanwhile.
     if (handle === undefined) {
-      replaceFile(`${dir}/status.json`, runningStatusText(host.now()), { durable: false });
+      createOnce(`${dir}/status.json`, runningStatusText(host.now()), { durable: false });
     }
     dropStart(profile, run.id);
   } catch (error) {

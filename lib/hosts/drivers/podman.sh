@@ -1,0 +1,43 @@
+#!/bin/bash
+# looop:summary=podman: each worker a container of its own; options: image, args (a list of words for podman run)
+# A driver of looop: DRIVER VERB with JSON on stdin, one JSON value on stdout. Needs podman and jq.
+set -eu
+verb=$1
+podman=${LOOOP_PODMAN:-podman}
+boot='IFS= read -r l; eval "$(printf %b "$l")"'
+[ "$verb" = exec ] || in=$(cat)
+get() { jq -r "$1 // empty" <<<"$in"; }
+case $verb in
+describe) echo '{"v":1,"verbs":["start","list","stop","exec"],"calls":"exec","max_name":63,"logs":false}' ;;
+start)
+  name=$(get .name)
+  if ! $podman container exists "$name"; then
+    image=$(get .options.image)
+    [ -n "$image" ] || { echo "options.image is not set" >&2 && exit 2; }
+    mapfile -t args < <(get '.options.args[]?')
+    # A file, as a container that runs detached may start to read only when this is gone.
+    line=$(mktemp)
+    trap 'rm -f "$line"' EXIT
+    get .boot >"$line"
+    $podman create --name "$name" --label "looop=$LOOOP_HOME" ${args[@]+"${args[@]}"} "$image" \
+      sh -c 'until [ -f /looop-boot ]; do sleep 0.1; done; exec </looop-boot; '"$boot" >/dev/null ||
+      $podman container exists "$name"
+    $podman cp "$line" "$name:/looop-boot"
+  fi
+  case $($podman inspect -f '{{.State.Status}}' "$name") in
+  created | configured | initialized) $podman start "$name" >/dev/null ;;
+  esac
+  jq -n --arg h "$name" '{handle: $h}'
+  ;;
+list)
+  $podman ps -a --filter "label=looop=$LOOOP_HOME" --format json | jq '{jobs: [.[] | {name: .Names[0], handle: .Id, code: .ExitCode,
+    state: ({running: "running", exited: "exited", created: "queued", configured: "queued", initialized: "queued",
+      stopping: "running", stopped: "exited"}[.State] // "lost")}]}'
+  ;;
+stop)
+  $podman stop -i -t "$(get .grace_s)" "$(get .name)" >/dev/null
+  echo '{}'
+  ;;
+exec) exec $podman exec -i "$2" sh ;;
+*) exit 3 ;;
+esac

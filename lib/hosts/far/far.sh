@@ -169,7 +169,7 @@ sup() {
     cd "$cwd" || exit 1
     if [ -n "$LOCALE" ]; then LC_ALL=$LOCALE; else unset LC_ALL; fi
     umask "${LOOOP_UMASK:-022}"
-    for name in $(env | sed -n 's/^\(LOOOP_[A-Z_]*\)=.*/\1/p'); do unset "$name"; done
+    for own in $(env | sed -n 's/^\(LOOOP_[A-Z_]*\)=.*/\1/p'); do unset "$own"; done
     . "$W/env"
     LOOOP_DATA_DIR=$W LOOOP_BIN=$W/looop LOOOP_REPORTS_DIR=$W/reports
     export LOOOP_DATA_DIR LOOOP_BIN LOOOP_REPORTS_DIR

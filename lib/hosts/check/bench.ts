@@ -1,0 +1,319 @@
+/** A place to try a host in: a throw-away home of its own, the real far side, and the real link between them. */
+import type { CallHost, ParseCall } from "../../calls/carry.ts";
+import { UserError } from "../../errors.ts";
+import { type Profile, profileAt } from "../../paths.ts";
+import { delay } from "../../process/tree.ts";
+import { type Config, defaultConfig, type HostConfig } from "../../records/config.ts";
+import { answerAsk, readMailbox } from "../../records/mailbox.ts";
+import { openProfile } from "../../records/profile.ts";
+import {
+  metaText,
+  readFleet,
+  readSession,
+  recordEnd,
+  runningStatusText,
+  type Session,
+  sessionDir,
+  type SessionMeta,
+} from "../../sessions/session.ts";
+import { createOnce, makeDir, quietText, removeTree, replaceFile } from "../../store.ts";
+import { homeId, machineId } from "../home.ts";
+import { Links } from "../links.ts";
+import { keepStart, Place } from "../place.ts";
+import { farFolder, type FarRun } from "../program.ts";
+import type { RunName } from "../protocol.ts";
+import { type Conversation, converse } from "../reach.ts";
+
+/** A case that cannot be tried here; the message says why. */
+export class Skip extends Error {}
+
+/** What a bench needs. */
+export interface BenchHost {
+  env: Readonly<Record<string, string>>;
+  parse: ParseCall;
+  name: string;
+  config: HostConfig;
+}
+
+/** Longest wait for something that must come, ms. */
+const PATIENCE_MS = 30_000;
+
+/** A home that is thrown away. */
+export class Bench {
+  readonly host: BenchHost;
+  readonly profile: Profile;
+  readonly config: Config;
+  readonly warnings: string[] = [];
+  /** Added to the clock of this home, ms. */
+  clockMs = 0;
+  #links: Links | undefined;
+  #pump: Promise<void> = Promise.resolve();
+  #stopping = false;
+  #wake: (() => void) | undefined;
+  #count = 0;
+
+  private constructor(host: BenchHost, dir: string) {
+    this.host = host;
+    this.profile = profileAt(dir);
+    this.config = { ...defaultConfig(), hosts: { [host.name]: host.config } };
+  }
+
+  /** Makes the home. */
+  static async open(host: BenchHost): Promise<Bench> {
+    const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-host-check-" }));
+    const bench = new Bench(host, dir);
+    openProfile(bench.profile);
+    replaceFile(
+      bench.profile.config,
+      JSON.stringify({ default: "shell", hosts: { [host.name]: host.config } }),
+    );
+    return bench;
+  }
+
+  /** Ends everything and removes both homes. */
+  async close(): Promise<void> {
+    await this.drop();
+    const runs = (await this.fleet()).filter((session) => session.view.alive);
+    await this.place.stop(
+      runs.map(({ view, gen }) => ({ id: view.id, gen, state: "killed", by: "root" })),
+      20_000,
+    );
+    if (this.place.driver === undefined) {
+      await converse(this.place.reach(), `rm -rf ${farFolder(this.home)}\necho gone\n`, { limitMs: 20_000 })
+        .catch(() => {});
+    }
+    removeTree(this.profile.dir);
+  }
+
+  readonly now = (): number => Date.now() + this.clockMs;
+
+  get home(): string {
+    return homeId(this.profile);
+  }
+
+  get place(): Place {
+    const { env, name, config } = this.host;
+    return new Place({ profile: this.profile, env, now: this.now }, name, config);
+  }
+
+  get calls(): CallHost {
+    return { profile: this.profile, now: this.now, parse: this.host.parse };
+  }
+
+  /** Runs a program over there to its end. */
+  run(program: string, limitMs = PATIENCE_MS): Promise<Conversation> {
+    return converse(this.place.reach(), program, { limitMs });
+  }
+
+  /** What a program over there says, one text. */
+  async said(program: string, limitMs = PATIENCE_MS): Promise<string> {
+    return (await this.run(program, limitMs)).lines.join("\n");
+  }
+
+  /** The program's text with FAR set to this home's folder over there. */
+  there(program: string): string {
+    return `FAR=${farFolder(this.home)}\n${program}\n`;
+  }
+
+  /** Opens the link, as a pulse does. */
+  link(): void {
+    if (this.#links !== undefined) return;
+    this.#stopping = false;
+    const links = new Links({
+      profile: this.profile,
+      env: this.host.env,
+      now: this.now,
+      parse: this.host.parse,
+      changed: () => this.#wake?.(),
+      warn: (message) => this.warnings.push(message),
+    });
+    this.#links = links;
+    this.#pump = this.#beat(links);
+  }
+
+  /** Lets the link go, as a pulse that is killed does: what it knew is forgotten. */
+  async drop(): Promise<void> {
+    this.#stopping = true;
+    this.#wake?.();
+    await this.#pump;
+    await this.#links?.close();
+    this.#links = undefined;
+  }
+
+  async #beat(links: Links): Promise<void> {
+    while (!this.#stopping) {
+      links.tend(this.config, await this.fleet(), () => this.config);
+      await links.look();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 100);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** The sessions of this home. */
+  fleet(): Promise<Session[]> {
+    return readFleet(this.profile, this.now());
+  }
+
+  /** A new worker's name. */
+  nextId(): string {
+    return `k${++this.#count}`;
+  }
+
+  /** Records a run and returns what starts it: a bash script as its agent. */
+  prepare(
+    script: string,
+    options: { id?: string; gen?: string; env?: Record<string, string>; cwd?: string } = {},
+  ): FarRun {
+    const id = options.id ?? this.nextId();
+    const gen = options.gen ?? crypto.randomUUID().slice(0, 8);
+    const run: FarRun = {
+      id,
+      gen,
+      command: `exec sh @looop-${gen}@/prompt.md`,
+      files: { "prompt.md": script },
+      env: options.env ?? {},
+      cwd: options.cwd,
+      program: "sh",
+      orphanMinutes: 0,
+    };
+    const dir = sessionDir(this.profile, id);
+    removeTree(dir);
+    makeDir(dir);
+    const meta: SessionMeta = {
+      v: 1,
+      id,
+      gen,
+      cmd: ["sh", "-c", run.command],
+      babysit_pid: 0,
+      started_at: Math.floor(this.now() / 1000),
+      runner: "check",
+      cwd: "",
+      host: this.host.name,
+    };
+    replaceFile(`${dir}/meta.json`, metaText(meta));
+    replaceFile(`${dir}/output.log`, "");
+    keepStart(this.profile, run);
+    return run;
+  }
+
+  /** Starts a run that was prepared. */
+  async begin(run: FarRun): Promise<void> {
+    const handle = await this.place.start(run);
+    if (handle === undefined) {
+      createOnce(`${sessionDir(this.profile, run.id)}/status.json`, runningStatusText(this.now()));
+    }
+    this.#wake?.();
+  }
+
+  /** Prepares and starts. */
+  async start(script: string, options: Parameters<Bench["prepare"]>[1] = {}): Promise<FarRun> {
+    const run = this.prepare(script, options);
+    await this.begin(run);
+    return run;
+  }
+
+  /** Writes down that a run is to end, as `_ worker kill` does. */
+  async end({ id }: RunName): Promise<void> {
+    const session = (await this.fleet()).find(({ view }) => view.id === id);
+    if (session !== undefined) recordEnd(session, "killed", "root");
+    this.#wake?.();
+  }
+
+  /** Waits for something. @throws when it does not come. */
+  async until<T>(
+    what: string,
+    look: () => T | undefined | false | Promise<T | undefined | false>,
+    ms = PATIENCE_MS,
+  ): Promise<T> {
+    const deadline = performance.now() + ms;
+    for (;;) {
+      const found = await look();
+      if (found !== undefined && found !== false) return found;
+      if (performance.now() > deadline) throw new Error(`${what}: not within ${Math.round(ms / 1000)} s`);
+      await delay(20);
+    }
+  }
+
+  /** Waits for a run's end at home, and returns its state and exit code. */
+  async ended(
+    { id }: RunName,
+    ms = PATIENCE_MS,
+  ): Promise<{ state: string; code: number | null; by: string }> {
+    const { status } = await this.until(`the end of ${id}`, () => {
+      const record = readSession(this.profile, id);
+      return record?.status !== undefined && /exited|killed|lost/.test(record.status.state)
+        ? record
+        : undefined;
+    }, ms);
+    return { state: status?.state ?? "", code: status?.exit_code ?? null, by: status?.ended_by ?? "" };
+  }
+
+  /** A run's log here. */
+  log({ id }: RunName): string {
+    return quietText(`${sessionDir(this.profile, id)}/output.log`) ?? "";
+  }
+
+  /** Waits until a run has printed this. */
+  async printed(run: RunName, text: string, ms = PATIENCE_MS): Promise<string> {
+    return await this.until(`"${text}" in the log of ${run.id}`, () => {
+      const log = this.log(run);
+      return log.includes(text) ? log : undefined;
+    }, ms);
+  }
+
+  /** Waits for a question of a run, and returns its id. */
+  async asked({ id }: RunName, ms = PATIENCE_MS): Promise<string> {
+    return await this.until(
+      `a question of ${id}`,
+      () => readMailbox(this.profile).pending.find((ask) => ask.worker === id)?.id,
+      ms,
+    );
+  }
+
+  /** Answers. */
+  async answer(id: string, text: string, outcome: "answered" | "declined" = "answered"): Promise<void> {
+    await answerAsk(this.profile, { id, text, outcome, free: true, replace: false }, this.now());
+    this.#wake?.();
+  }
+
+  /** Refuses a case that only a place can be asked. */
+  needsPlace(): void {
+    if (this.place.driver !== undefined) throw new Skip("an engine has no place outside of its jobs");
+  }
+
+  /** The engine's driver. */
+  needsEngine(): NonNullable<Place["driver"]> {
+    const { driver } = this.place;
+    if (driver === undefined) throw new Skip("this host is a place, no engine");
+    return driver;
+  }
+
+  /** This machine, as hosts know it. */
+  readonly machine = machineId();
+}
+
+/** @throws when it does not hold. */
+export function claim(holds: boolean, what: string): asserts holds {
+  if (!holds) throw new Error(what);
+}
+
+/** @throws when they differ. */
+export function same(actual: unknown, expected: unknown, what: string): void {
+  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== b) throw new Error(`${what}: ${a?.slice(0, 200)} instead of ${b?.slice(0, 200)}`);
+}
+
+/** The kind of an error that `work` must fail with. */
+export async function kindOf(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+  } catch (error) {
+    return error instanceof UserError ? error.kind : (error as Error).message;
+  }
+  return "no error";
+}

@@ -1,0 +1,46 @@
+#!/bin/bash
+# looop:summary=Slurm: each worker a batch job; options: args (a list of words for sbatch, e.g. "--partition=long")
+# A driver of looop. Needs sbatch, squeue, scancel, srun and jq; ProctrackType=proctrack/cgroup in slurm.conf, or what
+# leaves its session outlives scancel. The folder of the workers must be the same on all nodes.
+set -eu
+verb=$1
+[ "$verb" = exec ] || in=$(cat)
+get() { jq -r "$1 // empty" <<<"$in"; }
+# Jobs of this home as "id name state reason"; of those that are over Slurm knows for MinJobAge.
+jobs() { squeue -h --me -t all -o '%i %j %T %r' | grep " looop-${LOOOP_HOME:0:8}-" || :; }
+case $verb in
+describe) echo '{"v":1,"verbs":["start","list","stop","exec"],"calls":"exec","max_name":120,"logs":false}' ;;
+start)
+  name=$(get .name)
+  # One after the other: Slurm itself takes a name twice.
+  state=${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/slurm
+  mkdir -p "$state"
+  exec 9>"$state/lock"
+  flock 9
+  id=$(jobs | awk -v n="$name" '$2 == n { print $1; exit }')
+  [ -n "$id" ] || ! [ -f "$state/$name" ] || id=$(cat "$state/$name")
+  if [ -z "$id" ]; then
+    mapfile -t args < <(get '.options.args[]?')
+    script=$(printf '#!/bin/sh\nexec sh -c %s <<'"'"'LOOOP-BOOT'"'"'\n%s\nLOOOP-BOOT\n' \
+      "'IFS= read -r l; eval \"\$(printf %b \"\$l\")\"'" "$(get .boot)")
+    id=$(sbatch --parsable --no-requeue --job-name="$name" --output=/dev/null ${args[@]+"${args[@]}"} <<<"$script") || exit 75
+    echo "${id%%;*}" >"$state/$name"
+  fi
+  jq -n --arg h "${id%%;*}" '{handle: $h}'
+  ;;
+list)
+  jobs | jq -Rn '{jobs: [inputs | split(" ") | {handle: .[0], name: .[1], reason: .[3],
+    state: ({PENDING: "queued", CONFIGURING: "queued", RUNNING: "running", COMPLETING: "running", SUSPENDED: "running",
+      COMPLETED: "exited", FAILED: "exited", CANCELLED: "killed", TIMEOUT: "killed", PREEMPTED: "killed",
+      OUT_OF_MEMORY: "killed", DEADLINE: "killed"}[.[2]] // "lost")}]}'
+  ;;
+stop)
+  name=$(get .name)
+  id=$(jobs | awk -v n="$name" '$2 == n && ($3 == "PENDING" || $3 == "RUNNING" || $3 == "SUSPENDED") { print $1 }')
+  # shellcheck disable=SC2086 # ids
+  [ -z "$id" ] || scancel --full $id
+  echo '{}'
+  ;;
+exec) exec srun --quiet --overlap --jobid="$3" --ntasks=1 sh ;;
+*) exit 3 ;;
+esac
