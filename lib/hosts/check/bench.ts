@@ -277,7 +277,7 @@ export class Bench {
 
   /** Answers. */
   async answer(id: string, text: string, outcome: "answered" | "declined" = "answered"): Promise<void> {
-    await answerAsk(this.profile, { id, text, outcome, free: true, replace: false }, this.now());
+    await answerAsk(this.profile, { id, text, outcome, free: true, replace: false, by: "hand" }, this.now());
     this.#wake?.();
   }
 

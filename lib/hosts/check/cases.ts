@@ -4,6 +4,7 @@ import { delay } from "../../process/tree.ts";
 import { listLeases } from "../../sessions/lease.ts";
 import { claim as takeLease } from "../../calls/worker_calls.ts";
 import { readMailbox } from "../../records/mailbox.ts";
+import { workerCaller } from "../../sessions/caller.ts";
 import { readSession } from "../../sessions/session.ts";
 import { quietText } from "../../store.ts";
 import { TERMINAL } from "../../sessions/supervisor.ts";
@@ -466,11 +467,9 @@ const CALLS: Case[] = [
       const runs = [await bench.start(script), await bench.start(script)];
       const third = bench.prepare("true\n");
       for (const run of runs) await touch(bench, run, "go");
-      const near = takeLease(
-        { profile: bench.profile, now: bench.now, journalText: undefined },
-        "race",
-        third.id,
-      )
+      const caller = workerCaller(third.id);
+      const mover = { profile: bench.profile, now: bench.now, journalText: undefined, caller };
+      const near = takeLease(mover, "race", third.id)
         .then(() => 0, () => 1);
       const codes = await Promise.all(
         runs.map(async (run) => /code (\d+)/.exec(await bench.printed(run, "code "))?.[1]),
