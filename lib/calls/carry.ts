@@ -18,6 +18,7 @@ import {
 } from "../records/mailbox.ts";
 import { journalAs, type Mover, poke } from "../records/move.ts";
 import { openProfile } from "../records/profile.ts";
+import { finishTells, type Given, takeTells } from "../records/tells.ts";
 import { workerCaller } from "../sessions/caller.ts";
 import { generationOf, markReady, readSession, sessionDir } from "../sessions/session.ts";
 import { listFiles, makeDir, readJson, removeFile, replaceFile } from "../store.ts";
@@ -69,6 +70,8 @@ interface CallRecord {
   ask?: string;
   json?: boolean;
   reply?: CallReply;
+  /** Tells that the reply prints: taken, and done once it was read. */
+  tells?: Given[];
 }
 
 function callsDir(host: CallHost, id: string): string {
@@ -77,12 +80,13 @@ function callsDir(host: CallHost, id: string): string {
 
 function checkRecord(value: unknown): CallRecord | string {
   if (!isRecord(value)) return "not an object";
-  const { ask, json, reply } = value;
+  const { ask, json, reply, tells } = value;
   return {
     v: 1,
     ...(typeof ask === "string" ? { ask } : {}),
     ...(json === true ? { json } : {}),
     ...(isRecord(reply) ? { reply: reply as unknown as CallReply } : {}),
+    ...(Array.isArray(tells) ? { tells: tells as Given[] } : {}),
   };
 }
 
@@ -144,6 +148,7 @@ export async function outcomeOf(host: CallHost, id: string, n: string): Promise<
 export async function closeCall(host: CallHost, id: string, n: string, wasRead: boolean): Promise<void> {
   const record = readCall(host, id, n);
   if (wasRead && record?.ask !== undefined) await archiveAsk(host.profile, record.ask, host.now());
+  if (wasRead && record?.tells !== undefined) finishTells(host.profile, id, record.tells);
   removeFile(`${callsDir(host, id)}/${n}.json`);
 }
 
@@ -199,7 +204,23 @@ const ACTIONS: Readonly<
     return Promise.resolve(said(input, cost(host, spent)));
   },
   "_ ask": ask,
+  "_ told": (host, call, input) => {
+    requireSelf(call, input.words[0]);
+    return Promise.resolve(told(host, call, input));
+  },
 };
+
+/** What the worker was told since; it counts as told only once its reply was printed over there. */
+function told(host: CallHost, { id, gen }: Call, input: CallInput): CallRecord {
+  const tells = takeTells(host.profile, id, gen);
+  markReady(host.profile, id);
+  const shown = tells.map(({ text, by, again }) => `${again ? "(again) " : ""}${by || "root"}: ${text}`).join(
+    "\n\n",
+  );
+  const rows = tells.map(({ n, text, by, ts, again }) => ({ n, text, by, ts, again }));
+  const out = input.flag("json") ? `${JSON.stringify(rows)}\n` : shown === "" ? "" : `${shown}\n`;
+  return { v: 1, tells, reply: { code: EXIT.ok, out, err: "" } };
+}
 
 function said(input: CallInput, text: string): CallRecord {
   const out = input.flag("json") ? JSON.stringify({ message: text }) : text;

@@ -17,7 +17,8 @@ import {
   type SessionMeta,
 } from "../../sessions/session.ts";
 import { createOnce, makeDir, quietText, removeTree, replaceFile } from "../../store.ts";
-import { homeId, machineId } from "../home.ts";
+import { ensureHome } from "../../records/home.ts";
+import { machineId } from "../home.ts";
 import { Links } from "../links.ts";
 import { keepStart, Place } from "../place.ts";
 import { farFolder, type FarRun } from "../program.ts";
@@ -88,7 +89,7 @@ export class Bench {
   readonly now = (): number => Date.now() + this.clockMs;
 
   get home(): string {
-    return homeId(this.profile);
+    return ensureHome(this.profile);
   }
 
   get place(): Place {
