@@ -24,17 +24,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -46,13 +53,19 @@ number() { # NAME: that setting must be a whole number
 number DISK_WARN
 number DISK_CRITICAL
 set -f
+# Disk images and CD-ROMs are always full: what nobody can write to fills up no more.
+mount 2>/dev/null >"$work/mounts" || : >"$work/mounts"
 # shellcheck disable=SC2086
-df -P -k $DISK_PATHS >"$work/df" 2>"$work/err" || [ -z "$DISK_PATHS" ] || fail 78 "df: $(head -n 1 "$work/err")"
-jq -Rsc --argjson warn "$DISK_WARN" --argjson critical "$DISK_CRITICAL" --arg paths "$DISK_PATHS" '
-  [split("\n")[1:][]
+df -P -k $DISK_PATHS >"$work/df" 2>"$work/err" || [ -s "$work/df" ] || fail 78 "df: $(head -n 1 "$work/err")"
+[ -z "$DISK_PATHS" ] || cat "$work/err" >"$work/lost"
+jq -Rsc --argjson warn "$DISK_WARN" --argjson critical "$DISK_CRITICAL" --arg paths "$DISK_PATHS" \
+  --rawfile mounts "$work/mounts" '
+  ([$mounts | split("\n")[] | capture(" on (?<at>/.*?) (type [^ ]+ )?\\((?<options>[^()]*)\\)( \\[.*\\])?$")
+   | select(.options | test("(^|, ?)(ro|read-only)(,|$)")) | {key: .at, value: true}] | from_entries) as $fixed
+  | [split("\n")[1:][]
    | capture("^(?<device>.*?) +(?<kib>[0-9]+) +-?[0-9]+ +(?<free>-?[0-9]+) +(?<percent>[0-9]+)% +(?<mount>/.*)$")
    | (.device | test("^(tmpfs|devtmpfs|udev|devfs|overlay|none|efivarfs|map .*|/dev/loop.*|.*\\.snap)$")) as $unreal
-   | select($paths != "" or .mount == "/" or (.kib != "0" and ($unreal | not)))
+   | select($paths != "" or .mount == "/" or (.kib != "0" and ($unreal or $fixed[.mount] | not)))
    | .percent |= tonumber
    | {mount, state: (if .percent >= $critical then "critical" elif .percent >= $warn then "warning" else "ok" end),
       used_percent: .percent, free_gib: ((.free | tonumber) / 1048576 * 10 | floor / 10), device}]

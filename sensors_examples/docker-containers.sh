@@ -22,17 +22,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -46,15 +53,22 @@ docker "$@" >"$work/ps" 2>"$work/err" || case $(cat "$work/err") in
     ;;
   *) fail 69 "docker: $(grep -m 1 . "$work/err" || echo "failed without a word")" ;;
 esac
-# Status tells health and exit code, and also how long ago, which must stay out of the signal.
-jq -sc '
-  map((.State | strings // error("form")) as $state | (.Status // "") as $status
+# Status tells health and exit code, and also how long ago, which must stay out of the signal. podman under this name
+# writes names and ports as lists.
+jq -Rnc '
+  def text: strings // error("form");
+  def flat: if type == "array" then map(if type == "object" then "\(.host_port)->\(.container_port)/\(.protocol)"
+    else tostring end) | join(", ") else . end;
+  [inputs | select(. != "") | . as $line | try (fromjson
+    | (.State | text) as $state | (.Status // "") as $status | (.Names | flat | text) as $name
     | (if $status | test("\\(unhealthy\\)") then " unhealthy"
-       elif $status | test("\\(health: starting\\)") then " starting"
+       elif $status | test("\\((health: )?starting\\)") then " starting"
        elif $state == "exited" then ($status | capture("\\((?<code>[0-9]+)\\)") // {code: "?"} | " \(.code)")
        else "" end) as $more
-    | {key: "\(.Names | strings // error("form")) \($state)\($more)", name: .Names, state: ($state + $more),
-       status: $status, image: .Image, id: .ID[:12], ports: .Ports, created_at: .CreatedAt})
-  | {list: sort_by([(.state | test("unhealthy|restarting|dead|exited [1-9]") | not), .state == "running", .name])}' \
+    | {key: "\($name) \($state)\($more)", $name, state: ($state + $more), status: $status, image: .Image,
+       id: (.ID // .Id)[:12], ports: (.Ports | flat), created_at: .CreatedAt}) catch {odd: $line[:160]}]
+  | if . != [] and all(.odd) then error("form") else . end
+  | {list: sort_by([(.state // "" | test("unhealthy|restarting|dead|exited [1-9]") | not),
+      .state == "running", .name])}' \
   "$work/ps" >"$work/found" 2>/dev/null || fail 65 "docker ps prints an unknown form"
 report containers <"$work/found"

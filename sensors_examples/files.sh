@@ -25,17 +25,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -51,12 +58,15 @@ cd "$FILES_DIR" || fail 77 "FILES_DIR \"$FILES_DIR\" may not be entered"
 # GNU and BSD stat share no option; both print "seconds size ./name" here.
 if stat -c %Y . >/dev/null 2>&1; then set -- stat -c '%Y %s %n'; else set -- stat -f '%m %z %N'; fi
 find . -maxdepth "$FILES_DEPTH" -type f -name "$FILES_PATTERN" -exec "$@" {} + >"$work/files" 2>"$work/err" || {
-  ! grep -qi 'denied\|not permitted' "$work/err" || fail 77 "\"$FILES_DIR\" cannot be read: $(head -n 1 "$work/err")"
-  ! grep -qvi 'no such file' "$work/err" || fail 65 "\"$FILES_DIR\" cannot be listed: $(head -n 1 "$work/err")"
+  [ -r . ] || fail 77 "\"$FILES_DIR\" cannot be read: $(head -n 1 "$work/err")"
+  # A file that is gone meanwhile is none; a folder that may not be read is a part that is missing.
+  grep -vi 'no such file' "$work/err" >"$work/lost" || true
 }
 jq -Rsc --arg by "$FILES_BY" --arg dir "$FILES_DIR" '
-  [split("\n")[] | capture("^(?<time>[0-9]+) (?<size>[0-9]+) \\./(?<name>.*)$")
-   | {name, bytes: (.size | tonumber), changed_at: (.time | tonumber | todate), time: (.time | tonumber)}]
-  | {list: (sort_by(-.time)
-       | map({key: (if $by == "name" then .name else "\(.name) \(.bytes) \(.time)" end)} + del(.time))),
+  [split("\n")[] | select(. != "")
+   | capture("^(?<time>[0-9]+) (?<size>[0-9]+) \\./(?<name>.*)$") // {odd: "a name over two lines: \(.)"}
+   | if .odd then . else
+       {name, bytes: (.size | tonumber), changed_at: (.time | tonumber | todate), time: (.time | tonumber)}
+       | .key = (if $by == "name" then .name else "\(.name) \(.bytes) \(.time)" end) end]
+  | {list: (sort_by(-(.time // 0)) | map(del(.time))),
      detail: {dir: $dir}}' "$work/files" | report files

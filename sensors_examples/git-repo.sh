@@ -23,17 +23,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -47,7 +54,13 @@ repo rev-parse --git-dir >/dev/null 2>"$work/err" ||
 case $GIT_FETCH in
   no) ;;
   yes)
-    repo fetch --quiet --all --prune 2>"$work/err" ||
+    : >"$work/fetched"
+    for remote in $(repo remote); do
+      if repo fetch --quiet --prune "$remote" 2>"$work/err"; then echo "$remote" >>"$work/fetched"; else
+        printf 'git fetch %s: %s\n' "$remote" "$(tail -n 1 "$work/err")" >>"$work/lost"
+      fi
+    done
+    [ ! -s "$work/lost" ] || [ -s "$work/fetched" ] ||
       fail 69 "git fetch failed in \"$GIT_DIR_PATH\": $(tail -n 1 "$work/err")"
     ;;
   *) fail 78 "GIT_FETCH is \"$GIT_FETCH\", expected yes or no" ;;

@@ -36,10 +36,11 @@ fetch() {
   case $1 in http://?* | https://?*) ;; *) fail 78 "a URL in the settings does not begin with http(s)://" ;; esac
   case $* in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break" ;; esac
   : >"$work/body"
-  http=$({ printf 'url = "%s"\n%s\n' "$1" "${options:-}" && printf 'header = "%s"\n' "${@:2}"; } |
-    curl -q -sS --globoff --proto =http,https --connect-timeout 8 --max-time 20 --max-filesize 20000000 \
-      -A looop-sensor -o "$work/body" -D "$work/head" -w '%{http_code}' -K - 2>"$work/error") ||
-    fail 69 "no answer from \"$host\": $(sed -n 's/^curl: //p' "$work/error")"
+  http=$({ printf 'url = "%s"\n%s\n' "$1" "${options:-}" && printf 'header = "%s"\n' "${@:2}"; } | (
+    ulimit -f 65536 # KiB: what is small on its way may be large when unpacked
+    curl -q -sS --compressed --globoff --proto =http,https --connect-timeout 8 --max-time 20 --max-filesize 20000000 \
+      -A looop-sensor -o "$work/body" -D "$work/head" -w '%{http_code}' -K - 2>"$work/error"
+  )) || fail 69 "no answer from \"$host\": $(sed -n 's/^curl: //p' "$work/error" | grep . || echo "it is too large")"
   ! grep -qiE '^(retry-after|x-ratelimit-remaining: *0)|rate limit|rate_?limited' "$work"/{head,body} || limited=yes
   case $http$limited in
     2*) ;;
@@ -50,26 +51,36 @@ fetch() {
   esac
 }
 
-# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter.
+# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter. In it,
+# each(FILTER) takes a list: an item of another form is told apart ({odd}), unless all of them are.
 json() {
   jq -cs 'def text: strings // error("form"); def num: numbers // error("form"); def list: arrays // error("form");
+    def each(f): list as $all | [$all[] | . as $item | try f catch {odd: ($item | tojson | .[:160])}]
+      | if $all != [] and (map(select(.odd?)) | length) == ($all | length) then error("form") else . end;
     if length == 1 then .[0] else error("form") end | '"$2" "$work/body" 2>/dev/null ||
     fail 65 "unexpected answer from \"$host\": not $1 in the documented form"
 }
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -78,7 +89,8 @@ token=$GH_TOKEN
 [ -n "$token" ] || [ "$GITHUB_API_URL" != https://api.github.com ] || token=$(gh auth token 2>/dev/null) || true
 [ -n "$token" ] || fail 78 "no GitHub token: set GH_TOKEN, or log in with \`gh auth login\`"
 
-# graphql URL HEADER: posts $work/query. GraphQL tells of errors in the body, mostly with HTTP 200.
+# graphql URL HEADER: posts $work/query. GraphQL tells of errors in the body, mostly with HTTP 200. Where it gives data
+# beside them, they are about parts of it.
 graphql() {
   local errors options="data-binary = \"@$work/query\""
   fetch "$1" "$2" "Content-Type: application/json"
@@ -86,8 +98,17 @@ graphql() {
   case $errors in
     "") ;;
     *RATE*LIMITED*) fail 75 "the rate limit of \"$host\" is reached, $(resets)" ;;
-    *AUTHENTICATION* | *FORBIDDEN* | *INSUFFICIENT_SCOPES*) fail 77 "\"$host\" refuses the token: $errors" ;;
-    *) fail 65 "\"$host\" answers with errors: $errors" ;;
+    *)
+      ! jq -e 'any(.data[]?; . != null)' "$work/body" >/dev/null 2>&1 || {
+        jq -r '.errors[] | "\(.type // .extensions.code // "error"): \(.message)"' "$work/body" |
+          tr -d '\r' | sed -n 1,50p >>"$work/lost"
+        return 0
+      }
+      case $errors in
+        *AUTHENTICATION* | *FORBIDDEN* | *INSUFFICIENT_SCOPES*) fail 77 "\"$host\" refuses the token: $errors" ;;
+      esac
+      fail 65 "\"$host\" answers with errors: $errors"
+      ;;
   esac
 }
 
@@ -103,11 +124,13 @@ for _ in 1 2 3 4 5; do
   graphql "${base%/v3}/graphql" "Authorization: Bearer $token"
   json "a search for pull requests" '.data.search | {total: (.issueCount | num),
     next: (if .pageInfo.hasNextPage then .pageInfo.endCursor | text else "" end),
-    list: [.nodes | list | .[] | .commits.nodes[-1].commit as $head | (.repository.nameWithOwner | text) as $repo
+    # A node that could not be had is null, and one of the errors.
+    list: (.nodes | list | map(values) | each(
+      .commits.nodes[-1].commit as $head | (.repository.nameWithOwner | text) as $repo
       | ($head.statusCheckRollup.state // "NONE") as $ci | (.reviewDecision // "NONE") as $review
       | {key: "\($repo)#\(.number | num) ci=\($ci) review=\($review)\(if .isDraft then " draft" else "" end)",
          repo: $repo, number, title: (.title | text), url, ci: $ci, review: $review, mergeable, draft: .isDraft,
-         branch: .headRefName, base: .baseRefName, head: $head.oid[:10], updated_at: .updatedAt}]}' >>"$work/pages"
+         branch: .headRefName, base: .baseRefName, head: $head.oid[:10], updated_at: .updatedAt}))}' >>"$work/pages"
   cursor=$(tail -n 1 "$work/pages" | jq -r .next)
   [ -n "$cursor" ] || break
 done

@@ -37,10 +37,11 @@ fetch() {
   case $1 in http://?* | https://?*) ;; *) fail 78 "a URL in the settings does not begin with http(s)://" ;; esac
   case $* in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break" ;; esac
   : >"$work/body"
-  http=$({ printf 'url = "%s"\n%s\n' "$1" "${options:-}" && printf 'header = "%s"\n' "${@:2}"; } |
-    curl -q -sS --globoff --proto =http,https --connect-timeout 8 --max-time 20 --max-filesize 20000000 \
-      -A looop-sensor -o "$work/body" -D "$work/head" -w '%{http_code}' -K - 2>"$work/error") ||
-    fail 69 "no answer from \"$host\": $(sed -n 's/^curl: //p' "$work/error")"
+  http=$({ printf 'url = "%s"\n%s\n' "$1" "${options:-}" && printf 'header = "%s"\n' "${@:2}"; } | (
+    ulimit -f 65536 # KiB: what is small on its way may be large when unpacked
+    curl -q -sS --compressed --globoff --proto =http,https --connect-timeout 8 --max-time 20 --max-filesize 20000000 \
+      -A looop-sensor -o "$work/body" -D "$work/head" -w '%{http_code}' -K - 2>"$work/error"
+  )) || fail 69 "no answer from \"$host\": $(sed -n 's/^curl: //p' "$work/error" | grep . || echo "it is too large")"
   ! grep -qiE '^(retry-after|x-ratelimit-remaining: *0)|rate limit|rate_?limited' "$work"/{head,body} || limited=yes
   case $http$limited in
     2*) ;;
@@ -51,26 +52,36 @@ fetch() {
   esac
 }
 
-# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter.
+# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter. In it,
+# each(FILTER) takes a list: an item of another form is told apart ({odd}), unless all of them are.
 json() {
   jq -cs 'def text: strings // error("form"); def num: numbers // error("form"); def list: arrays // error("form");
+    def each(f): list as $all | [$all[] | . as $item | try f catch {odd: ($item | tojson | .[:160])}]
+      | if $all != [] and (map(select(.odd?)) | length) == ($all | length) then error("form") else . end;
     if length == 1 then .[0] else error("form") end | '"$2" "$work/body" 2>/dev/null ||
     fail 65 "unexpected answer from \"$host\": not $1 in the documented form"
 }
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -82,29 +93,47 @@ number() { # NAME: that setting must be a whole number
 token=$GH_TOKEN
 [ -n "$token" ] || [ "$GITHUB_API_URL" != https://api.github.com ] || token=$(gh auth token 2>/dev/null) || true
 [ -n "$token" ] || fail 78 "no GitHub token: set GH_TOKEN, or log in with \`gh auth login\`"
-github() { # PATH
+github() { # PATH; GitHub leaves out what organizations behind single sign-on hide, and says so in a header
   fetch "${GITHUB_API_URL%/}$1" "Authorization: Bearer $token" "X-GitHub-Api-Version: 2022-11-28"
+  sso_gaps
+}
+sso_gaps() {
+  sed -n 's/^[Xx]-[Gg]it[Hh]ub-[Ss][Ss][Oo]: partial-results; *\(organizations=[0-9, ]*\).*/\1/p' "$work/head" |
+    sed 's/.*/hidden by single sign-on, authorize the token for it: &/' >>"$work/lost"
 }
 
 [[ $REPO =~ ^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$ ]] || fail 78 "REPO is \"$REPO\", expected owner/name"
 number QUEUED_MINUTES
 for status in queued in_progress; do
   github "/repos/$REPO/actions/runs?status=$status&per_page=100"
-  json "a list of workflow runs" '{total: (.total_count | num), runs: [.workflow_runs | list | .[].id | num]}' \
+  json "a list of workflow runs" '{total: (.total_count | num), runs: (.workflow_runs | each({id: (.id | num)}))}' \
     >>"$work/runs"
 done
 echo '{"jobs":[],"unseen":0}' >"$work/pages"
-for run in $(jq -rs '[.[].runs[]] | unique | .[:10][]' "$work/runs"); do
-  github "/repos/$REPO/actions/runs/$run/jobs?filter=latest&per_page=100"
+jobs_of() { # RUN
+  github "/repos/$REPO/actions/runs/$1/jobs?filter=latest&per_page=100"
   json "a list of jobs" '{
     unseen: ((.total_count | num) - (.jobs | list | length)),
-    jobs: [.jobs[] | select(.status == "queued")
+    jobs: (.jobs | each(select(.status == "queued")
       | {key: "\(.id | num)", id, name: (.name | text), workflow: .workflow_name, branch: .head_branch,
-         runs_on: .labels, queued_since: (.created_at | text), url: .html_url}]}' >>"$work/pages"
+         runs_on: .labels, queued_since: (.created_at | text), url: .html_url}))}' >>"$work/pages"
+}
+part() { # COMMAND...: asks for one part of the whole; one that is lost is told and does not end the sensor
+  local code=0
+  ("$@") 2>"$work/why" || code=$?
+  case $code in
+    0) ;;
+    75 | 77) fail "$code" "$(cat "$work/why")" ;;
+    *) cat "$work/why" >>"$work/lost" ;;
+  esac
+}
+for run in $(jq -rs '[.[].runs[].id | values] | unique | .[:10][]' "$work/runs"); do
+  part jobs_of "$run"
 done
 jq -s --slurpfile runs "$work/runs" --arg repo "$REPO" --arg minutes "$QUEUED_MINUTES" '
   (now - ($minutes | tonumber) * 60 | todate) as $before
-  | ([$runs[].runs[]] | unique | length) as $known
-  | {list: ([.[].jobs[] | select(.queued_since < $before)] | sort_by(.queued_since)), left: (map(.unseen) | add),
+  | ([$runs[].runs[].id | values] | unique | length) as $known
+  | {list: ([$runs[].runs[] | select(.odd)] + [.[].jobs[] | select(.queued_since < $before)] | sort_by(.queued_since)),
+     left: (map(.unseen) | add),
      detail: {repo: $repo, queued_now: ([.[].jobs[]] | length), waiting_minutes: $minutes,
        runs_not_looked_into: (([$runs[].total] | add) - ([$known, 10] | min))}}' "$work/pages" | report jobs

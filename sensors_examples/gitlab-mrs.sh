@@ -36,10 +36,11 @@ fetch() {
   case $1 in http://?* | https://?*) ;; *) fail 78 "a URL in the settings does not begin with http(s)://" ;; esac
   case $* in *[[:cntrl:]\"\\]*) fail 78 "a token or URL for \"$host\" has a quote, backslash or line break" ;; esac
   : >"$work/body"
-  http=$({ printf 'url = "%s"\n%s\n' "$1" "${options:-}" && printf 'header = "%s"\n' "${@:2}"; } |
-    curl -q -sS --globoff --proto =http,https --connect-timeout 8 --max-time 20 --max-filesize 20000000 \
-      -A looop-sensor -o "$work/body" -D "$work/head" -w '%{http_code}' -K - 2>"$work/error") ||
-    fail 69 "no answer from \"$host\": $(sed -n 's/^curl: //p' "$work/error")"
+  http=$({ printf 'url = "%s"\n%s\n' "$1" "${options:-}" && printf 'header = "%s"\n' "${@:2}"; } | (
+    ulimit -f 65536 # KiB: what is small on its way may be large when unpacked
+    curl -q -sS --compressed --globoff --proto =http,https --connect-timeout 8 --max-time 20 --max-filesize 20000000 \
+      -A looop-sensor -o "$work/body" -D "$work/head" -w '%{http_code}' -K - 2>"$work/error"
+  )) || fail 69 "no answer from \"$host\": $(sed -n 's/^curl: //p' "$work/error" | grep . || echo "it is too large")"
   ! grep -qiE '^(retry-after|x-ratelimit-remaining: *0)|rate limit|rate_?limited' "$work"/{head,body} || limited=yes
   case $http$limited in
     2*) ;;
@@ -50,26 +51,36 @@ fetch() {
   esac
 }
 
-# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter.
+# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter. In it,
+# each(FILTER) takes a list: an item of another form is told apart ({odd}), unless all of them are.
 json() {
   jq -cs 'def text: strings // error("form"); def num: numbers // error("form"); def list: arrays // error("form");
+    def each(f): list as $all | [$all[] | . as $item | try f catch {odd: ($item | tojson | .[:160])}]
+      | if $all != [] and (map(select(.odd?)) | length) == ($all | length) then error("form") else . end;
     if length == 1 then .[0] else error("form") end | '"$2" "$work/body" 2>/dev/null ||
     fail 65 "unexpected answer from \"$host\": not $1 in the documented form"
 }
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -89,10 +100,10 @@ filter="scope=all&state=opened&${GITLAB_ROLE}_username=$me&order_by=created_at&s
 page=1
 for _ in 1 2 3 4 5; do
   gitlab "/merge_requests?$filter&per_page=100&page=$page"
-  json "a list of merge requests" '[list | .[] | (.references.full // "\(.project_id)!\(.iid)" | text) as $ref
+  json "a list of merge requests" 'each((.references.full // "\(.project_id)!\(.iid)" | text) as $ref
     | {key: "\($ref)\(if (.draft // .work_in_progress) then " draft" else "" end)", ref: $ref, title: (.title | text),
        url: .web_url, author: .author.username, draft, merge_status: (.detailed_merge_status // .merge_status),
-       conflicts: .has_conflicts, labels, source: .source_branch, target: .target_branch, created_at, updated_at}]' \
+       conflicts: .has_conflicts, labels, source: .source_branch, target: .target_branch, created_at, updated_at})' \
     >>"$work/pages"
   page=$(number_in x-next-page)
   [ -n "$page" ] || break

@@ -24,17 +24,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -51,7 +58,7 @@ esac
 # A crash-looping pod is ready for moments; it counts as restarting until ten minutes have passed without a crash.
 jq -sc 'if length == 1 and (.[0].items | type) == "array" then .[0].items else error("form") end | length as $all
   | (now - 600 | todate) as $lately
-  | map(select(.status.phase != "Succeeded")
+  | map(. as $pod | try (select(.status.phase != "Succeeded")
     | [.status.initContainerStatuses[]?, .status.containerStatuses[]?] as $containers
     | ([$containers[] | .state.waiting.reason // (.state.terminated | select(.exitCode != 0) | .reason) | values]
         - ["ContainerCreating", "PodInitializing"] | .[0]) as $reason
@@ -64,6 +71,8 @@ jq -sc 'if length == 1 and (.[0].items | type) == "array" then .[0].items else e
        message: ([($containers[].state.waiting.message | values),
          (.status.conditions[]? | select(.status == "False") | .message | values)] | .[0]),
        restarts: ([$containers[].restartCount] | add), node: .spec.nodeName, started_at: .status.startTime})
+      catch {odd: ($pod | tojson | .[:160])})
+  | if $all > 0 and (map(select(.odd)) | length) == $all then error("form") else . end
   | {list: ., detail: {pods_looked_at: $all}}' "$work/pods" >"$work/found" 2>/dev/null ||
   fail 65 "kubectl prints no list of pods in a known form"
 report pods <"$work/found"

@@ -24,17 +24,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -47,15 +54,21 @@ number LOG_BYTES
 [ -f "$LOG_FILE" ] || fail 78 "LOG_FILE \"$LOG_FILE\" is no file"
 [ -r "$LOG_FILE" ] || fail 77 "LOG_FILE \"$LOG_FILE\" may not be read"
 size=$(($(wc -c <"$LOG_FILE")))
-tail -c "$LOG_BYTES" "$LOG_FILE" | tr -d '\000' >"$work/tail"
+start=$((size > LOG_BYTES ? size - LOG_BYTES : 0))
+{ tail -c "+$((start + 1))" "$LOG_FILE" || true; } | head -c "$LOG_BYTES" | tr '\000' ' ' >"$work/tail"
 code=0
-grep -aE -e "$LOG_PATTERN" "$work/tail" >"$work/matches" 2>/dev/null || code=$?
+grep -anE -e "$LOG_PATTERN" "$work/tail" >"$work/numbered" 2>/dev/null || code=$?
 [ "$code" -le 1 ] || fail 78 "LOG_PATTERN \"$LOG_PATTERN\" is no extended regular expression"
-count=$(($(wc -l <"$work/matches")))
-tail -n 200 "$work/matches" >"$work/newest"
-jq -Rsc --arg file "$LOG_FILE" --argjson size "$size" --argjson seen "$LOG_BYTES" --argjson count "$count" '
+count=$(($(wc -l <"$work/numbered")))
+tail -n 200 "$work/numbered" | sed 's/^[0-9]*://' >"$work/newest"
+# The place of the newest match in the file tells a line from the same one written before.
+newest=$(tail -n 1 "$work/numbered" | sed 's/:.*//')
+[ -z "$newest" ] || newest=$((start + $(sed -n "$newest!p;${newest}q" "$work/tail" | wc -c)))
+jq -Rsc --arg file "$LOG_FILE" --argjson size "$size" --argjson seen "$LOG_BYTES" --argjson count "$count" \
+  --arg newest "$newest" '
   [split("\n")[] | select(. != "")] | reverse
   | {list: (to_entries | map({key: (if .key < 5 then .value else null end), line: .value})),
+     signal: (if $newest == "" then {} else {newest_at_byte: ($newest | tonumber)} end),
      unshown: ([$count - length, 0] | max),
      detail: {file: $file, matches: $count, bytes: $size, bytes_looked_at: ([$size, $seen] | min)}}' \
   "$work/newest" | report lines

@@ -23,17 +23,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -46,28 +53,32 @@ ctl() { # ARGUMENT...: systemctl, whose failures end the sensor
 
 set -f
 units=$UNITS
+left=0
 for unit in $units; do
   case $unit in -* | *[!A-Za-z0-9:_.@\\-]*) fail 78 "UNITS has \"$unit\", which is no unit name" ;; esac
 done
 if [ -z "$units" ]; then
   ctl list-units --all --state=failed --plain --no-legend --full >"$work/failed"
   units=$(awk 'NR <= 100 { print $1 }' "$work/failed")
+  left=$(awk 'END { print (NR > 100 ? NR - 100 : 0) }' "$work/failed")
 fi
 : >"$work/show"
 # shellcheck disable=SC2086
 [ -z "$units" ] || ctl show --property=Id,Description,LoadState,ActiveState,SubState,Result,ExecMainStatus \
   --property=NRestarts,StateChangeTimestamp,UnitFileState -- $units >"$work/show"
-jq -Rsc --arg named "$UNITS" '
+jq -Rsc --arg named "$UNITS" --argjson left "$left" '
   [split("\n\n")[] | [split("\n")[] | capture("^(?<key>[A-Za-z]+)=(?<value>.*)$")] | select(. != []) | from_entries
-   | if .Id and .ActiveState then . else error("form") end]
-  | {list: (map((if .LoadState == "not-found" then "not-found" elif .ActiveState == "failed" then "failed " + .Result
+   | if .Id and .ActiveState then . else {odd: (tojson | .[:160])} end]
+  | if . != [] and all(.odd) then error("form") else . end
+  | {list: (map(if .odd then . else
+       (if .LoadState == "not-found" then "not-found" elif .ActiveState == "failed" then "failed " + .Result
          else .ActiveState end) as $state
      | {key: "\(.Id) \($state)",
        unit: .Id, state: .ActiveState, sub: .SubState, loaded: .LoadState, result: .Result,
        exit_status: .ExecMainStatus, restarts: .NRestarts, since: .StateChangeTimestamp, enabled: .UnitFileState,
-       description: .Description})
+       description: .Description} end)
      | sort_by([.state != "failed", .state == "active"])),
-     detail: {watched: (if $named == "" then "failed units" else $named end)}}' \
+     $left, detail: {watched: (if $named == "" then "failed units" else $named end)}}' \
   "$work/show" >"$work/found" 2>/dev/null ||
   fail 65 "systemctl show prints an unknown form"
 report units <"$work/found"

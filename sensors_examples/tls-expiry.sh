@@ -24,17 +24,24 @@ trap 'rm -rf "$work"' EXIT
 
 # report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
 # the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
+# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
 report() {
-  jq -c --arg name "$1" '
+  : >>"$work/lost"
+  jq -c --arg name "$1" --rawfile lost "$work/lost" '
     def size: tojson | utf8bytelength;
     def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
     def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
     def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
+    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | (.detail // {} | tidy) as $detail | (7700 - ([$signal, $detail] | size)) as $room
+    | (.signal + {($name): $told} + $counts
+      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
+    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
+    | ((.detail // {} | tidy) + $gaps) as $detail
+    | (7700 - ([$signal, $detail] | size)) as $room
     | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
     | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
 }
@@ -76,24 +83,33 @@ for number in $(seq "$count"); do
   {
     openssl x509 -in "$work/$number.out" -noout -enddate -subject -issuer -serial \
       -nameopt oneline,-esc_msb,utf8 2>/dev/null || true
+    # LibreSSL can show the names that it is for in the whole text alone.
+    openssl x509 -in "$work/$number.out" -noout -text 2>/dev/null |
+      sed -n '/X509v3 Subject Alternative Name/{n;s/^ */names=/p;}' || true
     sed -n 's/^ *Verify return code: /verify=/p' "$work/$number.out" | tail -n 1
   } | jq -Rsc --rawfile host "$work/$number.host" --argjson days "$TLS_DAYS" '
     def field($name): [split("\n")[] | select(startswith($name + "="))][0] // "" | ltrimstr($name + "=");
     "^(?<m>[A-Z][a-z]+) +(?<d>[0-9]+) (?<h>[0-9]+):(?<i>[0-9]+):(?<s>[0-9]+) (?<y>[0-9]+)" as $date
     | ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as $months
+    | ($host | rtrimstr("\n") | ascii_downcase | sub(":[0-9a-z]*$"; "")) as $name
+    | (field("names") | split(", ") | map(sub("^(DNS|IP Address):"; "") | ascii_downcase)) as $names
+    | (if $names == [] then [field("subject") | capture("CN ?= ?(?<cn>[^,/]+)").cn | ascii_downcase] else $names end
+       | any(. == $name or (startswith("*.") and . == ($name | sub("^[^.]+"; "*"))))) as $fits
     | {host: ($host | rtrimstr("\n")), verify: field("verify")}
     + if field("notAfter") == "" then {state: "unreachable"}
-      else (field("notAfter") | capture($date) | .m as $m
-          | [.y, ($months | index($m)), .d, .h, .i, .s, 0, 0] | map(tonumber) | mktime) as $until
+      else ([field("notAfter") | capture($date) | .m as $m
+          | [.y, ($months | index($m)), .d, .h, .i, .s, 0, 0] | map(tonumber) | mktime][0] // error("form")) as $until
         | (($until - now) / 86400) as $left
         | {state: (if $left < 0 then "expired" elif $left < $days then "expires soon"
-             elif field("verify") | . == "" or startswith("0 ") then "ok" else "not trusted" end),
-           expires_at: ($until | todate), days_left: ($left | floor), subject: field("subject"),
+             elif field("verify") | . != "" and (startswith("0 ") | not) then "not trusted"
+             elif $fits | not then "for another host" else "ok" end),
+           expires_at: ($until | todate), days_left: ($left | floor), names: $names, subject: field("subject"),
            issuer: field("issuer"), serial: field("serial")}
-      end' >>"$work/found" || fail 65 "openssl prints a certificate in an unknown form"
+      end' >>"$work/found" 2>/dev/null ||
+    jq -Rc '{odd: "\(.): openssl prints its certificate in an unknown form"}' "$work/$number.host" >>"$work/found"
 done
 jq -se 'any(.[]; .state != "unreachable")' "$work/found" >/dev/null ||
   fail 69 "none of the hosts in TLS_HOSTS shows a certificate: no network, or all are down"
-jq -s '{expired: 0, "expires soon": 1, unreachable: 2, "not trusted": 3, ok: 4} as $order
+jq -s '{expired: 0, "expires soon": 1, unreachable: 2, "not trusted": 3, "for another host": 3, ok: 4} as $order
   | {list: (map({key: "\(.host) \(.state)\(if .expires_at then " " + .expires_at[:10] else "" end)"} + .)
-    | sort_by([$order[.state], .expires_at]))}' "$work/found" | report hosts
+    | sort_by([$order[.state // "ok"], .expires_at]))}' "$work/found" | report hosts

@@ -225,7 +225,8 @@ class Said {
 }
 
 /** A `deno run` child with another HOME still finds the cached modules. */
-function denoDirOf(): Record<string, string> {
+/** Where this test run's deno keeps what it has fetched, for a child with a home of its own. */
+export function denoDirOf(): Record<string, string> {
   if (Deno.env.get("DENO_DIR") !== undefined) return {};
   const home = Deno.env.get("HOME") ?? "";
   const cache = Deno.env.get("XDG_CACHE_HOME") ??

@@ -8,8 +8,8 @@ const MAX_KEPT = 1_000;
 /** A text that may hold HTML without its tags, on one line, its first 1,000 characters. */
 export function plainText(html: string): string {
   const head = html.slice(0, MAX_READ)
-    .replace(/<!--[\s\S]*?(-->|$)/g, " ")
-    .replace(/<(script|style)\b[^<>]*>[\s\S]*?(<\/\1\s*>|$)/gi, " ")
-    .replace(/<\/?[a-z][^<>]*(>|$)/gi, " ");
+    .replace(/<!--[\s\S]*?-->/g, " ")
+    .replace(/<(script|style)\b[^<>]*>[\s\S]*?<\/\1\s*>/gi, " ")
+    .replace(/<\/?[a-z][^<>]*>/gi, " ");
   return decodeHTML(head).replace(/\s+/g, " ").trim().slice(0, MAX_KEPT);
 }

@@ -4,6 +4,7 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { writeExecutable } from "../executable.ts";
+import { denoDirOf, looopCommand } from "../looop.ts";
 
 export const EXAMPLES = new URL("../../sensors_examples/", import.meta.url).pathname;
 /** Size cap of a reading in bytes (`LOOOP_SENSOR_MAX_BYTES`). */
@@ -41,6 +42,10 @@ export class Place implements AsyncDisposable {
   static async make(): Promise<Place> {
     const root = await Deno.realPath(await Deno.makeTempDir({ prefix: "sensor-" }));
     for (const dir of ["home", "cwd", "tmp", "bin"]) await Deno.mkdir(`${root}/${dir}`);
+    const [exe = "", ...args] = looopCommand();
+    const words = [exe, ...args].map((word) => `'${word}'`).join(" ");
+    const cache = Object.entries(denoDirOf()).map(([name, value]) => `${name}='${value}' `).join("");
+    writeExecutable(`${root}/bin/looop`, `#!/bin/sh\n${cache}exec ${words} "$@"\n`);
     return new Place(root);
   }
 
@@ -52,7 +57,13 @@ export class Place implements AsyncDisposable {
   ): Promise<Outcome> {
     const { code, stdout, stderr } = await new Deno.Command(`${EXAMPLES}${sensor}.sh`, {
       clearEnv: true,
-      env: { PATH: path, HOME: `${this.root}/home`, TMPDIR: `${this.root}/tmp`, ...env },
+      env: {
+        PATH: path,
+        HOME: `${this.root}/home`,
+        TMPDIR: `${this.root}/tmp`,
+        LOOOP_BIN: `${this.root}/bin/looop`,
+        ...env,
+      },
       cwd: `${this.root}/cwd`,
       stdin: "null",
     }).output();

@@ -2,7 +2,7 @@
  * What the examples that watch this machine may meet: real git, openssl, df, files and endpoints; for docker, kubectl
  * and systemctl small programs that print what the real ones print, as no test may start those services.
  */
-import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import {
   at,
   checkFailure,
@@ -46,6 +46,27 @@ function reads(
       return first;
     },
     check: (outcome, place) => check(checkReading(outcome), place),
+  };
+}
+
+/** A scenario in which something happens between two runs that must change the signal. */
+function wakes(
+  circumstance: string,
+  sensor: string,
+  prepare: (place: Place) => Promise<[env: Record<string, string>, path?: string]>,
+  happens: (place: Place) => Promise<void>,
+): Scenario {
+  return {
+    circumstance,
+    async run(place) {
+      const [env, path] = await prepare(place);
+      const before = checkReading(await place.run(sensor, env, path));
+      await happens(place);
+      const after = await place.run(sensor, env, path);
+      notDeepStrictEqual(checkReading(after).signal, before.signal);
+      return after;
+    },
+    check: (outcome) => void checkReading(outcome),
   };
 }
 
@@ -126,6 +147,20 @@ const gitRepo: LocalSensor = {
       },
       "git-repo",
       ({ signal }) => match(String((signal.branches as string[])[0]), /behind 2$/),
+    ),
+    reads(
+      "one remote of two is gone",
+      async (place) => {
+        const clone = await makeClone(place);
+        const gone = `http://127.0.0.1:${closedPort()}/x.git`;
+        await real("git", ["-C", clone, "remote", "add", "gone", gone], GIT_IDENTITY);
+        return [{ GIT_DIR_PATH: clone, GIT_FETCH: "yes" }];
+      },
+      "git-repo",
+      ({ signal, detail }) => {
+        strictEqual(signal.not_seen, 1);
+        match(String((detail.not_seen as string[])[0]), /^git fetch gone: /);
+      },
     ),
     reads(
       "empty",
@@ -241,6 +276,17 @@ const files: LocalSensor = {
         strictEqual(counted(reading), 700);
       },
     ),
+    reads(
+      "a name over two lines",
+      async ({ root }) => {
+        await Deno.mkdir(`${root}/odd`);
+        await Deno.writeTextFile(`${root}/odd/a`, "");
+        await Deno.writeTextFile(`${root}/odd/b\nc`, "");
+        return [{ FILES_DIR: `${root}/odd`, FILES_BY: "name" }];
+      },
+      "files",
+      ({ signal }) => deepStrictEqual(signal, { files: ["a", "b"], not_understood: 1 }),
+    ),
     fails(
       "no directory",
       () => Promise.resolve([{ FILES_DIR: "/nowhere/at/all" }]),
@@ -275,9 +321,21 @@ const logFile: LocalSensor = {
       (place) => log(place, "10:00 INFO fine\n10:01 ERROR one\n10:02 panic: two\n"),
       "log-file",
       ({ signal, detail }) => {
-        deepStrictEqual(signal, { lines: ["10:01 ERROR one", "10:02 panic: two"] });
+        deepStrictEqual(signal, { newest_at_byte: 32, lines: ["10:01 ERROR one", "10:02 panic: two"] });
         deepStrictEqual(detail.items, [{ line: "10:02 panic: two" }, { line: "10:01 ERROR one" }]);
       },
+    ),
+    wakes(
+      "the same line once more",
+      "log-file",
+      (place) => log(place, "ERROR refused\n10:00 INFO fine\n"),
+      (place) => Deno.writeTextFile(`${place.root}/app.log`, "ERROR refused\n", { append: true }),
+    ),
+    wakes(
+      "the same line once more, in a file longer than what is looked at",
+      "log-file",
+      (place) => log(place, "ERROR refused\n".repeat(100), { LOG_BYTES: "140" }),
+      (place) => Deno.writeTextFile(`${place.root}/app.log`, "ERROR refused\n", { append: true }),
     ),
     reads(
       "empty",
@@ -502,6 +560,37 @@ const disk: LocalSensor = {
       (reading) => {
         strictEqual(told(reading), 500);
         strictEqual(counted(reading), 500);
+      },
+    ),
+    reads(
+      "disk images and CD-ROMs",
+      async (place) => {
+        await place.program(
+          "mount",
+          `#!/bin/sh\ncat <<'END'
+/dev/sr0 on /media/cd type iso9660 (ro,nosuid,nodev,relatime) [DISC]
+/dev/disk4s1 on /Volumes/App 1.0 (hfs, local, nodev, nosuid, read-only, noowners, mounted by me)
+/dev/disk3s1s1 on / (apfs, sealed, local, read-only, journaled)
+/dev/sdb1 on /data type ext4 (rw,relatime,errors=remount-ro)
+END\n`,
+        );
+        return await fakeDf(place, [
+          "/dev/sr0         700000    700000         0   100%    /media/cd",
+          "/dev/disk4s1     300000    300000         0   100%    /Volumes/App 1.0",
+          "/dev/disk3s1s1  1000000    100000    900000    10%    /",
+          "/dev/sdb1       1000000    990000     10000    99%    /data",
+        ]);
+      },
+      "disk",
+      ({ signal }) => deepStrictEqual(signal, { disks: ["/ ok", "/data critical"] }),
+    ),
+    reads(
+      "one of the named paths is gone",
+      () => Promise.resolve([{ DISK_PATHS: "/ /nowhere/at/all", DISK_WARN: "101", DISK_CRITICAL: "102" }]),
+      "disk",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { disks: ["/ ok"], not_seen: 1 });
+        match(String((detail.not_seen as string[])[0]), /nowhere/);
       },
     ),
     fails("empty", (place) => fakeDf(place, []), "disk", EXIT.answer, /no disk in a known form/),
@@ -747,6 +836,33 @@ const dockerContainers: LocalSensor = {
         strictEqual(told(reading), 500);
         strictEqual(counted(reading), 500);
       },
+    ),
+    reads(
+      "podman under its name",
+      (place) =>
+        printing(
+          place,
+          "docker",
+          [
+            '{"AutoRemove":false,"Command":["nginx"],"CreatedAt":"3 hours ago","Exited":false,"ExitCode":0,"Id":"4f2b8e0c1d3a5f6b7c8d","Image":"docker.io/library/nginx:latest","Names":["web"],"Pid":4242,"Ports":[{"host_ip":"","container_port":80,"host_port":8080,"range":1,"protocol":"tcp"}],"State":"running","Status":"Up 3 hours (unhealthy)","Created":1767571200}',
+            '{"Command":["job"],"CreatedAt":"2 days ago","Exited":true,"ExitCode":2,"Id":"9a8b7c6d5e4f3a2b1c0d","Image":"job","Names":["job"],"Ports":null,"State":"exited","Status":"Exited (2) 2 days ago"}',
+          ].join("\n"),
+        ),
+      "docker-containers",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { containers: ["job exited 2", "web running unhealthy"] });
+        deepStrictEqual(detail.items?.map(({ id, ports }) => [id, ports]), [
+          ["9a8b7c6d5e4f", null],
+          ["4f2b8e0c1d3a", "8080->80/tcp"],
+        ]);
+      },
+    ),
+    reads(
+      "one line of another form",
+      (place) =>
+        printing(place, "docker", `${container(1, "running", "Up 2 days")}\nWARNING: no swap limit\n`),
+      "docker-containers",
+      ({ signal }) => deepStrictEqual(signal, { containers: ["web-1 running"], not_understood: 1 }),
     ),
     fails(
       "401",
@@ -1068,9 +1184,240 @@ const llmSpend: LocalSensor = {
   ],
 };
 
+/** A clone whose origin has a merged branch and one that is two ahead and one behind, by another author. */
+async function makeBranches(place: Place): Promise<string> {
+  const clone = await makeClone(place);
+  const git = (...args: string[]) =>
+    real("git", ["-C", `${place.root}/origin`, ...args], { ...GIT_IDENTITY, GIT_AUTHOR_NAME: "Other" });
+  await git("branch", "merged", "main");
+  await git("checkout", "-q", "-b", "topic", "main~1");
+  for (const message of ["three", oddTitle(0)]) await git("commit", "-q", "--allow-empty", "-m", message);
+  await git("checkout", "-q", "main");
+  await real("git", ["-C", clone, "fetch", "-q"], GIT_IDENTITY);
+  return clone;
+}
+const gitUnmerged: LocalSensor = {
+  sensor: "git-unmerged",
+  programs: ["git"],
+  scenarios: [
+    reads(
+      "good",
+      async (place) => [{ GIT_DIR_PATH: await makeBranches(place) }],
+      "git-unmerged",
+      ({ signal, detail }) => {
+        const names = (signal.unmerged as string[]).map((key) => key.replace(/ [0-9a-f]{10}$/, ""));
+        // The clone's own main is ahead of its origin's.
+        deepStrictEqual(names, ["main", "origin/topic"]);
+        strictEqual(detail.base, "origin/main");
+        const { author, ahead, behind, date } = detail.items!.find(({ branch }) =>
+          branch === "origin/topic"
+        )!;
+        deepStrictEqual([author, ahead, behind], ["Other", 2, 1]);
+        strictEqual(Date.parse(String(date)), Date.parse("2026-01-05T00:00:00Z"));
+      },
+    ),
+    reads(
+      "only some, against another base",
+      async (
+        place,
+      ) => [{ GIT_DIR_PATH: await makeBranches(place), GIT_BASE: "main", GIT_BRANCHES: "topic$" }],
+      "git-unmerged",
+      ({ signal, detail }) => {
+        match(String(signal.unmerged), /^origin\/topic [0-9a-f]{10}$/);
+        strictEqual(detail.base, "main");
+      },
+    ),
+    reads(
+      "no network",
+      async (place) => {
+        const clone = await makeBranches(place);
+        const gone = `http://127.0.0.1:${closedPort()}/x.git`;
+        await real("git", ["-C", clone, "remote", "set-url", "origin", gone], GIT_IDENTITY);
+        return [{ GIT_DIR_PATH: clone, GIT_FETCH: "yes" }];
+      },
+      "git-unmerged",
+      ({ signal }) => {
+        strictEqual(signal.not_seen, 1);
+        strictEqual((signal.unmerged as string[]).length, 2);
+      },
+    ),
+    reads(
+      "huge",
+      async (place) => {
+        const clone = await makeBranches(place);
+        const commit = (await real("git", ["-C", clone, "rev-parse", "HEAD"], GIT_IDENTITY)).trim();
+        const refs = range(400).map((n) => `${commit} refs/heads/${"long-".repeat(20)}${n}-🚒-$(touch-x)\n`);
+        await Deno.writeTextFile(
+          `${clone}/.git/packed-refs`,
+          `# pack-refs with: peeled fully-peeled sorted \n${refs.join("")}`,
+        );
+        return [{ GIT_DIR_PATH: clone, GIT_BASE: "main~1" }];
+      },
+      "git-unmerged",
+      (reading) => strictEqual(told(reading), counted(reading)),
+    ),
+    fails(
+      "empty",
+      async (place) => {
+        await real("git", ["init", "-q", "-b", "main", `${place.root}/new`], GIT_IDENTITY);
+        return [{ GIT_DIR_PATH: `${place.root}/new` }];
+      },
+      "git-unmerged",
+      EXIT.settings,
+      /no default branch .*: set GIT_BASE/,
+    ),
+    fails(
+      "no repository",
+      (place) => Promise.resolve([{ GIT_DIR_PATH: `${place.root}/home` }]),
+      "git-unmerged",
+      EXIT.settings,
+      /no git repository/,
+    ),
+    fails(
+      "garbage",
+      async (place) => [{ GIT_DIR_PATH: await makeBranches(place), GIT_BRANCHES: "a(b" }],
+      "git-unmerged",
+      EXIT.settings,
+      /no regular expression/,
+    ),
+  ],
+};
+
+const running = (command: string, more: Record<string, string> = {}) => () =>
+  Promise.resolve([{ COMMAND: command, ...more }] as [Record<string, string>]);
+const command: LocalSensor = {
+  sensor: "command",
+  programs: [],
+  scenarios: [
+    reads("good", running("echo fine; echo two >&2"), "command", ({ signal, detail }) => {
+      deepStrictEqual(signal, { exit: 0, state: "ok", lines: [] });
+      deepStrictEqual(detail.items, [{ line: "two" }, { line: "fine" }]);
+    }),
+    reads("empty", running("true"), "command", ({ signal }) => strictEqual(signal.state, "ok")),
+    reads(
+      "failing",
+      running('echo "took $$ ms"; echo "not ok 3 - sums"; exit 3', { COMMAND_PATTERN: "^not ok" }),
+      "command",
+      ({ signal }) => deepStrictEqual(signal, { exit: 3, state: "failed", lines: ["not ok 3 - sums"] }),
+    ),
+    reads(
+      "not there",
+      running("no-such-program-at-all"),
+      "command",
+      ({ signal }) => strictEqual(signal.exit, 127),
+    ),
+    reads(
+      "without an end, ignoring TERM",
+      running("trap '' TERM; echo begun; while :; do sleep 1; done", { COMMAND_SECONDS: "1" }),
+      "command",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { exit: null, state: "unfinished", lines: [] });
+        deepStrictEqual(detail.items, [{ line: "begun" }]);
+      },
+    ),
+    reads(
+      "leaving something that runs on",
+      running("sleep 600 & echo done"),
+      "command",
+      ({ signal }) => deepStrictEqual(signal, { exit: 0, state: "ok", lines: [] }),
+    ),
+    reads(
+      "huge",
+      running('n=0; while [ $n -lt 3000 ]; do n=$((n + 1)); echo "line $n 🚒 $(printf %0200d 0)"; done'),
+      "command",
+      (reading) => strictEqual(told(reading), reading.detail.lines),
+    ),
+    fails(
+      "no directory",
+      running("true", { COMMAND_DIR: "/nowhere/at/all" }),
+      "command",
+      EXIT.settings,
+      /no directory/,
+    ),
+    fails(
+      "garbage",
+      running("echo x", { COMMAND_PATTERN: "a(b" }),
+      "command",
+      EXIT.settings,
+      /regular expression/,
+    ),
+  ],
+};
+
+const queueFolder: LocalSensor = {
+  sensor: "queue-folder",
+  programs: ["find"],
+  scenarios: [
+    reads(
+      "good",
+      async ({ root }) => {
+        await Deno.mkdir(`${root}/queue`);
+        const write = async (name: string, text: string, time: number) => {
+          await Deno.writeTextFile(`${root}/queue/${name}`, text);
+          await Deno.utime(`${root}/queue/${name}`, time, time);
+        };
+        await write("second.json", '{"job": 2}\n', 1_700_000_100);
+        await write("first $(touch x).json", '{"job": 1}\n', 1_700_000_000);
+        await write("half.json.tmp", "{", 1_700_000_000);
+        await write(".hidden.json", "{", 1_700_000_000);
+        await write("writing.json", "{", Date.now() / 1000 + 60);
+        return [{ QUEUE_DIR: `${root}/queue`, QUEUE_PATTERN: "*.json*" }];
+      },
+      "queue-folder",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, {
+          files: ["first $(touch x).json 11 1700000000", "second.json 11 1700000100"],
+        });
+        deepStrictEqual(detail.items?.map(({ name, begins }) => [name, begins]), [
+          ["first $(touch x).json", '{"job": 1} '],
+          ["second.json", '{"job": 2} '],
+        ]);
+      },
+    ),
+    reads(
+      "empty",
+      ({ root }) => Promise.resolve([{ QUEUE_DIR: `${root}/home` }]),
+      "queue-folder",
+      ({ signal }) => deepStrictEqual(signal, { files: [] }),
+    ),
+    reads(
+      "huge",
+      async ({ root }) => {
+        await Deno.mkdir(`${root}/many`);
+        await Promise.all(
+          range(700).map((n) => Deno.writeTextFile(`${root}/many/${n} "🚒" ${"y".repeat(100)}`, oddTitle(n))),
+        );
+        return [{ QUEUE_DIR: `${root}/many`, QUEUE_SECONDS: "0" }];
+      },
+      "queue-folder",
+      (reading) => {
+        strictEqual(told(reading), 700);
+        strictEqual(counted(reading), 700);
+      },
+    ),
+    fails(
+      "no directory",
+      () => Promise.resolve([{ QUEUE_DIR: "/nowhere/at/all" }]),
+      "queue-folder",
+      EXIT.settings,
+      /is no directory/,
+    ),
+    fails(
+      "garbage",
+      ({ root }) => Promise.resolve([{ QUEUE_DIR: root, QUEUE_SECONDS: "soon" }]),
+      "queue-folder",
+      EXIT.settings,
+      /expected a whole number/,
+    ),
+  ],
+};
+
 /** Every example that watches this machine. */
 export const LOCAL_SENSORS: readonly LocalSensor[] = [
   gitRepo,
+  gitUnmerged,
+  command,
+  queueFolder,
   files,
   logFile,
   httpHealth,

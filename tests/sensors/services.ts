@@ -2,7 +2,7 @@
  * Loopback doubles of the services: each answers in the form that the service's API documentation shows, whole
  * objects with far more fields than a sensor reads, with its own way of paging and of refusing.
  */
-import { at, SECRET } from "./harness.ts";
+import { at, type Outcome, Place, SECRET, serve } from "./harness.ts";
 
 /** What the service holds in one scenario. */
 export interface World {
@@ -992,3 +992,15 @@ export const SERVICES: readonly Service[] = [
   feed,
   calendar,
 ];
+
+/** Runs a sensor against a server that answers each request so. */
+export async function against(
+  sensor: string,
+  answer: (url: URL, body: string) => Response,
+  more: Record<string, string> = {},
+): Promise<Outcome> {
+  const { env } = SERVICES.find((service) => service.sensor === sensor)!;
+  await using place = await Place.make();
+  await using server = serve(async (request) => answer(new URL(request.url), await request.text()));
+  return await place.run(sensor, { ...env(server.url), ...more });
+}
