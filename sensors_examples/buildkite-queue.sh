@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=Buildkite jobs that have waited too long for an agent
+# looop:summary=Buildkite jobs waiting too long for an agent
 # looop:needs=curl,jq
 # looop:env=BUILDKITE_API_TOKEN,BUILDKITE_ORG
 # looop:optional=BUILDKITE_API_URL,QUEUED_MINUTES

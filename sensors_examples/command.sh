@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=A command of yours (tests, a script): its exit and output
+# looop:summary=A command of yours, such as tests: its exit and output
 # looop:needs=jq,tail
 # looop:env=COMMAND
 # looop:optional=COMMAND_DIR,COMMAND_SECONDS,COMMAND_PATTERN

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=A timer: at times of the day, on chosen weekdays, or every so many minutes
+# looop:summary=A timer: times of the day, weekdays, or every N minutes
 # looop:needs=date,jq
 # looop:env=
 # looop:optional=AT,DAYS,MINUTES

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=Files in a directory that match a pattern: new, changed and gone ones
+# looop:summary=Files of a folder that match: new, changed and gone ones
 # looop:needs=jq,find
 # looop:env=FILES_DIR
 # looop:optional=FILES_PATTERN,FILES_DEPTH,FILES_BY

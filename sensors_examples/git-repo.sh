@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=A git repository: branches, ahead and behind, uncommitted changes
+# looop:summary=A git repository: branches, ahead, behind, uncommitted
 # looop:needs=git,jq
 # looop:env=GIT_DIR_PATH
 # looop:optional=GIT_FETCH

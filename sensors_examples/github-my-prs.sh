@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=Your open GitHub pull requests: CI state and review decision
+# looop:summary=Your open GitHub pull requests: CI and review state
 # looop:needs=curl,jq
 # looop:env=
 # looop:optional=GH_TOKEN,GITHUB_API_URL,GITHUB_QUERY

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=GitHub Actions jobs that have waited too long for a runner
+# looop:summary=GitHub Actions jobs waiting too long for a runner
 # looop:needs=curl,jq
 # looop:env=REPO
 # looop:optional=QUEUED_MINUTES,GH_TOKEN,GITHUB_API_URL

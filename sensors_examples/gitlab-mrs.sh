@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=GitLab merge requests that wait for your review, or other ones
+# looop:summary=GitLab merge requests that wait for your review
 # looop:needs=curl,jq
 # looop:env=GITLAB_TOKEN
 # looop:optional=GITLAB_URL,GITLAB_ROLE

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=Jira Cloud issues of a JQL search, by default your open ones
+# looop:summary=Jira Cloud issues of a search, by default your open ones
 # looop:needs=curl,jq,base64
 # looop:env=JIRA_URL,JIRA_EMAIL,JIRA_API_TOKEN
 # looop:optional=JQL

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=LLM spend from looop's own ledger, against a daily budget
+# looop:summary=LLM spend of looop's own ledger against a daily budget
 # looop:needs=date,jq
 # looop:env=LOOOP_DATA_DIR
 # looop:optional=BUDGET_USD

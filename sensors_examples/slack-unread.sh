@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=Slack messages that mention you and that you have not read
+# looop:summary=Slack messages that mention you, not read yet
 # looop:needs=curl,jq
 # looop:env=SLACK_TOKEN
 # looop:optional=SLACK_URL,SLACK_QUERY

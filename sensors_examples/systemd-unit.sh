@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=State of systemd units, or every failed one when none is named
+# looop:summary=State of systemd units, by default the failed ones
 # looop:needs=systemctl,jq
 # looop:env=
 # looop:optional=UNITS,UNITS_OF

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# looop:summary=TLS certificates that expire soon, have expired or do not verify
+# looop:summary=TLS certificates that expire soon or do not verify
 # looop:needs=openssl,jq
 # looop:env=TLS_HOSTS
 # looop:optional=TLS_DAYS,TLS_SECONDS

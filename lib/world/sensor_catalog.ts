@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
 import { findProgram } from "../process/programs.ts";
 import { parseHeader, type SensorHeader } from "./reading.ts";
+import { wrap } from "../text/style.ts";
 import { shellQuote } from "../text/quote.ts";
 
 /** One ready-made sensor. */
@@ -23,6 +24,9 @@ export interface Missing {
   variables: string[];
 }
 
+/** Variables that looop gives each sensor, so that no user needs to set them. */
+const GIVEN: readonly string[] = ["LOOOP_BIN", "LOOOP_DATA_DIR", "LOOOP_CONFIG"];
+
 /** Compares a header with what is there. */
 export function missingOf(
   header: SensorHeader,
@@ -31,7 +35,7 @@ export function missingOf(
 ): Missing {
   return {
     programs: header.needs.filter((name) => !hasProgram(name)),
-    variables: header.env.filter((name) => !env[name]),
+    variables: header.env.filter((name) => !env[name] && !GIVEN.includes(name)),
   };
 }
 
@@ -63,6 +67,48 @@ export function withSettings(script: string, settings: Readonly<Record<string, s
   const end = lines.findIndex((line) => !line.startsWith("#"));
   const added = names.map((name) => `${name}=${shellQuote(settings[name] ?? "")}`);
   return [...lines.slice(0, end), ...added, ...lines.slice(end)].join("\n");
+}
+
+/** The ready-made sensors by what they watch, in the order of the list. */
+export const EXAMPLE_GROUPS: readonly (readonly [string, readonly string[]])[] = [
+  ["Code and reviews", ["git-repo", "git-unmerged", "github-prs", "github-my-prs", "gitlab-mrs"]],
+  ["Builds and tests", ["command", "github-runs", "github-queue", "buildkite-queue"]],
+  ["Issues", ["github-issues", "jira-issues", "linear-issues", "sentry-issues"]],
+  ["Messages, news and dates", ["github-notifications", "slack-unread", "feed", "calendar"]],
+  ["Alerts and services", [
+    ...["alertmanager", "grafana-alerts", "pagerduty-incidents", "prometheus-query"],
+    ...["http-health", "tls-expiry", "k8s-pods"],
+  ]],
+  ["This machine", [
+    ...["disk", "host-load", "systemd-unit", "docker-containers", "files", "log-file", "queue-folder"],
+  ]],
+  ["Time and money", ["today", "every", "llm-spend"]],
+];
+
+/** Columns of the list: of a terminal that nobody made wider. */
+const LIST_WIDTH = 80;
+const NAME_WIDTH = 20;
+
+/** The list of the ready-made sensors for people: by group, those that can run here marked `ok`. */
+export function examplesText(examples: readonly Example[], missing: (example: Example) => Missing): string {
+  const groups = EXAMPLE_GROUPS.map(([title, names]) => {
+    const rows = names.flatMap((name) => examples.filter((example) => example.name === name))
+      .map((example) => exampleRow(example, missing(example)));
+    return [title, ...rows].join("\n");
+  });
+  return groups.join("\n\n");
+}
+
+function exampleRow({ name, header }: Example, { programs, variables }: Missing): string {
+  const lacks = [
+    programs.length === 0 ? [] : `not installed: ${programs.join(", ")}`,
+    variables.length === 0 ? [] : `to set: ${variables.map((variable) => `$${variable}`).join(", ")}`,
+  ].flat();
+  const mark = lacks.length === 0 ? "ok" : "  ";
+  const texts = [header.summary ?? "", ...lacks];
+  const indent = mark.length + NAME_WIDTH + 2;
+  const lines = texts.flatMap((text) => wrap(text, LIST_WIDTH, indent));
+  return `${mark} ${name.padEnd(NAME_WIDTH)} ${lines.join("\n").slice(indent)}`;
 }
 
 /** All ready-made sensors; their texts are loaded only here. */

@@ -106,7 +106,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "buildkite-queue": [
     "#!/usr/bin/env bash",
-    "# looop:summary=Buildkite jobs that have waited too long for an agent",
+    "# looop:summary=Buildkite jobs waiting too long for an agent",
     "# looop:needs=curl,jq",
     "# looop:env=BUILDKITE_API_TOKEN,BUILDKITE_ORG",
     "# looop:optional=BUILDKITE_API_URL,QUEUED_MINUTES",
@@ -332,7 +332,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "command": [
     "#!/usr/bin/env bash",
-    "# looop:summary=A command of yours (tests, a script): its exit and output",
+    "# looop:summary=A command of yours, such as tests: its exit and output",
     "# looop:needs=jq,tail",
     "# looop:env=COMMAND",
     "# looop:optional=COMMAND_DIR,COMMAND_SECONDS,COMMAND_PATTERN",
@@ -576,7 +576,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "every": [
     "#!/usr/bin/env bash",
-    "# looop:summary=A timer: at times of the day, on chosen weekdays, or every so many minutes",
+    "# looop:summary=A timer: times of the day, weekdays, or every N minutes",
     "# looop:needs=date,jq",
     "# looop:env=",
     "# looop:optional=AT,DAYS,MINUTES",
@@ -732,7 +732,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "files": [
     "#!/usr/bin/env bash",
-    "# looop:summary=Files in a directory that match a pattern: new, changed and gone ones",
+    "# looop:summary=Files of a folder that match: new, changed and gone ones",
     "# looop:needs=jq,find",
     "# looop:env=FILES_DIR",
     "# looop:optional=FILES_PATTERN,FILES_DEPTH,FILES_BY",
@@ -807,7 +807,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "git-repo": [
     "#!/usr/bin/env bash",
-    "# looop:summary=A git repository: branches, ahead and behind, uncommitted changes",
+    "# looop:summary=A git repository: branches, ahead, behind, uncommitted",
     "# looop:needs=git,jq",
     "# looop:env=GIT_DIR_PATH",
     "# looop:optional=GIT_FETCH",
@@ -1118,7 +1118,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "github-my-prs": [
     "#!/usr/bin/env bash",
-    "# looop:summary=Your open GitHub pull requests: CI state and review decision",
+    "# looop:summary=Your open GitHub pull requests: CI and review state",
     "# looop:needs=curl,jq",
     "# looop:env=",
     "# looop:optional=GH_TOKEN,GITHUB_API_URL,GITHUB_QUERY",
@@ -1491,7 +1491,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "github-queue": [
     "#!/usr/bin/env bash",
-    "# looop:summary=GitHub Actions jobs that have waited too long for a runner",
+    "# looop:summary=GitHub Actions jobs waiting too long for a runner",
     "# looop:needs=curl,jq",
     "# looop:env=REPO",
     "# looop:optional=QUEUED_MINUTES,GH_TOKEN,GITHUB_API_URL",
@@ -1754,7 +1754,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "gitlab-mrs": [
     "#!/usr/bin/env bash",
-    "# looop:summary=GitLab merge requests that wait for your review, or other ones",
+    "# looop:summary=GitLab merge requests that wait for your review",
     "# looop:needs=curl,jq",
     "# looop:env=GITLAB_TOKEN",
     "# looop:optional=GITLAB_URL,GITLAB_ROLE",
@@ -2140,7 +2140,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "jira-issues": [
     "#!/usr/bin/env bash",
-    "# looop:summary=Jira Cloud issues of a JQL search, by default your open ones",
+    "# looop:summary=Jira Cloud issues of a search, by default your open ones",
     "# looop:needs=curl,jq,base64",
     "# looop:env=JIRA_URL,JIRA_EMAIL,JIRA_API_TOKEN",
     "# looop:optional=JQL",
@@ -2477,7 +2477,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "llm-spend": [
     "#!/usr/bin/env bash",
-    "# looop:summary=LLM spend from looop's own ledger, against a daily budget",
+    "# looop:summary=LLM spend of looop's own ledger against a daily budget",
     "# looop:needs=date,jq",
     "# looop:env=LOOOP_DATA_DIR",
     "# looop:optional=BUDGET_USD",
@@ -3017,7 +3017,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "slack-unread": [
     "#!/usr/bin/env bash",
-    "# looop:summary=Slack messages that mention you and that you have not read",
+    "# looop:summary=Slack messages that mention you, not read yet",
     "# looop:needs=curl,jq",
     "# looop:env=SLACK_TOKEN",
     "# looop:optional=SLACK_URL,SLACK_QUERY",
@@ -3158,7 +3158,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "systemd-unit": [
     "#!/usr/bin/env bash",
-    "# looop:summary=State of systemd units, or every failed one when none is named",
+    "# looop:summary=State of systemd units, by default the failed ones",
     "# looop:needs=systemctl,jq",
     "# looop:env=",
     "# looop:optional=UNITS,UNITS_OF",
@@ -3245,7 +3245,7 @@ export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   ].join("\n"),
   "tls-expiry": [
     "#!/usr/bin/env bash",
-    "# looop:summary=TLS certificates that expire soon, have expired or do not verify",
+    "# looop:summary=TLS certificates that expire soon or do not verify",
     "# looop:needs=openssl,jq",
     "# looop:env=TLS_HOSTS",
     "# looop:optional=TLS_DAYS,TLS_SECONDS",

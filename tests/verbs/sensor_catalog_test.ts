@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { SENSOR_EXAMPLES } from "../../lib/world/sensor_examples.ts";
-import { examplesOf, withSettings } from "../../lib/world/sensor_catalog.ts";
+import { EXAMPLE_GROUPS, examplesOf, withSettings } from "../../lib/world/sensor_catalog.ts";
 import { examplesModule } from "../tools/assets.ts";
 import { testProfile } from "../looop.ts";
 
@@ -11,12 +11,17 @@ Deno.test("given sensors_examples/, when it is compared with the module inside t
   strictEqual(module, examplesModule(), "run `deno task assets`");
 });
 
-Deno.test("given the examples, when they are listed, then each has a line with what it does and what is missing here", async () => {
+Deno.test("given the examples, when they are listed, then each is in one group, fits 80 columns and names what is missing", async () => {
   await using p = await testProfile();
-  const lines = (await p.ok("_", "sensor", "examples")).split("\n");
-  strictEqual(lines.length, NAMES.length);
-  for (const name of NAMES) ok(lines.some((line) => line.includes(` ${name} `)), name);
-  match(lines.find((line) => line.includes(" gitlab-mrs ")) ?? "", /missing: .*\$GITLAB/);
+  const text = await p.ok("_", "sensor", "examples");
+  ok(text.split("\n").every((line) => line.length <= 80), text);
+  const listed = [...text.matchAll(/^(?:ok| {2}) ([a-z0-9-]+) +\S/gm)].map(([, name]) => name!);
+  deepStrictEqual(listed.toSorted(), NAMES);
+  deepStrictEqual(
+    text.split("\n\n").map((group) => group.split("\n")[0]),
+    EXAMPLE_GROUPS.map(([title]) => title),
+  );
+  match(text, /\n {3}gitlab-mrs +GitLab.*\n {24}to set: \$GITLAB_TOKEN/);
   const rows = await p.json("_", "sensor", "examples", "--json");
   deepStrictEqual(rows.map((row: { name: string }) => row.name), NAMES);
   strictEqual(`${await p.ok("_", "sensor", "examples", "today")}\n`, SENSOR_EXAMPLES["today"]);
@@ -66,6 +71,31 @@ Deno.test("given an example with settings, when it is added, then it is installe
     `GIT_DIR_PATH=${repo}`,
   );
   deepStrictEqual([again.code, again.stderr.split("\n").length], [1, 2]);
+});
+
+Deno.test("given a first reading that fails, when an example is added, then it is installed and the exit says so", async () => {
+  await using p = await testProfile();
+  const { code, stdout, stderr } = await p.run(
+    "_",
+    "sensor",
+    "add",
+    "git-repo",
+    "--set",
+    "GIT_DIR_PATH=/nowhere",
+  );
+  strictEqual(code, 1);
+  match(stdout, /^add-sensor git-repo\n\{[^]*failed in \d+ ms\n$/);
+  match(
+    stderr,
+    /^looop _ sensor add: "git-repo" is installed, but its first reading failed: .*; .*`looop _ sensor remove git-repo`\n$/,
+  );
+  const { ok, reading } = JSON.parse(
+    (await p.run("_", "sensor", "add", "git-repo", "--as", "b", "--set", "GIT_DIR_PATH=/nowhere", "--json"))
+      .stdout,
+  );
+  deepStrictEqual([ok, reading.signal.exit_code], [false, 78]);
+  // What looop itself gives a sensor needs no setting.
+  await p.ok("_", "sensor", "add", "llm-spend");
 });
 
 Deno.test("given something that is missing, when an example is added, then it is refused and nothing is written", async () => {

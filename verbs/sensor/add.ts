@@ -1,7 +1,7 @@
 /** `looop _ sensor add`: installs a ready-made sensor. */
 import { trialHost } from "../../lib/cli/context.ts";
 import { printableJson } from "../../lib/text/json.ts";
-import { UserError } from "../../lib/errors.ts";
+import { EXIT, formatError, UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import {
   findExample,
@@ -15,7 +15,7 @@ import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, undoSlot, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
-import { isErrorReading } from "../../lib/world/reading.ts";
+import { isErrorReading, messageOf } from "../../lib/world/reading.ts";
 import { exists, makeDir } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 import { runOnce } from "../../lib/world/sensor_trial.ts";
@@ -77,10 +77,18 @@ export default defineVerb({
     changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700));
     recordMove(context, `add-sensor ${name} (${example.name})`);
     const { reading, ms } = await runOnce(trialHost(context), path, script);
+    const ok = !isErrorReading(reading);
+    if (!ok) context.note(formatError("_ sensor add", firstReadingFailed(name, messageOf(reading))));
     return {
-      text: `add-sensor ${name}\n${printableJson(reading, 2)}\n${
-        isErrorReading(reading) ? "failed" : "ok"
-      } in ${ms} ms`,
+      text: `add-sensor ${name}\n${printableJson(reading, 2)}\n${ok ? "ok" : "failed"} in ${ms} ms`,
+      json: { name, ok, ms, reading },
+      code: ok ? EXIT.ok : EXIT.failed,
     };
   },
 });
+
+function firstReadingFailed(name: string, message: string): UserError {
+  return new UserError(`"${name}" is installed, but its first reading failed: ${message}`, {
+    next: `when that is mended the next beat reads it; else \`looop _ sensor remove ${name}\``,
+  });
+}

@@ -1,5 +1,13 @@
 /** `looop _ sensor examples`: the ready-made sensors. */
-import { findExample, loadExamples, missingOf, onPath } from "../../lib/world/sensor_catalog.ts";
+import {
+  type Example,
+  EXAMPLE_GROUPS,
+  examplesText,
+  findExample,
+  loadExamples,
+  missingOf,
+  onPath,
+} from "../../lib/world/sensor_catalog.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -15,23 +23,16 @@ export default defineVerb({
     const all = await loadExamples();
     const name = input.words[0];
     if (name !== undefined) return { text: findExample(all, name).script };
-    const rows = all.map(({ name, header }) => {
-      const missing = missingOf(header, onPath(context.env), context.env);
-      return {
-        name,
-        summary: header.summary ?? "",
-        needs: header.needs,
-        env: header.env,
-        optional: header.optional,
-        missing,
-      };
-    });
-    const lines = rows.map((row) => {
-      const lacks = [...row.missing.programs, ...row.missing.variables.map((variable) => `$${variable}`)];
-      return `${lacks.length === 0 ? "ok  " : "    "} ${row.name.padEnd(22)} ${row.summary}${
-        lacks.length === 0 ? "" : ` (missing: ${lacks.join(", ")})`
-      }`;
-    });
-    return { text: lines.join("\n"), json: rows };
+    const missing = ({ header }: Example) => missingOf(header, onPath(context.env), context.env);
+    const rows = all.map((example) => ({
+      name: example.name,
+      group: EXAMPLE_GROUPS.find(([, names]) => names.includes(example.name))?.[0],
+      summary: example.header.summary ?? "",
+      needs: example.header.needs,
+      env: example.header.env,
+      optional: example.header.optional,
+      missing: missing(example),
+    }));
+    return { text: examplesText(all, missing), json: rows };
   },
 });
