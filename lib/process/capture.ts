@@ -5,8 +5,9 @@
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "./pipe_reader.ts";
 import { identityOf } from "./identity.ts";
+import { RunNotes } from "./run_notes.ts";
 import { type ProcessFact, readAllProcesses, readMarked } from "./table.ts";
-import { killTree, STOP_GRACE_MS } from "./tree.ts";
+import { delay, killTree, signal, STOP_GRACE_MS } from "./tree.ts";
 
 /** What is run, and how. */
 export interface CommandSpec {
@@ -65,6 +66,7 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
     stderr: "piped",
   }).spawn();
   const mark = `${spec.mark.name}=${spec.mark.value}`;
+  const notes = new RunNotes(child.pid);
   const tails = [new TailBuffer(spec.tailBytes), new TailBuffer(spec.tailBytes)] as const;
   const readers = [child.stdout, child.stderr].map((stream, n) =>
     new PipeReader(stream, (part) => {
@@ -79,7 +81,7 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   const end = (by: "timeout" | "stop") => {
     if (ending !== undefined) return;
     endedBy = by;
-    ending = endTree(child.pid, mark);
+    ending = endTree(child, mark, notes);
     // What not even KILL could end must not be waited for either.
     const giveUp = () => patience = setTimeout(ended.resolve, GIVE_UP_MS);
     ending.then(giveUp, giveUp);
@@ -91,7 +93,8 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   const status = await Promise.race([child.status, ended.promise]);
   clearTimeout(timer);
   stop?.removeEventListener("abort", onStop);
-  const survivors = ending === undefined ? await endLeftovers(child.pid, mark) : await ending;
+  const left = ending === undefined ? await endLeftovers(child.pid, mark) : await ending;
+  const survivors = [...left, ...await notes.end(LEFTOVER_GRACE_MS)];
   clearTimeout(patience);
   await drain(readers);
   return {
@@ -104,9 +107,21 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   };
 }
 
-async function endTree(pid: number, mark: string): Promise<ProcessFact[]> {
-  const root = await identityOf(pid);
-  return await killTree({ roots: root === undefined ? [] : [root], marks: [mark], graceMs: STOP_GRACE_MS });
+async function endTree(child: Deno.ChildProcess, mark: string, notes: RunNotes): Promise<ProcessFact[]> {
+  const [root] = await Promise.all([identityOf(child.pid), notes.look()]);
+  if (root === undefined) return await endGroup(child, notes);
+  return await killTree({ roots: [root], marks: [mark], graceMs: STOP_GRACE_MS });
+}
+
+/** Ends the command where nobody may look at processes: until it is waited for, its group is its own. */
+async function endGroup(child: Deno.ChildProcess, notes: RunNotes): Promise<ProcessFact[]> {
+  for (const name of ["SIGTERM", "SIGKILL"] as const) {
+    signal(-child.pid, name);
+    notes.signalStrays(name);
+    await Promise.race([child.status, delay(STOP_GRACE_MS)]);
+  }
+  signal(-child.pid, "SIGKILL");
+  return [];
 }
 
 /** Ends what the command has left in its session or elsewhere: a session id stays taken while one lives in it. */

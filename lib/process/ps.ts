@@ -110,13 +110,17 @@ export function parsePsEnvironments(text: string): Map<number, string> {
   for (const [, pid, rest = ""] of whole.matchAll(LINE)) {
     const command = commandOf.get(pid);
     // A program that has become another one in between is seen by the next look.
-    if (command === undefined || Number(pid) === own || !rest.startsWith(`${command} `)) continue;
+    if (command === undefined || Number(pid) === own) continue;
+    if (OWN_SHELL.test(command)) environments.set(Number(pid), " LOOOP_WORKER_GEN=hidden");
+    if (!rest.startsWith(`${command} `)) continue;
     environments.set(Number(pid), rest.slice(command.length));
   }
   return environments;
 }
 
 const LINE = /^ *(\d+) (.*)$/gm;
+/** Shells of looop's that others have started and that outlive them; what marks them is hidden with their environment. */
+const OWN_SHELL = / looop-(?:supervisor|start|notify|pulse) /;
 
 /**
  * Whether an environment as `ps` prints it holds the variable `mark` (`NAME=VALUE`). A value may hold blanks, so behind

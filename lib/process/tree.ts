@@ -20,12 +20,22 @@ export function signal(pid: number, name: Deno.Signal): boolean {
   }
 }
 
+/** A process that was seen to belong to a tree. */
+export type Noted = Pick<ProcessFact, "pid" | "start">;
+
+/** Who was seen to belong to a tree earlier, while the chain of their parents was whole, and in which boot. */
+export interface TreeNotes {
+  boot: string;
+  members: readonly Noted[];
+}
+
 /** What belongs to a tree that is to end. */
 export interface TreeSpec {
   /** Processes whose descendants, groups and sessions belong to the tree, themselves included. */
   roots: readonly Identity[];
   /** Marks that all members inherit; all must be there. Without any the roots alone decide. */
   marks: readonly Mark[];
+  noted?: TreeNotes;
   /** Processes that must live on: the supervisor that writes the status down. */
   spare?: readonly number[];
   /** Time between TERM and KILL, ms. */
@@ -50,7 +60,7 @@ export function findTree(
   table: ProcessTable,
   spec: Pick<TreeSpec, "roots" | "spare">,
   marked: ReadonlySet<number>,
-  noted: readonly ProcessFact[] = [],
+  noted: readonly Noted[] = [],
   others: ReadonlySet<number> = new Set(),
 ): ProcessFact[] {
   const roots = spec.roots.filter((root) => isKnown(table, root)).map((root) => root.pid);
@@ -58,7 +68,9 @@ export function findTree(
     table.processes.get(fact.pid)?.start === fact.start && !others.has(fact.pid)
   );
   const members = new Set<number>([...roots, ...marked, ...stillNoted.map((fact) => fact.pid)]);
-  const groups = new Set(roots);
+  // A group is the tree's own when its leader is: a noted one, unless its pid is another's by now.
+  const isStill = ({ pid, start }: Noted) => (table.processes.get(pid)?.start ?? start) === start;
+  const groups = new Set([...roots, ...noted.filter(isStill).map(({ pid }) => pid)]);
   for (let grew = true; grew;) {
     grew = false;
     for (const fact of table.processes.values()) {
@@ -86,7 +98,7 @@ function isKnown(table: ProcessTable, root: Identity): boolean {
 export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
   let members = await scanTree(spec, []);
   const deadline = performance.now() + spec.graceMs;
-  let noted = members;
+  let noted: readonly Noted[] = members;
   if (spec.leadMs !== undefined && members.length > 0) {
     await endLeaders(members, spec.roots, spec.leadMs);
     members = await scanTree(spec, noted);
@@ -136,22 +148,34 @@ async function areGone(facts: readonly ProcessFact[]): Promise<boolean> {
   );
 }
 
-async function scanTree(spec: TreeSpec, noted: readonly ProcessFact[]): Promise<ProcessFact[]> {
+async function scanTree(spec: TreeSpec, noted: readonly Noted[]): Promise<ProcessFact[]> {
+  return (await findTrees([spec], noted))?.members[0] ?? [];
+}
+
+/** The members of several trees and of which boot they are, by one look; undefined when it shows nothing. */
+export async function findTrees(
+  specs: readonly Pick<TreeSpec, "roots" | "marks" | "noted" | "spare">[],
+  noted: readonly Noted[] = [],
+): Promise<{ boot: string; members: ProcessFact[][] } | undefined> {
   const [table, marks] = await Promise.all([readAllProcesses(), readMarks()]);
   // Where the table cannot be read, the marks' pids may be those of another namespace.
-  if (table.unreadable !== undefined) return [];
-  const marked = marks.withAll(spec.marks);
-  return findTree(table, spec, marked, noted, othersIn(marks, marked));
+  if (table.unreadable !== undefined) return undefined;
+  const members = specs.map((spec) => {
+    const marked = marks.withAll(spec.marks);
+    const earlier = spec.noted?.boot === table.boot ? spec.noted.members : [];
+    return findTree(table, spec, marked, [...earlier, ...noted], othersIn(marks, marked));
+  });
+  return { boot: table.boot, members };
 }
 
 /** Processes of any run of looop but the one whose processes are `marked`: workers, their supervisors, a pulse. */
-function othersIn(marks: Marks, marked: ReadonlySet<number>): Set<number> {
+export function othersIn(marks: Marks, marked: ReadonlySet<number>): Set<number> {
   const runs = ["LOOOP_SESSION_GEN", "LOOOP_WORKER_GEN"].map((name) => marks.named(name));
   return new Set([...runs, marks.withAll(["LOOOP_PULSE=1"])].flatMap((pids) => [...pids]))
     .difference(marked);
 }
 
-function merge(noted: readonly ProcessFact[], more: readonly ProcessFact[]): ProcessFact[] {
+function merge(noted: readonly Noted[], more: readonly Noted[]): Noted[] {
   const known = new Set(noted.map((fact) => `${fact.pid}/${fact.start}`));
   return [...noted, ...more.filter((fact) => !known.has(`${fact.pid}/${fact.start}`))];
 }

@@ -4,9 +4,10 @@ import { isOver } from "./fleet.ts";
 import { type PulseHost, say } from "./host.ts";
 import { appendEvent, appendJournal } from "../records/journal.ts";
 import { reapLeases } from "../sessions/lease.ts";
-import { readMarked, readMarkedAny } from "../process/table.ts";
+import { findTrees } from "../process/tree.ts";
+import { treeOf } from "../sessions/notes.ts";
 import { rotateOutput } from "../sessions/output_log.ts";
-import { type Session, sessionMarks } from "../sessions/session.ts";
+import type { Session } from "../sessions/session.ts";
 import { endSession, killSessionTree } from "../workers/end.ts";
 
 /** Ends that were written down longer before the pulse's start than this are no events of its time, ms. */
@@ -106,11 +107,9 @@ export class Tending {
     const { profile, now } = this.#host;
     // What a session of 0.16 has left running was not looop's to end then.
     const marked = sessions.filter((session) => session.gen !== "" && session.host === undefined);
-    const left = await readMarkedAny(marked.map((session) => `LOOOP_SESSION_GEN=${session.gen}`));
-    if (left.size === 0) return;
-    for (const session of marked) {
-      const own = await readMarked(sessionMarks(profile, session.view.id, session.gen));
-      if (own.size === 0) continue;
+    const left = await findTrees(marked.map((session) => treeOf(profile, session)));
+    for (const [n, session] of marked.entries()) {
+      if ((left?.members[n] ?? []).length === 0) continue;
       await killSessionTree(profile, session, now).catch((error) => this.#sayFailed(session.view.id, error));
     }
   }

@@ -4,6 +4,7 @@ import { expireUnread } from "../records/mailbox.ts";
 import { type PulseHost, type PulseUpkeep, say } from "./host.ts";
 import { applyRetention, boundOutputs, type RetentionResult } from "./retention.ts";
 import { interruptions, reapIntents } from "../records/intents.ts";
+import { noteTrees } from "../sessions/notes.ts";
 import type { BadFile } from "../store.ts";
 
 /** The whole table is gone through this often, and soon after a worker has ended. */
@@ -37,6 +38,7 @@ export function makeUpkeep(): PulseUpkeep {
       profile.answers,
       () => expireUnread(profile, ttlS, (worker) => alive.includes(worker), now),
     );
+    await attempt(profile.sessions, () => noteTrees(profile, sessions));
     await attempt(profile.sessions, async () => {
       boundOutputs(profile, alive);
       if (!isPassDue(lastPass, now, ended !== endedThen)) return;

@@ -9,6 +9,7 @@ import { homeMark } from "../records/home.ts";
 import { withdrawAsks } from "../records/mailbox.ts";
 import { poke } from "../records/move.ts";
 import { releaseLeasesOf } from "../sessions/lease.ts";
+import { treeOf } from "../sessions/notes.ts";
 import {
   type EndedBy,
   findSession,
@@ -109,8 +110,7 @@ export async function killSessionTree(
   const supervisor = session.supervisor;
   const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
   const survivors = await killTree({
-    roots: session.program === undefined ? [] : [session.program],
-    marks: sessionMarks(profile, session.view.id, session.gen),
+    ...treeOf(profile, session),
     spare: spared.map((fact) => fact.pid),
     graceMs: STOP_GRACE_MS,
     leadMs: LEAD_MS,

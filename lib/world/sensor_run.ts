@@ -1,6 +1,7 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "../process/pipe_reader.ts";
+import { RunNotes } from "../process/run_notes.ts";
 import { readMarked, readMarkedAny } from "../process/table.ts";
 import { killTree, signal } from "../process/tree.ts";
 import type { SensorOutcome } from "./reading.ts";
@@ -51,7 +52,7 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   await drain([out.reader, err.reader]);
   abort?.removeEventListener("abort", onAbort);
   await run.inspect?.();
-  ending.finish();
+  await ending.finish();
   return {
     stdout: out.bytes(),
     stderr: err.bytes(),
@@ -62,25 +63,35 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   };
 }
 
-/** TERM to the group, KILL after the grace, and a last KILL once the leader is reaped. */
+/** TERM to the group, KILL after the grace, a last KILL once the leader is reaped, and the end of those noted elsewhere. */
 class Ending {
   readonly #pid: number;
+  readonly #notes: RunNotes;
+  #begun = false;
+  #over = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(pid: number) {
     this.#pid = pid;
+    this.#notes = new RunNotes(pid);
   }
 
   begin(): void {
-    if (this.#timer !== undefined) return;
-    signal(-this.#pid, "SIGTERM");
-    this.#timer = setTimeout(() => signal(-this.#pid, "SIGKILL"), SENSOR_GRACE_MS);
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#notes.look().catch(() => {}).then(() => {
+      if (this.#over) return;
+      signal(-this.#pid, "SIGTERM");
+      this.#timer = setTimeout(() => signal(-this.#pid, "SIGKILL"), SENSOR_GRACE_MS);
+    });
   }
 
   /** The group id is still reserved while a member lives, so this hits no stranger. */
-  finish(): void {
+  async finish(): Promise<void> {
+    this.#over = true;
     clearTimeout(this.#timer);
     signal(-this.#pid, "SIGKILL");
+    await this.#notes.end(SENSOR_GRACE_MS);
   }
 }
 
