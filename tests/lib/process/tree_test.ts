@@ -130,6 +130,24 @@ Deno.test("given a root whose pid is somebody else's now, when its tree is found
   deepStrictEqual(findTree(table, { roots: [] }, new Set(), [{ ...stranger, start: "100" }]), []);
 });
 
+Deno.test("given a group whose leader was noted, when its tree is found, then its members are in it, unless the leader's pid is another's", () => {
+  const fact = (pid: number, pgid: number, start: string) => ({
+    pid,
+    ppid: 1,
+    pgid,
+    sid: pgid,
+    state: "S",
+    start,
+  });
+  const find = (...facts: ReturnType<typeof fact>[]) => {
+    const table = { boot: "b", processes: new Map(facts.map((one) => [one.pid, one])) };
+    return findTree(table, { roots: [] }, new Set(), [{ pid: 7, start: "100" }]).map(({ pid }) => pid);
+  };
+  deepStrictEqual(find(fact(7, 7, "100"), fact(8, 7, "105")), [7, 8]);
+  deepStrictEqual(find(fact(8, 7, "105")), [8], "the leader has ended");
+  deepStrictEqual(find(fact(7, 7, "200"), fact(8, 7, "205")), [], "the leader is a stranger");
+});
+
 Deno.test({
   name:
     "given a tree that ignores TERM, leaves its group and forks on, when it is ended, then nobody of it is left",
