@@ -17,7 +17,6 @@ import {
   readSession,
   recordEnd,
   type Session,
-  sessionMarks,
   START_TIMEOUT_MS,
   unknownWorker,
   writeFinalStatus,
