@@ -1,0 +1,44 @@
+/** `looop _ tell`: steers a worker that runs. */
+import { UserError } from "../lib/errors.ts";
+import { checkId } from "../lib/ids.ts";
+import { recordMove } from "../lib/records/move.ts";
+import { postTell } from "../lib/records/tells.ts";
+import { findSession, unknownWorker } from "../lib/sessions/session.ts";
+import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
+
+export default defineVerb({
+  declare: {
+    path: "_ tell",
+    summary: "say something to a running worker; kept until it reads it",
+    audience: "root",
+    args: [
+      { name: "worker", summary: "a worker that runs", kind: "worker" },
+      { name: "text", summary: "what to tell it; from stdin when absent or -", optional: true, many: true },
+    ],
+    mutating: true,
+    example: 'looop _ tell fix-42 "Leave the parser alone; only the tests are wrong"',
+    details:
+      "It reads the text at its next tool call where its CLI has hooks for that, else when it next calls\n" +
+      "looop, by `_ told`. What it has not read when it ends is reported with its end.",
+  },
+  async run(context, input) {
+    const id = checkId("worker", input.word(0));
+    const text = await bodyOf(context, input.words.slice(1), "text");
+    const session = await findSession(context.profile, id, context.now());
+    if (session === undefined) throw unknownWorker(id);
+    if (!session.view.alive) {
+      throw new UserError(`Worker "${id}" has ended`, {
+        next: `go on with \`looop _ worker resume ${id} "…"\`, or start a new one`,
+        kind: "ended",
+      });
+    }
+    const { n } = postTell(
+      context.profile,
+      id,
+      { gen: session.gen, text, by: context.caller.by },
+      context.now(),
+    );
+    recordMove(context, `tell ${id}: ${text}`);
+    return { text: `tell ${id}: kept until it reads it`, json: { id, n } };
+  },
+});

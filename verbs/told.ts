@@ -1,0 +1,61 @@
+/** `looop _ told`: a worker reads what it has been told. */
+import { UsageError } from "../lib/errors.ts";
+import { checkId } from "../lib/ids.ts";
+import { poke } from "../lib/records/move.ts";
+import { finishTells, type Given, takeTells } from "../lib/records/tells.ts";
+import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
+import { defineVerb } from "../lib/cli/verb.ts";
+
+/** What an agent CLI's hook wants on stdout, by the CLI's name. */
+const HOOKS: Readonly<Record<string, (text: string) => string>> = {
+  // https://docs.anthropic.com/en/docs/claude-code/hooks: context that is added after a tool call.
+  claude: (additionalContext) =>
+    JSON.stringify({ hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext } }),
+};
+
+export default defineVerb({
+  declare: {
+    path: "_ told",
+    summary: "read what the root agent has told you since; prints nothing when there is nothing",
+    audience: "worker",
+    args: [{
+      name: "id",
+      summary: "the worker's own id; $LOOOP_SESSION_ID unless given",
+      kind: "worker",
+      optional: true,
+    }],
+    options: [
+      { name: "json", summary: "as JSON" },
+      { name: "hook", value: "CLI", summary: "in the form that this agent's hooks take" },
+    ],
+    example: "looop _ told",
+  },
+  run(context, input) {
+    const id = input.words[0] ?? context.env["LOOOP_SESSION_ID"];
+    if (!id) throw new UsageError("Whose? There is no worker here", { next: "give the worker's id" });
+    const session = readSession(context.profile, checkId("worker", id));
+    if (session === undefined) throw unknownWorker(id);
+    const hook = input.text("hook");
+    if (hook !== undefined && !Object.hasOwn(HOOKS, hook)) {
+      throw new UsageError(`--hook is "${hook}"`, { next: `known: ${Object.keys(HOOKS).join(", ")}` });
+    }
+    const tells = takeTells(context.profile, id, session.meta.gen);
+    if (tells.length > 0) {
+      const text = tells.map(shown).join("\n\n");
+      // Printed first: what nobody has read is given again.
+      context.out(
+        context.json
+          ? `${JSON.stringify(tells.map(({ n, text, by, ts, again }) => ({ n, text, by, ts, again })))}\n`
+          : `${hook === undefined ? text : HOOKS[hook]?.(text)}\n`,
+      );
+      finishTells(context.profile, id, tells);
+      poke(context.profile);
+    } else if (context.json) context.out("[]\n");
+    markReady(context.profile, id);
+    return Promise.resolve({});
+  },
+});
+
+function shown({ text, by, again }: Given): string {
+  return `${again ? "(again) " : ""}${by || "root"}: ${text}`;
+}
