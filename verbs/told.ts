@@ -2,7 +2,7 @@
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { poke } from "../lib/records/move.ts";
-import { finishTells, type Given, takeTells } from "../lib/records/tells.ts";
+import { finishTells, showTells, takeTells, tellRows } from "../lib/records/tells.ts";
 import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
@@ -41,11 +41,11 @@ export default defineVerb({
     }
     const tells = takeTells(context.profile, id, session.meta.gen);
     if (tells.length > 0) {
-      const text = tells.map(shown).join("\n\n");
+      const text = showTells(tells);
       // Printed first: what nobody has read is given again.
       context.out(
         context.json
-          ? `${JSON.stringify(tells.map(({ n, text, by, ts, again }) => ({ n, text, by, ts, again })))}\n`
+          ? `${JSON.stringify(tellRows(tells))}\n`
           : `${hook === undefined ? text : HOOKS[hook]?.(text)}\n`,
       );
       finishTells(context.profile, id, tells);
@@ -55,7 +55,3 @@ export default defineVerb({
     return Promise.resolve({});
   },
 });
-
-function shown({ text, by, again }: Given): string {
-  return `${again ? "(again) " : ""}${by || "root"}: ${text}`;
-}

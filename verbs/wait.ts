@@ -7,6 +7,7 @@ import { ownIdentity } from "../lib/process/identity.ts";
 import { pollMs, watchesOff } from "../lib/records/env.ts";
 import { journalTail } from "../lib/records/journal.ts";
 import { requireDir } from "../lib/records/profile_check.ts";
+import { noteGiven } from "../lib/records/schedules.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { summaryOf } from "../lib/cli/summary.ts";
 import {
@@ -205,8 +206,19 @@ class Wait {
     };
     const kept = this.#show(sight, news, after([]).token);
     this.#cursor = after(kept);
+    this.#noteSchedules(sight, news, kept);
     // Printed first, saved after: a reader that was killed meanwhile is given the same again.
     this.#save();
+  }
+
+  /** A reminder that an agent was given is not given to one that begins later. */
+  #noteSchedules({ world }: Snapshot, news: readonly News[], kept: readonly News[]): void {
+    if (this.#observer === "hand") return;
+    const given = news.filter((one) => one.item.part === "schedules" && !kept.includes(one));
+    const dues = given.map(({ item: { key = "" } }) =>
+      [key, world.schedules.firings[key]?.due ?? 0] as const
+    );
+    noteGiven(this.#context.profile, Object.fromEntries(dues));
   }
 
   /** Prints what is new; returns what found no room. */

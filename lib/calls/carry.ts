@@ -18,7 +18,7 @@ import {
 } from "../records/mailbox.ts";
 import { journalAs, type Mover, poke } from "../records/move.ts";
 import { openProfile } from "../records/profile.ts";
-import { finishTells, type Given, takeTells } from "../records/tells.ts";
+import { finishTells, type Given, showTells, takeTells, tellRows } from "../records/tells.ts";
 import { workerCaller } from "../sessions/caller.ts";
 import { generationOf, markReady, readSession, sessionDir } from "../sessions/session.ts";
 import { listFiles, makeDir, readJson, removeFile, replaceFile } from "../store.ts";
@@ -214,11 +214,8 @@ const ACTIONS: Readonly<
 function told(host: CallHost, { id, gen }: Call, input: CallInput): CallRecord {
   const tells = takeTells(host.profile, id, gen);
   markReady(host.profile, id);
-  const shown = tells.map(({ text, by, again }) => `${again ? "(again) " : ""}${by || "root"}: ${text}`).join(
-    "\n\n",
-  );
-  const rows = tells.map(({ n, text, by, ts, again }) => ({ n, text, by, ts, again }));
-  const out = input.flag("json") ? `${JSON.stringify(rows)}\n` : shown === "" ? "" : `${shown}\n`;
+  const shown = showTells(tells);
+  const out = input.flag("json") ? `${JSON.stringify(tellRows(tells))}\n` : shown === "" ? "" : `${shown}\n`;
   return { v: 1, tells, reply: { code: EXIT.ok, out, err: "" } };
 }
 

@@ -39,6 +39,10 @@ const PULSE_NAMES = {
 
 function newsLine({ reason, item, forms }: News): string[] {
   if (item.part === "signals") return [`  signal ${item.key} changed`];
+  if (item.part === "schedules") {
+    const { text = "" } = forms[0] as { text?: string };
+    return [`  ⏰ ${item.key}: ${sanitizeLine(text)}`];
+  }
   if (item.part !== "workers") return [];
   const { from, to } = forms.at(-1) as { from: string | null; to: string };
   return [`  ${reason.replace(":", " ")}: ${from ?? "new"} → ${to}`];

@@ -21,6 +21,7 @@ export interface Parts {
   settings: World["settings"];
   /** How workers ended. */
   ended: World["ended"];
+  schedules: World["schedules"];
 }
 
 /** Holds the world as it was last published. */
@@ -50,6 +51,7 @@ export class Publisher {
       bad_files: [...own.bad, ...parts.bad],
       settings: parts.settings,
       ended: parts.ended,
+      schedules: parts.schedules,
       fleet: {
         dir_mtime: parts.fleetStamp,
         workers: parts.sessions.map((session) => ({ ...session.view, gen: session.gen })),

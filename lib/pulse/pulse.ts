@@ -16,6 +16,7 @@ import { type PulseHost, type PulseUpkeep, say, type UpkeepFindings } from "./ho
 import { OwnRecord } from "./own_record.ts";
 import { Publisher } from "./publisher.ts";
 import { mendArchive } from "../records/mailbox.ts";
+import { Schedules } from "./schedules.ts";
 import { Sensing } from "./sensing.ts";
 import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
@@ -45,6 +46,7 @@ export class Pulse {
   readonly #links: Links;
   readonly #alerts = new WorkerAlerts();
   readonly #ended: EndedRuns;
+  readonly #schedules: Schedules;
   readonly #publisher: Publisher;
   #beat: number;
   #ready = false;
@@ -59,9 +61,9 @@ export class Pulse {
   constructor(host: PulseHost, upkeep: PulseUpkeep) {
     this.#host = host;
     this.#upkeep = upkeep;
-    const { dir, goals, sensors, claims, sessions } = host.profile;
+    const { dir, goals, sensors, schedules, claims, sessions } = host.profile;
     this.#watch = new Watch({
-      dirs: [dir, goals, sensors, claims, sessions],
+      dirs: [dir, goals, sensors, schedules, claims, sessions],
       pollMs: POLL_WATCHED_MS,
       ignore: [".world.json"],
       off: watchesOff(host.env),
@@ -80,6 +82,7 @@ export class Pulse {
       changed: look,
       warn: (message) => this.#say("warn", "host", message),
     });
+    this.#schedules = new Schedules(host.profile);
     this.#ended = new EndedRuns(host, look);
     this.#publisher = new Publisher(host.profile, host.now());
     const { beat, alerts } = this.#publisher.world;
@@ -158,6 +161,7 @@ export class Pulse {
         this.#beating === undefined ? nextBeat - now : Infinity,
         this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
         this.#alerts.msToNext(this.#host.now()),
+        this.#schedules.msToNext(this.#host.now()),
         Math.max(50, this.#hostAlertAt - this.#host.now()),
       ),
     );
@@ -258,13 +262,15 @@ export class Pulse {
   async #refreshNow(fresh: ReadonlyMap<string, WorldReading>, always: boolean): Promise<readonly Session[]> {
     const { now } = this.#host;
     const sessions = await this.#fleet.read(now());
+    const { schedules, bad } = await this.#schedules.look(now());
     const next = await this.#publisher.compose({
       beat: this.#beat,
       sessions,
       fleetStamp: this.#fleet.stamp,
       fresh,
       alerts: [...this.#found.alerts, ...await this.#workerAlerts(sessions)],
-      bad: [...this.#settings.bad, ...this.#found.bad],
+      bad: [...this.#settings.bad, ...this.#found.bad, ...bad],
+      schedules,
       settings: this.#worldSettings(),
       ended: this.#ended.facts(sessions, this.#publisher.world.ended, now()),
     }, now());

@@ -28,14 +28,17 @@ export interface Schedule {
   id: string;
   when: When;
   text: string;
+  /** The whole file. */
+  file: string;
   /** When the file was last written, unix ms: due times before that are not its own. */
   writtenMs: number;
 }
 
 /** The last firing of a schedule. Times in unix ms. */
 export interface Firing {
-  /** The last due time. */
+  /** The last due time, and when it was fired. */
   due: number;
+  at: number;
   /** Due times before it that no agent was given. */
   missed: number;
   /** The reminder, at most {@link MAX_FIRED_CHARS} characters of it. */
@@ -58,7 +61,7 @@ const MAX_FIRED_CHARS = 2_000;
 
 /** The schedules of a profile with their firings and next due times, unix ms. */
 export interface ScheduleView {
-  schedules: { id: string; next: number | undefined }[];
+  schedules: { id: string; next: number | undefined; file: string }[];
   firings: Record<string, Firing>;
   bad: BadFile[];
 }
@@ -91,7 +94,7 @@ export async function readSchedules(
       else if (body === "") bad.push({ path, reason: "there is no text after line 1" });
       else {
         if (before?.text !== text) known.set(id, { text, when });
-        schedules.push({ id, when, text: body, writtenMs: statOf(path)?.mtime?.getTime() ?? 0 });
+        schedules.push({ id, when, text: body, file: text, writtenMs: statOf(path)?.mtime?.getTime() ?? 0 });
       }
     } catch (error) {
       bad.push({ path, reason: (error as Error).message });
@@ -149,7 +152,7 @@ export async function fireSchedules(
   for (const { id } of done) putAside(profile, id);
   return {
     schedules: schedules.filter((schedule) => !done.includes(schedule))
-      .map(({ id }) => ({ id, next: next.get(id) })),
+      .map(({ id, file }) => ({ id, next: next.get(id), file })),
     firings: firingsOf(entries),
     bad,
   };
@@ -171,6 +174,7 @@ async function fireOne(
   const unseen = earlier === undefined || earlier.given >= earlier.due ? 0 : earlier.missed + 1;
   const firing: Firing = {
     due: last,
+    at: nowMs,
     missed: unseen + count - 1,
     text: text.slice(0, MAX_FIRED_CHARS),
     given: earlier?.given ?? 0,
@@ -236,7 +240,7 @@ function isEntry(value: unknown): boolean {
 }
 
 function isFiring(value: unknown): boolean {
-  return isRecord(value) && ["due", "missed", "given"].every((key) => typeof value[key] === "number") &&
+  return isRecord(value) && ["due", "at", "missed", "given"].every((key) => typeof value[key] === "number") &&
     typeof value["text"] === "string";
 }
 

@@ -142,3 +142,15 @@ function readTells(dir: string, state: TellState, gen: string): Tell[] {
       : [];
   });
 }
+
+/** Tells as a worker reads them. Pure. */
+export function showTells(tells: readonly Given[]): string {
+  return tells.map(({ text, by, again }) => `${again ? "(again) " : ""}${by || "root"}: ${text}`).join(
+    "\n\n",
+  );
+}
+
+/** Tells as JSON, without what is looop's own matter. Pure. */
+export function tellRows(tells: readonly Given[]): Record<string, unknown>[] {
+  return tells.map(({ n, text, by, ts, again }) => ({ n, text, by, ts, again }));
+}

@@ -18,6 +18,7 @@ import { signalChange } from "./signal_change.ts";
 import { ANSWERED } from "../records/own_moves.ts";
 import { oneLine } from "../errors.ts";
 import { canonical } from "../text/json.ts";
+import { isoSeconds } from "../text/time.ts";
 import type { Alert, EndedFacts } from "./world.ts";
 
 /** The part of a cursor, and the entry in it, that remembers whether an item was given. */
@@ -60,10 +61,12 @@ const KINDS: Readonly<Record<string, Finder>> = {
   ask: askNews,
   pulse: pulseNews,
   alert: alertNews,
+  schedule: scheduleNews,
   worker: workerNews,
   bad_file: badFileNews,
   policy: policyNews,
   goal: goalNews,
+  schedule_file: scheduleFileNews,
   flapping: flappingNews,
   signal: signalNews,
   answered: answeredNews,
@@ -265,6 +268,46 @@ function goalNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   });
 }
 
+/** Reminders that are due; one that an agent was given before this reader began is not given again. */
+function scheduleNews(cursor: Cursor, { world, nowMs }: Sight): News[] {
+  return Object.entries(world.schedules.firings).flatMap(([id, { due, at, missed, text, given }]): News[] => {
+    const known = own(cursor.schedules, id) ?? (at > cursor.seen ? 0 : given);
+    if (due <= known) return [];
+    const late_s = Math.max(0, Math.floor((nowMs - due) / 1000));
+    const times = { due: isoSeconds(due), late_s, missed };
+    return [{
+      reason: `schedule:${id}`,
+      weight: "wakes",
+      at: ["schedules"],
+      forms: [{ id, text, ...times }, { id, text: oneLine(text, MESSAGE_CHARS), ...times }, { id, ...times }],
+      item: { part: "schedules", key: id },
+    }];
+  });
+}
+
+/** Schedules that somebody wrote, rewrote or removed; one that is done has moved away by itself. */
+function scheduleFileNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
+  const { files, firings } = sight.world.schedules;
+  const ids = [...new Set([...Object.keys(files), ...Object.keys(cursor.schedule_files)])];
+  return ids.flatMap((id): News[] => {
+    const [was, is] = [own(cursor.schedule_files, id), own(files, id)];
+    if (was === is?.hash) return [];
+    const hash = is?.hash ?? "";
+    // A file that became bad is reported as that.
+    const isBad = sight.bad.some(({ path }) => path.endsWith(`/schedules/${id}.md`));
+    const isDone = is === undefined && (isBad || own(firings, id) !== undefined);
+    const next = is?.next === undefined ? {} : { next: isoSeconds(is.next) };
+    return [{
+      reason: `schedule:${id}`,
+      weight: isDone || isOwn(sight, reader, `schedule:${id}`, hash) ? "hidden" : "wakes",
+      at: ["schedules"],
+      forms: [{ id, is: was === undefined ? "added" : is === undefined ? "removed" : "changed", ...next }],
+      ...moverOf(sight, `schedule:${id}`, hash),
+      item: { part: "schedule_files", key: id },
+    }];
+  });
+}
+
 function flappingNews(cursor: Cursor, { world }: Sight): News[] {
   return world.flapping.filter((name) => !cursor.flapping.includes(name)).map((name) => ({
     reason: `flapping:${name}`,
@@ -337,6 +380,6 @@ function moverOf({ moves }: Sight, item: string, hash: string): { by?: string } 
 /** What a reader without a cursor is given: the whole world, but what the standing parts show anyway. */
 export function wholeWorld(sight: Sight, reader: Reader): News[] {
   return newsOf(emptyCursor(), sight, reader)
-    .filter(({ item }) => !["goals", "playbook", "pulse"].includes(item.part))
+    .filter(({ item }) => !["goals", "playbook", "pulse", "schedule_files"].includes(item.part))
     .map((news) => news.item.part === "workers" ? { ...news, forms: news.forms.slice(-1) } : news);
 }

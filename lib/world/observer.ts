@@ -65,7 +65,15 @@ export interface Cursor {
   /** Paths of files that were reported as bad. */
   bad: string[];
   pulse: PulseWord;
+  /** Schedule id → the last due time that was given, unix ms; and the hash of its file. */
+  schedules: Record<string, number>;
+  /** The time of the sight, unix ms: a schedule that fired later is new though the cursor does not know it. */
+  seen: number;
+  schedule_files: Record<string, string>;
 }
+
+/** Parts that a cursor of an earlier version does not have. */
+const LATER_PARTS: Partial<Cursor> = { schedules: {}, seen: 0, schedule_files: {} };
 
 const CURSOR_PARTS: Readonly<Record<keyof Cursor, (part: unknown) => boolean>> = {
   v: (part) => part === 2,
@@ -81,15 +89,19 @@ const CURSOR_PARTS: Readonly<Record<keyof Cursor, (part: unknown) => boolean>> =
   flapping: (part) => isListOf(part, isText),
   bad: (part) => isListOf(part, isText),
   pulse: (part) => PULSE_WORDS.includes(part as PulseWord),
+  schedules: (part) => isRecordOf(part, Number.isFinite),
+  seen: (part) => typeof part === "number",
+  schedule_files: (part) => isRecordOf(part, isText),
 };
 
 /** Checks that a parsed cursor file is one. */
 export function checkCursor(value: unknown): Cursor | string {
   if (!isRecord(value)) return "not a cursor";
+  const whole: Record<string, unknown> = { ...LATER_PARTS, ...value };
   for (const [key, fits] of Object.entries(CURSOR_PARTS)) {
-    if (!fits(value[key])) return `"${key}" is missing or not what looop writes`;
+    if (!fits(whole[key])) return `"${key}" is missing or not what looop writes`;
   }
-  return value as unknown as Cursor;
+  return whole as unknown as Cursor;
 }
 
 /** The cursor of a reader who was given nothing yet. */
@@ -107,6 +119,9 @@ export function emptyCursor(): Cursor {
     flapping: [],
     bad: [],
     pulse: "alive",
+    schedules: {},
+    seen: Infinity,
+    schedule_files: {},
   };
 }
 
@@ -143,6 +158,11 @@ export function cursorOf(sight: Sight, delivered: readonly string[], before?: Cu
     flapping: [...world.flapping],
     bad: sight.bad.map(({ path }) => path),
     pulse: pulseWord(sight),
+    schedules: Object.fromEntries(Object.entries(world.schedules.firings).map(([id, { due }]) => [id, due])),
+    seen: sight.nowMs,
+    schedule_files: Object.fromEntries(
+      Object.entries(world.schedules.files).map(([id, { hash }]) => [id, hash]),
+    ),
   }, sight);
 }
 

@@ -229,6 +229,10 @@ export function stateOf(snapshot: Snapshot): Record<string, unknown> {
     goals: Object.keys(world.goals),
     pulse: snapshot.pulse,
     hosts: readHosts(profile).map((host) => hostView(host, snapshot.workers, nowMs)),
+    schedules: Object.entries(world.schedules.files).map(([id, { next }]) => ({
+      id,
+      next: next === undefined ? null : isoSeconds(next),
+    })),
     flapping: world.flapping,
     bad_files: snapshot.bad,
     snapshots,

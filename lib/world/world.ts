@@ -1,5 +1,6 @@
 /** The published world: every reading and what of it can wake an agent, as one value with one hash. Mostly pure. */
 import type { BadFile } from "../store.ts";
+import type { Firing } from "../records/schedules.ts";
 import { canonical, isListOf, isRecord, isRecordOf, isText } from "../text/json.ts";
 import { isErrorReading, type Reading, signalOf } from "./reading.ts";
 import type { Session, WorkerView } from "../sessions/session.ts";
@@ -72,6 +73,8 @@ export interface World {
   settings: WorldSettings;
   /** Worker id → how its last run ended. */
   ended: Record<string, EndedFacts>;
+  /** Schedule id → hash of its file and next due time, unix ms; and the last firing of each. */
+  schedules: { files: Record<string, { hash: string; next?: number }>; firings: Record<string, Firing> };
   /**
    * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime`: its
    * time then, unix ms; -1 while another change could still leave the same one.
@@ -100,6 +103,7 @@ export function emptyWorld(): World {
     bad_files: [],
     settings: DEFAULT_SETTINGS,
     ended: {},
+    schedules: { files: {}, firings: {} },
     fleet: { dir_mtime: 0, workers: [] },
   };
 }
@@ -118,13 +122,17 @@ const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
   settings: (part) =>
     isRecord(part) && Number.isFinite(part["interval_s"]) && Number.isFinite(part["ask_redeliver_s"]),
   ended: (part) => isRecordOf(part, (facts) => hasTexts(facts, ["gen"])),
+  schedules: (part) =>
+    isRecord(part) && isRecordOf(part["files"], (file) => hasTexts(file, ["hash"])) &&
+    isRecordOf(part["firings"], (firing) =>
+      isRecord(firing) && [firing["due"], firing["at"]].every(Number.isFinite)),
   fleet: (part) =>
     isRecord(part) && Number.isFinite(part["dir_mtime"]) &&
     isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])),
 };
 
 /** Parts that a pulse of an earlier version does not write. */
-const LATER_PARTS: Partial<World> = { ended: {} };
+const LATER_PARTS: Partial<World> = { ended: {}, schedules: { files: {}, firings: {} } };
 
 function isWorldReading(value: unknown): boolean {
   return hasTexts(value, ["hash", "wake"]) && isRecord(value) && "value" in value &&
@@ -247,9 +255,9 @@ export function isNews(before: World, next: World): boolean {
   return settled || gistOf(before) !== gistOf(next);
 }
 
-function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet }: World): string {
+function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet, schedules }: World): string {
   const sensed = Object.entries(readings).filter(([name]) => name.startsWith("sensor-"))
     .map(([name, { sensed_at }]) => [name, sensed_at]);
   const workers = fleet.workers.map(({ id, gen, state, ready }) => [id, gen, state, ready]);
-  return JSON.stringify([world_hash, alerts, bad_files, settings, sensed, workers]);
+  return JSON.stringify([world_hash, alerts, bad_files, settings, sensed, workers, schedules]);
 }

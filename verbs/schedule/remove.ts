@@ -2,7 +2,8 @@
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
-import { removeSchedule } from "../../lib/records/schedules.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
+import { removeSchedule, schedulePath } from "../../lib/records/schedules.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -14,8 +15,9 @@ export default defineVerb({
     mutating: true,
     example: "looop _ schedule remove standup",
   },
-  run(context, input) {
+  async run(context, input) {
     const id = checkId("schedule", input.word(0));
+    await noteOwnText(context, `schedule:${id}`, schedulePath(context.profile, id), undefined);
     if (!removeSchedule(context.profile, id)) {
       throw new UserError(`There is no schedule "${id}"`, {
         next: "`looop _ state` lists the schedules",
@@ -23,6 +25,6 @@ export default defineVerb({
       });
     }
     recordMove(context, `remove-schedule ${id}`);
-    return Promise.resolve({ text: `remove-schedule ${id}` });
+    return { text: `remove-schedule ${id}` };
   },
 });

@@ -2,6 +2,7 @@
 import { UsageError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
+import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { chooseWhen, dueTimes, faultOf, formatWhen, machineZone } from "../../lib/records/schedule_times.ts";
 import { refuseAlias } from "../../lib/records/policy.ts";
@@ -59,6 +60,7 @@ export default defineVerb({
     if (quietText(path, readLinkedText) === file) {
       return { text: `write-schedule ${id} (unchanged); next ${nextAt}` };
     }
+    await noteOwnText(context, `schedule:${id}`, path, file);
     replaceFile(path, file);
     recordMove(context, `write-schedule ${id}: ${formatWhen(when).slice("when: ".length)}`);
     return { text: `write-schedule ${id}; next ${nextAt}`, json: { id, next: nextAt } };
