@@ -1,4 +1,5 @@
 /** `looop demo`: the whole loop in a throw-away profile, with real verbs, a real repository and a real worker. */
+import { runSmall, type SmallResult } from "../lib/process/spawn.ts";
 import { ownVariables } from "../lib/records/home.ts";
 import { childEnv } from "../lib/process/child_env.ts";
 import { DEMO_REPORT, demoBrief, demoSensor } from "../lib/cli/demo.ts";
@@ -209,36 +210,28 @@ ${keep ? "" : "`looop demo --keep` leaves the folder for you to look at.\n"}`);
 
   async #spawn(exe: string, args: string[], stdin?: string): Promise<string> {
     this.#stop?.throwIfAborted();
-    const piped = stdin === undefined ? "null" : "piped";
-    let child: Deno.ChildProcess;
+    const { code, stdout, stderr } = await this.#runSmall(exe, args, stdin);
+    if (code !== 0) {
+      throw new Error(
+        `${args.slice(0, 6).join(" ")} ended with ${code}: ${oneLine(stderr)}`,
+      );
+    }
+    return stdout;
+  }
+
+  async #runSmall(exe: string, args: string[], input: string | undefined): Promise<SmallResult> {
     try {
-      child = new Deno.Command(exe, {
-        args,
+      return await runSmall(exe, args, {
         cwd: this.#base,
-        env: this.#env,
-        clearEnv: true,
-        stdin: piped,
-        stdout: "piped",
-        stderr: "piped",
-        ...(this.#stop === undefined ? {} : { signal: this.#stop }),
-      }).spawn();
+        wholeEnv: this.#env,
+        ...(input === undefined ? {} : { input }),
+        ...(this.#stop === undefined ? {} : { stop: this.#stop }),
+      });
     } catch (error) {
       throw new UserError(`Cannot run "${exe}": ${(error as Error).message}`, {
         next: `install ${exe}, then try again`,
       });
     }
-    if (stdin !== undefined) {
-      const writer = child.stdin.getWriter();
-      await writer.write(new TextEncoder().encode(stdin));
-      await writer.close();
-    }
-    const { code, stdout, stderr } = await child.output();
-    if (code !== 0) {
-      throw new Error(
-        `${args.slice(0, 6).join(" ")} ended with ${code}: ${oneLine(new TextDecoder().decode(stderr))}`,
-      );
-    }
-    return new TextDecoder().decode(stdout);
   }
 
   #say(what: string, command?: string): void {

@@ -1,4 +1,5 @@
 /** `looop _ notify`: a word to the human, in the journal and through the config's notification hook. */
+import { spawnChild } from "../lib/process/spawn.ts";
 import { ownVariables } from "../lib/records/home.ts";
 import { childEnv } from "../lib/process/child_env.ts";
 import { readConfig } from "../lib/records/config.ts";
@@ -12,8 +13,6 @@ import { closeIntent, openIntent } from "../lib/records/intents.ts";
 
 /** The largest message, bytes: one variable of an environment holds 128 KiB on Linux. */
 const MAX_MESSAGE_BYTES = 64 * 1024;
-/** Closes the caller's descriptors, so that a lingering hook holds nobody's pipe. */
-const DETACHED = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec /bin/sh -c "$1"';
 
 export default defineVerb({
   declare: {
@@ -65,16 +64,12 @@ function startHook(context: Context, template: string, message: string, id: stri
   const { profile } = context;
   const own = ownVariables(profile, context.bin());
   try {
-    new Deno.Command("/bin/sh", {
-      args: ["-c", DETACHED, "looop-notify", fillHook(template)],
+    spawnChild({
+      argv: ["/bin/sh", "-c", fillHook(template)],
       cwd: profile.dir,
       env: childEnv(context.env, own, hookEnv(message, id)),
-      clearEnv: true,
-      detached: true,
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    }).spawn().unref();
+      output: "null",
+    }).unref();
   } catch (error) {
     throw new UserError(`Cannot start the notification hook: ${(error as Error).message}`, {
       next: 'check "notification" in config.json',

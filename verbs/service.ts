@@ -1,4 +1,5 @@
 /** `looop service`: keep the pulse up across logins, by systemd or launchd. */
+import { runSmall } from "../lib/process/spawn.ts";
 import { UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { dirName, profileFrom } from "../lib/paths.ts";
@@ -74,9 +75,9 @@ async function tagOf(dir: string, usual: string): Promise<string> {
 async function runAll(commands: readonly ManagerCommand[]): Promise<string | undefined> {
   for (const { argv: [program, ...args], mayFail } of commands) {
     try {
-      const { success, stderr } = await new Deno.Command(program, { args, stdin: "null" }).output();
-      if (success || mayFail) continue;
-      return new TextDecoder().decode(stderr).trim().split("\n")[0] || `${program} failed`;
+      const { code, stderr } = await runSmall(program, args);
+      if (code === 0 || mayFail) continue;
+      return stderr.trim().split("\n")[0] || `${program} failed`;
     } catch (error) {
       return `${program}: ${(error as Error).message}`;
     }

@@ -5,6 +5,7 @@
  * words that only its prompt has; a root agent's by its shell tool: which session was running a command of
  * looop's at the moment at which a verb was called.
  */
+import { runSmall } from "../process/spawn.ts";
 import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
 import { isRecord } from "../text/json.ts";
 import { workerTitle } from "./contract.ts";
@@ -23,17 +24,11 @@ const TIMEOUT_MS = 20_000;
 /** Asks opencode's own database; `[]` when it cannot be asked. */
 async function query(sql: string, records: string, env: Env): Promise<Row[]> {
   try {
-    const child = new Deno.Command("opencode", {
-      args: ["db", sql, "--format", "json"],
-      env: { ...env, XDG_DATA_HOME: records },
-      clearEnv: true,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
-    const { stdout } = await child.output().finally(() => clearTimeout(timer));
-    const value: unknown = JSON.parse(new TextDecoder().decode(stdout));
+    const { stdout } = await runSmall("opencode", ["db", sql, "--format", "json"], {
+      wholeEnv: { ...env, XDG_DATA_HOME: records },
+      timeoutMs: TIMEOUT_MS,
+    });
+    const value: unknown = JSON.parse(stdout);
     return Array.isArray(value) ? value.filter(isRecord) : [];
   } catch {
     // Not installed any more, or of a version without a database: then nothing is known.

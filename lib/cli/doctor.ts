@@ -2,6 +2,7 @@
  * The checks of `looop doctor`: the machine, then the profile. Each check tries the real thing (a program in a terminal, a
  * lock between two processes, a watch) and changes nothing except files of its own, which it removes.
  */
+import { runSmall } from "../process/spawn.ts";
 import { watchesOff } from "../records/env.ts";
 import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
@@ -128,19 +129,10 @@ async function trial(
   args: readonly string[] = [],
   shell = "/bin/sh",
 ): Promise<{ code: number; text: string }> {
-  const stop = AbortSignal.timeout(TRIAL_MS);
-  try {
-    const child = new Deno.Command(shell, {
-      args: ["-c", script, "sh", ...args],
-      stdin: "null",
-      stderr: "null",
-      signal: stop,
-    });
-    const { code, stdout } = await child.output();
-    return { code: stop.aborted ? 124 : code, text: new TextDecoder().decode(stdout) };
-  } catch {
-    return { code: stop.aborted ? 124 : 127, text: "" };
-  }
+  const result = await runSmall(shell, ["-c", script, "sh", ...args], { timeoutMs: TRIAL_MS }).catch(() =>
+    undefined
+  );
+  return { code: result?.code ?? 127, text: result?.stdout ?? "" };
 }
 
 async function checkBash({ env }: DoctorHost): Promise<Diagnosis> {

@@ -1,4 +1,5 @@
 /** How a worker ends its own session: what `_ kill` and `_ done` carry out. */
+import { spawnChild } from "../process/spawn.ts";
 import { ownVariables } from "../records/home.ts";
 import { noteLastCall } from "../agents/last_reply.ts";
 import { childEnv } from "../process/child_env.ts";
@@ -31,14 +32,10 @@ export async function endItself(context: Context, id: string): Promise<Reply | v
 function spawnReaper(context: Context, session: Session): void {
   const { profile, self, env } = context;
   const own = ownVariables(profile, context.bin());
-  new Deno.Command(self.exe, {
-    args: [...self.args, "_", "reap", session.view.id, session.gen],
+  spawnChild({
+    argv: [self.exe, ...self.args, "_", "reap", session.view.id, session.gen],
     cwd: profile.dir,
     env: childEnv(env, own),
-    clearEnv: true,
-    detached: true,
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn().unref();
+    output: "null",
+  }).unref();
 }

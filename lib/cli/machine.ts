@@ -1,4 +1,5 @@
 /** Facts for `status` and `doctor` about the machine and about files that are not part of the world. */
+import { runSmall } from "../process/spawn.ts";
 import { type Config, defaultConfig, readConfig } from "../records/config.ts";
 import type { UserError } from "../errors.ts";
 import { spentToday } from "../agents/ledger.ts";
@@ -73,12 +74,7 @@ export function checkRunner(config: Config, path: string): Host["runner"] {
 /** Free bytes of the file system that a folder is on, as `df` says. */
 export async function readDiskFree(dir: string): Promise<number | undefined> {
   try {
-    const command = new Deno.Command("/bin/sh", {
-      args: ["-c", 'LC_ALL=C df -Pk "$1" | tail -n 1', "sh", dir],
-      stdin: "null",
-      stderr: "null",
-    });
-    const text = new TextDecoder().decode((await command.output()).stdout);
+    const { stdout: text } = await runSmall("/bin/sh", ["-c", 'LC_ALL=C df -Pk "$1" | tail -n 1', "sh", dir]);
     const match = /\s\d+\s+\d+\s+(\d+)\s+\d+%/.exec(text);
     return match === null ? undefined : Number(match[1]) * 1024;
   } catch {

@@ -2,6 +2,7 @@
  * Runs one command to its end: a session of its own, a deadline, the tails of its output; nothing of it
  * survives, neither a timeout nor its own normal end.
  */
+import { spawnChild } from "./spawn.ts";
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "./pipe_reader.ts";
 import { identityOf } from "./identity.ts";
@@ -51,20 +52,12 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /**
  * Runs the command; `stop` ends its whole tree early.
  *
- * @throws what `Deno.Command` throws when the program cannot be started.
+ * @throws what `Deno.Command` throws when no process can be started.
  */
 export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise<CommandOutcome> {
   const started = performance.now();
-  const child = new Deno.Command(spec.argv[0] ?? "", {
-    args: spec.argv.slice(1),
-    cwd: spec.cwd,
-    env: { ...spec.env, [spec.mark.name]: spec.mark.value },
-    clearEnv: true,
-    detached: true,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  const env = { ...spec.env, [spec.mark.name]: spec.mark.value };
+  const child = spawnChild({ argv: spec.argv, cwd: spec.cwd, env, output: "piped" });
   const mark = `${spec.mark.name}=${spec.mark.value}`;
   const notes = new RunNotes(child.pid);
   const tails = [new TailBuffer(spec.tailBytes), new TailBuffer(spec.tailBytes)] as const;

@@ -1,48 +1,74 @@
-/** The environment of what looop starts: its own names set, the marks of a calling agent scrubbed. Pure. */
+/**
+ * The environment of what looop starts: its own names set, and nothing by which a child would take itself for a part of
+ * the caller's agent, terminal or git command.
+ */
+import { quietStat } from "../store.ts";
 
 /** Variables by which an agent CLI marks the shells it starts; a worker below an agent must not see them. */
-const AGENT_MARKS = new Set([
-  "AI_AGENT",
-  "AGENT",
-  "CLAUDECODE",
-  "CLAUDE_EFFORT",
-  "CLAUDE_PID",
-  "GIT_EDITOR",
-  "OPENCODE",
-  "PI_CODING_AGENT",
-  "PI_SESSION_ID",
-  "PI_SESSION_FILE",
-  "PI_PROVIDER",
-  "PI_MODEL",
-  "PI_REASONING_LEVEL",
-]);
-/** Settings a user makes on purpose among the marks' prefixes: they stay. */
-const USER_SETTINGS = new Set([
-  "CODEX_HOME",
-  "CODEX_API_KEY",
-  "CLAUDE_CODE_SANDBOXED",
-  "CLAUDE_CODE_OAUTH_TOKEN",
-  "CLAUDE_CODE_EFFORT_LEVEL",
-]);
-/** Families of such settings: a worker without `OPENCODE_DISABLE_MODELS_FETCH` may hang where its root did not. */
-const USER_FAMILIES =
-  /^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DB|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS))(_|$)/;
+const AGENT_MARKS =
+  /^(AI_AGENT|AGENT|CLAUDECODE|CLAUDE_(EFFORT|PID)|PI_(CODING_AGENT|SESSION_ID|SESSION_FILE|PROVIDER|MODEL|REASONING_LEVEL)|GEMINI_SESSION_ID)$|^(CLAUDE_CODE_|CODEX_|OPENCODE|GEMINI_CLI|QWEN_CODE|COPILOT_(CLI|AGENT_|LOADER_))/;
+/** Settings among the same prefixes that a user makes on purpose: they stay. */
+const USER_SETTINGS =
+  /^(CODEX_(HOME|API_KEY)|CLAUDE_CODE_(SANDBOXED|OAUTH_TOKEN|EFFORT_LEVEL))$|^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DB|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS)|(GEMINI_CLI|QWEN_CODE)_(HOME|SYSTEM|CUSTOM|MAX|API))(_|$)/;
+/** What agents set in their shells so that no program asks or pages; a user has the same names with other values. */
+const AGENT_VALUES: Readonly<Record<string, RegExp>> = {
+  PAGER: /^(cat)?$/,
+  GIT_PAGER: /^(cat)?$/,
+  GH_PAGER: /^(cat)?$/,
+  GIT_CONFIG_GLOBAL: /^\/dev\/null$/,
+  GIT_CONFIG_SYSTEM: /^\/dev\/null$/,
+  GIT_TERMINAL_PROMPT: /^0$/,
+  GIT_ASKPASS: /^$/,
+  SSH_ASKPASS: /^$/,
+  DISPLAY: /^$/,
+  DBUS_SESSION_BUS_ADDRESS: /^$/,
+};
+/**
+ * A terminal multiplexer's or emulator's mark: by it a program in a worker's terminal would draw on the user's screen,
+ * or speak to an editor that is not there.
+ */
+const SCREEN_MARKS =
+  /^(TMUX|STY|ZELLIJ|VSCODE_|TERM_PROGRAM|TERM_SESSION_ID$|KITTY_|WEZTERM_|GHOSTTY_|ITERM_|LC_TERMINAL|KONSOLE_|WT_SESSION$|NVIM$|NVIM_LISTEN_ADDRESS$|INSIDE_EMACS$|BYOBU_)/;
+/** Variables that bind git to one repository: `git rev-parse --local-env-vars`, and what a push in progress adds. */
+export const GIT_MARKS =
+  /^GIT_(ALTERNATE_OBJECT_DIRECTORIES|CONFIG|CONFIG_PARAMETERS|CONFIG_COUNT|CONFIG_(KEY|VALUE)_\d+|OBJECT_DIRECTORY|DIR|WORK_TREE|IMPLICIT_WORK_TREE|GRAFT_FILE|INDEX_FILE|NO_REPLACE_OBJECTS|REPLACE_REF_BASE|PREFIX|INTERNAL_SUPER_PREFIX|SHALLOW_FILE|COMMON_DIR|QUARANTINE_PATH|PUSH_(OPTION|CERT).*)$/;
+/** What git sets for its hooks of the commit in progress; a later commit of a worker is another's, at another time. */
+const HOOK_MARKS = /^GIT_((AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|REFLOG_ACTION|EXEC_PATH)$/;
 /** looop's own names of one session, sensor run or `_ run`: never inherited by the next. */
-const OWN_MARKS = new Set([
-  "LOOOP_HOME",
-  "LOOOP_OS",
-  "LOOOP_SESSION_ID",
-  "LOOOP_SESSION_GEN",
-  "LOOOP_SENSOR_RUN",
-  "LOOOP_RUN",
-  "LOOOP_PULSE",
-]);
+const OWN_MARKS =
+  /^LOOOP_(HOME|OS|SESSION_ID|SESSION_GEN|WORKER_ID|WORKER_GEN|WORKER_CMD|SENSOR_RUN|RUN|PULSE)$/;
+
+type Env = Readonly<Record<string, string>>;
 
 /** Whether a variable is an agent's mark rather than a user's setting. */
 export function isAgentMark(name: string, value: string): boolean {
-  if (USER_SETTINGS.has(name) || USER_FAMILIES.test(name)) return false;
   if (name === "GIT_EDITOR") return value === "true";
-  return AGENT_MARKS.has(name) || /^(CLAUDE_CODE_|CODEX_|OPENCODE)/.test(name);
+  return AGENT_MARKS.test(name) && !USER_SETTINGS.test(name);
+}
+
+/** What of the caller's environment a child may see. Pure but for a look at TMPDIR. */
+function inheritable(parent: Env): Record<string, string> {
+  const names = Object.keys(parent);
+  const isAgents = names.some((name) => isAgentMark(name, parent[name] ?? ""));
+  const isHooks = names.some((name) => /^GIT_(DIR|INDEX_FILE|PREFIX|QUARANTINE_PATH)$/.test(name));
+  const isEditors = names.some((name) => name.startsWith("VSCODE_GIT_ASKPASS"));
+  const stays = ([name, value]: [string, string]) => {
+    if (isAgentMark(name, value) || SCREEN_MARKS.test(name) || GIT_MARKS.test(name) || OWN_MARKS.test(name)) {
+      return false;
+    }
+    if (isAgents && AGENT_VALUES[name]?.test(value)) return false;
+    if (isHooks && (HOOK_MARKS.test(name) || (name === "GIT_EDITOR" && value === ":"))) return false;
+    // The editor's helper finds its server by the marks that are gone.
+    if (isEditors && (name === "GIT_ASKPASS" || /\/extensions\/git/.test(value))) return false;
+    if (name === "WINDOW" && "STY" in parent) return false;
+    return name !== "TMPDIR" || isUsableDir(value);
+  };
+  return Object.fromEntries(Object.entries(parent).filter(stays));
+}
+
+/** Whether a folder is named from `/` on and is there: programs end at once with another TMPDIR. */
+function isUsableDir(path: string): boolean {
+  return path.startsWith("/") && quietStat(path)?.isDirectory === true;
 }
 
 /** The variable by which opencode takes configuration beside its files; lists of plugins are put together. */
@@ -71,16 +97,9 @@ export interface OwnVariables {
   LOOOP_CONFIG: string;
 }
 
-/** A whole environment (to be used with `clearEnv`) for a child of looop. */
-export function childEnv(
-  parent: Readonly<Record<string, string>>,
-  own: OwnVariables,
-  more: Readonly<Record<string, string>> = {},
-): Record<string, string> {
-  const kept = Object.entries(parent).filter(([name, value]) =>
-    !isAgentMark(name, value) && !OWN_MARKS.has(name)
-  );
-  const inherited = Object.fromEntries(kept);
+/** The whole environment of a child of looop. */
+export function childEnv(parent: Env, own: OwnVariables, more: Env = {}): Record<string, string> {
+  const inherited = inheritable(parent);
   const opencode = withoutHold(inherited[OPENCODE_CONFIG] ?? "");
   if (opencode === "") delete inherited[OPENCODE_CONFIG];
   else inherited[OPENCODE_CONFIG] = opencode;

@@ -58,23 +58,40 @@ export function spawnChild({ argv, cwd, env, output }: ChildSpec): Deno.ChildPro
   }).spawn();
 }
 
+/** Paths of the caller that a child must not inherit, also where they are not UTF-8 and so seem not to be set. */
+const NEVER_INHERITED = [
+  "GIT_DIR",
+  "GIT_WORK_TREE",
+  "GIT_INDEX_FILE",
+  "GIT_COMMON_DIR",
+  "GIT_OBJECT_DIRECTORY",
+  "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+  "GIT_CONFIG",
+  "GIT_PREFIX",
+  "GIT_QUARANTINE_PATH",
+  "TMPDIR",
+];
+
 /** What to set and which names to take out, so that `from` becomes `to`. Names that no shell knows stay. Pure. */
 export function changesTo(
   to: Readonly<Record<string, string>>,
   from: Readonly<Record<string, string>>,
 ): { set: Record<string, string>; names: string[] } {
   const set = Object.fromEntries(Object.entries(to).filter(([name, value]) => from[name] !== value));
-  const names = Object.keys(from).filter((name) => !Object.hasOwn(to, name) && /^[A-Za-z_]\w*$/.test(name));
-  return { set, names };
+  const names = [...Object.keys(from).filter((name) => /^[A-Za-z_]\w*$/.test(name)), ...NEVER_INHERITED]
+    .filter((name) => !Object.hasOwn(to, name));
+  return { set, names: [...new Set(names)] };
 }
 
-/** All that can be caught. A signal that our caller ignores is ignored by what we start, too, until it is caught. */
+/**
+ * All that can be caught, except for SIGPIPE, which the runtime itself ignores here and resets in children. A signal
+ * that our caller ignores is ignored by what we start, too, until it is caught.
+ */
 const SIGNALS: readonly Deno.Signal[] = [
   "SIGHUP",
   "SIGINT",
   "SIGQUIT",
   "SIGTERM",
-  "SIGPIPE",
   "SIGCHLD",
   "SIGUSR1",
   "SIGUSR2",
@@ -115,6 +132,9 @@ export interface SmallOptions {
   /** Instead of our whole environment. */
   wholeEnv?: Readonly<Record<string, string>>;
   input?: string;
+  cwd?: string;
+  /** Ends the program early. */
+  stop?: AbortSignal;
   /** The program is killed after this long, ms. */
   timeoutMs?: number;
 }
@@ -147,12 +167,14 @@ export async function runSmall(
 async function runOnce(
   program: string,
   args: readonly string[],
-  { env, wholeEnv, input, timeoutMs }: SmallOptions,
+  { env, wholeEnv, input, cwd, stop, timeoutMs }: SmallOptions,
 ): Promise<SmallResult> {
   const child = new Deno.Command(program, {
     args: [...args],
     ...(wholeEnv === undefined ? {} : { clearEnv: true }),
     env: { ...wholeEnv, ...env },
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(stop === undefined ? {} : { signal: stop }),
     stdin: input === undefined ? "null" : "piped",
     stdout: "piped",
     stderr: "piped",

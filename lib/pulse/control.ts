@@ -1,4 +1,5 @@
 /** Starts, revives and stops the pulse, and ends everything a profile runs. */
+import { spawnChild } from "../process/spawn.ts";
 import { homeMark, ownVariables, settleHome } from "../records/home.ts";
 import { watchesOff } from "../records/env.ts";
 import { childEnv } from "../process/child_env.ts";
@@ -155,18 +156,12 @@ function spawnPulse(host: ControlHost): SpawnedPulse {
   if ((statOf(log)?.size ?? 0) > PULSE_LOG_MAX) moveFile(log, `${dir}/output.1.log`);
   const logStart = statOf(log)?.size ?? 0;
   const own = ownVariables(profile, executablePath(profile, self));
-  // sh closes what the caller had open and opens the log; exec keeps process, group and session the same.
-  const script = 'exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; umask 077; log=$1; shift; exec "$@" >>"$log" 2>&1';
-  const child = new Deno.Command("/bin/sh", {
-    args: ["-c", script, "looop-pulse", log, self.exe, ...self.args, "_", "pulse"],
+  const child = spawnChild({
+    argv: [self.exe, ...self.args, "_", "pulse"],
     cwd: profile.dir,
     env: childEnv(env, own, { LOOOP_PULSE: "1", LOOOP_LOG_FORMAT: wantedLogFormat(profile) }),
-    clearEnv: true,
-    detached: true,
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
+    output: { file: log },
+  });
   child.unref();
   let code: number | undefined;
   const ended = child.status.then((status) => {

@@ -1,4 +1,5 @@
 /** Starts workers: makes the session, and launches the agent in its terminal or on another machine. */
+import { type ChildSpec, spawnChild } from "../process/spawn.ts";
 import { ensureHome, ownVariables } from "../records/home.ts";
 import { watchesOff } from "../records/env.ts";
 import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "../agents/agent_session.ts";
@@ -333,25 +334,16 @@ function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: 
     LOOOP_OS: PLATFORM,
   });
   const dir = sessionDir(profile, spec.id);
-  const supervisor = new Deno.Command("/bin/sh", {
-    args: ["-c", SUPERVISOR, "looop-supervisor", dir, "../../.poke", cwd],
-    cwd: dir,
-    env,
-    clearEnv: true,
-    detached: true,
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  });
-  const child = spawnSupervisor(profile, meta, supervisor);
+  const argv = ["/bin/sh", "-c", SUPERVISOR, "looop-supervisor", dir, "../../.poke", cwd];
+  const child = spawnSupervisor(profile, meta, { argv, cwd: dir, env, output: "null" });
   child.unref();
   replaceFile(`${dir}/meta.json`, metaText({ ...meta, babysit_pid: child.pid }));
 }
 
 /** @throws {UserError} when the system refuses, as it does when command and environment are too long. */
-function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: Deno.Command): Deno.ChildProcess {
+function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: ChildSpec): Deno.ChildProcess {
   try {
-    return supervisor.spawn();
+    return spawnChild(supervisor);
   } catch (error) {
     const status = endedStatusText({ state: "exited", by: "crash" }, 126, Date.now());
     replaceFile(`${sessionDir(profile, meta.id)}/status.json`, status);

@@ -1,4 +1,5 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+import { spawnChild } from "../process/spawn.ts";
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "../process/pipe_reader.ts";
 import { RunNotes } from "../process/run_notes.ts";
@@ -26,17 +27,9 @@ const STDERR_MAX = 64 * 1024;
 /** Runs the sensor to its end; never throws for what the script does. */
 export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<SensorOutcome> {
   const started = performance.now();
-  // sh gives "not executable" and "no interpreter" their usual codes, 126 and 127, on every version.
-  const child = new Deno.Command("/bin/sh", {
-    args: ["-c", 'exec "$0"', run.path],
-    cwd: run.cwd,
-    env: { ...run.env, LOOOP_SENSOR_RUN: run.mark },
-    clearEnv: true,
-    detached: true,
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+  // The shell in between gives "not executable" and "no interpreter" their usual codes, 126 and 127.
+  const env = { ...run.env, LOOOP_SENSOR_RUN: run.mark };
+  const child = spawnChild({ argv: [run.path], cwd: run.cwd, env, output: "piped" });
   const ending = new Ending(child.pid);
   let timedOut = false;
   const timer = setTimeout(() => {

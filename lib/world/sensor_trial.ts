@@ -1,4 +1,5 @@
 /** Tries a sensor outside the pulse: its syntax, one run, or the conformance checker's runs. */
+import { runSmall } from "../process/spawn.ts";
 import { ownVariables } from "../records/home.ts";
 import { UsageError, UserError } from "../errors.ts";
 import { isId } from "../ids.ts";
@@ -29,19 +30,9 @@ export async function checkSyntax(script: string): Promise<void> {
   const isShell = !first.startsWith("#!") || /\b(ba|da|k|z)?sh\b/.test(first);
   if (!isShell) return;
   const shell = /\bzsh\b/.test(first) ? "zsh" : "bash";
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(shell, { args: ["-n"], stdin: "piped", stdout: "null", stderr: "piped" })
-      .spawn();
-  } catch {
-    return;
-  }
-  const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(script)).catch(() => {});
-  await writer.close().catch(() => {});
-  const { success, stderr } = await child.output();
-  if (success) return;
-  const said = new TextDecoder().decode(stderr).trim().split("\n")[0] ?? "";
+  const result = await runSmall(shell, ["-n"], { input: script }).catch(() => undefined);
+  if (result === undefined || result.code === 0) return;
+  const said = result.stderr.trim().split("\n")[0] ?? "";
   throw new UsageError(`The script has a syntax error: ${said}`, {
     next: "nothing was written; mend that line",
   });
