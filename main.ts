@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { noteAgent } from "./lib/cli/caller.ts";
+import { noteAgent, noteTells } from "./lib/cli/caller.ts";
 import { ReaderGone, writeAll } from "./lib/cli/console.ts";
 import { contextOf } from "./lib/cli/context.ts";
 import { bug, report, show } from "./lib/cli/report.ts";
@@ -105,6 +105,7 @@ async function main(argv: readonly string[]): Promise<number> {
     // It is done: that its reply cannot be printed is no failure of the move.
     mutating = false;
     if (reply !== undefined) show(context, verb.declare, reply);
+    await noteTells(context, path);
     return reply?.code ?? EXIT.ok;
   } catch (error) {
     if (error instanceof ReaderGone) return EXIT.ok;

@@ -23,7 +23,7 @@ export default defineVerb({
   },
   async run(context, input) {
     const id = checkId("worker", input.word(0));
-    const text = await bodyOf(context, input.words.slice(1), "text");
+    const text = (await bodyOf(context, input.words.slice(1), "text")).replace(/\n$/, "");
     const session = await findSession(context.profile, id, context.now());
     if (session === undefined) throw unknownWorker(id);
     if (!session.view.alive) {

@@ -13,3 +13,13 @@ export async function noteAgent(context: Context, { audience }: Declaration): Pr
   // The verb does not depend on this record, and reports the same fault (a full disk) itself.
   await Promise.try(() => noteCaller(context.profile, env, Deno.cwd(), context.now())).catch(() => {});
 }
+
+/** Says on stderr that a worker that has just called something was told something it has not read. */
+export async function noteTells(context: Context, path: string): Promise<void> {
+  const { LOOOP_SESSION_ID: id = "" } = context.env;
+  if (id === "" || path === "_ told" || context.caller.kind !== "worker") return;
+  const { hasTells } = await import("../records/tells.ts");
+  if (hasTells(context.profile, id)) {
+    context.note("looop: you have been told something: read it with `looop _ told`");
+  }
+}

@@ -22,6 +22,12 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
     "259200",
     "seconds that ended sessions are kept; the last 3 runs of an id stay (LOOOP_SESSION_TTL)",
   ],
+  ["max_workers", "0", "workers alive at once, on all machines; 0 for no limit"],
+  [
+    "goals",
+    "none",
+    '{"ID": {"timeout": 3600}}: seconds for a worker that serves this goal; as `timeout` of a runner',
+  ],
   [
     "hosts",
     "none",

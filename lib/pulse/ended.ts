@@ -4,6 +4,7 @@ import type { Profile } from "../paths.ts";
 import { lastPlainLines, type ScreenHost, screenOf } from "./screen.ts";
 import type { Session } from "../sessions/session.ts";
 import { listFiles, quietStat } from "../store.ts";
+import { untold } from "../records/tells.ts";
 import { truncate } from "../text/style.ts";
 import type { EndedFacts, World } from "../world/world.ts";
 
@@ -107,10 +108,12 @@ function factsOf(profile: Profile, session: Session, lastLines: readonly string[
   const lines = lastLines.map((line) => truncate(line, LINE_COLUMNS));
   const reports = reportsOf(profile, session);
   const isLost = session.view.state === "lost";
+  const left = untold(profile, session.view.id, session.gen).map(({ text }) => truncate(text, LINE_COLUMNS));
   return {
     gen: session.gen,
     state: session.view.state,
     ...(reports.length === 0 ? {} : { reports }),
+    ...(left.length === 0 ? {} : { untold: left }),
     cost: costOf(profile, session),
     ...(lines.length === 0 ? {} : isLost ? { screen: lines } : { last_lines: lines }),
   };

@@ -1,4 +1,5 @@
 /** Tending: what sessions need done to them, off the publishing path: ending, sweeping, leases, bounded output. */
+import { noteActivity } from "../records/move.ts";
 import type { Config } from "../records/config.ts";
 import { isOver } from "./fleet.ts";
 import { type PulseHost, say } from "./host.ts";
@@ -95,11 +96,12 @@ export class Tending {
   }
 
   #noteEnds(sessions: readonly Session[]): void {
-    for (const { view, endedAt } of sessions) {
+    for (const { view, endedAt, goal } of sessions) {
       if (endedAt === undefined || endedAt * 1000 < this.#startedAt - BEFORE_START_MS) continue;
       const { id, state, exit_code, ended_by } = view;
       const at = new Date(this.#host.now());
       appendEvent(this.#host.profile, "worker_ended", { id, state, exit_code, ended_by }, at);
+      if (goal !== undefined) noteActivity(this.#host.profile, goal, this.#host.now());
     }
   }
 

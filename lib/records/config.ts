@@ -27,6 +27,8 @@ export interface RunnerConfig {
   env?: Record<string, string> | undefined;
   /** Machine on which its workers run; see {@link HostConfig}. */
   host?: string | undefined;
+  /** Seconds after which its workers are ended; 0 for never. */
+  timeout?: number | undefined;
 }
 
 /** Another machine on which workers can run: a place (`reach`), or an engine that makes places (`driver`). */
@@ -62,6 +64,10 @@ export interface Config {
   silent_after: number;
   /** A worker that has not called back after this long is reported. */
   ready_timeout: number;
+  /** Workers alive at once, on all machines; 0 for no limit. */
+  max_workers: number;
+  /** Settings of single goals: seconds after which a worker that serves it is ended. */
+  goals: Record<string, { timeout?: number | undefined }>;
   /** Other machines by name. */
   hosts: Record<string, HostConfig>;
   /** A machine with workers that is not heard for this long is reported; 0 for never. */
@@ -92,6 +98,11 @@ function plain(message: string) {
   return v.custom<Record<string, unknown>>(isRecord, message);
 }
 
+const secondsOrOff = v.pipe(
+  v.number("expected a number of seconds"),
+  v.minValue(0, "expected seconds, or 0 for off"),
+);
+
 const RUNNER = v.pipe(
   plain('expected an object with "interactive"'),
   v.object({
@@ -101,6 +112,7 @@ const RUNNER = v.pipe(
     resume: v.optional(text),
     env: v.optional(v.pipe(plain("expected an object of texts"), v.record(v.string(), text))),
     host: v.optional(text),
+    timeout: v.optional(secondsOrOff),
   }),
 );
 
@@ -140,9 +152,10 @@ const HOSTS = v.pipe(
   }, 'two hosts have the same "reach"'),
 );
 
-const secondsOrOff = v.pipe(
-  v.number("expected a number of seconds"),
-  v.minValue(0, "expected seconds, or 0 for off"),
+const countOrOff = v.pipe(
+  v.number("expected a whole number"),
+  v.integer("expected a whole number"),
+  v.minValue(0, "expected a whole number, or 0 for off"),
 );
 
 const SCHEMA = v.object({
@@ -154,6 +167,17 @@ const SCHEMA = v.object({
   ask_redeliver: v.optional(seconds, 600),
   silent_after: v.optional(seconds, 900),
   ready_timeout: v.optional(seconds, 120),
+  max_workers: v.optional(countOrOff, 0),
+  goals: v.optional(
+    v.pipe(
+      plain("expected an object of goals"),
+      v.record(
+        v.string(),
+        v.pipe(plain("expected an object"), v.object({ timeout: v.optional(secondsOrOff) })),
+      ),
+    ),
+    {},
+  ),
   hosts: v.optional(HOSTS, {}),
   host_silent_after: v.optional(secondsOrOff, 300),
   orphan_after: v.optional(secondsOrOff, 0),

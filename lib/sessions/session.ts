@@ -41,6 +41,8 @@ export interface SessionMeta {
   handle?: string;
   /** Id of the data dir that has started it. */
   home?: string;
+  /** The goal that it serves. */
+  goal?: string;
 }
 
 /** One worker as `_ state` shows it. */
@@ -80,6 +82,8 @@ export interface Session {
   ending: boolean;
   /** The machine it runs on, where that is another. */
   host?: string;
+  /** The goal that it serves. */
+  goal?: string;
   /** Why no signal can reach it, though it lives or may live. */
   beyond?: string;
   /** It was started by the data dir that this one is a copy of: not ours to end, and lost. */
@@ -187,6 +191,7 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
     runner: typeof value["runner"] === "string" ? value["runner"] : "",
     cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
     ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
+    ...(typeof value["goal"] === "string" ? { goal: value["goal"] } : {}),
     ...(typeof value["host"] === "string" ? { host: value["host"] } : {}),
     ...(typeof value["handle"] === "string" ? { handle: value["handle"] } : {}),
     ...(typeof value["home"] === "string" ? { home: value["home"] } : {}),
@@ -276,6 +281,7 @@ export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: nu
     ...(record.supervisor === undefined ? {} : { supervisor: record.supervisor }),
     ...(record.program === undefined ? {} : { program: record.program }),
     ...(meta.deadline === undefined ? {} : { deadline: meta.deadline }),
+    ...(meta.goal === undefined ? {} : { goal: meta.goal }),
     startedAt: meta.started_at,
     ...(meta.host === undefined ? {} : { host: meta.host }),
     ...(endedAt === undefined ? {} : { endedAt }),

@@ -15,7 +15,6 @@ import {
   type EndedBy,
   endedStatusText,
   hasEnded,
-  readFleet,
   readSession,
   recordEnd,
   runningStatusText,
@@ -61,19 +60,6 @@ export function farRun(start: FarStart, config: Config, hostName: string): FarRu
     program: runner.program,
     orphanMinutes: config.orphan_after > 0 ? Math.max(1, Math.ceil(config.orphan_after / 60)) : 0,
   };
-}
-
-/** Refuses a start on a host that has as many workers as it may. @throws {UserError} */
-export async function requireRoom(host: PlaceHost, name: string, config: Config, id: string): Promise<void> {
-  const limit = config.hosts[name]?.max_workers ?? 0;
-  if (limit <= 0) return;
-  const fleet = await readFleet(host.profile, host.now());
-  const alive = fleet.filter((one) => one.host === name && one.view.alive && one.view.id !== id).length;
-  if (alive < limit) return;
-  throw new UserError(`Host "${name}" has ${alive} workers, as many as it may (max_workers ${limit})`, {
-    next: "wait until one ends, or raise max_workers of this host in config.json",
-    kind: "limit",
-  });
 }
 
 /**

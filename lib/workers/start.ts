@@ -10,7 +10,9 @@ import { composePrompt, pointerPrompt, workerContract } from "../agents/contract
 import { UsageError, UserError } from "../errors.ts";
 import { farDir } from "../hosts/program.ts";
 import { requireHost } from "../hosts/place.ts";
-import { farRun, launchFar, requireRoom } from "./far.ts";
+import { farRun, launchFar } from "./far.ts";
+import { dropTells } from "../records/tells.ts";
+import { withRoom } from "./room.ts";
 import { prepareHold } from "../agents/hold.ts";
 import type { Profile } from "../paths.ts";
 import { PLATFORM } from "../process/platform.ts";
@@ -52,6 +54,8 @@ export interface WorkerSpec {
   timeoutS?: number | undefined;
   /** Another machine, as named in config.json. */
   host?: string | undefined;
+  /** The goal that it serves: its life counts as moves on that goal. */
+  goal?: string | undefined;
 }
 
 /** The surroundings a worker starts in. */
@@ -72,7 +76,7 @@ const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
  */
 export async function startWorker(host: WorkerHost, asked: WorkerSpec): Promise<ResolvedRunner> {
   const { runner, hostName } = pickRunner(host, asked);
-  const spec = { ...asked, host: hostName };
+  const spec = { ...asked, host: hostName, timeoutS: asked.timeoutS ?? timeoutOf(host, asked, runner.name) };
   if (spec.host === undefined) requireProgram(runner, { ...host.env, ...spec.env });
   if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
     throw new UsageError("The brief is larger than 4 MB", {
@@ -164,7 +168,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const now = host.now();
   const meta = metaOf(profile, run, command, cwd, now);
   const agent = agentOf(run);
-  await openSession(profile, meta, agent, now);
+  await withRoom(host, spec.id, undefined, () => openSession(profile, meta, agent, now));
   replaceFile(promptFile, run.prompt.text);
   if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
   const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
@@ -192,6 +196,7 @@ function metaOf(
     cwd,
     ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
     ...(spec.host === undefined ? {} : { host: spec.host }),
+    ...(spec.goal === undefined ? {} : { goal: spec.goal }),
     home: ensureHome(profile),
   };
 }
@@ -213,17 +218,12 @@ async function launchOnHost(host: WorkerHost, run: Run, name: string): Promise<v
   const { spec, gen, runner } = run;
   const { config } = readConfig(profile.config);
   requireHost(config, name);
-  await requireRoom(host, name, config, spec.id);
   const env = { ...presetNamed(runner.preset)?.env, ...runner.env, ...spec.env };
   const { template, sessionId, prompt } = run;
   const start = { id: spec.id, gen, runner, template, sessionId, prompt: prompt.text, env, cwd: spec.cwd };
   const far = farRun(start, config, name);
-  await openSession(
-    profile,
-    metaOf(profile, run, far.command, far.cwd ?? "", host.now()),
-    agentOf(run),
-    host.now(),
-  );
+  const meta = metaOf(profile, run, far.command, far.cwd ?? "", host.now());
+  await withRoom(host, spec.id, name, () => openSession(profile, meta, agentOf(run), host.now()));
   replaceFile(
     run.prompt.inSession ? `${sessionDir(profile, spec.id)}/prompt.md` : `${profile.prompts}/${spec.id}.md`,
     prompt.text,
@@ -249,6 +249,15 @@ function pickRunner(
   const name = spec.runner ?? config.default;
   const runner = resolveRunner(config, name, spec.headless);
   return { runner, hostName: spec.host ?? config.runners[name]?.host };
+}
+
+/** The time that config.json gives the workers of a goal, else those of a runner, seconds. */
+function timeoutOf({ profile }: WorkerHost, { goal = "" }: WorkerSpec, runner: string): number | undefined {
+  const { config } = readConfig(profile.config);
+  const wired = Object.hasOwn(config.goals, goal) ? config.goals[goal]?.timeout : undefined;
+  const timeout = wired ??
+    (Object.hasOwn(config.runners, runner) ? config.runners[runner]?.timeout : undefined);
+  return timeout === 0 ? undefined : timeout;
 }
 
 /** @throws {UserError} when the runner's program is not on PATH; says how to install it. */
@@ -290,6 +299,8 @@ async function openSession(
       }
       moveFile(stage, dir);
     });
+    // What an earlier run was told and did not read was reported with its end.
+    dropTells(profile, meta.id);
   } finally {
     removeTree(stage);
   }

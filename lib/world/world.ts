@@ -45,6 +45,8 @@ export interface EndedFacts {
   screen?: string[];
   /** Files in `reports/`; `maybe` where only the time tells that they are its own. */
   reports?: { file: string; maybe?: true }[];
+  /** What it was told and has not read. */
+  untold?: string[];
   /** Dollars; null while they are not known. */
   cost: number | null;
 }

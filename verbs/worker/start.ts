@@ -1,5 +1,6 @@
 /** `looop _ worker start`: an agent in the background, in a terminal of its own. */
-import { UsageError } from "../../lib/errors.ts";
+import { UsageError, UserError } from "../../lib/errors.ts";
+import { exists } from "../../lib/store.ts";
 import { checkId } from "../../lib/ids.ts";
 import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
 import { absolute } from "../../lib/paths.ts";
@@ -26,6 +27,12 @@ export default defineVerb({
       { name: "env", value: "K=V", summary: "a variable for it", many: true },
       { name: "host", value: "NAME", summary: "another machine, as named in config.json" },
       { name: "timeout", value: "S", summary: "end it after S seconds" },
+      {
+        name: "goal",
+        value: "ID",
+        summary: "the goal that it serves: its life counts as moves on it",
+        kind: "goal",
+      },
     ],
     mutating: true,
     example: 'looop _ worker start fix-42 "Fix issue 42 in ~/src/app; done when the tests pass"',
@@ -42,6 +49,13 @@ export default defineVerb({
     if (input.text("runner") !== undefined && input.text("command") !== undefined) {
       throw new UsageError("Both --runner and --command", { next: "give one of them" });
     }
+    const goal = input.text("goal");
+    if (goal !== undefined && !exists(`${context.profile.goals}/${checkId("goal", goal)}.md`)) {
+      throw new UserError(`There is no goal "${goal}"`, {
+        next: "`looop _ state` lists the goals",
+        kind: "not_found",
+      });
+    }
     const brief = await bodyOf(context, input.words.slice(1), "brief");
     openProfile(context.profile);
     const runner = await startWorker(workerHost(context), {
@@ -54,8 +68,10 @@ export default defineVerb({
       env,
       timeoutS,
       host,
+      goal,
     });
     noteActivity(context.profile, id, context.now());
+    if (goal !== undefined) noteActivity(context.profile, goal, context.now());
     eventAs(context, "worker_started", { id, runner: runner.name });
     recordMove(context, `start-worker ${id} (${runner.name})`);
     if (host === undefined) {
