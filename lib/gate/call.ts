@@ -1,16 +1,21 @@
 /**
- * One call of a program, as the gate's rules see it: its name, its arguments with known variables put in,
- * its options and operands, and where its paths lead. Pure.
+ * One call of a program, as the gate's rules see it: its name, its arguments with known variables filled in, its
+ * options and operands, and where its paths lead. Pure.
  */
-import type { Part, Word } from "./shell.ts";
+import type { Part, SimpleCommand, Word } from "./shell.ts";
 
 /** Stands in an argument's text for what only the running shell knows (a private-use character). */
 export const UNKNOWN = "\uE000";
+/** A folder that the line itself makes with `mktemp`, in a place that is not known. */
+export const MADE_DIR = "/\uE001/mktemp";
 
 /** What runs a script, and what runs a program's text. */
-export const SHELLS: ReadonlySet<string> = new Set("sh bash zsh dash ksh ash fish".split(" "));
+export const SHELLS: ReadonlySet<string> = new Set(
+  "sh bash zsh dash ksh mksh ash fish csh tcsh yash rbash nu xonsh elvish".split(" "),
+);
 export const INTERPRETERS: ReadonlySet<string> = new Set(
-  "python perl ruby node deno bun php lua osascript pwsh".split(" "),
+  "python pypy perl ruby node deno bun php lua osascript pwsh powershell tsx ts-node Rscript julia groovy"
+    .split(" "),
 );
 
 /** An argument after expansion of what is known. */
@@ -22,6 +27,8 @@ export interface Arg {
   /** Has a `*`, `?`, `[` or `{` that the shell expands. */
   glob: boolean;
   word: Word;
+  /** The commands whose output it comes from: of a pipe into `xargs`, of `$(…)`, of a variable that holds it. */
+  origins?: readonly SimpleCommand[];
 }
 
 /** What is known where the command runs. */
@@ -33,8 +40,15 @@ export interface Surroundings {
   tempDirs: readonly string[];
 }
 
-/** Value of a variable or of a command substitution; undefined when it cannot be known. */
-export type Lookup = (part: Part) => string | undefined;
+/** One value that a variable or a command substitution may have. */
+export interface Value {
+  text: string;
+  /** Has a `*` or the like that the shell expanded, or expands where it is not quoted. */
+  glob?: boolean;
+}
+
+/** The value of a part of a word; undefined when it cannot be known. */
+export type Lookup = (part: Part) => Value | undefined;
 
 /** Makes an argument of literal text. */
 export function literalArg(text: string, word: Word): Arg {
@@ -46,19 +60,33 @@ export function expandWord(word: Word, lookup: Lookup): Arg[] {
   const [first, second] = word.parts;
   const value = first === undefined || first.kind === "text" ? undefined : lookup(first);
   if (first !== undefined && second === undefined && !first.quoted && value !== undefined) {
-    return value.split(/\s+/).filter((text) => text !== "").map((text) => literalArg(text, word));
+    return splitValue(value, word);
   }
-  const text = word.parts.map((part) => expandPart(part, lookup)).join("");
+  const values = word.parts.map((part) => expandPart(part, lookup));
   const bare = word.parts.filter((part) => part.kind === "text" && !part.quoted);
   const tilde = first !== undefined && first === bare[0] && first.text.startsWith("~");
-  return [{ text, tilde, glob: bare.some((part) => /[*?[{]/.test(part.text)), word }];
+  const glob = bare.some((part) => /[*?[{]/.test(part.text)) || values.some((value) => value.glob === true);
+  return [{ text: values.map((value) => value.text).join(""), tilde, glob, word }];
 }
 
-function expandPart(part: Part, lookup: Lookup): string {
-  if (part.kind === "text") return part.text;
+function splitValue({ text, glob = /[*?[]/.test(text) }: Value, word: Word): Arg[] {
+  return text.split(/\s+/).filter((piece) => piece !== "").map((piece) => ({
+    ...literalArg(piece, word),
+    glob,
+  }));
+}
+
+function expandPart(part: Part, lookup: Lookup): Value {
+  if (part.kind === "text") return { text: part.text };
   const value = lookup(part);
-  const splits = !part.quoted && value !== undefined && /[\s*?[]/.test(value);
-  return value === undefined || splits ? UNKNOWN : value;
+  const splits = !part.quoted && value !== undefined && /[\s*?[]/.test(value.text);
+  return value === undefined || splits ? { text: UNKNOWN } : value;
+}
+
+/** The value that an argument is for a shell or a variable: its `~` is expanded. */
+export function toValue({ text, tilde, glob }: Arg, { home }: Surroundings): Value {
+  if (!tilde) return { text, glob };
+  return { text: home !== undefined && /^~(?:\/|$)/.test(text) ? home + text.slice(1) : UNKNOWN, glob };
 }
 
 /** Makes a path absolute and plain without looking at the disk; undefined when it cannot be known. */
@@ -97,13 +125,15 @@ export function isUnder(path: string, dir: string): boolean {
 }
 
 /**
- * Whether a path may be removed whole: it is strictly below the data dir or a temp dir, and is not one of
- * these dirs, nor everything in one (`*`), nor something that holds the data dir or the home.
+ * Whether a path may be removed with everything in it: it is strictly below the data dir or a temp dir, and is not
+ * one of these, nor everything in one (`*`), nor something that holds the data dir or the home. So is a folder that
+ * the line itself made with `mktemp`.
  */
-export function isRemovable(arg: Arg, around: Surroundings): boolean {
+function isRemovable(arg: Arg, around: Surroundings): boolean {
   const path = resolvePath(arg, around);
   if (path === undefined || isUnder(around.dataDir, path)) return false;
   if (around.home !== undefined && isUnder(around.home, path)) return false;
+  if (isUnder(path, MADE_DIR)) return true;
   return [around.dataDir, ...around.tempDirs].some((dir) => {
     if (!isUnder(path, dir) || isUnder(normalizePath(dir), path)) return false;
     const firstStep = path.slice(normalizePath(dir).length + 1).split("/")[0] ?? "";
@@ -117,17 +147,29 @@ const PROGRAM_OF_PACKAGE: Readonly<Record<string, string>> = {
   "aws-cdk": "cdk",
   "cdktf-cli": "cdktf",
   "netlify-cli": "netlify",
+  "fkill-cli": "fkill",
+  "eas-cli": "eas",
   "@changesets/cli": "changeset",
   "@railway/cli": "railway",
   "@aws-amplify/cli": "amplify",
+  "@cloudflare/wrangler": "wrangler",
+  "@google/clasp": "clasp",
+  "@angular/cli": "ng",
+  "@nestjs/cli": "nest",
+  "@expo/cli": "expo",
+  "@dotenvx/dotenvx": "dotenvx",
+  "@vscode/vsce": "vsce",
 };
 
 /** A program's name without its directory and version: `/usr/bin/python3.12` is `python`, `vercel@33` is `vercel`. */
 export function programName(text: string): string {
-  const bare = text.replace(/(.)@[^@/]*$/, "$1");
+  const bare = text.replace(/^(?:npm:|jsr:)/, "").replace(/(.)@[^@/]*$/, "$1");
   if (Object.hasOwn(PROGRAM_OF_PACKAGE, bare)) return PROGRAM_OF_PACKAGE[bare] ?? bare;
-  const base = bare.slice(bare.lastIndexOf("/") + 1);
-  return base.replace(/^(mkfs|newfs)[._].*$/, "$1").replace(/^(python|pip|gem|ruby|php|perl)[0-9.]+$/, "$1");
+  const base = bare.slice(bare.lastIndexOf("/") + 1).replace(/\.exe$/, "");
+  return base.replace(/^(mkfs|newfs|fsck)[._].*$/, "$1").replace(
+    /^(python|pypy|pip|gem|ruby|php|perl|lua|node|bash)-?[0-9.]+$/,
+    "$1",
+  );
 }
 
 /** What a call is made of. */
@@ -136,8 +178,12 @@ export interface CallParts {
   words: readonly Arg[];
   /** Text that is known to reach its standard input. */
   input: string;
+  /** What is known to reach its standard input as words, such as the paths that `find` prints for `xargs`. */
+  inputWords: () => readonly Arg[] | undefined;
   /** Whether text fetched from elsewhere reaches its standard input or, as a word, the program itself. */
   fetched: (arg?: Arg) => boolean;
+  /** The commands whose output an argument is made of. */
+  originsOf: (arg: Arg) => readonly SimpleCommand[];
   around: Surroundings;
 }
 
@@ -145,16 +191,22 @@ export interface CallParts {
 export class Call {
   readonly program: string;
   readonly args: readonly Arg[];
-  /** Options of this program that take their value from the next word. */
-  readonly valueOptions: ReadonlySet<string>;
+  /** Options of this program that take their value from the next word; undefined when they are not known. */
+  readonly valueOptions: ReadonlySet<string> | undefined;
   #operands: Arg[] | undefined;
 
   constructor(readonly parts: CallParts) {
-    this.program = programName(parts.words[0]?.text ?? "");
-    this.valueOptions = valueOptionsOf(this.program);
+    const name = programName(parts.words[0]?.text ?? "");
+    const [first, ...rest] = parts.words;
+    // `git-push` is `git push`.
+    const gitVerb = /^git-(.+)/.exec(name)?.[1];
+    this.program = gitVerb === undefined ? name : "git";
+    this.valueOptions = VALUE_OPTIONS_BY_PROGRAM.get(this.program);
     // `cargo +nightly publish`: the toolchain comes before the subcommand.
-    const toolchain = this.program === "cargo" && parts.words[1]?.text.startsWith("+") ? 1 : 0;
-    this.args = parts.words.slice(1 + toolchain);
+    const isToolchain = /^(?:cargo|rustup)$/.test(name) && rest[0]?.text.startsWith("+");
+    this.args = gitVerb === undefined || first === undefined
+      ? (isToolchain ? rest.slice(1) : rest)
+      : [literalArg(gitVerb, first.word), ...rest];
   }
 
   get input(): string {
@@ -170,7 +222,7 @@ export class Call {
       const arg = this.args[index] as Arg;
       if (isOver || !isOption(arg.text)) operands.push(arg);
       else if (arg.text === "--") isOver = true;
-      else if (this.valueOptions.has(arg.text)) index++;
+      else if (this.valueOptions?.has(arg.text)) index++;
     }
     return this.#operands = operands;
   }
@@ -180,10 +232,21 @@ export class Call {
     return this.operandArgs.map((arg) => arg.text);
   }
 
-  /** Whether the subcommands begin with these words, such as `pr merge`. */
+  /** The operands without those behind an option: they may be its values, where the program's options are not known. */
+  get #surelyOperands(): readonly string[] {
+    return this.args.flatMap(({ text }, index) =>
+      isOption(text) || isOption(this.args[index - 1]?.text ?? "") ? [] : [text]
+    );
+  }
+
+  /**
+   * Whether the subcommands begin with these words, such as `pr merge`. A word may be a choice (`merge|close`) or
+   * hold a `*` for anything; `…` is any number of words.
+   */
   isVerb(verb: string): boolean {
-    const operands = this.operandArgs;
-    return verb.split(" ").every((word, index) => operands[index]?.text === word);
+    const pattern = verb.split(" ");
+    if (beginsWith(this.operands, pattern)) return true;
+    return this.valueOptions === undefined && beginsWith(this.#surelyOperands, pattern);
   }
 
   /** Whether one of the options is given: `--force`, `--force=…`, `-f`, or `f` among `-xfd`. */
@@ -227,15 +290,49 @@ export class Call {
     return resolvePath(arg, this.parts.around);
   }
 
-  /** Whether the call asks for help and does nothing else. */
+  /** Whether the call asks for help or the version and does nothing else. */
   get asksHelp(): boolean {
+    const [only, more] = this.args;
     return this.has("--help") || this.args.some((arg) => arg.text === "-help") ||
-      this.args.at(-1)?.text === "-h";
+      (more === undefined && /^(?:--version|-V|-h|help|version)$/.test(only?.text ?? ""));
+  }
+
+  /** Whether the call says what it would do and does nothing: `--dry-run` and what other programs call it. */
+  get rehearses(): boolean {
+    const given = this.#options().filter((text) => REHEARSAL.test(text));
+    return given.length > 0 && !this.values("--dry-run").some((value) => /^(?:none|false|no|0)$/.test(value));
   }
 }
 
+const REHEARSAL =
+  /^(?:--(?:dry-?run|dry|noop|no-op|no-act|simulate|just-print|pretend|what-?if|plan-only)(?:=.*)?|-WhatIf|-dry-run)$/i;
+
+/** Whether operands begin with a pattern of words. */
+function beginsWith(operands: readonly string[], pattern: readonly string[]): boolean {
+  const gap = pattern.indexOf("…");
+  const head = gap < 0 ? pattern : pattern.slice(0, gap);
+  const isHere = (from: number, words: readonly string[]) =>
+    words.every((word, index) => isWord(operands[from + index], word));
+  if (!isHere(0, head)) return false;
+  const tail = gap < 0 ? [] : pattern.slice(gap + 1);
+  return tail.length === 0 || operands.some((_, from) => from >= head.length && isHere(from, tail));
+}
+
+function isWord(text: string | undefined, pattern: string): boolean {
+  if (text === undefined) return false;
+  return pattern.split("|").some((choice) =>
+    choice === text || (choice.includes("*") && isLike(text, choice))
+  );
+}
+
+/** Whether a text is like a pattern with one `*`. */
+function isLike(text: string, pattern: string): boolean {
+  const [head = "", tail = ""] = pattern.split("*");
+  return text.length >= head.length + tail.length && text.startsWith(head) && text.endsWith(tail);
+}
+
 /** The folders that a call of `find` walks; none given is the current one. */
-export function findRoots({ args }: Call): readonly Arg[] {
+export function findRoots({ args }: Pick<Call, "args">): readonly Arg[] {
   const start = args.findIndex(({ text }) => !/^-(?:[HLP]|O[0-9]*|D)$/.test(text));
   const behind = start < 0 ? [] : args.slice(start);
   const end = behind.findIndex((arg) => /^[-(!]/.test(arg.text));
@@ -248,10 +345,12 @@ function isOption(text: string): boolean {
 
 /**
  * Options that take their value from the next word, by program: without them `git -C x push` would read as
- * the subcommand `x`. Only those that may stand before a subcommand or an operand that a rule looks at.
+ * the subcommand `x`. Only those that may stand before a subcommand or an operand that a rule looks at. A program
+ * that is not here is read twice, with and without the words behind its options.
  */
 const VALUE_OPTIONS: Readonly<Record<string, string>> = {
-  git: "-C -c --git-dir --work-tree --namespace --config-env --super-prefix --exec-path",
+  "git hub yadm":
+    "-C -c --git-dir --work-tree --namespace --config-env --super-prefix --exec-path --yadm-dir --yadm-repo",
   "gh glab": "-R --repo --hostname -g --group",
   "kubectl oc":
     "-n --namespace --context --cluster --kubeconfig -s --server --user --token --as --as-group " +
@@ -260,7 +359,7 @@ const VALUE_OPTIONS: Readonly<Record<string, string>> = {
     "-n --namespace --kube-context --kubeconfig --registry-config --repository-config -f -e --environment",
   "docker podman nerdctl docker-compose":
     "--context -c -H --host -l --log-level --config -f --file -p --project-name " +
-    "--profile --env-file --project-directory --ansi --tlscacert --tlscert --tlskey --url --connection",
+    "--profile --env-file --project-directory --ansi --tlscacert --tlscert --tlskey --url --connection --parallel",
   "npm pnpm yarn bun":
     "--prefix -C --dir --cwd --filter -F -w --workspace --registry --userconfig --tag --otp --loglevel",
   aws:
@@ -277,23 +376,28 @@ const VALUE_OPTIONS: Readonly<Record<string, string>> = {
     "-h --host -U --username -u --user -d --dbname -D --database -p --port -P --password -f --file " +
     "-o -v --set -L -F -R -T",
   sqlite3: "-separator -nullvalue -init -cmd -newline",
-  "redis-cli valkey-cli": "-h -p -a -n -u --user --pass -r -i -s",
+  "redis-cli valkey-cli": "-h -p -a -n -u --user --pass -r -i -s --pattern --count --type",
   "fly flyctl heroku wrangler vercel netlify":
     "-a --app -c --config -t --token --cwd -A -S --scope --env -e --site",
   "pulumi cdk": "-s --stack -C --cwd -a --app --profile -c --context",
   "poetry uv": "-C -P --directory --project --config-file",
   "deno bundle gem": "-c --config -L --log-level",
+  "hg sl": "-R --repository --cwd --config -r --rev -b --branch",
+  svn: "--username --password --config-dir --config-option -m --message -F --file -r --revision -c --change",
+  jj: "-R --repository --at-op --color --config -r --revisions",
+  ansible: "-i --inventory -m --module-name -a --args -u --user -l --limit -e --extra-vars -f --forks",
+  curl:
+    "-H --header -d --data --data-raw --data-binary --data-urlencode --json -X --request -o --output -u --user " +
+    "-A -e -b -c -w -F --form -T --upload-file -m --max-time --retry --connect-timeout -x --proxy --url-query " +
+    "--mail-from --mail-rcpt -K --cacert --cert --key --resolve -Q --quote",
+  wget:
+    "-O --output-document -o --output-file -P --header --method --body-data --body-file --post-data --post-file " +
+    "-U --user --password -t --tries -T --timeout",
 };
 
-const VALUE_OPTIONS_BY_PROGRAM = new Map(
+const VALUE_OPTIONS_BY_PROGRAM: ReadonlyMap<string, ReadonlySet<string>> = new Map(
   Object.entries(VALUE_OPTIONS).flatMap(([names, options]) => {
     const set: ReadonlySet<string> = new Set(options.split(" "));
     return names.split(" ").map((name) => [name, set] as const);
   }),
 );
-const NO_OPTIONS: ReadonlySet<string> = new Set();
-
-/** Options of a program that take their value from the next word. */
-function valueOptionsOf(program: string): ReadonlySet<string> {
-  return VALUE_OPTIONS_BY_PROGRAM.get(program) ?? NO_OPTIONS;
-}

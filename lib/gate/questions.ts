@@ -1,26 +1,89 @@
 /**
- * What the gate's table asks of a call where program and subcommand are not enough: does it remove, publish, change
- * something that nothing brings back? Pure.
+ * What the gate's table asks of a call where program, subcommand and options are not enough: does it remove, publish
+ * or change something that nothing brings back? Pure.
  */
-import { type Arg, type Call, findRoots, INTERPRETERS, isUnder, SHELLS, UNKNOWN } from "./call.ts";
+import { type Arg, type Call, findRoots, INTERPRETERS, isUnder, MADE_DIR, SHELLS, UNKNOWN } from "./call.ts";
+import type { SimpleCommand } from "./shell.ts";
 
-/** Whether the call only says what it would do. */
-export function isDryRun(call: Call): boolean {
-  return call.has("--dry-run") &&
-    !call.values("--dry-run").some((value) => value === "none" || value === "false");
+/** A shell's own options, those in front of its script. */
+export interface ShellOptions {
+  has: (letter: string) => boolean;
+  /** The text of `--command=…`. */
+  text: string | undefined;
+  /** Index of the first argument behind them. */
+  end: number;
+}
+
+/** Options of shells whose value is the next word. */
+const SHELL_VALUES = /^(?:--rcfile|--init-file|[-+][A-Za-z]*[oO])$/;
+
+/** Reads the options of a shell. */
+export function shellOptions({ args }: Call): ShellOptions {
+  let letters = "";
+  let index = 0;
+  for (; index < args.length; index++) {
+    const text = args[index]?.text ?? "";
+    if (!/^[-+]./.test(text) || text === "--") break;
+    if (SHELL_VALUES.test(text)) index++;
+    if (text.startsWith("--command=")) {
+      return optionsOf(letters, args.length, text.slice("--command=".length));
+    }
+    if (/^-[A-Za-z]/.test(text)) letters += text.slice(1);
+    if (text === "--command") letters += "c";
+    if (text === "--no-execute" || args[index]?.text === "noexec") letters += "n";
+  }
+  if (args[index]?.text === "--" || args[index]?.text === "-") index++;
+  return optionsOf(letters, index, undefined);
+}
+
+function optionsOf(letters: string, end: number, text: string | undefined): ShellOptions {
+  return { has: (letter) => letters.includes(letter), end, text };
 }
 
 /** Whether git is to throw away what is in no commit. */
 export function discardsChanges(call: Call): boolean {
-  if (call.isVerb("stash clear")) return true;
-  if (call.isVerb("reset")) return call.has("--hard");
-  if (call.isVerb("worktree remove")) return call.has("-f", "--force");
-  if (call.isVerb("switch")) return call.has("-f", "--force", "--discard-changes");
+  if (worksInMadeDir(call)) return false;
   if (call.isVerb("restore")) return !call.has("--staged", "-S") || call.has("--worktree", "-W");
+  if (!call.isVerb("checkout")) return true;
   // `checkout HEAD x` takes a file back; `checkout -b new origin/x` makes a branch.
   const namesFiles = call.operands.length > 2 && !call.has("-b", "-B", "-t", "--track", "--orphan");
   return call.has("-f", "--force") || call.operands[1] === "." || namesFiles ||
     call.args.slice(0, -1).some((arg) => arg.text === "--");
+}
+
+/** Whether git works in a folder that the line itself made: nothing of anybody's is in there. */
+export function worksInMadeDir(call: Call): boolean {
+  const { around, words } = call.parts;
+  const at = call.args.findIndex(({ text }) => text === "-C");
+  const arg = call.args[at + 1];
+  const dir = at < 0 || arg === undefined ? around.cwd : call.path(arg);
+  return dir !== undefined && words.length > 0 &&
+    [`${around.tempDirs[0]}/mktemp`, MADE_DIR].some((made) => isUnder(dir, made));
+}
+
+/** Whether git is sent to a repository in a folder that may be removed: a clone for a test. */
+export function pushesToScratch(call: Call): boolean {
+  const target = call.operandArgs[1];
+  return call.isVerb("push") && target !== undefined && /^(?:[./~]|file:\/\/)/.test(target.text) &&
+    call.isRemovable({ ...target, text: target.text.replace(/^file:\/\//, "") });
+}
+
+/** Whether a pull merges; with `--ff-only` and `--rebase` it does not. */
+export function pullMerges(call: Call): boolean {
+  const settings = call.values("-c");
+  if (call.has("--no-rebase", "--no-ff") || call.values("--rebase").includes("false")) return true;
+  return !call.has("--ff-only", "--rebase", "-r") &&
+    !settings.some((setting) => /^pull\.(?:ff=only|rebase=(?:true|merges|interactive))$/.test(setting));
+}
+
+/** Whether the call's own settings let a merge only move the branch forward. */
+export function mergesFast(call: Call): boolean {
+  return call.values("-c").includes("merge.ff=only");
+}
+
+/** Whether svn, which knows no local commit, works on the server: a URL is among its operands. */
+export function operatesOnUrl(call: Call): boolean {
+  return call.operands.some((text) => /^[a-z+]+:\/\//.test(text) || text.startsWith("^/"));
 }
 
 /** Whether a forge's API is asked for more than reading. */
@@ -33,60 +96,126 @@ export function changesThroughApi(call: Call): boolean {
 
 const isWriteMethod = (method: string): boolean => /^(?:DELETE|PUT|PATCH|POST)$/i.test(method);
 
-/** Whether something in a cloud goes or changes. The verb is aws's second word, others have it before a reading one. */
-export function changesCloud(call: Call): boolean {
-  const words = call.operands;
-  if (call.program === "aws") {
-    const verb = words[1] ?? "";
-    const removes = words[0] === "s3" && call.has("--delete");
-    return isAwsVerb(verb) || removes || (words[0] === "s3" && verb === "mv");
+/** Whether a call of `aws` does more than read: its verbs are `list-…`, `describe-…` and the like, or it changes. */
+export function changesAws(call: Call): boolean {
+  const [service = "", verb = "", ...rest] = call.operands;
+  if (verb === "" || rest.at(-1) === "help" || verb === "help" || AWS_LOCAL.test(service)) return false;
+  if (service === "s3" && /^(?:cp|sync)$/.test(verb)) {
+    return call.has("--delete") || (rest.at(-1)?.startsWith("s3://") ?? true);
   }
-  const read = words.findIndex((word) => isReadVerb(word));
-  const verbs = (read < 0 ? words : words.slice(0, read)).slice(0, 5);
-  const isMirror = call.program === "rclone" && /^(?:sync|delete|purge|move|cleanup)$/.test(verbs[0] ?? "");
-  return isMirror || verbs.some(isCloudVerb);
+  return !AWS_READS.test(verb);
 }
 
-const DESTROY = new Set(
-  "delete destroy terminate remove purge deregister rm rb stop deallocate reset detach revoke disable".split(
-    " ",
-  ),
+const AWS_LOCAL = /^(?:configure|sts|sso|login|logout|help|history)$/;
+const AWS_READS = new RegExp(
+  "^(?:(?:describe|list|get|head|batch-get|batch-describe|search|lookup|scan|query|select|wait|help|filter|preview|" +
+    "simulate|validate|estimate|check|download|view|test|lint|tail|presign|ls|show|verify|decode|detect|discover|" +
+    "transact-get|admin-get|admin-list|receive|synth|package|build)(?:-.*)?|update-kubeconfig|start-query|" +
+    "start-query-execution|start-live-tail|login)$",
 );
-const PUBLISH = new Set(["deploy", "publish", "send", "promote", "rollback"]);
-const isCloudVerb = (word: string): boolean => DESTROY.has(word) || PUBLISH.has(word);
-/** AWS joins verb and noun: `delete-object`, `batch-delete-image`, `schedule-key-deletion`, `update-service`. */
-const isAwsVerb = (word: string): boolean =>
-  isCloudVerb(word.replace(/^batch-/, "").replace(/-.*$/, "")) || word.endsWith("-deletion") ||
-  /^update-(?:service|function-code)$/.test(word);
-const isReadVerb = (word: string): boolean =>
-  /^(?:list|describe|get|show|print|ls|help|wait)(?:-|$)/.test(word);
 
-/** Whether a task is run that ships something by its name. */
+/** Whether something in a cloud goes or changes: a verb that changes stands among the groups, before one that reads. */
+export function changesCloud(call: Call): boolean {
+  const words = call.operands;
+  if (CLOUD_LOCAL.test(words[0] ?? "")) return false;
+  const read = words.findIndex((word) => CLOUD_READS.test(word));
+  const verbs = (read < 0 ? words : words.slice(0, read)).slice(0, 5);
+  return verbs.some((word) => CLOUD_CHANGES.test(word));
+}
+
+const CLOUD_LOCAL =
+  /^(?:config|configure|account|login|logout|auth|init|components|emulators|context|help|version|plugin)$/;
+const CLOUD_READS =
+  /^(?:list|describe|get|show|print|ls|help|wait|cat|du|stat|tail|read|search|head|logs?|access)(?:-.*)?$/;
+const CLOUD_CHANGES = new RegExp(
+  "^(?:batch-)?(?:delete|destroy|terminate|remove|purge|deregister|rm|rb|del|erase|stop|kill|deallocate|reset|rebuild|" +
+    "detach|attach|revoke|disable|enable|deploy|publish|send|promote|rollback|create|update|upgrade|set|unset|add|" +
+    "put|patch|replace|apply|restart|reboot|start|resize|scale|restore|import|submit|execute|invoke|call|cancel|" +
+    "suspend|resume|move|mv|mb|swap|merge|complete|renew|rotate|failover|drain|undelete|unpublish|flush|truncate|" +
+    "run-command|power-off|shutdown|redeploy|generate-keys)(?:-.*)?$",
+);
+
+/** Whether a copy between stores of objects goes to one of them, or removes what the source does not have. */
+export function changesStore(call: Call): boolean {
+  const verb = call.operands.find((word) => STORE_COPIES.test(word)) ?? "";
+  const target = call.operands.at(-1) ?? "";
+  if (verb === "" || /^(?:put|upload|pipe|rcat)$/.test(verb)) return true;
+  const deletes = call.has("--delete", "--delete-removed", "--remove", "--delete-destination", "-d") ||
+    (call.program === "rclone" && verb === "sync");
+  if (deletes && !call.isRemovable(call.operandArgs.at(-1) as Arg)) return true;
+  // mc names its stores as if they were folders.
+  return /^\w[\w-]*:/.test(target) || (/^mc(?:li)?$/.test(call.program) && !/^[./~]/.test(target));
+}
+
+const STORE_COPIES = /^(?:cp|copy|copyto|put|sync|rsync|mirror|upload|pipe|rcat)$/;
+
+/** Whether ansible's module, run without a playbook, does more than read. */
+export function runsAnsibleModule(call: Call): boolean {
+  const reads =
+    /(?:^|\.)(?:ping|win_ping|setup|gather_facts|debug|stat|getent|service_facts|package_facts|slurp)$/;
+  return !call.values("-m", "--module-name").some((module) => reads.test(module));
+}
+
+/** Whether a task is run that ships something by its name, and is not told to rehearse. */
 export function runsShippingTask(call: Call): boolean {
-  return shippingTask(call) !== undefined;
+  return shippingTask(call) !== undefined && !rehearsesTask(call);
 }
 
 /** The task among the operands that ships something; `npm` and its kin name it behind `run`. */
 function shippingTask(call: Call): string | undefined {
   const [verb = "", ...rest] = call.operands;
-  const isShipping = (task: string) =>
-    !/\.[cm]?[jt]sx?$/.test(task) && isShippingName(task) && !/^publishToMavenLocal$/i.test(task);
-  if (/^(?:npm|pnpm|yarn|bun|deno)$/.test(call.program)) {
-    const runs = /^(?:run|run-script|rum|urn|task)$/.test(verb);
-    if (runs) return isShipping(rest[0] ?? "") ? rest[0] : undefined;
-    const isOwnTask = /^(?:yarn|pnpm|bun)$/.test(call.program) && isShipping(verb);
-    return isOwnTask ? verb : undefined;
+  if (
+    /^(?:npm|pnpm|yarn|bun|deno|npm-run-all|run-s|run-p|cargo|mise|pixi|composer|nx|ng|rush)$/.test(
+      call.program,
+    )
+  ) {
+    const runs = /^(?:run|run-script|rum|urn|task|make|xtask|r|run-many)$/.test(verb);
+    if (runs) return isShippingTask(rest[0] ?? "") ? rest[0] : undefined;
+    const isOwnTask = /^(?:yarn|pnpm|bun|run-s|run-p|npm-run-all|composer|nx|ng|rush)$/.test(call.program);
+    return isOwnTask && isShippingTask(verb) ? verb : undefined;
   }
   return call.operands.map((task) => task.replace(/([a-z])([A-Z])/g, "$1-$2")).find((task) =>
-    isShipping(task) && !task.includes("=") && !/^publish-To-Maven-Local$/i.test(task.split(":").at(-1) ?? "")
+    isShippingTask(task) && !task.includes("=") &&
+    !/^publish-To-Maven-Local$/i.test(task.split(":").at(-1) ?? "")
   );
+}
+
+function isShippingTask(task: string): boolean {
+  if (/\.[cm]?[jt]sx?$/.test(task) || /^publishToMavenLocal$/i.test(task)) return false;
+  const words = nameWords(task);
+  const resets = words.some((word) => /^(?:db|database)$/.test(word)) &&
+    words.some((word) => /^(?:drop|reset|wipe|purge|nuke|fresh)$/.test(word));
+  return resets || isShippingName(task);
+}
+
+/** npm takes the options in front of `--` for itself; the others hand them to the task or understand them. */
+function rehearsesTask(call: Call): boolean {
+  const dashes = call.args.findIndex(({ text }) => text === "--");
+  const texts = call.args.map(({ text }) => text);
+  const own = call.program === "npm" ? texts.slice(dashes < 0 ? texts.length : dashes) : texts;
+  if (
+    own.some((text) =>
+      /^(?:--dry-?run|--dry|--noop|--what-?if|--check|--help|-h|DRY_?RUN=(?:1|true|yes))$/i.test(text)
+    )
+  ) {
+    return true;
+  }
+  const options = /make$/.test(call.program)
+    ? ["-n", "--just-print", "-q", "--question"]
+    : /^(?:just|task|rake)$/.test(call.program)
+    ? ["-n", "--show", "-s", "--list", "-l", "--summary"]
+    : /^gradlew?$/.test(call.program)
+    ? ["-m"]
+    : ["--list", "--show-project"];
+  return call.has(...options);
 }
 
 /** Whether a script is run that ships something by its name: `bash scripts/deploy.sh`, `deno run deploy.ts`. */
 export function shipsScript(call: Call): boolean {
   const isShell = SHELLS.has(call.program) || call.program === "source" || call.program === ".";
   if (!isShell && !INTERPRETERS.has(call.program)) return false;
-  if (isShell ? call.has("-c") : call.has("-c", "-e", "-m")) return false;
+  if (isShell && (shellOptions(call).has("c") || shellOptions(call).has("n"))) return false;
+  if (!isShell && call.has("-c", "-e", "-m", "-l", "--check", "--test")) return false;
   const file = call.operands.find((word) => word !== "run") ?? "";
   return /\.\w+$|\//.test(file) && isShippingName(file.slice(file.lastIndexOf("/") + 1));
 }
@@ -109,18 +238,21 @@ function isShippingName(name: string): boolean {
 
 const nameWords = (name: string): string[] => name.replace(/\.\w+$/, "").toLowerCase().split(/[^a-z]+/);
 
-const SHIPPING = new Set(
-  "deploy redeploy undeploy publish release promote rollback destroy teardown".split(" "),
+const SHIPPING: ReadonlySet<string> = new Set(
+  ("deploy deployment redeploy undeploy publish publishing release promote rollback destroy teardown ship shipit " +
+    "upload push nuke golive").split(" "),
 );
-const REHEARSAL = new Set(
-  "check checks dry test tests lint plan preview diff validate verify status notes log logs list help".split(
-    " ",
-  ),
+const REHEARSAL: ReadonlySet<string> = new Set(
+  ("check checks dry dryrun test tests lint plan preview diff validate verify status notes log logs list help local")
+    .split(" "),
 );
 
 /** Whether a folder is removed that is not surely below the data dir or a temp dir. */
 export function removesTreeOutside(call: Call): boolean {
-  return call.has("-r", "-R", "--recursive") && call.operandArgs.some((arg) => !call.isRemovable(arg));
+  const removes = call.has("-r", "-R", "--recursive") ||
+    /^(?:rimraf|del|del-cli|trash-empty)$/.test(call.program);
+  // An empty path names nothing: rm complains.
+  return removes && call.operandArgs.some((arg) => arg.text !== "" && !call.isRemovable(arg));
 }
 
 /** Whether find deletes something that is not surely below the data dir or a temp dir. */
@@ -136,16 +268,18 @@ export function findDeletesOutside(call: Call): boolean {
   return roots.some((root) => !call.isRemovable(root) && !(isNarrow && isInside(call.path(root))));
 }
 
-/** Whether rsync removes what the source does not have, elsewhere or not surely below the data dir or a temp dir. */
+/** Whether a copy removes what the source does not have, elsewhere or not surely below the data dir or a temp dir. */
 export function syncDeletes(call: Call): boolean {
   const target = call.operandArgs.at(-1);
-  const removes = call.args.some(({ text }) => /^--(?:del$|delete|remove-source-files)/.test(text));
+  const removes = call.args.some(({ text }) => /^--(?:del$|delete|remove-source-files)/.test(text)) ||
+    call.program === "unison";
   return removes && (target === undefined || /^[^/]+:/.test(target.text) || !call.isRemovable(target));
 }
 
-/** Whether the rights of all that is below a folder of the system or of the home are changed. */
+/** Whether the rights of everything below a folder of the system or of the home are changed. */
 export function changesSystemRights(call: Call): boolean {
-  return call.has("-R", "--recursive") && call.operandArgs.slice(1).some((arg) => isSystemDir(call, arg));
+  const isRecursive = call.has("-R", "--recursive") || call.program === "restorecon";
+  return isRecursive && call.operandArgs.slice(1).some((arg) => isSystemDir(call, arg));
 }
 
 /** `/`, the home, something that holds them, or a folder directly below `/`. */
@@ -158,21 +292,29 @@ function isSystemDir(call: Call, arg: Arg): boolean {
   return /^\/[^/]*$/.test(path) || (home !== undefined && isUnder(home, path.replace(/\/\*$/, "")));
 }
 
-/** Whether a disk is what is written to. */
+/** Whether a disk is written to. */
 export function writesDisk(call: Call): boolean {
   const isTarget = (text: string) => isDisk(text.replace(/^of=/, "")) && !text.startsWith("if=");
-  return call.operands.some(isTarget) && (call.program !== "cp" || isDisk(call.operands.at(-1) ?? ""));
+  const copies = /^(?:cp|mv|install|rsync|pv|dcfldd|ddrescue)$/.test(call.program);
+  return copies
+    ? isDisk(call.operands.at(-1) ?? "") || isTarget(call.operands.at(1) ?? "")
+    : call.operands.some(isTarget);
 }
 
 /** A disk, as a file: whatever is written to it replaces what was on it. */
 export function isDisk(path: string): boolean {
-  return /^\/dev\/(?:sd|hd|vd|xvd|nvme|mmcblk|md|dm-|r?disk|mapper\/|disk\/|loop|mem$|kmem$)/.test(path);
+  return /^\/dev\/(?:sd|hd|vd|xvd|nvme|mmcblk|md|dm-|r?disk|mapper\/|disk\/|loop|sr\d|zvol|mtd|mem$|kmem$)/
+    .test(path);
 }
 
-/** Whether a disk tool only shows, or only says what it would do. */
+/** Whether a disk tool only shows, only says what it would do, or works on a file that may be removed. */
 export function onlyReadsDisk(call: Call): boolean {
   const options = call.args.filter(({ text }) => text.startsWith("-"));
   if (call.has(...DISK_READS[call.program] ?? []) || call.has("--version")) return true;
+  const files = call.operandArgs.filter(({ text }) => /[./]/.test(text));
+  if (
+    DISK_TOOLS_ON_FILES.has(call.program) && files.length > 0 && files.every((arg) => call.isRemovable(arg))
+  ) return true;
   if (call.program === "sgdisk") {
     return options.length > 0 &&
       options.every(({ text }) => /^(?:-[piv]+|--print|--info.*|--verify)$/.test(text));
@@ -182,6 +324,10 @@ export function onlyReadsDisk(call: Call): boolean {
     !call.operands.some((word) => PARTED_WRITES.test(word));
 }
 
+/** Disk tools that work on an image in a file as well as on a disk. */
+const DISK_TOOLS_ON_FILES = new Set(
+  "mkfs mke2fs mkswap sgdisk sfdisk parted wipefs fsck e2fsck fdisk gdisk".split(" "),
+);
 /** Options with which a disk tool only shows, or only says what it would do. */
 const DISK_READS: Readonly<Record<string, readonly string[]>> = {
   fdisk: ["-l", "--list"],
@@ -191,6 +337,10 @@ const DISK_READS: Readonly<Record<string, readonly string[]>> = {
   sgdisk: ["-P", "--pretend"],
   wipefs: ["-n", "--no-act"],
   mke2fs: ["-n"],
+  fsck: ["-n", "-N"],
+  e2fsck: ["-n"],
+  xfs_repair: ["-n"],
+  badblocks: ["-s"],
   zfs: ["-n"],
   lvremove: ["-t", "--test"],
   vgremove: ["-t", "--test"],
@@ -206,59 +356,198 @@ export function killsAll(call: Call): boolean {
   return last > 0 || (last === 0 && words.length === 1);
 }
 
+/** Whether processes are killed that were found by name, port or file: `lsof -ti :80 | xargs kill`. */
+export function killsFound(call: Call): boolean {
+  if (signalsNothing(call)) return false;
+  return call.args.some((arg) => call.parts.originsOf(arg).some(selectsProcesses));
+}
+
+/** Whether a command lists processes of anybody; `pgrep -P $$` lists one's own children. */
+function selectsProcesses({ words }: SimpleCommand): boolean {
+  const texts = words.map(({ text }) => text.slice(text.lastIndexOf("/") + 1));
+  const isSelector =
+    /^(?:ps|pgrep|pidof|lsof|fuser|ss|netstat|sockstat|top|pstree|systemctl|launchctl|nvidia-smi)$/;
+  const isOwn = texts.some((text) => /^-P|^--p?pid$|^--parent$/.test(text)) && texts[0] !== "lsof";
+  return !isOwn && texts.slice(0, 3).some((text) => isSelector.test(text));
+}
+
+/** Whether only the existence of a process is asked for, or the names of signals. */
+export function signalsNothing(call: Call): boolean {
+  return call.args.some(({ text }) => /^(?:-l|-L|--list|--list=.*|-0|--signal=0|-s0)$/.test(text)) ||
+    call.values("-s", "--signal").includes("0");
+}
+
 /** Whether the call gives a database a statement that changes or removes what is there. */
 export function runsDestructiveSql(call: Call): boolean {
-  const given = call.values("-c", "--command", "-e", "--execute", "-q", "--query", "-Q");
+  if (/^(?:sqlite3|duckdb|litecli)$/.test(call.program) && isScratchDatabase(call)) return false;
+  const given = call.values(
+    "-c",
+    "--command",
+    "-e",
+    "--execute",
+    "-q",
+    "--query",
+    "-Q",
+    "--sql",
+    "--sql-query",
+    "--statement",
+    "-x",
+    "-s",
+  );
   return isDestructiveSql([...given, ...call.operands, call.input].join(";"));
+}
+
+/** A database in memory, or a file in a temp dir. */
+function isScratchDatabase(call: Call): boolean {
+  const [file] = call.operandArgs;
+  if (file === undefined || file.text === ":memory:") return true;
+  const path = call.path(file);
+  return path !== undefined && [...call.parts.around.tempDirs, MADE_DIR].some((dir) => isUnder(path, dir));
 }
 
 /** Strings and comments are data. */
 function isDestructiveSql(text: string): boolean {
   const code = text.replace(/'[^']*'|"[^"]*"|`[^`]*`|--[^\n]*|\/\*[^]*?(?:\*\/|$)/g, " ");
   const statement =
-    /(?:^|[;(]|\b(?:analyze|begin)\b)\s*(?:drop|truncate|delete|alter|update|replace\s+into)\b/i;
-  return code.split("\n").some((line) => statement.test(line));
+    /(?:^|[;(]|\b(?:analyze|begin)\b)\s*(?:drop|truncate|delete|alter|update|revoke|replace\s+into|merge\s+into|detach\s+delete)\b/i;
+  const graph = /\bdetach\s+delete\b|^\s*match\b.*\bdelete\b/i;
+  return code.split("\n").some((line) => statement.test(line) || graph.test(line));
 }
 
 /** Whether a database is to lose data, by a program that does or by a command given to one. */
 export function removesData(call: Call): boolean {
   const words = call.operands;
-  if (/^drop/.test(call.program)) return true;
   if (call.program === "mysqladmin") return words.includes("drop") || words.includes("shutdown");
   if (call.program === "pg_restore") return call.has("-c", "--clean");
   if (/-cli$/.test(call.program)) {
-    const command = /^\s*(?:flushall|flushdb|shutdown|del|unlink|script flush|config set|debug)\b/i;
+    const command =
+      /^\s*(?:flushall|flushdb|shutdown|del|unlink|getdel|script flush|config (?:set|rewrite)|debug|replicaof|slaveof|swapdb|xtrim|ltrim|function (?:delete|flush)|cluster (?:reset|forget|failover))(?:\s|$)/i;
     return [words.join(" "), ...call.input.split("\n")].some((line) => command.test(line));
   }
   const code = [...call.values("--eval"), call.input].join("\n");
-  return /\b(?:dropDatabase|drop|deleteMany|deleteOne|remove|updateMany|updateOne|renameCollection)\s*\(/
+  return /\b(?:dropDatabase|dropCollection|drop|dropIndexes|deleteMany|deleteOne|remove|updateMany|updateOne|replaceOne|findOneAndDelete|renameCollection|dropUser|shutdownServer)\s*\(/
     .test(code);
 }
 
 /** Whether a framework's task empties the database. */
 export function resetsDatabase(call: Call): boolean {
   if (/^(?:rails|rake)$/.test(call.program)) {
-    return call.operands.some((task) => /^db:(?:drop|reset|purge|migrate:reset)(?::|$)/.test(task));
+    return call.operands.some((task) =>
+      /^db:(?:drop|reset|purge|rollback|truncate_all|seed:replant|schema:load|migrate:(?:reset|redo|down))(?::|$)/
+        .test(task)
+    );
   }
   return !call.isVerb("db push") || call.has("--force-reset", "--accept-data-loss");
 }
 
 /** Whether containers, images or volumes go with what is in them, and not only what can be made again. */
 export function removesContainerData(call: Call): boolean {
-  const isCompose = /compose$/.test(call.program) || call.isVerb("compose down") || call.isVerb("compose rm");
+  const isCompose = /compose$/.test(call.program) || call.isVerb("compose down|rm");
   if (isCompose) return call.has("-v", "--volumes", "--rmi");
-  const needsForce = ["rm", "container rm", "rmi", "image rm"].some((verb) => call.isVerb(verb));
-  if (needsForce) return call.has("-f", "--force", "-v", "--volumes");
+  if (call.isVerb("rm") || call.isVerb("rmi") || call.isVerb("container|image|pod rm|remove")) {
+    return call.has("-f", "--force", "-v", "--volumes", "-a", "--all");
+  }
   if (call.isVerb("image prune")) return call.has("-a", "--all");
   return true;
 }
 
-/** Whether a request changes something elsewhere. POST is left out: it is also how queries are asked. */
+/** Whether an image is built right into a registry. */
+export function buildsIntoRegistry(call: Call): boolean {
+  if (call.has("--push") && !call.values("--push").includes("false")) return true;
+  return call.values("-o", "--output", "--set").some((output) => /type=registry|push=true/.test(output));
+}
+
+/** Whether an image is copied into a registry; to a folder, an archive or the local store it is not. */
+export function copiesToRegistry(call: Call): boolean {
+  return !call.isVerb("copy|sync") ||
+    !/^(?:dir|oci|oci-archive|docker-archive|docker-daemon|containers-storage):|^[./]/
+      .test(call.operands.at(-1) ?? "");
+}
+
+/** Whether a request changes something elsewhere. A plain POST is left out: it is also how queries are asked. */
 export function changesOverHttp(call: Call): boolean {
-  const isLocal = call.operands.some((url) =>
-    /^(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|\[::1\])(?:[:/]|$)/.test(url)
+  if (isLocalUrl(call)) return false;
+  const methods = methodsOf(call);
+  const sends = call.has("-T", "--upload-file", "--post-file", "--body-file") ||
+    call.values("-F", "--form").some((field) => /=[@<]/.test(field)) ||
+    call.values("-Q", "--quote").some((text) => /^[-+*]?(?:dele|rmd|rnfr|rnto)\b/i.test(text));
+  if (call.program === "curl" || call.program === "wget") {
+    const isGraphQl = dataOf(call).some((data) =>
+      /["']query["']\s*:\s*["']\s*mutation\b|^\s*mutation\b/.test(data)
+    );
+    if (sends || isGraphQl) return true;
+  }
+  const isOrder = (methods.includes("POST") || sendsData(call)) &&
+    call.operands.some((url) => ORDER.test(url));
+  return isOrder || methods.some((method) => /^(?:DELETE|PUT|PATCH)$/.test(method));
+}
+
+/** Addresses that start something: a deployment, a build, a restart. */
+const ORDER = new RegExp(
+  "[/_.-](?:deploy|deploys|deployments|redeploy|build_hooks|trigger|triggers|dispatches|publish|releases|merge|merges|" +
+    "restart|shutdown|reboot|destroy|delete|delete_series|purge|purge_cache|rollback|reset|_delete_by_query|" +
+    "_update_by_query|_close|_shutdown|terminate|job/[^?]*/build(?:WithParameters)?|api\\.github\\.com/(?!graphql|search)\\S*|" +
+    "api/v4/projects/\\S*)(?:[/?#]|$)",
+  "i",
+);
+
+/** Whether a file transfer's script, given as an option or as input, sends or removes files. */
+export function changesOverFtp(call: Call): boolean {
+  const script = [...call.values("-e", "-c"), call.input].join("\n");
+  return /(?:^|[;&\n])\s*-?(?:put|mput|reput|rm|mrm|rmdir|rename|mv|dele|delete|mdelete|mirror\s+(?:-\w*R|--reverse|.*--delete))\b/
+    .test(script);
+}
+
+/** Whether a request sends people a message, or mail. */
+export function sendsMessage(call: Call): boolean {
+  if (call.has("--mail-rcpt") || call.operands.some((url) => /^smtps?:/.test(url))) return true;
+  const posts = methodsOf(call).includes("POST") || sendsData(call);
+  return call.operands.some((url) => /\/bot[^/]+\/send/i.test(url) || (posts && MESSENGERS.test(url)));
+}
+
+/** Services that bring a message to people. */
+const MESSENGERS = new RegExp(
+  "hooks\\.slack\\.com|slack\\.com/api/(?:chat|files|conversations|reactions)|discord(?:app)?\\.com/api|" +
+    "\\.webhook\\.office\\.com|office365\\.com/webhook|api\\.telegram\\.org|api\\.sendgrid\\.com|api\\.mailgun\\.net|" +
+    "api\\.postmarkapp\\.com|api\\.resend\\.com|api\\.brevo\\.com|mandrillapp\\.com|api\\.twilio\\.com|email\\.\\S*amazonaws|" +
+    "events\\.pagerduty\\.com|api\\.opsgenie\\.com|api\\.pushover\\.net|api\\.pushbullet\\.com|ntfy\\.sh|gotify|" +
+    "chat\\.googleapis\\.com|hooks\\.zapier\\.com|maker\\.ifttt\\.com|graph\\.facebook\\.com|api\\.(?:twitter|x)\\.com|" +
+    "mattermost\\S*/hooks|rocket\\S*/hooks|/_matrix/client/\\S*/send|open\\.feishu\\.cn|oapi\\.dingtalk\\.com|" +
+    "qyapi\\.weixin\\.qq\\.com|graph\\.microsoft\\.com/\\S*sendMail|gmail/v1/\\S*/send",
+  "i",
+);
+
+function isLocalUrl(call: Call): boolean {
+  return call.operands.some((url) =>
+    /^(?:https?:\/\/)?(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1\]|host\.docker\.internal)(?:[:/]|$)/.test(
+      url,
+    )
   );
-  const methods = call.values("-X", "--request", "--method");
-  const verb = /^(?:http|https|xh|curlie)$/.test(call.program) ? [call.operands[0] ?? ""] : [];
-  return !isLocal && [...methods, ...verb].some((method) => /^(?:DELETE|PUT|PATCH)$/i.test(method));
+}
+
+function methodsOf(call: Call): string[] {
+  const isPlain = /^(?:http|https|xh|xhs|curlie)$/.test(call.program);
+  const word = isPlain ? call.operands[0] ?? "" : "";
+  const items = isPlain && call.operands.slice(1).some((item) => /^[^=:@]+(?::?=|@)/.test(item))
+    ? ["POST"]
+    : [];
+  const given = [...call.values("-X", "--request", "--method"), ...(/^[A-Za-z]+$/.test(word) ? [word] : [])];
+  return (given.length > 0 ? given : items).map((method) => method.toUpperCase());
+}
+
+function dataOf(call: Call): string[] {
+  return call.values(
+    "-d",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--json",
+    "--post-data",
+    "--body-data",
+  );
+}
+
+function sendsData(call: Call): boolean {
+  return !call.has("-G", "--get") && (dataOf(call).length > 0 || call.values("-F", "--form").length > 0);
 }

@@ -17,7 +17,7 @@ export interface Part {
   text: string;
   /** Inside quotes or behind a backslash: no globbing, no tilde, no splitting. */
   quoted: boolean;
-  /** The variable's name, when its value is taken as it is (`$x`, `${x}`, `${x:-y}`, `${x:?}`). */
+  /** The variable's name, where its value is taken as it is: `$x`, `${x:-y}`, `${x:?}`, `${x[@]}`, `${x%/}`. */
   name?: string;
   /** The commands inside `$(…)`, backticks or `<(…)`, as a range of `Script.commands`. */
   from?: number;
@@ -30,10 +30,11 @@ export interface Word {
   parts: readonly Part[];
 }
 
-/** `NAME=value` in front of a command or alone. */
+/** `NAME=value`. */
 export interface Assignment {
   name: string;
-  value: Word;
+  /** One for a scalar, all elements for an array; undefined where `+=` or an index makes it unknown. */
+  values: readonly Word[] | undefined;
 }
 
 /** One redirection; `operator` is `>`, `>>`, `<`, `&>`, `<<<` and so on, without a file descriptor. */
@@ -50,7 +51,10 @@ export interface Scope {
 /** One simple command: assignments, words, redirections. */
 export interface SimpleCommand {
   assignments: Assignment[];
+  /** Those behind `export`, `local` and the like; also among `words`. */
+  declared: Assignment[];
   words: Word[];
+  /** Its own, and those for reading of the compound commands around it. */
   redirections: Redirection[];
   /** Text of its heredocs and here-strings. */
   input: string | undefined;
@@ -63,9 +67,20 @@ export interface SimpleCommand {
   source: string;
 }
 
+/** The body of a function, as a range of `Script.commands`. */
+export interface FunctionBody {
+  name: string;
+  from: number;
+  to: number;
+  scope: Scope;
+}
+
 /** All simple commands of a text, those inside `$(…)` right behind the command that holds them. */
 export interface Script {
   commands: SimpleCommand[];
+  functions: FunctionBody[];
+  /** The shell itself. */
+  scope: Scope;
   /** A quote, bracket, heredoc or compound command has no end, or bash would refuse the text otherwise. */
   unterminated: boolean;
   /** Nested beyond what is read; some of the text was skipped. */
@@ -83,7 +98,7 @@ const MAX_ERRORS = 16;
 /** From a syntax error to the next command. */
 const TO_NEXT_COMMAND = /^[^;&|)\n]*[;&|)\n]*\s*/;
 /** A parameter expansion whose value is the variable's own. */
-const PLAIN_VALUE = /^\$\{([A-Za-z_][A-Za-z0-9_]*)(?:\}$|:?[-?])/;
+const PLAIN_VALUE = /^\$\{([A-Za-z_][A-Za-z0-9_]*|[0-9]|[@*])(?:\[[@*]\])?(?:\}$|:?[-?]|%\/\}$)/;
 
 /** Makes a word of literal text, as if it had been single-quoted. */
 export function literalWord(text: string): Word {
@@ -92,7 +107,8 @@ export function literalWord(text: string): Word {
 
 /** Reads a command line or a script of any size. */
 export function parseShell(text: string): Script {
-  const script: Script = { commands: [], unterminated: false, tooDeep: false };
+  const scope = { parent: undefined };
+  const script: Script = { commands: [], functions: [], scope, unterminated: false, tooDeep: false };
   try {
     if (isTooDeep(text)) script.tooDeep = true;
     else new Reader(text, script).readAll();
@@ -119,7 +135,8 @@ interface Place {
   scope: Scope;
   fedBy?: SimpleCommand | undefined;
   upstreamFrom?: number | undefined;
-  /** Text of the heredocs of the compound commands around it. */
+  /** What the compound commands around it redirect for reading, and the text of their heredocs. */
+  reads?: readonly Redirection[];
   input?: string | undefined;
 }
 
@@ -132,11 +149,10 @@ class Reader {
 
   /** Reads the text, and goes on behind a syntax error. */
   readAll(): void {
-    const scope: Scope = { parent: undefined };
     let source = this.text;
     for (let errors = 0; source !== ""; errors++) {
       const read = parse(source);
-      this.#visit(read, { source, scope });
+      this.#visit(read, { source, scope: this.script.scope });
       const stop = read.errors?.findLast(({ message }) => message.startsWith("unexpected token"));
       if (stop === undefined) return;
       if (errors === MAX_ERRORS) this.script.tooDeep = true;
@@ -158,7 +174,7 @@ class Reader {
       case "Select":
         return this.#loop(node, place);
       case "Function":
-        return this.#visit(node.body, place);
+        return this.#function(node, place);
       case "CommandExpansion":
       case "ProcessSubstitution":
       case "ArithmeticCommandExpansion":
@@ -181,7 +197,11 @@ class Reader {
     const begin = this.script.commands.length;
     let left: SimpleCommand | undefined;
     commands.forEach((node, index) => {
-      const fed = index === 0 ? place : { ...place, fedBy: left, upstreamFrom: begin };
+      // Each command of a pipeline is a subshell.
+      const own = commands.length === 1 ? place : { ...place, scope: { parent: place.scope } };
+      const fed = index === 0
+        ? own
+        : { ...own, fedBy: left, upstreamFrom: begin, input: undefined, reads: [] };
       const at = this.script.commands.length;
       this.#visit(node, fed);
       left = node.type === "Command" ? this.script.commands[at] : undefined;
@@ -192,15 +212,24 @@ class Reader {
   #redirected({ command, redirects, pos, end }: Bash.Redirected, place: Place): void {
     const outer = this.#add(place, place.source.slice(pos, end));
     this.#redirect(outer, redirects, place);
-    this.#visit(command, { ...place, input: outer.input ?? place.input });
+    const reads = outer.redirections.filter(({ operator }) => operator.startsWith("<"));
+    this.#visit(command, { ...place, reads, input: outer.input });
+  }
+
+  /** The body is listed where it is defined. */
+  #function({ name, body }: Bash.Function, place: Place): void {
+    const scope = { parent: place.scope };
+    const from = this.script.commands.length;
+    this.#visit(body, { source: place.source, scope });
+    this.script.functions.push({ name: name.value, from, to: this.script.commands.length, scope });
   }
 
   /** The header of a loop is listed as a command named `for`, which says what is assigned. */
   #loop({ type, name, wordlist, body, pos }: Bash.For | Bash.Select, place: Place): void {
     const header = this.#add(place, place.source.slice(pos, body.pos));
-    const words = wordlist === undefined ? [] : [literalWord("in"), ...wordlist];
     header.words.push(literalWord(type === "For" ? "for" : "select"), this.#word(name, place));
-    for (const word of words) header.words.push("type" in word ? this.#word(word, place) : word);
+    if (wordlist !== undefined) header.words.push(literalWord("in"));
+    for (const word of wordlist ?? []) header.words.push(this.#word(word, place));
     this.#visit(body, place);
   }
 
@@ -213,17 +242,17 @@ class Reader {
     if (name !== undefined) command.words.push(this.#word(name, place));
     for (const node of suffix) {
       if (node.type === "Word") command.words.push(this.#word(node, place));
-      // `export NAME=value`: a word of its own for who looks at the words.
-      if (node.type === "Assignment") command.words.push(declarationOf(this.#assignment(node, place)));
+      if (node.type === "Assignment") this.#declaration(node, place, command);
     }
     this.#redirect(command, redirects, place);
   }
 
-  #add({ scope, fedBy, upstreamFrom, input }: Place, source: string): SimpleCommand {
-    const command = {
+  #add({ scope, fedBy, upstreamFrom, input, reads = [] }: Place, source: string): SimpleCommand {
+    const command: SimpleCommand = {
       assignments: [],
+      declared: [],
       words: [],
-      redirections: [],
+      redirections: [...reads],
       input,
       fedBy,
       upstreamFrom,
@@ -234,11 +263,22 @@ class Reader {
     return command;
   }
 
-  #assignment({ name, value, index }: Bash.Assignment, place: Place): Assignment {
+  #assignment({ name, value, index, append }: Bash.Assignment, place: Place): Assignment {
     if (index !== undefined) this.#word(index, place);
-    if (value.type === "Word" && index === undefined) return { name, value: this.#word(value, place) };
-    this.#visitChildren(value, place);
-    return { name, value: toWord([{ kind: "variable", text: "()", quoted: false }]) };
+    const words = value.type === "Word" ? [value] : value.elements;
+    const values = words.map((word) => this.#word(word, place));
+    return {
+      name,
+      values: index !== undefined || (append === true && value.type === "Word") ? undefined : values,
+    };
+  }
+
+  /** `export NAME=value` is a word, too, for who looks at the words. */
+  #declaration(node: Bash.Assignment, place: Place, command: SimpleCommand): void {
+    const assignment = this.#assignment(node, place);
+    command.declared.push(assignment);
+    const parts = assignment.values?.[0]?.parts ?? [];
+    command.words.push(toWord([{ kind: "text", text: `${node.name}=`, quoted: false }, ...parts]));
   }
 
   #redirect(command: SimpleCommand, redirects: readonly Bash.Redirection[], place: Place): void {
@@ -347,10 +387,6 @@ class Reader {
 
 function isSubshell(node: Bash.SyntaxNode): boolean {
   return node.type === "Subshell" || (node.type === "Statement" && node.background === true);
-}
-
-function declarationOf({ name, value }: Assignment): Word {
-  return toWord([{ kind: "text", text: `${name}=`, quoted: false }, ...value.parts]);
 }
 
 function toWord(parts: Part[]): Word {

@@ -1,9 +1,21 @@
 /**
  * What a program would run in its turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
- * Pure; one layer at a time, `gate.ts` follows them.
+ * Pure; one layer at a time, `judge.ts` follows them.
  */
-import { type Arg, type Call, findRoots, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
+import {
+  type Arg,
+  type Call,
+  findRoots,
+  INTERPRETERS,
+  literalArg,
+  programName,
+  SHELLS,
+  UNKNOWN,
+} from "./call.ts";
+import { shellOptions } from "./questions.ts";
 import { literalWord } from "./shell.ts";
+import { hasRules } from "./table.ts";
+import { foundBelow } from "./values.ts";
 
 /** A command inside a command: as words, or as text for a shell. */
 export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: undefined; text: string }) & {
@@ -11,6 +23,10 @@ export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: und
   isElsewhere?: boolean;
   /** It is run by this shell itself, with its variables. */
   isSameShell?: boolean;
+  /** It is run when this shell ends. */
+  isTrap?: boolean;
+  /** `$1`, `$2` and so on, of a new shell. */
+  positional?: readonly Arg[];
 };
 
 /** How to find the command behind a wrapper's own arguments. */
@@ -21,119 +37,267 @@ interface Wrapper {
   skips?: number;
   /** The command begins behind `--`, if there is one. */
   afterDashes?: boolean;
+  /** Options whose value is the command, as text for a shell. */
+  texts?: string;
+  /** Options behind which the words of the command begin. */
+  behind?: string;
+  /** The words are joined by blanks and given to a shell. */
+  isText?: boolean;
   isElsewhere?: boolean;
 }
 
-/** By program, or by program and its first operands. */
-const WRAPPERS = new Map<string, Wrapper>(Object.entries({
-  nohup: {},
-  setsid: {},
-  nice: { values: "-n --adjustment" },
-  ionice: { values: "-c --class -n --classdata -p -P -u" },
-  timeout: { values: "-s --signal -k --kill-after", skips: 1 },
-  gtimeout: { values: "-s --signal -k --kill-after", skips: 1 },
-  stdbuf: { values: "-i -o -e --input --output --error" },
-  time: { values: "-f --format -o --output" },
-  command: {},
-  builtin: {},
-  exec: { values: "-a" },
-  noglob: {},
-  chronic: {},
-  unbuffer: {},
-  caffeinate: { values: "-t -w" },
-  strace: { values: "-e -o -p -s -u" },
-  flock: { values: "-w --timeout --wait -E --conflict-exit-code", skips: 1 },
-  busybox: {},
-  toybox: {},
-  sudo: { values: "-u --user -g --group -h --host -p --prompt -C -T -U -D --chdir -R -r -t" },
-  doas: { values: "-u -C" },
-  pkexec: { values: "--user" },
-  run0: { values: "-u --user -g --group" },
-  chroot: { skips: 1, isElsewhere: true },
-  unshare: {},
-  "systemd-run": { values: "-u --unit -p --property -E --setenv" },
-  tini: { values: "-p -e" },
-  "dumb-init": {},
-  npx: { values: "-p --package -w --workspace" },
-  bunx: { values: "-p --package" },
-  pnpx: {},
-  uvx: { values: "--from --with -p --python" },
-  "npm exec": { values: "-p --package -w --workspace --prefix", skips: 1 },
-  "npm x": { values: "-p --package", skips: 1 },
-  // What is no command of theirs is the program of a package.
-  pnpm: { values: "-C --dir --filter -F" },
-  yarn: { values: "--cwd" },
-  "yarn workspaces foreach": { values: "--include --exclude --from -j --jobs", skips: 2 },
-  "pnpm exec": { values: "-C --dir --filter -F", skips: 1 },
-  "pnpm dlx": { values: "--package", skips: 1 },
-  "yarn exec": { values: "--cwd", skips: 1 },
-  "yarn dlx": { values: "-p --package", skips: 1 },
-  "yarn workspace": { values: "--cwd", skips: 2 },
-  "bun x": { skips: 1 },
-  "bundle exec": { skips: 1 },
-  "uv run": { values: "--with -p --python --directory --project", skips: 1 },
-  "uv tool run": { values: "--from --with -p --python", skips: 2 },
-  "poetry run": { values: "-C -P", skips: 1 },
-  "pipenv run": { skips: 1 },
-  "pdm run": { skips: 1 },
-  "hatch run": { skips: 1 },
-  "pipx run": { values: "--spec", skips: 1 },
-  "rye run": { skips: 1 },
-  "mise exec": { afterDashes: true },
-  "mise x": { afterDashes: true },
-  "asdf exec": { skips: 1 },
-  "direnv exec": { skips: 2, isElsewhere: true },
-  "op run": { afterDashes: true },
-  "doppler run": { afterDashes: true },
-  "dotenv": { afterDashes: true, values: "-e -f" },
-  "aws-vault exec": { afterDashes: true, skips: 2 },
-  corepack: {},
-  "kubectl exec": { values: "-c --container", afterDashes: true, skips: 2, isElsewhere: true },
-  "oc exec": { values: "-c --container", afterDashes: true, skips: 2, isElsewhere: true },
-  "docker exec": { values: "-e --env -u --user -w --workdir --env-file", skips: 2, isElsewhere: true },
-  "podman exec": { values: "-e --env -u --user -w --workdir", skips: 2, isElsewhere: true },
-  "docker compose exec": { values: "-e --env -u --user -w --workdir -f -p", skips: 3, isElsewhere: true },
-  "docker-compose exec": { values: "-e --env -u --user -w --workdir -f -p", skips: 2, isElsewhere: true },
-  "git bisect run": { values: "-C -c", skips: 2 },
-}));
+const CONTAINER =
+  "-a --add-host --annotation --attach --cap-add --cap-drop --cidfile --cpus --cpu-shares --device " +
+  "--dns -e --env --env-file --entrypoint --expose --gpus --group-add --hostname -h --ip --ipc -l --label --label-file " +
+  "--link --log-driver --log-opt -m --memory --mount --name --net --network --network-alias --pid --platform --pod -p " +
+  "--publish --pull --restart --runtime --secret --security-opt --shm-size --stop-timeout --tmpfs --ulimit -u --user " +
+  "--userns -v --volume --volumes-from -w --workdir";
+const EXEC = "-e --env -u --user -w --workdir --env-file --index -f --file -p --project-name --detach-keys";
+const PACKAGE =
+  "-p --package -w --workspace --prefix --from --with --python --spec -C --dir --filter -F --cwd";
 
-/** Of shells: options whose value is the next word. */
-const SHELL_VALUES = /^(?:--rcfile|--init-file|[-+][A-Za-z]*[oO])$/;
+/** By program, or by program and its first operands. */
+const WRAPPERS: Readonly<Record<string, Wrapper>> = {
+  // The machine's own
+  "nohup, setsid, command, builtin, noglob, nocorrect, chronic, unbuffer, busybox, toybox, unshare, dumb-init":
+    {},
+  "eatmydata, winpty, nocache, dbus-run-session, ltrace, valgrind, ifne, fakeroot, linux32, linux64, corepack":
+    {},
+  "xvfb-run, setarch, torsocks, torify, tsocks, proxychains, proxychains4, keychain, flatpak-spawn, daemon":
+    {},
+  "timeout, gtimeout": { values: "-s --signal -k --kill-after", skips: 1 },
+  "nice": { values: "-n --adjustment" },
+  "ionice": { values: "-c --class -n --classdata -p -P -u" },
+  "taskset, chrt, chpst, setuidgid, s6-setuidgid, envdir, runcon, faketime, lockf, setlock": { skips: 1 },
+  "numactl, cpulimit, prlimit, softlimit, cgexec": { values: "-g -p -l -e -m -N -C --pid --limit --membind" },
+  "stdbuf": { values: "-i -o -e --input --output --error" },
+  "time": { values: "-f --format -o --output" },
+  "exec": { values: "-a" },
+  "caffeinate": { values: "-t -w" },
+  "systemd-inhibit": { values: "--who --why --what --mode" },
+  "systemd-cat": { values: "-t -p --identifier --priority" },
+  "systemd-run": {
+    values: "-u --unit -p --property -E --setenv -M -H --slice --uid --gid --on-calendar --on-active",
+  },
+  "strace": { values: "-e -o -p -s -u" },
+  "perf stat, perf record": { values: "-e -o -p" },
+  "gdb, lldb, rr": { afterDashes: true, behind: "--args" },
+  "retry": { values: "-t --tries --times --delay --max -d -n" },
+  "flock": { values: "-w --timeout --wait -E --conflict-exit-code", skips: 1, texts: "-c --command" },
+  "arch": { values: "-arch -e" },
+  "tini": { values: "-p -e" },
+  "start-stop-daemon, daemonize": {
+    values: "-p --pidfile -u -c --chuid -a -d",
+    texts: "-x --exec --startas",
+  },
+  "sudo": { values: "-u --user -g --group -h --host -p --prompt -C -T -U -D --chdir -R -r -t" },
+  "doas, dzdo, please, su-exec, gosu": { values: "-u -C" },
+  "pkexec": { values: "--user" },
+  "run0": { values: "-u --user -g --group" },
+  "su, runuser, setpriv, capsh": {
+    values: "-u --user -g --group -s --reuid --regid --groups",
+    texts: "-c --command",
+  },
+  "sg": { skips: 1, texts: "-c" },
+  "chroot": { skips: 1, isElsewhere: true },
+  "nsenter": { values: "-t --target -S -G", isElsewhere: true },
+  "bwrap, firejail, proot": {
+    values: "--bind --ro-bind --dev-bind --setenv --chdir -b -w -r",
+    isElsewhere: true,
+  },
+  "script": { texts: "-c --command", values: "-t -m -o", skips: 1 },
+  "screen": { values: "-S -t -c -e -h -s -T -p" },
+  "dtach": { values: "-e -r", skips: 1 },
+  "abduco": { values: "-e", skips: 1 },
+  "zellij run, pueue add": { afterDashes: true, skips: 0 },
+  "tsp, nq": { values: "-L" },
+  "expect": { texts: "-c" },
+  "watch": { values: "-n --interval", isText: true },
+  "entr": { texts: "-s" },
+  "watchexec, reflex, when-changed": {
+    values: "-e --exts -w --watch -i --ignore -f --filter -r -R -s -g --signal",
+  },
+  "nodemon": { texts: "-x --exec", values: "-e --ext -w --watch -i --ignore" },
+  "chokidar, onchange": { texts: "-c --command", afterDashes: true },
+  // Tools of languages
+  "npx, npm exec, npm x": { values: PACKAGE, texts: "-c --call" },
+  "bunx, pnpx, uvx, pnpm dlx, pnpm exec, yarn dlx, yarn exec, bun x, uv tool run, pipx run": {
+    values: PACKAGE,
+  },
+  // What is no command of theirs is the program of a package.
+  "pnpm, yarn": { values: PACKAGE },
+  "yarn workspaces foreach": { values: "--include --exclude --from -j --jobs" },
+  "yarn workspace": { values: PACKAGE, skips: 1 },
+  "lerna exec, nx exec, rush exec": { afterDashes: true },
+  "cross-env, cross-env-shell": {},
+  "env-cmd": { values: "-f -e -r" },
+  "dotenv, dotenvx run": { values: "-e -f -v -c" },
+  "bundle exec, rbenv exec, pyenv exec, nodenv exec, jenv exec, asdf exec": {},
+  "nvm exec, nvm run, fnm exec, volta run": { skips: 1, values: "--using" },
+  "rvm": { skips: 2 },
+  "uv run": { values: `${PACKAGE} -p --directory --project --env-file --extra --group` },
+  "poetry run, pipenv run, pdm run, hatch run, rye run, pixi run": { values: "-C -P -p -e" },
+  "conda run, mamba run, micromamba run": { values: "-n --name -p --prefix --cwd" },
+  "opam exec, stack exec, cabal exec, mix cmd": {},
+  // Environments
+  "direnv exec": { skips: 1, isElsewhere: true },
+  "mise exec, mise x, rtx exec": { afterDashes: true, texts: "-c --command" },
+  "devbox run, devenv shell": {},
+  "flox activate, guix shell, guix environment": { afterDashes: true },
+  "nix develop, nix shell, nix": { behind: "-c --command" },
+  "nix-shell": { texts: "--run --command" },
+  "op run, doppler run, infisical run, teller run": { afterDashes: true, texts: "--command" },
+  "aws-vault exec, saml2aws exec, chamber exec": { afterDashes: true, skips: 1 },
+  "envchain": { skips: 1 },
+  "sops exec-env, sops exec-file": { skips: 1, isText: true },
+  "consul lock, etcdctl lock": { skips: 1 },
+  "ssh-agent": { values: "-a -t -E -P" },
+  // Elsewhere
+  "ssh, autossh, mosh, rsh, slogin, dbclient, plink": {
+    values: "-b -B -c -D -E -e -F -I -i -J -L -l -M -m -O -o -p -P -Q -R -S -W -w --ssh",
+    skips: 1,
+    isText: true,
+    isElsewhere: true,
+  },
+  "sshpass": { values: "-p -f -d -P" },
+  "tsh ssh": { values: "-p -l -i --proxy --cluster -o", skips: 1, isText: true, isElsewhere: true },
+  "pdsh, dsh, clush, pssh, parallel-ssh, mussh": {
+    values: "-w -x -g -h -H -l -p -t -o -e -f -m -X",
+    isText: true,
+    isElsewhere: true,
+  },
+  "docker exec, podman exec, nerdctl exec, docker-compose exec, podman-compose exec": {
+    values: EXEC,
+    skips: 1,
+    isElsewhere: true,
+  },
+  "docker compose exec, podman compose exec, docker container exec": {
+    values: EXEC,
+    skips: 1,
+    isElsewhere: true,
+  },
+  "kubectl exec, oc exec, oc rsh": {
+    values: "-c --container -n",
+    afterDashes: true,
+    skips: 1,
+    isElsewhere: true,
+  },
+  "kubectl debug, nomad alloc exec": { afterDashes: true, isElsewhere: true },
+  "lxc exec, incus exec, multipass exec, distrobox enter, limactl shell, machinectl shell": {
+    values: "-n --name -c --container --env -w --workdir --working-directory",
+    afterDashes: true,
+    skips: 1,
+    isElsewhere: true,
+  },
+  "lima, orb, colima ssh, minikube ssh, toolbox run": { values: "-p -n -m -u", isElsewhere: true },
+  "vagrant ssh, eb ssh, cf ssh, gcloud compute ssh": {
+    texts: "-c --command",
+    afterDashes: true,
+    isElsewhere: true,
+  },
+  "fly ssh console, flyctl ssh console": { texts: "-C --command", isElsewhere: true },
+  "heroku run, railway run, railway ssh, adb shell, wsl": { isText: true, isElsewhere: true },
+  "fly machine exec, flyctl machine exec": { skips: 1, isText: true, isElsewhere: true },
+  "srun, salloc": { values: "-p -n -N -c -t -J -A --partition --time", isElsewhere: true },
+  "sbatch": { texts: "--wrap", isElsewhere: true },
+  "minikube kubectl": { afterDashes: true },
+  // Repositories
+  "git bisect run": { values: "-C -c" },
+  "repo forall": { texts: "-c", isElsewhere: true },
+};
+
+const WRAPPERS_BY_NAME: ReadonlyMap<string, Wrapper> = new Map(
+  Object.entries(WRAPPERS).flatMap(([names, wrapper]) =>
+    names.split(", ").map((name) => [name, wrapper] as const)
+  ),
+);
+
+/** Programs whose words are data: what is quoted or searched for there is not run. */
+const PLAIN = new Set(
+  ("echo printf cat tac grep egrep fgrep zgrep rg ag ack sed gsed awk gawk mawk jq yq fx man info tldr cheat apropos " +
+    "whatis which type whereis help hash test [ [[ true false : ls ll exa eza tree head tail wc sort uniq cut paste join " +
+    "column fold fmt nl od hexdump strings file stat du df touch mkdir ln install basename dirname realpath readlink " +
+    "export declare local readonly typeset alias unalias set unset shift return exit let expr seq date sleep wait jobs " +
+    "for select read mapfile printenv logger say notify-send figlet cowsay open xdg-open code vim vi nvim nano emacs less " +
+    "more bat most diff cmp comm patch apt apt-get apt-cache dnf yum apk pacman zypper rpm dpkg pip pip3 looop history " +
+    "fc complete compgen bind ulimit umask tput clear yes rev tr tee split csplit shuf look wall dict gpg pytest jest " +
+    "vitest mocha shellcheck shfmt prettier eslint cloc tokei hyperlink fzf gum dialog whiptail zenity osascript " +
+    "espeak glow mdcat md5sum sha1sum sha256sum cksum base64 whoami id uname hostname uptime ps pgrep lsof ss netstat")
+    .split(" "),
+);
 
 /** The commands inside a call; none for a program that runs no other. */
 export function unwrap(call: Call): Inner[] {
   if (SHELLS.has(call.program)) return unwrapShell(call);
   const special = SPECIAL.get(call.program);
   if (special !== undefined) return special(call);
-  const wrapper = wrapperOf(call);
-  return wrapper === undefined ? [] : wordsBehind(call, wrapper);
+  return unwrapPlainly(call);
 }
 
-function wrapperOf(call: Call): Wrapper | undefined {
+/**
+ * The first known program among the words of one that is not known: it may well be a wrapper. Undefined where there
+ * is none, or where the words are data.
+ */
+export function guessInner(call: Call): Inner | undefined {
+  const { program, args } = call;
+  if (PLAIN.has(program) || hasRules(program) || INTERPRETERS.has(program)) return undefined;
+  const text = args.length < 2
+    ? ""
+    : call.values("--command", "--exec", "--run", "--cmd", "-c").find((value) => value.includes(" "));
+  if (text !== undefined && text !== "") return { text, isElsewhere: true };
+  const at = args.findIndex(({ text }, index) => index < args.length - 1 && isRunnable(programName(text)));
+  return at < 0 ? undefined : { words: args.slice(at), isElsewhere: true };
+}
+
+const isRunnable = (program: string): boolean =>
+  hasRules(program) || SHELLS.has(program) || WRAPPERS_BY_NAME.has(program) || SPECIAL.has(program);
+
+function unwrapPlainly(call: Call): Inner[] {
+  const found = wrapperOf(call);
+  return found === undefined ? [] : commandIn(call, found.wrapper, found.verbs);
+}
+
+/** What pnpm and yarn do themselves: `pnpm rm -r x` takes a package out of package.json files. */
+const OWN_VERBS = new Set(
+  ("add install i ci remove rm uninstall un up update upgrade why list ls outdated audit link unlink init create config " +
+    "cache store import patch rebuild info view run run-script test t start pack login logout publish version")
+    .split(" "),
+);
+
+/** The wrapper that a call is, and how many of its operands name it. */
+function wrapperOf(call: Call): { wrapper: Wrapper; verbs: number } | undefined {
   // `command -v rm` only looks a program up.
-  if (call.program === "command" && call.args[0] !== undefined && /^-[vV]/.test(call.args[0].text)) {
-    return undefined;
+  if (call.program === "command" && /^-[vV]/.test(call.args[0]?.text ?? "")) return undefined;
+  if (/^(?:pnpm|yarn)$/.test(call.program) && OWN_VERBS.has(call.operands[0] ?? "")) return undefined;
+  const names = [call.program, ...call.operands.slice(0, 2)];
+  for (let verbs = names.length - 1; verbs >= 0; verbs--) {
+    const wrapper = WRAPPERS_BY_NAME.get(names.slice(0, verbs + 1).join(" "));
+    if (wrapper !== undefined) return { wrapper, verbs };
   }
-  // `pnpm rm -r x` takes a package out of package.json files.
-  if (/^(?:pnpm|yarn)$/.test(call.program) && call.isVerb("rm")) return undefined;
-  const [first, second] = call.operandArgs;
-  return WRAPPERS.get(`${call.program} ${first?.text} ${second?.text}`) ??
-    WRAPPERS.get(`${call.program} ${first?.text}`) ?? WRAPPERS.get(call.program);
+  return undefined;
 }
 
-function wordsBehind(
-  call: Call,
-  { values = "", skips = 0, afterDashes = false, isElsewhere = false }: Wrapper,
-): Inner[] {
+function commandIn(call: Call, wrapper: Wrapper, verbs: number): Inner[] {
+  const { values = "", skips, afterDashes = false, texts = "", behind = "", isText = false } = wrapper;
+  const where = { isElsewhere: wrapper.isElsewhere ?? false };
+  const given = texts === "" ? [] : call.values(...texts.split(" "));
+  if (given.length > 0) return given.map((text) => ({ text, ...where }));
+  const begin = call.args.findIndex(({ text }) => behind.split(" ").includes(text));
+  if (begin >= 0) return asInner(call.args.slice(begin + 1), where);
   const dashes = call.args.findIndex((arg) => arg.text === "--");
-  if (afterDashes && dashes >= 0) return asInner(call.args.slice(dashes + 1), isElsewhere);
-  if (afterDashes && skips === 0) return [];
-  const withValue = [...values.split(" "), ...(skips > 0 ? call.valueOptions : [])];
-  return asInner(call.args.slice(commandStart(call.args, withValue, skips)), isElsewhere);
+  if (afterDashes && dashes >= 0) return asInner(call.args.slice(dashes + 1), where);
+  if ((afterDashes && skips === undefined) || (behind !== "" && !afterDashes)) return [];
+  const withValue = [
+    ...values.split(" "),
+    ...texts.split(" "),
+    ...(verbs > 0 ? call.valueOptions ?? [] : []),
+  ];
+  const words = call.args.slice(commandStart(call.args, withValue, (skips ?? 0) + verbs));
+  return isText ? textOf(words, where) : asInner(words, where);
 }
 
-function asInner(words: readonly Arg[], isElsewhere: boolean): Inner[] {
-  return words.length === 0 ? [] : [{ words, isElsewhere }];
+function asInner(words: readonly Arg[], where: { isElsewhere?: boolean } = {}): Inner[] {
+  return words.length === 0 ? [] : [{ words, ...where }];
 }
 
 /** Index of the first word behind options, their values, assignments and `skips` further words. */
@@ -144,6 +308,8 @@ function commandStart(args: readonly Arg[], values: readonly string[], skips: nu
     const text = args[index]?.text ?? "";
     if (text === "--" && left === 0) return index + 1;
     if (values.includes(text)) index++;
+    // `-dmS name`: the last letter takes the value.
+    else if (/^-[A-Za-z]{2,}$/.test(text) && values.includes(`-${text.at(-1)}`)) index++;
     else if (/^-./.test(text) || /^[A-Za-z_]\w*=/.test(text)) continue;
     else if (left > 0) left--;
     else return index;
@@ -154,22 +320,32 @@ function commandStart(args: readonly Arg[], values: readonly string[], skips: nu
 /** Programs that need more than skipping their own arguments. */
 const SPECIAL = new Map<string, (call: Call) => Inner[]>([
   ["eval", (call) => textOf(call.args, { isSameShell: true })],
-  ["trap", (call) => textOf(call.operandArgs.slice(0, 1), { isSameShell: true })],
+  ["trap", unwrapTrap],
   ["env", unwrapEnv],
   ["xargs", unwrapXargs],
+  ["gxargs", unwrapXargs],
   ["parallel", unwrapXargs],
+  ["sem", unwrapXargs],
   ["find", unwrapFind],
   ["gfind", unwrapFind],
   ["fd", unwrapFd],
-  ["ssh", unwrapSsh],
-  ["watch", (call) => textOf(call.args.slice(commandStart(call.args, ["-n", "--interval"], 0)), {})],
-  ["su", (call) => call.values("-c", "--command").map((text) => ({ text }))],
-  ["script", (call) => optionText(call, "c")],
+  ["fdfind", unwrapFd],
+  ["at", unwrapInput],
+  ["batch", unwrapInput],
+  ["tmux", unwrapTmux],
+  ["screen", unwrapScreen],
   ["git", unwrapGit],
-  ["npx", unwrapNpm],
-  ["npm", unwrapNpm],
+  ["cargo", unwrapCargo],
+  ["deno", unwrapDeno],
   ["python", unwrapPython],
+  ["nix", unwrapNix],
+  ["ssh", unwrapSsh],
+  ["docker", unwrapContainer],
+  ["podman", unwrapContainer],
+  ["nerdctl", unwrapContainer],
+  ["docker-compose", unwrapContainer],
   ["concurrently", (call) => call.operands.map((text) => ({ text }))],
+  ["hyperfine", (call) => call.operands.map((text) => ({ text }))],
 ]);
 
 /** Puts words back into a script's text, for programs that hand them to a shell joined by blanks. */
@@ -178,30 +354,24 @@ function textOf(args: readonly Arg[], inner: { isElsewhere?: boolean; isSameShel
   return text.trim() === "" ? [] : [{ text, ...inner }];
 }
 
-/** The word behind a cluster of short options that holds `letter`, such as `-qec`. */
-function optionText(call: Call, letter: string): Inner[] {
-  const index = call.args.findIndex(({ text }) => /^-[A-Za-z]+$/.test(text) && text.includes(letter));
-  const script = index < 0 ? undefined : call.args[index + 1];
-  return script === undefined ? [] : [{ text: script.text }];
+/** `sh -lc TEXT`, `sh <<EOF`, `echo TEXT | sh`; `sh -n` only reads. */
+function unwrapShell(call: Call): Inner[] {
+  const options = shellOptions(call);
+  if (options.has("n")) return [];
+  const [operand, ...rest] = call.args.slice(options.end);
+  if (options.text !== undefined) return [{ text: options.text }];
+  if (options.has("c")) {
+    return operand === undefined ? [] : [{ text: operand.text, positional: rest.slice(1) }];
+  }
+  const readsInput = operand === undefined || options.has("s");
+  return readsInput && call.input.trim() !== "" ? [{ text: call.input }] : [];
 }
 
-/** `sh -lc TEXT`, `sh <<EOF`, `echo TEXT | sh`. */
-function unwrapShell(call: Call): Inner[] {
-  let hasText = false;
-  let readsInput = false;
-  let index = 0;
-  for (; index < call.args.length; index++) {
-    const text = call.args[index]?.text ?? "";
-    if (!/^[-+]./.test(text) || text === "--") break;
-    if (SHELL_VALUES.test(text)) index++;
-    if (text.startsWith("--command=")) return [{ text: text.slice("--command=".length) }];
-    if (/^-[A-Za-z]*c/.test(text) || text === "--command") hasText = true;
-    if (/^-[A-Za-z]*s/.test(text)) readsInput = true;
-  }
-  if (call.args[index]?.text === "--" || call.args[index]?.text === "-") index++;
-  const operand = call.args[index];
-  if (hasText) return operand === undefined ? [] : [{ text: operand.text }];
-  return (operand === undefined || readsInput) && call.input.trim() !== "" ? [{ text: call.input }] : [];
+/** `trap ACTION SIGNAL…`; a lone word is a signal, `-p` and `-l` only print. */
+function unwrapTrap(call: Call): Inner[] {
+  const [action, signal] = call.operandArgs;
+  if (action === undefined || signal === undefined || call.has("-p", "-l")) return [];
+  return [{ text: action.text, isSameShell: true, isTrap: true }];
 }
 
 function unwrapEnv(call: Call): Inner[] {
@@ -209,43 +379,55 @@ function unwrapEnv(call: Call): Inner[] {
   const values = ["-u", "--unset", "-C", "--chdir", "-S", "--split-string", "-P"];
   const isElsewhere = call.values("-C", "--chdir").length > 0;
   if (split.length > 0) return split.map((text) => ({ text, isElsewhere }));
-  return asInner(call.args.slice(commandStart(call.args, values, 0)), isElsewhere);
+  return asInner(call.args.slice(commandStart(call.args, values, 0)), { isElsewhere });
 }
 
-/** What xargs appends, or puts in the place of `-I`'s word, cannot be known. */
+/** xargs appends the words of its input, or puts them in the place of `-I`'s word. */
 function unwrapXargs(call: Call): Inner[] {
   const values =
-    "-I -i -n -P -L -s -d -a -E -R -S -J -j --max-args --max-procs --delimiter --arg-file --replace --jobs"
+    "-I -i -n -P -L -s -d -a -E -R -S -J -j --max-args --max-procs --delimiter --arg-file --replace --jobs --id"
       .split(" ");
   const all = call.args.slice(commandStart(call.args, values, 0));
-  // parallel: its inputs stand behind `:::`.
+  // parallel: its inputs may stand behind `:::`.
   const inputs = all.findIndex((arg) => /^:::/.test(arg.text));
   const words = inputs < 0 ? all : all.slice(0, inputs);
   if (words.length === 0) return [];
-  const places = [
-    ...call.values("-I", "-J", "--replace"),
-    ...(call.program === "parallel" || call.has("-i") ? ["{}"] : []),
-  ];
-  const unknown = literalArg(UNKNOWN, literalWord(UNKNOWN));
-  const replaced = words.map((arg) => ({ ...arg, text: replaceAny(arg.text, places) }));
-  const hasPlace = replaced.some((arg, index) => arg.text !== words[index]?.text);
-  const inner: Inner = { words: hasPlace ? replaced : [...replaced, unknown] };
-  const isText = call.program === "parallel" && words.length === 1;
-  return isText ? [{ text: replaced[0]?.text ?? "" }] : [inner];
+  const isParallel = /^(?:parallel|sem)$/.test(call.program);
+  const given = inputs >= 0
+    ? all.slice(inputs + 1).filter((arg) => !/^:::/.test(arg.text))
+    : call.has("-a", "--arg-file")
+    ? undefined
+    : call.parts.inputWords();
+  const fed = given === undefined || given.length > MAX_FED_WORDS
+    ? [literalArg(UNKNOWN, literalWord(UNKNOWN))]
+    : given;
+  const places = [...call.values("-I", "-J", "--replace"), ...(isParallel || call.has("-i") ? ["{}"] : [])];
+  const place = places.filter((text) => text !== "").at(-1);
+  if (place !== undefined && words.some((arg) => arg.text.includes(place))) {
+    return fed.flatMap((input) => inPlace(words, place, input, isParallel));
+  }
+  // parallel: a lone word with blanks is text for a shell.
+  if (!isParallel || words.length > 1 || !/\s/.test(words[0]?.text ?? "")) {
+    return [{ words: [...words, ...fed] }];
+  }
+  return fed.map((input) => ({ text: `${words[0]?.text} ${input.text}` }));
 }
+const MAX_FED_WORDS = 64;
 
-function replaceAny(text: string, places: readonly string[]): string {
-  return places.filter((place) => place !== "").slice(-1).reduce(
-    (result, place) => result.replaceAll(place, UNKNOWN),
-    text,
+/** A command with one word of the input in the places for it. */
+function inPlace(words: readonly Arg[], place: string, input: Arg, isParallel: boolean): Inner[] {
+  const replaced = words.map((arg) =>
+    arg.text === place ? { ...input } : { ...arg, text: arg.text.replaceAll(place, () => input.text) }
   );
+  const [only, more] = replaced;
+  return isParallel && only !== undefined && more === undefined
+    ? [{ text: only.text }]
+    : [{ words: replaced }];
 }
 
 /** `find ROOT… -exec CMD {} ;`: what it finds lies below its roots. */
 function unwrapFind(call: Call): Inner[] {
-  const roots = findRoots(call);
-  const texts = roots.length > 0 ? roots : [literalArg(".", literalWord("."))];
-  const found = texts.map((root) => ({ ...root, text: `${root.text}/found` }));
+  const found = foundBelow(findRoots(call));
   const inners: Inner[] = [];
   for (let index = 0; index < call.args.length; index++) {
     const action = call.args[index]?.text ?? "";
@@ -278,33 +460,71 @@ function unwrapFd(call: Call): Inner[] {
   const index = call.args.findIndex(({ text }) => /^(?:-x|-X|--exec|--exec-batch)$/.test(text));
   if (index < 0) return [];
   const unknown = literalArg(UNKNOWN, literalWord(UNKNOWN));
-  return asInner([...call.args.slice(index + 1), unknown], false);
+  return asInner([...call.args.slice(index + 1), unknown]);
+}
+
+/** `at now <<< TEXT`: the text is run later. */
+function unwrapInput(call: Call): Inner[] {
+  return call.input.trim() === "" ? [] : [{ text: call.input, isElsewhere: true }];
 }
 
 /** ssh joins its words by blanks and gives them to the login shell there; without words, its input. */
 function unwrapSsh(call: Call): Inner[] {
-  const values = "-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w".split(" ");
-  const words = call.args.slice(commandStart(call.args, values, 1));
-  if (words.length > 0) return textOf(words, { isElsewhere: true });
-  return call.input.trim() === "" ? [] : [{ text: call.input, isElsewhere: true }];
+  const words = unwrapPlainly(call);
+  return words.length > 0 ? words : unwrapInput(call);
+}
+
+/** tmux runs shell text in its windows, or types it there; its commands stand apart by `;`. */
+function unwrapTmux(call: Call): Inner[] {
+  const values = "-L -S -f -c -s -n -t -x -y -F -e -l -p -b -T".split(" ");
+  const inners: Inner[] = [];
+  let rest: readonly Arg[] = call.args.slice(commandStart(call.args, values, 0));
+  while (rest.length > 0) {
+    const end = rest.findIndex((arg) => arg.text === ";");
+    const [verb, ...args] = end < 0 ? rest : rest.slice(0, end);
+    rest = end < 0 ? [] : rest.slice(end + 1);
+    const words = args.slice(commandStart(args, values, 0));
+    if (/^(?:new|splitw|split|respawn|popup|display-popup|run|if)/.test(verb?.text ?? "")) {
+      inners.push(...(words.length === 1 ? textOf(words, {}) : asInner(words)));
+    }
+    if (/^(?:send|set-buffer|pipe)/.test(verb?.text ?? "")) {
+      inners.push(...words.flatMap((arg) => textOf([arg], {})));
+    }
+  }
+  return inners;
+}
+
+/** `screen -X stuff TEXT` types the text there. */
+function unwrapScreen(call: Call): Inner[] {
+  const typed = call.args.findIndex((arg) => arg.text === "stuff");
+  if (!call.has("-X")) return unwrapPlainly(call);
+  return call.args.slice(typed + 1).map(({ text }) => ({ text: text.replaceAll(/\\[nr]|\^M/g, "\n") }));
 }
 
 /** Git runs commands of the user's too. */
 function unwrapGit(call: Call): Inner[] {
   if (call.isVerb("rebase")) return call.values("-x", "--exec").map((text) => ({ text, isElsewhere: true }));
   if (call.isVerb("submodule foreach")) return textOf(call.operandArgs.slice(2), { isElsewhere: true });
-  const wrapper = wrapperOf(call);
-  return wrapper === undefined ? [] : wordsBehind(call, wrapper);
+  if (call.isVerb("for-each-repo")) {
+    const words = call.args.slice(commandStart(call.args, ["--config"], 1));
+    return asInner([literalArg("git", literalWord("git")), ...words], { isElsewhere: true });
+  }
+  return unwrapPlainly(call);
 }
 
-/** `npx -c TEXT` and `npm exec -c TEXT` give the text to a shell. */
-function unwrapNpm(call: Call): Inner[] {
-  const texts = call.program === "npx" || call.isVerb("exec") || call.isVerb("x")
-    ? call.values("-c", "--call")
-    : [];
-  if (texts.length > 0) return texts.map((text) => ({ text }));
-  const wrapper = wrapperOf(call);
-  return wrapper === undefined ? [] : wordsBehind(call, wrapper);
+/** `cargo watch -x publish` is `cargo publish`, at each change. */
+function unwrapCargo(call: Call): Inner[] {
+  if (!call.isVerb("watch")) return [];
+  return [
+    ...call.values("-x", "--exec").map((text) => ({ text: `cargo ${text}` })),
+    ...call.values("-s", "--shell").map((text) => ({ text })),
+  ];
+}
+
+/** `deno run npm:wrangler deploy` is `wrangler deploy`. */
+function unwrapDeno(call: Call): Inner[] {
+  const index = call.args.findIndex(({ text }) => /^(?:npm|jsr):/.test(text));
+  return index < 0 || !call.isVerb("run|x") ? [] : asInner(call.args.slice(index));
 }
 
 /** `python -m twine upload` is `twine upload`. */
@@ -312,5 +532,30 @@ function unwrapPython(call: Call): Inner[] {
   const index = call.args.findIndex((arg) => arg.text === "-m");
   return index < 0 || programName(call.args[index + 1]?.text ?? "") === "python"
     ? []
-    : asInner(call.args.slice(index + 1), false);
+    : asInner(call.args.slice(index + 1));
+}
+
+/** `nix run nixpkgs#gh -- pr merge` is `gh pr merge`. */
+function unwrapNix(call: Call): Inner[] {
+  const [verb, installable] = call.operandArgs;
+  const dashes = call.args.findIndex((arg) => arg.text === "--");
+  const name = installable?.text.split(/[#.]/).at(-1);
+  if (verb?.text !== "run" || name === undefined || dashes < 0) return unwrapPlainly(call);
+  return asInner([literalArg(name, literalWord(name)), ...call.args.slice(dashes + 1)], {
+    isElsewhere: true,
+  });
+}
+
+/** `docker run IMAGE CMD`: the command, or the program that the image or `--entrypoint` names with its arguments. */
+function unwrapContainer(call: Call): Inner[] {
+  const verbs = ["compose run", "container run", "run", "create"].find((verb) => call.isVerb(verb));
+  if (verbs === undefined) return unwrapPlainly(call);
+  const where = { isElsewhere: true };
+  const values = [...CONTAINER.split(" "), ...call.valueOptions ?? []];
+  const start = commandStart(call.args, values, verbs.split(" ").length);
+  const image = call.args[start]?.text.replace(/[:@][^/]*$/, "") ?? "";
+  const program = call.values("--entrypoint")[0] ??
+    image.slice(image.lastIndexOf("/") + 1).replace(/-cli$/, "");
+  const words = call.args.slice(start + 1);
+  return [...asInner(words, where), ...asInner([literalArg(program, literalWord(program)), ...words], where)];
 }

@@ -2,7 +2,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { explainVerdict, type GateOptions, judge } from "../../../lib/gate/judge.ts";
-import { GATE_RULES } from "../../../lib/gate/table.ts";
+import { RULES } from "../../../lib/gate/table.ts";
 import { HARMLESS, REFUSED } from "./lines.ts";
 import { anyArgv, anyText, quote, repeated, SEEDS, shellish } from "./shellish.ts";
 
@@ -35,9 +35,10 @@ Deno.test("given several lines, when one of them is irreversible, then it is ref
   const line =
     "set -e\n# git push is below\ncat <<EOF # with \"a quote\nit's\nEOF\ncd x &&\n  git push origin \\\n main # now";
   const verdict = judge({ line }, OPTIONS);
-  deepStrictEqual(verdict.allowed ? undefined : [verdict.rule, verdict.command], [
+  deepStrictEqual(verdict.allowed ? undefined : [verdict.rule, verdict.part, verdict.command], [
     "git-push",
     "git push origin main",
+    `set -e # git push is below cat <<EOF # with "a quote it's EOF cd x &&   git push origin main # now`,
   ]);
 });
 
@@ -142,13 +143,13 @@ Deno.test("given a refusal, when it is explained, then one line says what, which
   ok(next.startsWith(verdict.instead) && next.includes("--approved"), next);
 });
 
-Deno.test("given the table of rules, when it is printed, then every id is unique and every row has its texts", () => {
-  strictEqual(new Set(GATE_RULES.map((rule) => rule.id)).size, GATE_RULES.length);
-  const bare = GATE_RULES.filter((rule) =>
-    rule.why === "" || rule.instead === "" || !/^[a-z-]+$/.test(rule.id)
+Deno.test("given the rules, when they are listed, then each has its texts and a line of the table", () => {
+  const rules = Object.entries(RULES);
+  const bare = rules.filter(([id, { why, instead }]) =>
+    why === "" || instead === "" || !/^[a-z-]+$/.test(id)
   );
   deepStrictEqual(bare, []);
-  const untested = GATE_RULES.map((rule) => rule.id).filter((id) => !REFUSED.some(({ rule }) => rule === id));
+  const untested = rules.map(([id]) => id).filter((id) => !REFUSED.some(({ rule }) => rule === id));
   deepStrictEqual(untested, ["unreadable"]);
 });
 

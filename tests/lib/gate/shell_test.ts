@@ -56,7 +56,7 @@ Deno.test("given a line, when it is parsed, then its simple commands come back w
 
 Deno.test("given assignments and redirections, when parsed, then they are kept apart from the words", () => {
   const [command] = parseShell("A=1 B='x y' c D=2 > /dev/sda 2>> e").commands;
-  deepStrictEqual(command?.assignments.map(({ name, value }) => [name, value.text]), [["A", "1"], [
+  deepStrictEqual(command?.assignments.map(({ name, values }) => [name, values?.[0]?.text]), [["A", "1"], [
     "B",
     "x y",
   ]]);
