@@ -4,7 +4,7 @@ import { type CommandOutcome, runCommand, type Tail } from "../lib/process/captu
 import { childEnv } from "../lib/process/child_env.ts";
 import { ReaderGone } from "../lib/cli/console.ts";
 import { readConfig } from "../lib/records/config.ts";
-import { EXIT, formatError, oneLine, UsageError, UserError } from "../lib/errors.ts";
+import { EXIT, oneLine, UsageError, UserError } from "../lib/errors.ts";
 import { explainVerdict, judge, type Refusal } from "../lib/gate/judge.ts";
 import { journalAs, poke } from "../lib/records/move.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -14,6 +14,7 @@ import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 import { closeIntent, type Intent, openIntent, RUN_MARK } from "../lib/records/intents.ts";
 
 const DEFAULT_TIMEOUT_S = 120;
+const MAX_REFUSAL_CHARS = 4_000;
 /** Of each stream; agents' shell tools cut from 10 to 50 KB on. */
 const TAIL_BYTES = 64 * 1024;
 
@@ -27,7 +28,7 @@ export default defineVerb({
     audience: "root",
     args: [{ name: "command", summary: "one word: a bash line; several: exactly these words", many: true }],
     options: [
-      { name: "reason", value: "T", summary: "why, for the journal" },
+      { name: "reason", value: "T", summary: "why, for the journal", isTrailing: true },
       { name: "timeout", value: "S", summary: "end it after S seconds with exit 124; 120 unless given" },
       { name: "approved", value: "WORDS", summary: "the human's own words that allow what the gate refuses" },
     ],
@@ -96,7 +97,8 @@ function judgeIn({ profile, env }: Context, command: Command): ReturnType<typeof
 function refuse(context: Context, verdict: Refusal): { code: number } {
   const { message, next } = explainVerdict(verdict);
   journalAs(context, `refused: run ${verdict.command}: rule ${verdict.rule}`);
-  context.note(formatError("_ run", new UserError(message, { next })));
+  // Not cut like other messages: the whole line is what the human is asked about.
+  context.note(`looop _ run: ${oneLine(`${message}; ${next}`, MAX_REFUSAL_CHARS)}`);
   return { code: EXIT.refused };
 }
 

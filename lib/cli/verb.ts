@@ -45,6 +45,8 @@ export interface Option {
   short?: string;
   /** May be given several times. */
   many?: boolean;
+  /** Also taken behind the only word of a command, as 0.16 does: `_ run CMD --reason T`. */
+  isTrailing?: boolean;
   kind?: LiveKind;
 }
 
@@ -189,12 +191,25 @@ export class Input {
 /** Parses the words after a verb by its declaration. Pure. @throws {UsageError} */
 export function parseInput(declare: Declaration, argv: readonly string[]): Input {
   const options = optionsOf(declare);
-  const cut = declare.passthrough ? firstWord(options, argv) : argv.length;
-  const { words, values } = parseOptions(declare, options, argv.slice(0, cut));
-  const rest = argv.slice(cut);
+  const given = declare.passthrough ? withTrailingInFront(options, argv) : argv;
+  const cut = declare.passthrough ? firstWord(options, given) : given.length;
+  const { words, values } = parseOptions(declare, options, given.slice(0, cut));
+  const rest = given.slice(cut);
   const input = new Input([...words, ...(rest[0] === "--" ? rest.slice(1) : rest)], values);
   if (!input.flag("help")) checkWords(declare, input.words);
   return input;
+}
+
+/** `CMD --reason T` as `--reason T CMD`: behind exactly one word, not behind `--`, an option may be the verb's own. */
+function withTrailingInFront(options: readonly Option[], argv: readonly string[]): readonly string[] {
+  const cut = firstWord(options, argv);
+  const [word = "--", first = "", ...more] = argv.slice(cut);
+  const option = options.find(({ name, isTrailing }) =>
+    isTrailing && (more.length === 1 ? first === `--${name}` : first.startsWith(`--${name}=`))
+  );
+  return word === "--" || option === undefined || more.length > 1
+    ? argv
+    : [...argv.slice(0, cut), first, ...more, word];
 }
 
 /** The index of `--`, or of the first word that is neither an option nor an option's value. */

@@ -42,6 +42,23 @@ Deno.test("given one word or several, when run, then it is a bash line or an exa
   deepStrictEqual(intents(p), []);
 });
 
+Deno.test("given --reason behind the command, when run, then it is looop's only where exactly one word is in front", async () => {
+  await using p = await testProfile();
+  const cases: [string[], string, string][] = [
+    [["echo a b", "--reason", "to see"], "a b\n", "run echo a b (to see): exit 0"],
+    [["echo", "--reason=x y"], "\n", "run echo (x y): exit 0"],
+    [["--timeout", "9", "echo", "--reason", "x"], "\n", "run echo (x): exit 0"],
+    [["echo", "a", "--reason", "x"], "a --reason x\n", "run echo a --reason x: exit 0"],
+    [["echo", "--reason", "x", "b"], "--reason x b\n", "run echo --reason x b: exit 0"],
+    [["--", "echo", "--reason", "x"], "--reason x\n", "run echo --reason x: exit 0"],
+    [["echo", "--timeout", "9"], "--timeout 9\n", "run echo --timeout 9: exit 0"],
+  ];
+  for (const [args, stdout, told] of cases) {
+    strictEqual((await p.run("_", "run", ...args)).stdout, stdout, args.join(" "));
+    ok(lastMove(p).startsWith(told), lastMove(p));
+  }
+});
+
 Deno.test("given commands that end in every way, when run, then looop exits as they did and journals it", async () => {
   await using p = await testProfile();
   const cases: [string[], number, RegExp][] = [
@@ -146,9 +163,13 @@ Deno.test("given an irreversible command, when run, then the gate refuses it, un
   deepStrictEqual([refused.code, refused.stdout, exists(p.path("ran"))], [126, "", false]);
   match(
     refused.stderr,
-    /^looop _ run: The gate refused "git -C \. push -f" \(rule git-push\): .*ask.*--approved.*\n$/,
+    /^looop _ run: The gate refused "touch ran; cd \. && git -C \. push -f" \(rule git-push, for "git -C \. push -f"\): .*ask.*--approved.*\n$/,
   );
-  match(lastMove(p), /^refused: run git -C \. push -f: rule git-push$/);
+  match(lastMove(p), /^refused: run touch ran; cd \. && git -C \. push -f: rule git-push$/);
+  const long = `true ${"word ".repeat(200)}&& git push`;
+  ok(
+    (await p.run("_", "run", long)).stderr.includes(`"${long}" (rule git-push, for "git push"): others see`),
+  );
   const argv = await p.run("_", "run", "bash", "-c", "git push");
   strictEqual(argv.code, 126);
   strictEqual((await p.run("_", "run", "echo 'git push --force'")).stdout, "git push --force\n");
