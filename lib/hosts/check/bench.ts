@@ -74,12 +74,16 @@ export class Bench {
   /** Ends everything and removes both homes. */
   async close(): Promise<void> {
     await this.drop();
-    const runs = (await this.fleet()).filter((session) => session.view.alive);
+    const { driver } = this.place;
+    for (const { name, handle } of await driver?.list() ?? []) {
+      await driver?.call("stop", { name, handle, grace_s: 1 });
+    }
+    const runs = driver !== undefined ? [] : (await this.fleet()).filter((session) => session.view.alive);
     await this.place.stop(
       runs.map(({ view, gen }) => ({ id: view.id, gen, state: "killed", by: "root" })),
       20_000,
     );
-    if (this.place.driver === undefined) {
+    if (driver === undefined) {
       await converse(this.place.reach(), `rm -rf ${farFolder(this.home)}\necho gone\n`, { limitMs: 20_000 })
         .catch(() => {});
     }
@@ -103,6 +107,7 @@ export class Bench {
 
   /** Runs a program over there to its end. */
   run(program: string, limitMs = PATIENCE_MS): Promise<Conversation> {
+    this.needsPlace();
     return converse(this.place.reach(), program, { limitMs });
   }
 

@@ -37,6 +37,7 @@ const REACH: Case[] = [
     n: 1,
     title: "1 MB passes both ways byte for byte",
     async run(bench) {
+      bench.needsPlace();
       const bytes = new Uint8Array(1_000_000);
       for (let at = 0; at < bytes.length; at++) bytes[at] = 1 + (at * 7 + (at >> 8)) % 255;
       const text = `IFS= read -r l; printf %b "$l" | cksum\n`;
@@ -69,6 +70,7 @@ const REACH: Case[] = [
     n: 4,
     title: "a line arrives at once",
     async run(bench) {
+      bench.needsPlace();
       const channel = await openChannel(bench.place.reach(), "echo one; sleep 3; echo two\n");
       const started = performance.now();
       const first = Promise.withResolvers<number>();
