@@ -84,12 +84,12 @@ export class Link {
   }
 
   /** Closes the line; workers over there go on. */
-  async close(state: "idle" | "down"): Promise<void> {
+  async close(state: "idle" | "down" | undefined): Promise<void> {
     this.#closed = true;
     this.#wake?.();
     this.#channel?.close();
     await this.#done;
-    this.#note({ state, since: this.#host.now() });
+    if (state !== undefined) this.#note({ state, since: this.#host.now() });
   }
 
   readonly #speak = (line: string) => {

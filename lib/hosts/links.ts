@@ -38,9 +38,14 @@ export class Links {
   readonly #host: LinksHost;
   readonly #links = new Map<string, Link>();
   readonly #engines = new Map<string, Engine>();
+  /** How the host of each line was wired when it was opened. */
+  readonly #wirings = new Map<string, string>();
+  /** Lines that are being closed. */
+  readonly #leaving = new Set<string>();
   readonly #done = new Set<string>();
   #open = new Map<string, OpenRun[]>();
   #closing: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   constructor(host: LinksHost) {
     this.#host = host;
@@ -55,14 +60,14 @@ export class Links {
       const wired = Object.hasOwn(config.hosts, name) ? config.hosts[name] : undefined;
       if (wired === undefined) this.#noteMissing(name);
       else if (wired.driver === undefined) {
-        this.#ensure(name, () => this.#placeLink(new Place(this.#host, name, wired)));
+        this.#ensure(name, JSON.stringify(wired), () => this.#placeLink(new Place(this.#host, name, wired)));
       } else this.#engine(new Place(this.#host, name, wired)).tend(runs);
     }
     for (const [key, link] of this.#links) {
       const runs = this.#open.get(link.name);
       const isNeeded = runs !== undefined &&
         (key === link.name || runs.some((run) => key.endsWith(`/${run.gen}`)));
-      if (!isNeeded) this.#close(key, link);
+      if (!isNeeded) this.#close(key, link, "idle");
     }
   }
 
@@ -73,6 +78,7 @@ export class Links {
 
   /** Closes all lines; what runs over there goes on. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const [key, link] of this.#links) {
       this.#links.delete(key);
       this.#closing = Promise.all([this.#closing, link.close("down")]);
@@ -104,13 +110,25 @@ export class Links {
     writeHost(this.#host.profile, { ...record, state: "down", since: this.#host.now(), error });
   }
 
-  #ensure(key: string, make: () => Link): void {
-    if (!this.#links.has(key)) this.#links.set(key, make());
+  /** Opens a line, anew where its host is wired otherwise by now. */
+  #ensure(key: string, wiring: string, make: () => Link): void {
+    if (this.#closed || this.#leaving.has(key)) return;
+    const before = this.#links.get(key);
+    if (before !== undefined && this.#wirings.get(key) === wiring) return;
+    // The next look opens it: two lines at once would write the same log.
+    if (before !== undefined) return this.#close(key, before, undefined);
+    this.#wirings.set(key, wiring);
+    this.#links.set(key, make());
   }
 
-  #close(key: string, link: Link): void {
+  #close(key: string, link: Link, state: "idle" | undefined): void {
     this.#links.delete(key);
-    this.#closing = Promise.all([this.#closing, link.close("idle")]);
+    this.#leaving.add(key);
+    const closed = link.close(state).then(() => {
+      this.#leaving.delete(key);
+      this.#host.changed();
+    });
+    this.#closing = Promise.all([this.#closing, closed]);
   }
 
   #placeLink(place: Place): Link {
@@ -143,11 +161,12 @@ export class Links {
   }
 
   #engine(place: Place): Engine {
-    let engine = this.#engines.get(place.name);
+    const key = `${place.name} ${JSON.stringify(place.config)}`;
+    let engine = this.#engines.get(key);
     if (engine === undefined) {
       engine = new Engine(place, this.#host, {
         attach: (job, run) =>
-          this.#ensure(`${place.name}/${run.gen}`, () =>
+          this.#ensure(`${place.name}/${run.gen}`, "", () =>
             new Link(place.name, {
               ...this.#common(),
               open: () => place.open(false, job),
@@ -158,7 +177,7 @@ export class Links {
             })),
         start: (run) => this.#startAgain(place, run),
       });
-      this.#engines.set(place.name, engine);
+      this.#engines.set(key, engine);
     }
     return engine;
   }

@@ -1,0 +1,138 @@
+import { ok, strictEqual } from "node:assert/strict";
+import { testProfile } from "../looop.ts";
+import { endedWorker, fileText, workerView } from "../workers.ts";
+import { carriers, ShHost, startThere, wire } from "./host.ts";
+
+Deno.test("given a host behind a shell, when a worker runs there, then its calls, log, report and end come home", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach, env: { GREETING: "it's me" } } });
+  await p.ok("up");
+  await startThere(
+    p,
+    "w1",
+    "gpu",
+    [
+      '"$LOOOP_BIN" _ ready w1; echo "$GREETING"',
+      '"$LOOOP_BIN" _ claim task; echo "claimed $?"',
+      'a=$("$LOOOP_BIN" _ ask w1 --prompt "Which of A or B?" --options A,B); echo "got $a"',
+      "mkdir -p reports/deep; echo result >reports/w1.md; echo more >reports/deep/w1.txt",
+      '"$LOOOP_BIN" _ cost session w1 shell 0.25',
+      "exit 5",
+    ].join("\n"),
+  );
+  const alive = await workerView(p, "w1");
+  strictEqual(alive.host, "gpu");
+  await p.until("the question", () => fileText(p, "asks/w1-1.json").includes("Which of A or B?"));
+  strictEqual((await p.json("_", "state", "--json")).hosts[0].state, "up");
+  await p.ok("_", "answer", "w1-1", "B");
+  const ended = await endedWorker(p, "w1");
+  strictEqual(ended.exit_code, 5);
+  await p.until("its log", () => fileText(p, "sessions/w1/output.log").includes("got B"));
+  ok(fileText(p, "sessions/w1/output.log").includes("it's me"));
+  ok(fileText(p, "sessions/w1/output.log").includes("claimed 0"));
+  await p.until("its reports", () => fileText(p, "reports/deep/w1.txt") === "more\n");
+  strictEqual(fileText(p, "reports/w1.md"), "result\n");
+  ok(fileText(p, "cost.jsonl").includes('"host":"gpu"'));
+  await p.until("its lease is freed", () => fileText(p, "claims/task.json") === "");
+  await p.until("the host is idle", () => fileText(p, "hosts/gpu.json").includes('"state":"idle"'));
+});
+
+Deno.test("given a worker on a host, when it is killed, then its whole tree is gone and its question withdrawn", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  await startThere(p, "w1", "gpu", `(trap "" TERM; sleep 300) &\n"$LOOOP_BIN" _ ask w1 --prompt q\n`);
+  await p.until("the question", () => fileText(p, "asks/w1-1.json") !== "");
+  await p.ok("_", "worker", "kill", "w1");
+  strictEqual((await workerView(p, "w1")).state, "killed");
+  strictEqual(await carriers(p, "w1"), 0);
+  strictEqual((await p.json("_", "ask", "list", "--json").catch(() => [])).length ?? 0, 0);
+});
+
+Deno.test("given workers on two hosts, when all goes down, then they are ended, and those not reached are named", async () => {
+  await using p = await testProfile();
+  await using near = await ShHost.open();
+  await using far = await ShHost.open();
+  wire(p, { near: { reach: near.reach }, far: { reach: far.reach } });
+  await p.ok("up");
+  await startThere(p, "w1", "near", "sleep 300");
+  await startThere(p, "w2", "far", "sleep 300");
+  // Its machine cannot be reached any more.
+  wire(p, { near: { reach: near.reach }, far: { reach: ["false"] } });
+  const down = await p.run("down");
+  strictEqual(down.code, 1);
+  ok(down.stdout.includes("stopped 1 worker (w1)"), down.stdout);
+  ok(/worker "w2" may still run: host "far" is not heard/.test(down.stderr), down.stderr);
+  strictEqual(await carriers(p, "w1"), 0);
+  ok(await carriers(p, "w2") > 0);
+  wire(p, { near: { reach: near.reach }, far: { reach: far.reach } });
+  await p.ok("up");
+  strictEqual((await endedWorker(p, "w2")).ended_by, "down");
+  strictEqual(await carriers(p, "w2"), 0);
+});
+
+Deno.test("given a host that is not heard, when its workers are looked at, then they are unreachable and not lost", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } }, { host_silent_after: 1 });
+  await p.ok("up");
+  await startThere(p, "w1", "gpu", `"$LOOOP_BIN" _ ready w1; sleep 300`);
+  await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
+  await p.wait("--timeout", "5");
+  wire(p, { gpu: { reach: ["false"] } }, { host_silent_after: 1 });
+  // The pulse that holds the line is killed; its successor cannot open another.
+  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
+  const told = await p.json("_", "wait", "--json", "--timeout", "30");
+  ok(told.reason.includes("host:gpu"), JSON.stringify(told.reason));
+  const view = await workerView(p, "w1");
+  strictEqual(view.state, "running");
+  ok((view.unreachable_s ?? -1) >= 1);
+  const killed = await p.run("_", "worker", "kill", "w1");
+  strictEqual(killed.code, 1);
+  ok(killed.stderr.includes("--forget"), killed.stderr);
+  wire(p, { gpu: { reach: host.reach } });
+  strictEqual((await endedWorker(p, "w1")).state, "killed");
+  strictEqual(await carriers(p, "w1"), 0);
+});
+
+Deno.test("given bad input, when a worker is to start on a host, then it is refused and nothing is there", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach, max_workers: 1 } }, {
+    runners: { odd: { interactive: "no-such-agent {{prompt_file}}" } },
+  });
+  const start = (...args: string[]) => p.run("_", "worker", "start", ...args, "x");
+  const unknown = await start("w1", "--host", "gpus");
+  strictEqual(unknown.code, 2);
+  ok(unknown.stderr.includes('did you mean "gpu"'), unknown.stderr);
+  const folder = await start("w2", "--host", "gpu", "--runner", "shell", "--cwd", "/no/such/folder");
+  strictEqual(folder.code, 1);
+  ok(folder.stderr.includes("there is no folder"), folder.stderr);
+  const runner = await start("w3", "--host", "gpu", "--runner", "odd");
+  strictEqual(runner.code, 1);
+  ok(runner.stderr.includes("not on the PATH"), runner.stderr);
+  strictEqual((await start("w4", "--host", "gpu", "--runner", "shell", "--cwd", "here")).code, 2);
+  await startThere(p, "w5", "gpu", "sleep 300");
+  const full = await start("w6", "--host", "gpu", "--runner", "shell");
+  strictEqual(full.code, 1);
+  ok(full.stderr.includes("max_workers 1"), full.stderr);
+});
+
+Deno.test("given hosts in config.json that cannot be meant, when it is read, then the line is named", async () => {
+  await using p = await testProfile();
+  const bad: [unknown, RegExp][] = [
+    [{ gpu: {} }, /either "reach" or "driver"/],
+    [{ gpu: { reach: ["ssh", "-oProxyCommand=x"] } }, /name of the machine last/],
+    [{ gpu: { reach: ["ssh", "a"] }, tpu: { reach: ["ssh", "a"] } }, /same "reach"/],
+    [{ "../gpu": { reach: ["ssh", "a"] } }, /expected a name/],
+    [{ gpu: { reach: [] } }, /expected a command/],
+  ];
+  for (const [hosts, message] of bad) {
+    wire(p, hosts as Record<string, unknown>);
+    const { code, stderr } = await p.run("_", "worker", "start", "w1", "--host", "gpu", "x");
+    strictEqual(code, 1);
+    ok(message.test(stderr) && /config\.json:\d+:\d+/.test(stderr), stderr);
+  }
+});
