@@ -10,14 +10,14 @@ import { noteAgent, noteTells } from "./lib/cli/caller.ts";
 import { ReaderGone, writeAll } from "./lib/cli/console.ts";
 import { contextOf } from "./lib/cli/context.ts";
 import { bug, report, show } from "./lib/cli/report.ts";
-import { parseInput } from "./lib/cli/verb.ts";
+import { type Context, mayWantJson, parseInput } from "./lib/cli/verb.ts";
 import { checkWorkerMay } from "./lib/cli/worker_rules.ts";
 import { findVerb, loadVerb, type VerbTable } from "./lib/cli/verb_table.ts";
 import { EXIT, formatError, UserError } from "./lib/errors.ts";
 import { checkProfile } from "./lib/records/profile_check.ts";
 
 /** Every verb and where it is; each is loaded only when it is called. */
-const VERBS: VerbTable = {
+export const VERBS: VerbTable = {
   "up": () => import("./verbs/up.ts"),
   "init": () => import("./verbs/init.ts"),
   "down": () => import("./verbs/down.ts"),
@@ -71,16 +71,10 @@ const VERBS: VerbTable = {
   "_ probe": () => import("./verbs/probe.ts"),
 };
 
-/** Whether `--json` stands among the words that can be options. */
-function mayWantJson(argv: readonly string[]): boolean {
-  const end = argv.indexOf("--");
-  return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
-}
-
-async function main(argv: readonly string[]): Promise<number> {
+/** Runs one call and returns its exit code; everything it prints goes through the context. */
+export async function main(argv: readonly string[], context: Context = contextOf(VERBS)): Promise<number> {
   let path = "";
   let mutating = false;
-  const context = contextOf(VERBS);
   try {
     // Until it is known which words are options and which are text.
     context.json = mayWantJson(argv);

@@ -9,9 +9,8 @@ import { VERSION } from "./version.ts";
 import type { WorkerHost } from "../workers/start.ts";
 import type { TrialHost } from "../world/sensor_trial.ts";
 
-/** The context of this process. */
-export function contextOf(verbs: VerbTable): Context {
-  const env = Deno.env.toObject();
+/** The context of this process; `env` is its environment unless given. */
+export function contextOf(verbs: VerbTable, env = Deno.env.toObject()): Context {
   const self = selfCommand();
   const now = () => Date.now();
   let profile: ReturnType<typeof profileFrom> | undefined;

@@ -318,3 +318,9 @@ export async function bodyOf(context: Context, words: readonly string[], what: s
   }
   return body;
 }
+
+/** Whether `--json` stands among the words that can be options. */
+export function mayWantJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return (end < 0 ? argv : argv.slice(0, end)).includes("--json");
+}

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { looopCommand, type Result, type TestProfile, testProfile } from "../looop.ts";
+import { callHere } from "../in_process.ts";
+import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
 /** Ids that must be refused wherever one is taken. */
 const BAD_IDS = ["..", "a/b", "../PLAYBOOK", "a".repeat(65), "a\nb"];
@@ -59,27 +60,17 @@ async function furnished(): Promise<TestProfile> {
   return p;
 }
 
-/** Runs all cases, some at a time, and checks that each ends with 2 and one line, and nothing changed at all. */
-async function refuseAll(p: TestProfile, cases: readonly Case[]): Promise<void> {
+/** Runs all cases and checks that each ends with 2 and one line, and nothing changed at all. */
+async function refuseAll(p: TestProfile, cases: readonly Case[], call = callHere): Promise<void> {
   const before = contents(p);
-  const queue = [...cases];
-  const results: { call: string; says: RegExp; result: Result }[] = [];
-  await Promise.all(Array.from({ length: 4 }, async () => {
-    for (let one = queue.shift(); one !== undefined; one = queue.shift()) {
-      const { args, says = /./, env, stdin } = one;
-      const options = { ...(env === undefined ? {} : { env }), ...(stdin === undefined ? {} : { stdin }) };
-      results.push({
-        call: args.map((word) => JSON.stringify(word)).join(" "),
-        says,
-        result: await p.call(args, options),
-      });
-    }
-  }));
-  for (const { call, says, result } of results) {
-    strictEqual(result.code, 2, `${call}: exit ${result.code}, ${result.stderr}`);
-    strictEqual(result.stdout, "", call);
-    match(result.stderr, /^looop[^\n]*: [^\n]+; [^\n]+\n$/, call);
-    ok(says.test(result.stderr), `${call}: ${result.stderr}`);
+  for (const { args, says = /./, env, stdin } of cases) {
+    const options = { ...(env === undefined ? {} : { env }), ...(stdin === undefined ? {} : { stdin }) };
+    const result = await call(p, args, options);
+    const words = args.map((word) => JSON.stringify(word)).join(" ");
+    strictEqual(result.code, 2, `${words}: exit ${result.code}, ${result.stderr}`);
+    strictEqual(result.stdout, "", words);
+    match(result.stderr, /^looop[^\n]*: [^\n]+; [^\n]+\n$/, words);
+    ok(says.test(result.stderr), `${words}: ${result.stderr}`);
   }
   deepStrictEqual(contents(p), before);
 }
@@ -243,7 +234,7 @@ Deno.test("given a body larger than looop takes, when it is written, then it is 
       stdin: big.slice(0, 5 * 1024 * 1024),
       says: /4 MB/,
     },
-  ]);
+  ], (p, args, options) => p.call(args, options));
 });
 
 Deno.test("given --json, when a call is wrong, then stderr is one JSON value with kind, message and next", async () => {
