@@ -61,6 +61,8 @@ case $GIT_FETCH in
     ;;
   *) fail 78 "GIT_FETCH is \"$GIT_FETCH\", expected yes or no" ;;
 esac
+jq -n --arg only "$GIT_BRANCHES" '"" | test($only)' >/dev/null 2>&1 ||
+  fail 78 "GIT_BRANCHES \"$GIT_BRANCHES\" is no regular expression"
 # GIT_BASE, else what the remote calls its default branch, else one of the usual names.
 base=$GIT_BASE
 [ -n "$base" ] || base=$(repo symbolic-ref --quiet --short refs/remotes/origin/HEAD) || true
@@ -83,7 +85,7 @@ jq -n --arg path "$GIT_DIR_PATH" --arg base "$base" --arg only "$GIT_BRANCHES" -
   --rawfile counts "$work/counts" '
   def rows: split("\n") | map(select(. != "") | split("\t"));
   def branch: sub("^refs/(heads|remotes)/"; "");
-  ($counts | rows | map({key: .[0], value: (.[1:] | map(tonumber))}) | from_entries) as $counts
+  ($counts | rows | map({key: .[0], value: (.[1:] | map(tonumber?))}) | from_entries) as $counts
   | [$branches | rows[] | select(.[0] | test("/HEAD$") | not)
     | (.[0] | branch) as $branch | select($only == "" or ($branch | test($only)))
     | {key: "\($branch) \(.[1])", $branch, author: .[3], date: .[2], subject: (.[4:] | join(" ")), commit: .[1],
@@ -92,5 +94,5 @@ jq -n --arg path "$GIT_DIR_PATH" --arg base "$base" --arg only "$GIT_BRANCHES" -
   | (map(select(.local) | {key: .key, value: true}) | from_entries) as $own
   | map(select(.local or ($own[.key | sub("^[^/ ]+/"; "")] | not)))
   | {detail: {path: $path, base: $base}, list: .}' >"$work/found" 2>"$work/err" ||
-  fail 78 "GIT_BRANCHES \"$GIT_BRANCHES\" is no regular expression"
+  fail 65 "git lists the branches in an unknown form: $(head -n 1 "$work/err")"
 report unmerged <"$work/found"
