@@ -1,6 +1,7 @@
 /** Recurrence rules (RFC 5545, 3.3.10): an adapter to the library that computes them, on wall-clock time. */
 import { RRuleTemporal } from "rrule-temporal";
 import { NotUnderstood } from "./bad.ts";
+import { DAY_MS } from "./zones.ts";
 
 /** A checked rule without its end, which is told apart. */
 export interface Rule {
@@ -42,6 +43,13 @@ export function parseRule(text: string): Rule {
   if (odd !== undefined) throw new NotUnderstood(`recurrence "${text}": ${odd.join("=")}`);
   const value = (name: string) => parts.find(([key]) => key === name)?.[1];
   if (value("FREQ") === undefined) throw new NotUnderstood(`recurrence "${text}" has no FREQ`);
+  const numbered = /\d/.test(value("BYDAY") ?? "");
+  const limited = value("BYYEARDAY")
+    ? value("BYDAY") ?? value("BYMONTHDAY")
+    : numbered && value("BYMONTHDAY");
+  if (value("BYSETPOS") && limited) {
+    throw new NotUnderstood(`recurrence "${text}": BYSETPOS of days that two parts limit`);
+  }
   const [count, until] = [value("COUNT"), value("UNTIL")];
   return {
     pattern: parts.filter(([name]) => !["COUNT", "UNTIL", "RSCALE", "SKIP"].includes(name))
@@ -49,6 +57,53 @@ export function parseRule(text: string): Rule {
     ...(count === undefined ? {} : { count: Number(count) }),
     ...(until === undefined ? {} : { until }),
   };
+}
+
+/** The values of a part, split; none when the rule does not have it. */
+function valuesOf(pattern: string, name: string): string[] | undefined {
+  return new RegExp(`(?:^|;)${name}=([^;]*)`).exec(pattern)?.[1]?.split(",");
+}
+
+/**
+ * Whether a day is one that a rule's parts allow, all of them: the library lets some through that one part of several
+ * rules out (a weekday beside BYYEARDAY, a 53rd Friday that is the next year's first).
+ */
+function dayFilter(pattern: string): (wall: number) => boolean {
+  const numbers = (name: string) => valuesOf(pattern, name)?.map(Number);
+  const [months, monthDays, yearDays] = ["BYMONTH", "BYMONTHDAY", "BYYEARDAY"].map(numbers);
+  const weekdays = valuesOf(pattern, "BYDAY")?.map((item) => ({
+    number: Number(item.slice(0, -2)),
+    day: WEEKDAYS.indexOf(item.slice(-2)),
+  }));
+  const isYearly = /FREQ=YEARLY/.test(pattern);
+  const numbered = /FREQ=(YEARLY|MONTHLY)/.test(pattern);
+  return (wall) => {
+    const date = new Date(wall);
+    const [year, month] = [date.getUTCFullYear(), date.getUTCMonth()];
+    const day = Math.floor(wall / DAY_MS);
+    const inMonth = placeIn(day, Date.UTC(year, month), Date.UTC(year, month + 1));
+    const inYear = placeIn(day, Date.UTC(year, 0), Date.UTC(year + 1, 0));
+    const within = isYearly && months === undefined ? inYear : inMonth;
+    return (months?.includes(month + 1) ?? true) &&
+      (monthDays?.some((n) => inMonth.includes(n)) ?? true) &&
+      (yearDays?.some((n) => inYear.includes(n)) ?? true) &&
+      (weekdays?.some((weekday) =>
+        weekday.day === date.getUTCDay() &&
+        (weekday.number === 0 || !numbered || within.some((n) => weekOf(n) === weekday.number))
+      ) ?? true);
+  };
+}
+
+const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"];
+
+/** The number of a day in a span, from its start (1, 2, …) and from its end (-1, -2, …). */
+function placeIn(day: number, start: number, end: number): [number, number] {
+  return [day - start / DAY_MS + 1, day - end / DAY_MS];
+}
+
+/** The how manieth of its weekday the n-th day of a span is, counted from the same end. */
+function weekOf(n: number): number {
+  return n > 0 ? Math.ceil(n / 7) : Math.floor(n / 7);
 }
 
 /** Steps of the library before it gives up: rules that match nothing end, too, in under a second. */
@@ -70,14 +125,15 @@ export function occurrencesOf(
   isSkipped: (wall: number) => boolean,
 ): number[] {
   if (to < start) return [];
-  if (rule.count === undefined) {
-    return between(rule, start, Math.max(from, start), to).filter((wall) => !isSkipped(wall));
-  }
+  // Positions are counted before anything could be filtered.
+  const isAllowed = rule.pattern.includes("BYSETPOS=") ? () => true : dayFilter(rule.pattern);
+  const counts = (wall: number) => wall === start || (isAllowed(wall) && !isSkipped(wall));
+  if (rule.count === undefined) return between(rule, start, Math.max(from, start), to).filter(counts);
   for (let count = rule.count;;) {
     const walls = between({ ...rule, count }, start, start, to);
-    const skipped = walls.filter(isSkipped).length;
-    if (count === rule.count + skipped) return walls.filter((wall) => wall >= from && !isSkipped(wall));
-    count = rule.count + skipped;
+    const others = walls.filter((wall) => !counts(wall)).length;
+    if (count === rule.count + others) return walls.filter((wall) => wall >= from && counts(wall));
+    count = rule.count + others;
   }
 }
 

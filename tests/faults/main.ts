@@ -18,6 +18,7 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   power: () => import("./power.ts").then((m) => m.power()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
   gate: () => import("./gate.ts").then((m) => m.gate()),
+  calendars: () => import("./calendars.ts").then((m) => m.calendars()),
 };
 
 function say(text: string): void {

@@ -1,6 +1,7 @@
 /** What calendars hold: cases that a reader can check by hand, and what files of odd form come to. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type CalendarEvent, parseCalendar } from "../../../lib/parse/calendar.ts";
+import { type CalendarCase, differenceOf } from "../../faults/calendars.ts";
 import { parseMoment } from "../../../lib/parse/calendar_values.ts";
 import { ianaZone, instantOf, wallOf, type Zone } from "../../../lib/parse/zones.ts";
 
@@ -173,4 +174,13 @@ Deno.test("given an event, when it is shown, then it has all its parts", async (
     location: "Room 1, left",
     url: "https://x.example/?a=1;b",
   }]);
+});
+
+Deno.test("given random calendars, when they are read, then they hold what a second implementation found in them", async () => {
+  // Recorded by `tests/faults/calendars.py`; `deno task faults calendars` compares thousands of others.
+  const cases = read("calendar_sample.jsonl").trim().split("\n").map((line) =>
+    JSON.parse(line) as CalendarCase
+  );
+  ok(cases.length >= 200);
+  for (const one of cases) strictEqual(await differenceOf(one), undefined);
 });
