@@ -1,4 +1,5 @@
 /** `looop doctor`: checks everything looop depends on. */
+import { workerHost } from "../lib/cli/context.ts";
 import { lineWidth } from "../lib/cli/console.ts";
 import { type Diagnosis, examine, findingLine } from "../lib/cli/doctor.ts";
 import { readConfig } from "../lib/records/config.ts";
@@ -45,12 +46,12 @@ export default defineVerb({
 
 /** Tries one agent for real. */
 async function tryAgent(context: Context, name: string, cwd: string | undefined): Promise<Diagnosis> {
-  const { profile, env, now } = context;
+  const { profile } = context;
   openProfile(profile);
   const runner = resolveRunner(readConfig(profile.config).config, name);
   const { tryRunner } = await import("../lib/workers/runner_trial.ts");
   const { ok, message, next } = await tryRunner(
-    { profile, env, now, bin: context.bin() },
+    workerHost(context),
     runner,
     cwd === undefined ? profile.dir : absolute(cwd, Deno.cwd()),
   );

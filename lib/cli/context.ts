@@ -2,7 +2,7 @@
 import { readStdin, readStdinBytes, terminalWidth, wantsColour, writeAll } from "./console.ts";
 import { profileFrom } from "../paths.ts";
 import { type Caller, callerOf } from "../sessions/caller.ts";
-import { executablePath, launcherPath, selfCommand } from "../process/self.ts";
+import { callBackPath, executablePath, selfCommand } from "../process/self.ts";
 import { loadVerb, shownPaths, type VerbTable } from "./verb_table.ts";
 import type { Context, Declaration } from "./verb.ts";
 import { VERSION } from "./version.ts";
@@ -57,14 +57,8 @@ export function contextOf(verbs: VerbTable, env = Deno.env.toObject()): Context 
 
 /** The surroundings of a worker's start; the launcher is written only when needed, so a refused start changes nothing. */
 export function workerHost({ profile, self, env, now }: Context): WorkerHost {
-  return {
-    profile,
-    get bin() {
-      return launcherPath(profile, self);
-    },
-    env,
-    now,
-  };
+  let bin: Promise<string> | undefined;
+  return { profile, bin: () => bin ??= callBackPath(profile, self), env, now };
 }
 
 /** The surroundings in which a sensor is tried. */

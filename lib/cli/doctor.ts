@@ -2,6 +2,7 @@
  * The checks of `looop doctor`: the machine, then the profile. Each check tries the real thing (a program in a terminal, a
  * lock between two processes, a watch) and changes nothing except files of its own, which it removes.
  */
+import { canBeRun, launcherPath } from "../process/self.ts";
 import { runSmall } from "../process/spawn.ts";
 import { watchesOff } from "../records/env.ts";
 import { readConfig } from "../records/config.ts";
@@ -75,6 +76,7 @@ export async function examine(host: DoctorHost): Promise<Diagnosis[]> {
     ...checkConfig(host),
     data,
     ...(usable ? await checkFileSystem(host) : []),
+    ...(usable ? await checkLauncher(host) : []),
     ...(usable ? await checkProfile(host) : []),
     git,
     ...await checkHosts(host),
@@ -246,6 +248,15 @@ async function checkFileSystem(host: DoctorHost): Promise<Diagnosis[]> {
   } finally {
     if (exists(dir)) removeTree(dir);
   }
+}
+
+/** Whether workers can be given a launcher, where the data dir is there already. */
+async function checkLauncher({ profile, self }: DoctorHost): Promise<Diagnosis[]> {
+  if (!exists(profile.dir)) return [];
+  if (await canBeRun(launcherPath(profile, self))) return [ok("programs", "can be run in the data dir")];
+  const message = `no program can be run in "${profile.dir}" (mounted noexec?)`;
+  const next = "remount it, or put the data dir on another file system with LOOOP_DATA_DIR";
+  return [self.standalone ? warn("programs", message, next) : bad("programs", message, next)];
 }
 
 /** Judges a number of free bytes. */

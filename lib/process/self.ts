@@ -1,7 +1,9 @@
 /** How looop starts itself again, whatever way it is run: compiled, `deno run` of a file, or of a URL. */
+import { UserError } from "../errors.ts";
 import { makeDir, readText, replaceFile } from "../store.ts";
 import { shellQuote } from "../text/quote.ts";
 import type { Profile } from "../paths.ts";
+import { runSmall } from "./spawn.ts";
 
 /** The argv (without further arguments) that starts this same program again. */
 export interface SelfCommand {
@@ -28,19 +30,65 @@ export function executablePath(profile: Profile, self: SelfCommand): string {
   return self.standalone ? self.exe : launcherPath(profile, self);
 }
 
+/** The word by which a launcher is asked whether it can be run at all; it answers by its exit alone. */
+const TRIAL_WORD = "--launcher-runs";
+
 /**
- * A launcher script in the data dir. Workers get it as `LOOOP_BIN`, so it must stay valid for as long as they live.
- *
- * A worker may stand in a folder that is gone, as after `git worktree remove`: there the Deno runtime panics
- * before a line of ours runs, and the worker could neither ask nor end itself.
+ * Meets what the runtime does not: it ends before a line of ours runs in a folder that is gone (as after `git worktree
+ * remove`) or whose name is not UTF-8, with an argument that is not UTF-8, and with a TMPDIR that is empty or relative.
+ * There a worker could neither ask nor end itself.
  */
+function launcherText(words: string): string {
+  return `#!/bin/sh
+[ "$*" != ${TRIAL_WORD} ] || exit 0
+is_utf8() {
+  case $1 in *[![:print:][:space:]]*) ;; *) return 0 ;; esac
+  ! command -v iconv >/dev/null || printf %s "$1" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1
+}
+here=$(pwd -P 2>/dev/null)
+case $here in /*) is_utf8 "$here" || cd / ;; *) cd / ;; esac
+case \${TMPDIR-/} in /*) ;; *) unset TMPDIR ;; esac
+for word in "$LOOOP_DATA_DIR" "$LOOOP_CONFIG"; do
+  is_utf8 "$word" || { echo "looop: the data dir's path is not UTF-8; give LOOOP_DATA_DIR one that is" >&2; exit 1; }
+done
+is_utf8 "$*" || { echo "looop: an argument is not UTF-8; convert it (iconv), then call again" >&2; exit 2; }
+exec ${words} "$@"
+`;
+}
+
+/** A launcher script in the data dir. It must stay valid for as long as those who were given it live. */
 export function launcherPath(profile: Profile, self: SelfCommand): string {
   const path = `${profile.bin}/looop`;
-  const words = [self.exe, ...self.args].map(shellQuote).join(" ");
-  const text = `#!/bin/sh\ncase $(pwd -P 2>/dev/null) in /*) ;; *) cd / ;; esac\nexec ${words} "$@"\n`;
+  const text = launcherText([self.exe, ...self.args].map(shellQuote).join(" "));
   if (readText(path) !== text) {
     makeDir(profile.bin);
     replaceFile(path, text, { mode: 0o700, durable: false });
   }
   return path;
+}
+
+/** Whether programs can be run where a launcher lies: on a file system mounted noexec they cannot. */
+export async function canBeRun(launcher: string): Promise<boolean> {
+  try {
+    return (await runSmall(launcher, [TRIAL_WORD])).code === 0;
+  } catch (error) {
+    // Busy: a child of this process still has it open for writing. It is asked for that only if it may be run.
+    return /os error 26\b/.test((error as Error).message);
+  }
+}
+
+/**
+ * The path by which a worker calls back, its `LOOOP_BIN`: the launcher, or the binary itself where no program can be
+ * run in the data dir.
+ *
+ * @throws {UserError} when there is neither.
+ */
+export async function callBackPath(profile: Profile, self: SelfCommand): Promise<string> {
+  const launcher = launcherPath(profile, self);
+  if (await canBeRun(launcher)) return launcher;
+  if (self.standalone) return self.exe;
+  throw new UserError(`A worker could not call back: no program can be run in "${profile.dir}" (noexec?)`, {
+    next: "put the data dir on another file system with LOOOP_DATA_DIR, or install the looop binary",
+    kind: "noexec",
+  });
 }

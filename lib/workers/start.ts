@@ -61,8 +61,8 @@ export interface WorkerSpec {
 /** The surroundings a worker starts in. */
 export interface WorkerHost {
   profile: Profile;
-  /** One executable path that is looop. */
-  bin: string;
+  /** One executable path that is looop, which workers call back. */
+  bin(): Promise<string>;
   env: Readonly<Record<string, string>>;
   now(): number;
 }
@@ -89,7 +89,7 @@ export async function startWorker(host: WorkerHost, asked: WorkerSpec): Promise<
   const far = spec.host === undefined ? undefined : farDir({ gen });
   const contract = workerContract({
     id: spec.id,
-    bin: far === undefined ? host.bin : `${far}/looop`,
+    bin: far === undefined ? await host.bin() : `${far}/looop`,
     dataDir: far ?? host.profile.dir,
     cwd: spec.cwd ?? host.profile.dir,
     reportsSpendAs: preset?.records === undefined ? runner.name : undefined,
@@ -157,6 +157,8 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   if (spec.host !== undefined) return await launchOnHost(host, run, spec.host);
   const cwd = spec.cwd ?? profile.dir;
   requireFolder(cwd);
+  requireScript({ ...host.env, ...spec.env });
+  const bin = await host.bin();
   const ownPrompt = `${sessionDir(profile, spec.id)}/prompt.md`;
   const promptFile = run.prompt.inSession ? ownPrompt : `${profile.prompts}/${spec.id}.md`;
   const tooLong = passesPromptAsArgument(run.template) &&
@@ -174,7 +176,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
   const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
   const line = isOneCommand(run.template) ? `exec ${command}` : command;
-  launch(host, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
+  launch(host, bin, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
   await untilRunning(host, spec.id);
 }
 
@@ -272,6 +274,15 @@ export function requireProgram(runner: ResolvedRunner, env: Readonly<Record<stri
   });
 }
 
+/** @throws {UserError} when there is no `script`, which gives each agent its terminal. */
+function requireScript(env: Readonly<Record<string, string>>): void {
+  if (findProgram("script", env["PATH"] ?? "") !== undefined) return;
+  throw new UserError("Workers need `script`, which is not on PATH", {
+    next: "install it (util-linux; Debian: bsdutils), then see `looop doctor`",
+    kind: "script_missing",
+  });
+}
+
 /** Makes the session's folder under the fleet's lock, so that of many starts of one id one wins. */
 async function openSession(
   profile: Profile,
@@ -333,9 +344,16 @@ function nextRunName(dir: string): string {
   for (let n = 1;; n++) if (!exists(`${dir}~${n}`)) return `${dir}~${n}`;
 }
 
-function launch(host: WorkerHost, spec: WorkerSpec, meta: SessionMeta, command: string, cwd: string): void {
+function launch(
+  host: WorkerHost,
+  bin: string,
+  spec: WorkerSpec,
+  meta: SessionMeta,
+  command: string,
+  cwd: string,
+): void {
   const { profile } = host;
-  const own = ownVariables(profile, host.bin);
+  const own = ownVariables(profile, bin);
   const env = childEnv(host.env, own, {
     TERM: "xterm-256color",
     ...spec.env,

@@ -32,7 +32,10 @@ export default defineVerb({
     const { resumeWorker } = await import("../../lib/workers/resume.ts");
     const host = workerHost(context);
     const text = input.words.length < 2
-      ? resumePrompt(host.bin, readMailbox(context.profile).pending.filter((ask) => ask.worker === id))
+      ? resumePrompt(
+        await host.bin(),
+        readMailbox(context.profile).pending.filter((ask) => ask.worker === id),
+      )
       : await bodyOf(context, input.words.slice(1), "text");
     openProfile(context.profile);
     const runner = await resumeWorker(host, id, text);
