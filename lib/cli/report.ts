@@ -1,5 +1,5 @@
 /** How a call ends for its caller: the reply or the error it prints, and the exit code. */
-import { EXIT, formatError, UsageError, UserError } from "../errors.ts";
+import { EXIT, formatError, oneLine, UsageError, UserError } from "../errors.ts";
 import { printableJson } from "../text/json.ts";
 import type { Context, Declaration, Reply } from "./verb.ts";
 import { VERSION } from "./version.ts";
@@ -46,8 +46,25 @@ async function journalFailure(context: Context, path: string, error: UserError):
   }
 }
 
-/** Turns an unforeseen error into a message that names the file in which its stack is kept. */
+/** Turns an unforeseen error into a message: of a module that cannot be loaded, or of a bug and where its stack is. */
 export function bug(error: unknown): UserError {
+  return loadFailure(error) ?? keptBug(error);
+}
+
+/** Run from a registry, looop fetches a module when a verb first needs it; without network that is no bug. */
+function loadFailure(error: unknown): UserError | undefined {
+  if (!(error instanceof Error && (error as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND")) {
+    return undefined;
+  }
+  const what = /["']([^"']+)["']/.exec(error.message)?.[1] ?? oneLine(error.message, 80);
+  return new UserError(`cannot load ${what} (network?)`, {
+    next: "try again once the network is there; what was loaded once stays",
+    kind: "load",
+    cause: error,
+  });
+}
+
+function keptBug(error: unknown): UserError {
   const message = error instanceof Error ? error.message : String(error);
   let kept = "set LOOOP_DEBUG=1 to see where";
   try {

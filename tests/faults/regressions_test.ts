@@ -163,7 +163,10 @@ Deno.test("given many observers that wait, when the pulse is killed, then it is 
     p.start(["_", "wait", "--json", "--as", observer, "--only-asks", "--timeout", "4"])
   );
   const first = JSON.parse(p.read(".pulse.json")).pid;
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await p.until(
+    "all wait",
+    () => observers.every((name) => /"waiting":\{/.test(p.read(`.cursors/${name}.json`))),
+  );
   Deno.kill(first, "SIGKILL");
   const replies = await Promise.all(waits.map((wait) => wait.result));
   for (const { code, stdout } of replies) {
