@@ -26,6 +26,6 @@ export default defineVerb({
     openProfile(context.profile);
     const snapshot = await look(context.profile, context.now());
     if (!context.json) return { text: summaryOf(snapshot) };
-    context.out(`${fitState(stateOf(snapshot), maxBytes, new Set(), fitFiles(context.profile))}\n`);
+    context.out(`${fitState(await stateOf(snapshot), maxBytes, new Set(), fitFiles(context.profile))}\n`);
   },
 });

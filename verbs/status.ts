@@ -21,7 +21,7 @@ export default defineVerb({
     const [snapshot, host] = await Promise.all([look(profile, now), readHost(profile, context.env, now)]);
     return {
       text: showStatus(snapshot, host, { width, colour }),
-      json: { ...statusJson(snapshot, host), ...stateOf(snapshot) },
+      json: { ...statusJson(snapshot, host), ...await stateOf(snapshot) },
     };
   },
 });

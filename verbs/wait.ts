@@ -112,12 +112,12 @@ class Wait {
       if (isFirst) this.#startFrom(sight);
       const news = this.#newsIn(sight);
       if (this.#cursor === undefined || news.some(isWaking)) {
-        this.#give(sight, news);
+        await this.#give(sight, news);
         return undefined;
       }
       this.#takeIn(sight, news);
       if (performance.now() >= this.#deadline) {
-        this.#showTimeout(sight);
+        await this.#showTimeout(sight);
         return undefined;
       }
       if (Deno.ppid !== this.#parent) return { code: EXIT.failed };
@@ -196,7 +196,7 @@ class Wait {
     return Math.abs(this.#context.now() - mtime) < SETTLE_MS;
   }
 
-  #give(sight: Snapshot, news: News[]): void {
+  async #give(sight: Snapshot, news: News[]): Promise<void> {
     const before = this.#cursor ?? emptyCursor();
     const isLimited = this.#input.flag("only-asks") && this.#cursor !== undefined;
     const after = (kept: News[]) => {
@@ -204,7 +204,7 @@ class Wait {
       // The rest of the world stays undelivered, for a later call without the limit.
       return isLimited ? { ...before, asks: { ...before.asks, ...next.asks } } : next;
     };
-    const kept = this.#show(sight, news, after([]).token);
+    const kept = await this.#show(sight, news, after([]).token);
     this.#cursor = after(kept);
     this.#noteSchedules(sight, news, kept);
     // Printed first, saved after: a reader that was killed meanwhile is given the same again.
@@ -222,13 +222,13 @@ class Wait {
   }
 
   /** Prints what is new; returns what found no room. */
-  #show(sight: Snapshot, news: News[], token: string): News[] {
+  async #show(sight: Snapshot, news: News[], token: string): Promise<News[]> {
     const { json, out, profile } = this.#context;
     const reason = this.#cursor === undefined ? this.#firstReason() : undefined;
     const reasons = reason === undefined ? reasonsOf(news) : [reason];
     if (!json) out(`${summaryOf(sight, reasons, news.filter(isShown))}\n`);
     else if (this.#input.flag("full")) {
-      out(`${printableJson({ reason: reasons, changes: wholeChanges(news), ...stateOf(sight) }, 1)}\n`);
+      out(`${printableJson({ reason: reasons, changes: wholeChanges(news), ...await stateOf(sight) }, 1)}\n`);
     } else {
       const files = { asks: profile.asks, snapshots: profile.snapshots };
       const wake = wakeOf({
@@ -252,11 +252,11 @@ class Wait {
     return isLater ? "session" : "first";
   }
 
-  #showTimeout(sight: Snapshot): void {
+  async #showTimeout(sight: Snapshot): Promise<void> {
     const { json, out } = this.#context;
     if (!json) out(`nothing new\n${summaryOf(sight)}\n`);
     else if (!this.#input.flag("full")) out(`${timeoutText(sight.asks)}\n`);
-    else out(`${printableJson({ reason: [], timed_out: true, changes: {}, ...stateOf(sight) }, 1)}\n`);
+    else out(`${printableJson({ reason: [], timed_out: true, changes: {}, ...await stateOf(sight) }, 1)}\n`);
     this.#noteSilence(sight);
   }
 

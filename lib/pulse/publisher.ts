@@ -4,7 +4,7 @@ import { listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
 import type { Profile } from "../paths.ts";
 import type { Session } from "../sessions/session.ts";
 import { readOwnState, readWorld } from "../world/state.ts";
-import { listSensors } from "../world/sensors.ts";
+import { isUnread, listScripts } from "../world/sensors.ts";
 import { type Alert, isNews, withOwnState, type World, type WorldReading } from "../world/world.ts";
 
 /** What the parts of the pulse know and the files of the profile do not say. */
@@ -46,7 +46,7 @@ export class Publisher {
       v: 1,
       beat: parts.beat,
       published_at: nowMs,
-      readings: this.#readings(parts.fresh),
+      readings: await this.#readings(parts.fresh),
       alerts: parts.alerts,
       bad_files: [...own.bad, ...parts.bad],
       settings: parts.settings,
@@ -59,12 +59,19 @@ export class Publisher {
     }, own);
   }
 
-  /** The readings of the sensors that there are, the fresh ones in place of the earlier. */
-  #readings(fresh: ReadonlyMap<string, WorldReading>): Record<string, WorldReading> {
-    const all = new Map(Object.entries(this.#world.readings));
-    for (const [sensor, reading] of fresh) all.set(`sensor-${sensor}`, reading);
-    const names = listSensors(this.#profile).map(({ name }) => `sensor-${name}`);
-    return Object.fromEntries(names.filter((name) => all.has(name)).map((name) => [name, all.get(name)!]));
+  /** The readings of the sensors that there are; the fresh ones that are still those of their scripts come first. */
+  async #readings(fresh: ReadonlyMap<string, WorldReading>): Promise<Record<string, WorldReading>> {
+    const readings = (await listScripts(this.#profile)).map((script) => {
+      const name = `sensor-${script.name}`;
+      const next = fresh.get(script.name);
+      return [
+        name,
+        next !== undefined && !isUnread(script, next) ? next : this.#world.readings[name],
+      ] as const;
+    });
+    return Object.fromEntries(
+      readings.filter((entry): entry is [string, WorldReading] => entry[1] !== undefined),
+    );
   }
 
   /** Whether somebody who reads the world would find more than other times in it. */

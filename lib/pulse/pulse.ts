@@ -17,7 +17,7 @@ import { OwnRecord } from "./own_record.ts";
 import { Publisher } from "./publisher.ts";
 import { mendArchive } from "../records/mailbox.ts";
 import { Schedules } from "./schedules.ts";
-import { Sensing } from "./sensing.ts";
+import { type Pace, Sensing } from "./sensing.ts";
 import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
 import { Tending } from "./tending.ts";
@@ -162,6 +162,7 @@ export class Pulse {
         this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
         this.#alerts.msToNext(this.#host.now()),
         this.#schedules.msToNext(this.#host.now()),
+        this.#sensors.msToNext(this.#host.now()),
         Math.max(50, this.#hostAlertAt - this.#host.now()),
       ),
     );
@@ -194,7 +195,7 @@ export class Pulse {
       await this.#reap();
       const { ok, failed } = await this.#sense();
       if (this.#abort.signal.aborted) return;
-      await this.#refresh(this.#sensors.finished, true);
+      await this.#refresh(this.#sensors.finished(false), true);
       this.#saySensed(ok, failed, performance.now() - started);
     } catch (error) {
       // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
@@ -215,10 +216,11 @@ export class Pulse {
   }
 
   #sense(): Promise<{ ok: number; failed: string[] }> {
-    return this.#sensors.beat(this.#publisher.world.readings, {
-      intervalS: this.#settings.intervalS,
-      concurrency: this.#settings.config.sensor_concurrency,
-    });
+    return this.#sensors.beat(this.#publisher.world.readings, this.#pace());
+  }
+
+  #pace(): Pace {
+    return { intervalS: this.#settings.intervalS, concurrency: this.#settings.config.sensor_concurrency };
   }
 
   #saySensed(ok: number, failed: readonly string[], ms: number): void {
@@ -235,8 +237,10 @@ export class Pulse {
   async #refreshQuietly(): Promise<void> {
     try {
       // Never some readings of a beat while the others are still being sensed.
-      const fresh = this.#beating === undefined ? this.#sensors.finished : new Map();
+      const fresh = this.#sensors.finished(this.#beating !== undefined);
       const sessions = await this.#refresh(fresh, false);
+      const { concurrency } = this.#pace();
+      await this.#sensors.noticeEdits(this.#publisher.world.readings, concurrency);
       this.#record.keep();
       this.#tending.tend(sessions);
       this.#links.tend(this.#settings.config, sessions, () => {

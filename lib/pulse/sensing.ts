@@ -1,14 +1,25 @@
-/** Sensing: the runs of one pulse's sensors, several at once, none twice at once, late ones on their own. */
-import { ownVariables } from "../records/home.ts";
+/**
+ * Sensing: the runs of one pulse's sensors, several at once, none twice at once, late ones on their own.
+ *
+ * A beat runs what is due, and all its readings are published together. A script that is new or was edited is run
+ * in between, as soon as it has settled; a run of the text before it is ended, and its reading never published.
+ */
 import { childEnv } from "../process/child_env.ts";
 import { type PulseHost, say } from "./host.ts";
+import { ownVariables } from "../records/home.ts";
 import { readingOf } from "../world/reading.ts";
 import { PULSE_RUN, runSensor, sweepSensors } from "../world/sensor_run.ts";
-import { listSensors, type SensorFile, sensorLimits } from "../world/sensors.ts";
+import { isUnread, listScripts, sensorLimits, type SensorScript } from "../world/sensors.ts";
 import { nextReading, type WorldReading } from "../world/world.ts";
 
 /** How long a sensor may hold its beat's publication, ms; one that runs longer joins a later one. */
 const LATE_AFTER_MS = 5_000;
+/** How long a script must have been left alone before it is run, ms: it may be half written. */
+const SETTLE_MS = 300;
+/** Least time between two runs of one sensor for its edits, ms. */
+const EDIT_RUN_EVERY_MS = 2_000;
+/** How soon a script that found all places taken is tried again, ms. */
+const CROWDED_MS = 200;
 
 /** The readings as last published, by their names in the world. */
 export type Readings = Readonly<Record<string, WorldReading>>;
@@ -21,49 +32,75 @@ export interface Pace {
   concurrency: number;
 }
 
+/** A run under way. */
+interface Run {
+  hash: string;
+  /** Ends it: its script is another now. */
+  abort: AbortController;
+}
+
 /** The runs of one pulse's sensors. */
 export class Sensing {
   readonly #host: PulseHost;
   readonly #stop: AbortSignal;
   readonly #onLate: () => void;
-  readonly #running = new Map<string, number>();
-  readonly #finished = new Map<string, WorldReading>();
+  readonly #running = new Map<string, Run>();
+  /** Sensors that the beat under way has still to run. */
+  #queued = new Set<string>();
+  /** Readings of the beat under way, and those that belong to no beat, both not yet published. */
+  readonly #ofBeat = new Map<string, WorldReading>();
+  readonly #ofEdits = new Map<string, WorldReading>();
+  /** Sensor → when an edit of it was last run, unix ms. */
+  readonly #editRunAt = new Map<string, number>();
+  /** When a script is to be looked at again, unix ms. */
+  #nextEditAt = Infinity;
   #runs = 0;
   #late: Promise<void> = Promise.resolve();
 
-  /** `onLate` is called when a late sensor has ended: its reading can be published. */
+  /** `onLate` is called when a reading can be published that belongs to no beat. */
   constructor(host: PulseHost, stop: AbortSignal, onLate: () => void) {
     this.#host = host;
     this.#stop = stop;
     this.#onLate = onLate;
   }
 
-  /** The readings that are finished and not yet published, by sensor. */
-  get finished(): ReadonlyMap<string, WorldReading> {
-    return new Map(this.#finished);
+  /** The readings that can be published now, by sensor: while a beat is under way not its own. */
+  finished(isBeating: boolean): ReadonlyMap<string, WorldReading> {
+    return new Map([...(isBeating ? [] : this.#ofBeat), ...this.#ofEdits]);
   }
 
   /** Forgets readings that are published now. */
   drop(published: ReadonlyMap<string, WorldReading>): void {
     for (const [name, reading] of published) {
-      if (this.#finished.get(name) === reading) this.#finished.delete(name);
+      for (const readings of [this.#ofBeat, this.#ofEdits]) {
+        if (readings.get(name) === reading) readings.delete(name);
+      }
     }
   }
 
-  /** Resolves when no late run is under way. */
+  /** Resolves when no run is under way that belongs to no beat. */
   get ended(): Promise<void> {
     return this.#late;
   }
 
+  /** Milliseconds until an edited script is to be looked at again; Infinity when there is none. */
+  msToNext(nowMs: number): number {
+    return this.#nextEditAt === Infinity ? Infinity : Math.max(1, this.#nextEditAt - nowMs);
+  }
+
   /** Runs every sensor that is due; waits for those that are not late. */
   async beat(readings: Readings, pace: Pace): Promise<{ ok: number; failed: string[] }> {
-    const due = listSensors(this.#host.profile).filter((sensor) =>
-      !this.#running.has(sensor.name) && isDue(sensor, readings, pace.intervalS, this.#host.now())
+    const now = this.#host.now();
+    const due = (await listScripts(this.#host.profile)).filter((sensor) =>
+      !this.#running.has(sensor.name) && isSettled(sensor, now) &&
+      isDue(sensor, readings, pace.intervalS, now)
     );
     const queue = [...due];
+    this.#queued = new Set(due.map(({ name }) => name));
     const marks: string[] = [];
     const worker = async () => {
       for (let sensor = queue.shift(); sensor !== undefined; sensor = queue.shift()) {
+        this.#queued.delete(sensor.name);
         if (this.#stop.aborted) return;
         await this.#runUntilLate(sensor, readings, marks);
       }
@@ -71,17 +108,66 @@ export class Sensing {
     const slots = Math.max(1, pace.concurrency - this.#running.size);
     await Promise.all(Array.from({ length: Math.min(slots, queue.length) }, worker));
     await sweepSensors(marks);
-    const names = due.map((sensor) => sensor.name).filter((name) => this.#finished.has(name));
-    const failed = names.filter((name) => this.#finished.get(name)?.error === true);
+    const names = due.map((sensor) => sensor.name).filter((name) => this.#ofBeat.has(name));
+    const failed = names.filter((name) => this.#ofBeat.get(name)?.error === true);
     return { ok: names.length - failed.length, failed };
   }
 
+  /** Looks for scripts that are not those of their readings, and runs them once they have settled. */
+  async noticeEdits(readings: Readings, concurrency: number): Promise<void> {
+    this.#nextEditAt = Infinity;
+    for (const sensor of await listScripts(this.#host.profile)) {
+      const { name, hash } = sensor;
+      const run = this.#running.get(name);
+      if (run !== undefined && run.hash !== hash) run.abort.abort();
+      const reading = this.#ofEdits.get(name) ?? this.#ofBeat.get(name) ?? readings[`sensor-${name}`];
+      if (isUnread(sensor, reading) && run?.hash !== hash && !this.#queued.has(name)) {
+        this.#runEdit(sensor, readings, concurrency);
+      }
+    }
+  }
+
+  #runEdit(sensor: SensorScript, readings: Readings, concurrency: number): void {
+    const now = this.#host.now();
+    const last = this.#editRunAt.get(sensor.name) ?? -Infinity;
+    const isCrowded = this.#running.size >= concurrency || this.#running.has(sensor.name);
+    const dueAt = Math.max(
+      isSettled(sensor, now) ? now : sensor.writtenMs + SETTLE_MS,
+      last > now ? now : last + EDIT_RUN_EVERY_MS,
+      isCrowded ? now + CROWDED_MS : now,
+    );
+    if (dueAt > now) {
+      this.#nextEditAt = Math.min(this.#nextEditAt, dueAt);
+      return;
+    }
+    this.#editRunAt.set(sensor.name, now);
+    const mark = this.#newMark();
+    this.#goOnAlone(
+      sensor,
+      this.#runOne(sensor, readings, mark, this.#ofEdits).then(async () => {
+        await sweepSensors([mark]);
+        this.#onLate();
+      }),
+    );
+  }
+
+  #newMark(): string {
+    return `${this.#host.identity.pid}.${this.#host.identity.start}.${++this.#runs}`;
+  }
+
+  /** A run that fails has no beat to fail: it is logged, and the sensor runs again when it is due. */
+  #goOnAlone(sensor: SensorScript, run: Promise<void>): void {
+    const failed = (error: Error) =>
+      say(this.#host, "error", "sensor.failed", `${sensor.name}: ${error.message}`);
+    this.#late = Promise.all([this.#late, run.catch(failed)]).then(() => {});
+  }
+
   /** Ends when the sensor has ended, or when it has become late and goes on alone. */
-  async #runUntilLate(sensor: SensorFile, readings: Readings, marks: string[]): Promise<void> {
+  async #runUntilLate(sensor: SensorScript, readings: Readings, marks: string[]): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let late = false;
-    const mark = `${this.#host.identity.pid}.${this.#host.identity.start}.${++this.#runs}`;
-    const run = this.#runOne(sensor, readings, mark).then(async () => {
+    const mark = this.#newMark();
+    const run = this.#runOne(sensor, readings, mark, this.#ofBeat).then(async () => {
       if (!late) {
         marks.push(mark);
         return;
@@ -97,20 +183,18 @@ export class Sensing {
     });
     await Promise.race([run, lateness]);
     clearTimeout(timer);
-    if (late) {
-      this.#late = Promise.all([this.#late, run.catch((error) => this.#sayFailed(sensor, error))])
-        .then(() => {});
-    }
+    if (late) this.#goOnAlone(sensor, run);
   }
 
-  /** A late run that fails has no beat to fail: it is logged, and the sensor runs again when it is due. */
-  #sayFailed(sensor: SensorFile, error: unknown): void {
-    say(this.#host, "error", "sensor.failed", `${sensor.name}: ${(error as Error).message}`);
-  }
-
-  async #runOne(sensor: SensorFile, readings: Readings, mark: string): Promise<void> {
+  async #runOne(
+    sensor: SensorScript,
+    readings: Readings,
+    mark: string,
+    finished: Map<string, WorldReading>,
+  ): Promise<void> {
     const { profile, env, bin } = this.#host;
-    this.#running.set(sensor.name, performance.now());
+    const run: Run = { hash: sensor.hash, abort: new AbortController() };
+    this.#running.set(sensor.name, run);
     const limits = sensorLimits(sensor.header, env);
     const own = ownVariables(profile, bin);
     try {
@@ -121,23 +205,32 @@ export class Sensing {
         mark,
         timeoutMs: limits.timeoutS * 1000,
         maxBytes: limits.maxBytes,
-      }, this.#stop);
-      if (this.#stop.aborted) return;
+      }, AbortSignal.any([this.#stop, run.abort.signal]));
+      if (this.#stop.aborted || run.abort.signal.aborted) return;
       const before = readings[`sensor-${sensor.name}`];
       const lastGood = before?.error ? before.last_good : before?.value;
       const value = readingOf(outcome, limits.maxBytes, limits.timeoutS, lastGood);
-      this.#finished.set(sensor.name, await nextReading(before, value, this.#host.now(), outcome.ms));
+      const next = await nextReading(before, value, this.#host.now(), {
+        ms: outcome.ms,
+        script: sensor.hash,
+      });
+      finished.set(sensor.name, next);
     } finally {
       this.#running.delete(sensor.name);
     }
   }
 }
 
+/** Whether a script has been left alone for a while; one of the future is believed. Pure. */
+function isSettled({ writtenMs }: SensorScript, nowMs: number): boolean {
+  return Math.abs(nowMs - writtenMs) >= SETTLE_MS;
+}
+
 /** Whether a sensor's own cadence asks for a run at this beat. Pure. */
-function isDue(sensor: SensorFile, readings: Readings, intervalS: number, nowMs: number): boolean {
+function isDue(sensor: SensorScript, readings: Readings, intervalS: number, nowMs: number): boolean {
   const interval = sensor.header.interval;
   const before = readings[`sensor-${sensor.name}`];
-  if (interval === undefined || before === undefined) return true;
+  if (interval === undefined || before === undefined || isUnread(sensor, before)) return true;
   const elapsed = nowMs - before.sensed_at;
   // Half a beat early is on time; a clock that was set back makes it due rather than never.
   return elapsed < 0 || elapsed >= interval * 1000 - (intervalS * 1000) / 2;

@@ -3,7 +3,8 @@ import { numberFrom } from "../records/env.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { parseHeader, type SensorHeader } from "./reading.ts";
-import { listEntries, quietText, readLinkedText } from "../store.ts";
+import { listEntries, quietStat, quietText, readLinkedText } from "../store.ts";
+import { sha256 } from "../text/bytes.ts";
 
 const DEFAULT_TIMEOUT_S = 60;
 const DEFAULT_MAX_BYTES = 8192;
@@ -27,6 +28,40 @@ export function listSensors(profile: Profile): SensorFile[] {
       // One that is unreadable says so in its reading.
       return { name, path, header: parseHeader(quietText(path, readLinkedText) ?? "") };
     });
+}
+
+/** One sensor script with what tells it from another text of the same name. */
+export interface SensorScript extends SensorFile {
+  /** SHA-256 of its text, "" where it cannot be read. */
+  hash: string;
+  /** When it was last written, unix ms. */
+  writtenMs: number;
+}
+
+/** The sensors of a profile with the hashes of their scripts. */
+export async function listScripts(profile: Profile): Promise<SensorScript[]> {
+  return await Promise.all(
+    listSensors(profile).map(async (sensor) => {
+      const text = quietText(sensor.path, readLinkedText);
+      const writtenMs = quietStat(sensor.path)?.mtime?.getTime() ?? 0;
+      return { ...sensor, hash: text === undefined ? "" : await sha256(text), writtenMs };
+    }),
+  );
+}
+
+/** Whether a reading is none, or that of another text of the script. */
+export function isUnread({ hash }: SensorScript, reading: { script?: string } | undefined): boolean {
+  return reading?.script !== hash;
+}
+
+/** Names, as in the world, of the sensors whose script has given no reading yet. */
+export async function unreadSensors(
+  profile: Profile,
+  readings: Readonly<Record<string, { script?: string }>>,
+): Promise<string[]> {
+  const scripts = await listScripts(profile);
+  return scripts.filter((script) => isUnread(script, readings[`sensor-${script.name}`]))
+    .map(({ name }) => `sensor-${name}`);
 }
 
 /**

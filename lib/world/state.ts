@@ -15,6 +15,7 @@ import {
   statOf,
 } from "../store.ts";
 import { type HostRecord, readHosts, unreachableS } from "../records/hosts.ts";
+import { unreadSensors } from "./sensors.ts";
 import { type Sight, tokenOf, type WorkerRun } from "./observer.ts";
 import { readOwnMoves } from "../records/own_moves.ts";
 import type { Profile } from "../paths.ts";
@@ -205,7 +206,7 @@ export function viewOf({ gen: _, ...view }: WorkerRun): WorkerView {
 }
 
 /** The value that `_ state --json` prints. */
-export function stateOf(snapshot: Snapshot): Record<string, unknown> {
+export async function stateOf(snapshot: Snapshot): Promise<Record<string, unknown>> {
   const { world, nowMs, profile } = snapshot;
   const readings: Record<string, unknown> = {};
   const snapshots: Record<string, unknown> = {};
@@ -234,6 +235,7 @@ export function stateOf(snapshot: Snapshot): Record<string, unknown> {
       next: next === undefined ? null : isoSeconds(next),
     })),
     flapping: world.flapping,
+    unread: await unreadSensors(profile, world.readings),
     bad_files: snapshot.bad,
     snapshots,
     readings,

@@ -12,6 +12,8 @@ export interface WorldReading {
   sensed_at: number;
   /** Wall time of the run, ms; absent for system readings. */
   ms?: number;
+  /** SHA-256 of the script that gave it. */
+  script?: string;
   error: boolean;
   /** Hash of the signal as it is. */
   hash: string;
@@ -161,10 +163,12 @@ export async function nextReading(
   before: WorldReading | undefined,
   value: Reading,
   atMs: number,
-  ms?: number,
+  { ms, script }: Pick<WorldReading, "ms" | "script"> = {},
 ): Promise<WorldReading> {
   const hash = await sha256(canonical(signalOf(value)));
-  const changed = before !== undefined && before.hash !== hash;
+  // What another text of the script has signalled says nothing about how steady this one is.
+  const isSame = script === before?.script || before?.script === undefined;
+  const changed = before !== undefined && before.hash !== hash && isSame;
   const streak = changed ? before.streak + 1 : 0;
   const error = isErrorReading(value);
   const lastGood = error ? (before?.error ? before.last_good : before?.value) : undefined;
@@ -172,6 +176,7 @@ export async function nextReading(
     value,
     sensed_at: atMs,
     ...(ms === undefined ? {} : { ms }),
+    ...(script === undefined ? {} : { script }),
     error,
     hash,
     wake: streak >= FLAP_STREAK ? before?.wake ?? hash : hash,

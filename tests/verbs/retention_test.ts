@@ -173,7 +173,7 @@ Deno.test("given what ninety days of use leave, when retention passes, then it i
     // It settles: a second pass finds nothing to do.
     deepStrictEqual((await applyRetention(profile, TTL, NOW)).removed, []);
     strictEqual(spaceOf(profile.dir), space);
-    const state = stateOf(await look(profile, NOW));
+    const state = await stateOf(await look(profile, NOW));
     strictEqual((state["journal_tail"] as string[]).length, 20);
     ok((state["workers"] as unknown[]).length <= 251);
   }));

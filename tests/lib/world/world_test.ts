@@ -194,7 +194,7 @@ Deno.test("given a world that was published, when it is written and read again, 
     fc.asyncProperty(anyOwn, fc.dictionary(anyId, anyJson, { maxKeys: 3 }), async (own, values) => {
       const readings: Record<string, WorldReading> = {};
       for (const [name, value] of Object.entries(values)) {
-        readings[`sensor-${name}`] = await nextReading(undefined, value, 5, 7);
+        readings[`sensor-${name}`] = await nextReading(undefined, value, 5, { ms: 7 });
       }
       const world = await withOwnState({ ...emptyWorld(), readings }, own);
       deepStrictEqual(checkWorld(JSON.parse(JSON.stringify(world))), world);
