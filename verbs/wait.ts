@@ -15,7 +15,9 @@ import {
   cursorPath,
   listObservers,
   readCursorFile,
+  readSilence,
   writeCursorFile,
+  writeSilence,
 } from "../lib/world/cursor_file.ts";
 import { cursorAfter, type News, newsOf, wholeWorld } from "../lib/world/news.ts";
 import { type Cursor, cursorSince, emptyCursor, pulseWord } from "../lib/world/observer.ts";
@@ -152,7 +154,7 @@ class Wait {
   #awake(sight: Snapshot): Snapshot {
     const { beat, age_s, interval_s, stalled, failing } = sight.pulse;
     if (this.#heard?.beat !== beat || !stalled) {
-      const known = this.#heard === undefined ? this.#file?.silence : undefined;
+      const known = this.#heard === undefined && stalled ? readSilence(this.#path) : undefined;
       this.#heard = { beat, at: performance.now(), awakeS: known?.beat === beat ? known.awake_s : 0 };
     }
     if (!stalled || failing !== undefined) return sight;
@@ -263,12 +265,9 @@ class Wait {
   /** A stall that this call was too short to tell is told by a later one. */
   #noteSilence({ pulse }: Snapshot): void {
     const isQuiet = pulse.alive && (pulse.age_s ?? 0) > 2 * pulse.interval_s;
-    if (this.#file === undefined || (!isQuiet && this.#file.silence === undefined)) return;
-    const { silence: _, ...file } = this.#file;
-    this.#file = isQuiet
-      ? { ...file, silence: { beat: pulse.beat, awake_s: Math.round(this.#awakeS()) } }
-      : file;
-    this.#save();
+    if (this.#file === undefined || (!isQuiet && readSilence(this.#path) === undefined)) return;
+    const awake_s = Math.round(this.#awakeS() * 10) / 10;
+    writeSilence(this.#path, isQuiet ? { beat: pulse.beat, awake_s } : undefined);
   }
 
   /** What is other and not to be shown: the cursor takes it in, or its next change would be no news. */

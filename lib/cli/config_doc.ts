@@ -17,6 +17,7 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
     "seconds after which a worker that has not called back is reported, with its screen",
   ],
   ["silent_after", "900", "seconds after which a running worker that prints nothing is reported"],
+  ["goal_idle_after", "86400", "seconds after which a goal without a move is reported"],
   [
     "session_ttl",
     "259200",

@@ -148,10 +148,10 @@ export function conditionOf(
   if (worker.state === "lost") return "lost";
   if (!worker.alive) return "";
   if (asking.has(worker.id)) return "asking";
-  if (!worker.ready && secondsSince(nowMs, Date.parse(worker.started)) >= config.ready_timeout) {
-    return "not ready";
-  }
-  return worker.idle_s >= config.silent_after ? "silent" : "";
+  const { ready_timeout, silent_after } = config;
+  const isLate = secondsSince(nowMs, Date.parse(worker.started)) >= ready_timeout;
+  if (!worker.ready && ready_timeout > 0 && isLate) return "not ready";
+  return silent_after > 0 && worker.idle_s >= silent_after ? "silent" : "";
 }
 
 /** Seconds from one moment (ms) to another; 0 when a clock was set back. */

@@ -2,11 +2,11 @@
 import { readAgent } from "../agents/agent_session.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
-import { screenOf } from "./screen.ts";
 import type { PulseHost } from "./host.ts";
+import { screenOf } from "./screen.ts";
 import type { Session } from "../sessions/session.ts";
 import { statOf } from "../store.ts";
-import type { Alert } from "../world/world.ts";
+import type { Alert, Watched, World } from "../world/world.ts";
 
 /** What looking needs of the pulse. */
 type AlertHost = Pick<PulseHost, "profile" | "bin" | "env" | "now">;
@@ -14,88 +14,128 @@ type AlertHost = Pick<PulseHost, "profile" | "bin" | "env" | "now">;
 /** Lines of a screen that an alert shows. */
 const SCREEN_LINES = 20;
 
-/** Looks at the fleet again and again; remembers who waited for an answer, and when to look next. */
-export class WorkerAlerts {
-  /** When the next alert is due if nothing changes, unix ms. */
-  #deadlines: number[] = [];
-
-  /** Generations of sessions that waited for an answer when last looked at. */
-  readonly #asking = new Set<string>();
-  /** Generation → when it was first seen with nothing to wait for again, unix ms. */
-  readonly #answeredAt = new Map<string, number>();
-
-  /** Workers that did not begin, and workers that have gone silent: told once each. */
-  async look(
-    host: AlertHost,
-    sessions: readonly Session[],
-    config: Pick<Config, "ready_timeout" | "silent_after">,
-    told: readonly Alert[],
-  ): Promise<Alert[]> {
-    const { profile } = host;
-    const now = host.now();
-    const { ready_timeout, silent_after } = config;
-    const alerts: Alert[] = [];
-    this.#deadlines = [];
-    const asking = new Set(
-      sessions.some((session) => session.view.alive)
-        ? readMailbox(profile).pending.map((ask) => ask.worker)
-        : [],
-    );
-    for (const session of sessions) {
-      const { view } = session;
-      if (!view.alive) continue;
-      if (session.deadline !== undefined) this.#deadlines.push(session.deadline * 1000);
-      const readyBy = (session.startedAt + ready_timeout) * 1000;
-      if (!view.ready && now >= readyBy) {
-        alerts.push(await alertOf(host, "not_ready", session, session.gen, told));
-      } else if (!view.ready) this.#deadlines.push(readyBy);
-      if (asking.has(view.id)) {
-        this.#asking.add(session.gen);
-        continue;
-      }
-      // Waiting for an answer is no silence: that begins with the last output or with the end of the asking.
-      if (this.#asking.delete(session.gen)) this.#answeredAt.set(session.gen, now);
-      const silentMs = silent_after * 1000;
-      let quietSince = Math.max(
-        session.startedAt * 1000,
-        outputStamp(session),
-        this.#answeredAt.get(session.gen) ?? 0,
-      );
-      if (now >= quietSince + silentMs) quietSince = Math.max(quietSince, await recordStamp(session));
-      const silentAt = quietSince + silentMs;
-      if (now < silentAt) this.#deadlines.push(silentAt);
-      else alerts.push(await alertOf(host, "silent", session, `${session.gen}/${quietSince}`, told));
-    }
-    this.#forget(new Set(sessions.filter(({ view }) => view.alive).map(({ gen }) => gen)));
-    return alerts;
-  }
-
-  /** A pulse runs for months: of workers that have ended nothing is remembered. */
-  #forget(alive: ReadonlySet<string>): void {
-    for (const known of [this.#asking, this.#answeredAt]) {
-      for (const gen of known.keys()) if (!alive.has(gen)) known.delete(gen);
-    }
-  }
-
-  /** Milliseconds until something is due; Infinity when nothing is. */
-  msToNext(now: number): number {
-    const next = Math.min(Infinity, ...this.#deadlines);
-    return next === Infinity ? Infinity : Math.max(50, next - now);
-  }
+/** The alerts about workers as they are now. */
+export interface WorkerAlerts {
+  alerts: Alert[];
+  /** What is to be remembered of the living workers, by generation. */
+  watched: World["watched"];
+  /** When to look again if nothing changes, unix ms. */
+  nextAt: number;
 }
 
-/** An alert that was told already keeps the screen that it was told with. */
-async function alertOf(
+/**
+ * Workers that did not begin, and workers that have gone silent, each told once and never both: a worker that was
+ * reported for the one is not reported for the other until it has begun.
+ *
+ * What is remembered stands in the published world, so that a pulse that is started anew tells nothing twice.
+ */
+export async function workerAlerts(
   host: AlertHost,
-  kind: Alert["kind"],
+  sessions: readonly Session[],
+  config: Pick<Config, "ready_timeout" | "silent_after">,
+  { alerts: told, watched }: Pick<World, "alerts" | "watched">,
+): Promise<WorkerAlerts> {
+  const alive = sessions.filter(({ view }) => view.alive);
+  const asking = new Set(
+    alive.length === 0 ? [] : readMailbox(host.profile).pending.map((ask) => ask.worker),
+  );
+  const found: WorkerAlerts = { alerts: [], watched: {}, nextAt: Infinity };
+  for (const session of alive) {
+    const known = watched[session.gen] ?? {};
+    const look = { session, known, isAsking: asking.has(session.view.id), told, config };
+    const { alert, memory, nextAt } = await lookAt(host, look);
+    if (alert !== undefined) found.alerts.push(alert);
+    if (Object.keys(memory).length > 0) found.watched[session.gen] = memory;
+    found.nextAt = Math.min(found.nextAt, nextAt, (session.deadline ?? Infinity) * 1000);
+  }
+  return found;
+}
+
+/** One look at one living worker. */
+interface Look {
+  session: Session;
+  known: Watched;
+  isAsking: boolean;
+  told: readonly Alert[];
+  config: Pick<Config, "ready_timeout" | "silent_after">;
+}
+
+/** What a look at one worker has found. */
+interface Found {
+  alert?: Alert;
+  memory: Watched;
+  nextAt: number;
+}
+
+async function lookAt(host: AlertHost, look: Look): Promise<Found> {
+  const { session, isAsking, config } = look;
+  const now = host.now();
+  const known = answered(look.known, isAsking, now);
+  const readyAt = session.view.ready || config.ready_timeout === 0
+    ? Infinity
+    : (session.startedAt + config.ready_timeout) * 1000;
+  // Waiting for an answer is no silence.
+  const silence = isAsking || config.silent_after === 0
+    ? undefined
+    : await silenceOf(session, known, config, now);
+  const isSilent = silence !== undefined && now >= silence.at;
+  if (now >= readyAt && known.silent === undefined) {
+    return { alert: await notReady(host, look), memory: known, nextAt: Infinity };
+  }
+  if (!isSilent) {
+    return { memory: known, nextAt: Math.min(now >= readyAt ? Infinity : readyAt, silence?.at ?? Infinity) };
+  }
+  const silent = await silentOf(host, session, known, silence.since);
+  const { key, screen } = silent;
+  return {
+    alert: { kind: "silent", id: session.view.id, key, screen },
+    memory: { ...known, silent },
+    nextAt: Infinity,
+  };
+}
+
+/** Silence begins with the last output, or with the end of the asking: when that was is remembered. */
+function answered({ asking, ...known }: Watched, isAsking: boolean, now: number): Watched {
+  if (isAsking) return { ...known, asking: true };
+  return asking === true ? { ...known, answered_at: now } : known;
+}
+
+/** Since when a worker is quiet, and when that is reported, unix ms. */
+async function silenceOf(
   session: Session,
-  occurrence: string,
-  told: readonly Alert[],
-): Promise<Alert> {
-  const key = `${kind}/${session.view.id}/${occurrence}`;
+  { answered_at }: Watched,
+  { silent_after }: Look["config"],
+  now: number,
+): Promise<{ since: number; at: number }> {
+  const silentMs = silent_after * 1000;
+  let since = Math.max(session.startedAt * 1000, outputStamp(session), answered_at ?? 0);
+  if (now >= since + silentMs) since = Math.max(since, await recordStamp(session));
+  return { since, at: since + silentMs };
+}
+
+async function notReady(host: AlertHost, { session, told }: Look): Promise<Alert> {
+  const key = `not_ready/${session.view.id}/${session.gen}`;
   const known = told.find((alert) => alert.key === key);
   return known ??
-    { kind, id: session.view.id, key, screen: await screenOf(host, session.view.id, SCREEN_LINES) };
+    {
+      kind: "not_ready",
+      id: session.view.id,
+      key,
+      screen: await screenOf(host, session.view.id, SCREEN_LINES),
+    };
+}
+
+/** The silence that began then; one after which the screen is as it was is the same: that was but a redraw. */
+async function silentOf(
+  host: AlertHost,
+  { view, gen }: Session,
+  { silent }: Watched,
+  since: number,
+): Promise<NonNullable<Watched["silent"]>> {
+  if (silent?.since === since) return silent;
+  const screen = await screenOf(host, view.id, SCREEN_LINES);
+  const isSame = silent !== undefined && silent.screen.join("\n") === screen.join("\n");
+  return { since, key: isSame ? silent.key : `silent/${view.id}/${gen}/${since}`, screen };
 }
 
 function outputStamp(session: Session): number {
@@ -105,7 +145,7 @@ function outputStamp(session: Session): number {
 /** When the agent last wrote to its own record, unix ms: without a terminal some print nothing before their end. */
 async function recordStamp(session: Session): Promise<number> {
   const { recordFiles } = await import("../agents/records.ts");
-  // opencode's record is one file for all its sessions: it tells nothing of this one.
+  // opencode's record is one file for all its sessions: it says nothing about this one.
   const own = readAgent(session.dir)?.sessions.filter(({ cli, id }) => cli !== "opencode" && id !== "") ?? [];
   return Math.max(0, ...own.flatMap(recordFiles).map((file) => statOf(file)?.mtime?.getTime() ?? 0));
 }

@@ -19,9 +19,10 @@ export interface Parts {
   /** Files that cannot be used, beside those that composing finds. */
   bad: readonly BadFile[];
   settings: World["settings"];
-  /** How workers ended. */
+  /** How workers ended, and what is remembered of those that live. */
   ended: World["ended"];
   schedules: World["schedules"];
+  watched: World["watched"];
 }
 
 /** Holds the world as it was last published. */
@@ -52,6 +53,7 @@ export class Publisher {
       settings: parts.settings,
       ended: parts.ended,
       schedules: parts.schedules,
+      watched: parts.watched,
       fleet: {
         dir_mtime: parts.fleetStamp,
         workers: parts.sessions.map((session) => ({ ...session.view, gen: session.gen })),

@@ -6,9 +6,10 @@
  * from files, so a pulse that is killed at any moment and started again goes on where it was.
  */
 import { watchesOff } from "../records/env.ts";
-import { WorkerAlerts } from "./alerts.ts";
+import { workerAlerts } from "./alerts.ts";
 import { Watch } from "../file_watch.ts";
 import { EndedRuns } from "./ended.ts";
+import { goalAlerts } from "./goal_alerts.ts";
 import { hostAlerts } from "./host_alerts.ts";
 import { Links } from "../hosts/links.ts";
 import { Fleet } from "./fleet.ts";
@@ -44,7 +45,6 @@ export class Pulse {
   readonly #sensors: Sensing;
   readonly #tending: Tending;
   readonly #links: Links;
-  readonly #alerts = new WorkerAlerts();
   readonly #ended: EndedRuns;
   readonly #schedules: Schedules;
   readonly #publisher: Publisher;
@@ -55,6 +55,10 @@ export class Pulse {
   /** The beat under way. */
   #beating: Promise<void> | undefined;
   #found: UpkeepFindings;
+  /** When the config is to be looked at again, unix ms. */
+  #configAt = Infinity;
+  /** When the next alert is due if nothing changes, unix ms. */
+  #alertAt = Infinity;
   /** The refresh under way. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -160,10 +164,9 @@ export class Pulse {
         this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started),
         this.#beating === undefined ? nextBeat - now : Infinity,
         this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
-        this.#alerts.msToNext(this.#host.now()),
         this.#schedules.msToNext(this.#host.now()),
         this.#sensors.msToNext(this.#host.now()),
-        Math.max(50, this.#hostAlertAt - this.#host.now()),
+        Math.max(50, Math.min(this.#alertAt, this.#configAt) - this.#host.now()),
       ),
     );
   }
@@ -236,6 +239,7 @@ export class Pulse {
   /** The poke: looks at everything that is looop's own; what cannot be published now is tried again. */
   async #refreshQuietly(): Promise<void> {
     try {
+      this.#configAt = this.#settings.readChanged();
       // Never some readings of a beat while the others are still being sensed.
       const fresh = this.#sensors.finished(this.#beating !== undefined);
       const sessions = await this.#refresh(fresh, false);
@@ -272,7 +276,7 @@ export class Pulse {
       sessions,
       fleetStamp: this.#fleet.stamp,
       fresh,
-      alerts: [...this.#found.alerts, ...await this.#workerAlerts(sessions)],
+      ...await this.#lookForAlerts(sessions),
       bad: [...this.#settings.bad, ...this.#found.bad, ...bad],
       schedules,
       settings: this.#worldSettings(),
@@ -283,17 +287,20 @@ export class Pulse {
     return sessions;
   }
 
-  async #workerAlerts(sessions: readonly Session[]): Promise<Alert[]> {
+  /** All alerts as they are now; notes when the next is due. */
+  async #lookForAlerts(
+    sessions: readonly Session[],
+  ): Promise<{ alerts: Alert[]; watched: World["watched"] }> {
+    const { profile, now } = this.#host;
     const { config } = this.#settings;
-    const told = this.#publisher.world.alerts;
-    const now = this.#host.now();
-    const { alerts, nextMs } = hostAlerts(this.#host.profile, sessions, config, told, now);
-    this.#hostAlertAt = now + nextMs;
-    return [...alerts, ...await this.#alerts.look(this.#host, sessions, config, told)];
+    const { world } = this.#publisher;
+    const hosts = hostAlerts(profile, sessions, config, world.alerts, now());
+    const goals = goalAlerts(profile, config.goal_idle_after, now());
+    const workers = await workerAlerts(this.#host, sessions, config, world);
+    this.#alertAt = Math.min(now() + hosts.nextMs, goals.nextAt, workers.nextAt);
+    const alerts = [...this.#found.alerts, ...hosts.alerts, ...workers.alerts, ...goals.alerts];
+    return { alerts, watched: workers.watched };
   }
-
-  /** When the next alert about a machine is due, unix ms. */
-  #hostAlertAt = Infinity;
 
   #worldSettings(): World["settings"] {
     return { interval_s: this.#settings.intervalS, ask_redeliver_s: this.#settings.config.ask_redeliver };

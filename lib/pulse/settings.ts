@@ -2,8 +2,10 @@
 import { type Config, defaultConfig, readConfig } from "../records/config.ts";
 import { numberFrom } from "../records/env.ts";
 import { type PulseHost, say } from "./host.ts";
-import { type BadFile, statOf } from "../store.ts";
+import { type BadFile, quietStat } from "../store.ts";
 
+/** How long the config must have been left alone before it is read, ms: it may be half written. */
+const SETTLE_MS = 300;
 /** Shortest time from beat to beat, seconds. */
 const MIN_INTERVAL_S = 1;
 
@@ -11,6 +13,8 @@ const MIN_INTERVAL_S = 1;
 export class Settings {
   readonly #host: PulseHost;
   readonly #exeStamp: string;
+  /** The config file as it was last read. */
+  #readStamp = "";
   config: Config = defaultConfig();
   /** The config file while it cannot be used. */
   bad: BadFile[] = [];
@@ -31,8 +35,20 @@ export class Settings {
     return numberFrom(this.#host.env["LOOOP_INTERVAL"]) ?? this.config.interval;
   }
 
+  /** Reads the config again if the file was changed and has settled. Returns when to look again, unix ms. */
+  readChanged(): number {
+    const now = this.#host.now();
+    const writtenMs = quietStat(this.#host.profile.config)?.mtime?.getTime() ?? 0;
+    const stamp = stampOf(this.#host.profile.config);
+    if (stamp === this.#readStamp) return Infinity;
+    if (Math.abs(now - writtenMs) < SETTLE_MS) return now + SETTLE_MS;
+    this.read();
+    return Infinity;
+  }
+
   /** Reads the config again; each warning is logged when it is new. */
   read(): void {
+    this.#readStamp = stampOf(this.#host.profile.config);
     const warnings = [...this.#readConfig(), ...this.#oddities()];
     for (const warning of warnings) {
       if (!this.warnings.includes(warning)) say(this.#host, "warn", "config.warning", warning);
@@ -74,6 +90,6 @@ export class Settings {
 
 /** Tells one file at a path from another that replaced it. */
 function stampOf(path: string): string {
-  const info = path === "" ? undefined : statOf(path);
+  const info = path === "" ? undefined : quietStat(path);
   return info === undefined ? "" : `${info.ino}/${info.size}/${info.mtime?.getTime() ?? 0}`;
 }

@@ -74,6 +74,8 @@ export interface Config {
   host_silent_after: number;
   /** A worker on another machine ends itself when its home is not heard for this long; 0 for never. */
   orphan_after: number;
+  /** A goal without a move for this long is reported; 0 for never. */
+  goal_idle_after: number;
   /** Shell template run by `_ notify`. */
   notification?: string | undefined;
   gate: { deny: string[]; allow: string[] };
@@ -164,9 +166,9 @@ const SCHEMA = v.object({
   interval: v.optional(seconds, 60),
   session_ttl: v.optional(seconds, 259_200),
   sensor_concurrency: v.optional(count, 8),
-  ask_redeliver: v.optional(seconds, 600),
-  silent_after: v.optional(seconds, 900),
-  ready_timeout: v.optional(seconds, 120),
+  ask_redeliver: v.optional(secondsOrOff, 600),
+  silent_after: v.optional(secondsOrOff, 900),
+  ready_timeout: v.optional(secondsOrOff, 120),
   max_workers: v.optional(countOrOff, 0),
   goals: v.optional(
     v.pipe(
@@ -181,6 +183,7 @@ const SCHEMA = v.object({
   hosts: v.optional(HOSTS, {}),
   host_silent_after: v.optional(secondsOrOff, 300),
   orphan_after: v.optional(secondsOrOff, 0),
+  goal_idle_after: v.optional(secondsOrOff, 86_400),
   notification: v.optional(text),
   gate: v.optional(
     v.pipe(

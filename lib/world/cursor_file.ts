@@ -4,11 +4,20 @@
  * While a reader waits its file says so, with the waiting process's identity. A wait that comes back without news
  * leaves the file as it was, word for word, so that the time of the file is the time of the last call.
  */
-import { isRecord, isText, parseExact } from "../text/json.ts";
+import { checkRecord, isRecord, isText, parseExact } from "../text/json.ts";
 import { dirName, type Profile } from "../paths.ts";
 import type { Identity } from "../process/identity.ts";
 import { checkCursor, type Cursor } from "./observer.ts";
-import { listDirs, listFiles, makeDir, readJson, removeFile, replaceFile, statOf } from "../store.ts";
+import {
+  listDirs,
+  listFiles,
+  makeDir,
+  readJson,
+  removeFile,
+  replaceFile,
+  statOf,
+  valueOf,
+} from "../store.ts";
 
 /** Who reads, as its file says. */
 export interface ReaderRecord {
@@ -31,8 +40,6 @@ export interface CursorFile {
   cursor: Cursor;
   reader: ReaderRecord;
   waiting?: Waiting;
-  /** How long the reader has been awake without a sign of life of the pulse: seconds, counted from this beat. */
-  silence?: { beat: number; awake_s: number };
 }
 
 /** Where the cursor of an observer is. */
@@ -42,7 +49,7 @@ export function cursorPath(profile: Profile, observer: string): string {
 
 function checkFile(value: unknown): CursorFile | string {
   if (!isRecord(value) || !isRecord(value["reader"])) return "not a cursor";
-  const { reader, waiting, silence, ...rest } = value;
+  const { reader, waiting, ...rest } = value;
   const cursor = checkCursor(rest);
   if (typeof cursor === "string") return cursor;
   const { agent, session, since } = reader as Record<string, unknown>;
@@ -53,7 +60,6 @@ function checkFile(value: unknown): CursorFile | string {
     cursor,
     reader: { agent, session, since },
     ...(isWaiting(waiting) ? { waiting } : {}),
-    ...(isSilence(silence) ? { silence } : {}),
   };
 }
 
@@ -63,8 +69,23 @@ function isWaiting(value: unknown): value is Waiting {
     typeof value["at"] === "number";
 }
 
-function isSilence(value: unknown): value is NonNullable<CursorFile["silence"]> {
-  return isRecord(value) && typeof value["beat"] === "number" && typeof value["awake_s"] === "number";
+/** How long a reader has been awake without a sign of life of the pulse: seconds, counted from this beat. */
+export interface Silence {
+  beat: number;
+  awake_s: number;
+}
+
+/** What earlier calls of a reader have found of a pulse's silence; it stands beside the cursor, which they leave. */
+export function readSilence(path: string): Silence | undefined {
+  const value = valueOf(readJson(`${path}.silence`, checkRecord));
+  const { beat, awake_s } = value ?? {};
+  return typeof beat === "number" && typeof awake_s === "number" ? { beat, awake_s } : undefined;
+}
+
+/** Notes a silence for the reader's next call; undefined: there is none any more. */
+export function writeSilence(path: string, silence: Silence | undefined): void {
+  if (silence !== undefined) replaceFile(`${path}.silence`, JSON.stringify(silence), { durable: false });
+  else removeFile(`${path}.silence`, { durable: false });
 }
 
 /** A cursor file, or undefined when there is none that can be used: then its reader is new. */
@@ -74,10 +95,10 @@ export function readCursorFile(path: string): CursorFile | undefined {
 }
 
 /** Writes a cursor file; of agents' sessions the last few keep theirs. */
-export function writeCursorFile(path: string, { cursor, reader, waiting, silence }: CursorFile): void {
+export function writeCursorFile(path: string, { cursor, reader, waiting }: CursorFile): void {
   const isNew = statOf(path) === undefined;
   makeDir(dirName(path));
-  replaceFile(path, `${JSON.stringify({ ...cursor, reader, waiting, silence })}\n`, { durable: false });
+  replaceFile(path, `${JSON.stringify({ ...cursor, reader, waiting })}\n`, { durable: false });
   if (isNew) forgetSessions(dirName(path));
 }
 

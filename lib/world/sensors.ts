@@ -59,7 +59,8 @@ export async function unreadSensors(
   profile: Profile,
   readings: Readonly<Record<string, { script?: string }>>,
 ): Promise<string[]> {
-  const scripts = await listScripts(profile);
+  // A folder that cannot be listed is the pulse's to report: what is known is shown all the same.
+  const scripts = await listScripts(profile).catch(() => []);
   return scripts.filter((script) => isUnread(script, readings[`sensor-${script.name}`]))
     .map(({ name }) => `sensor-${name}`);
 }

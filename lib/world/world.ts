@@ -37,6 +37,16 @@ export interface Alert {
   screen?: string[];
 }
 
+/** What the pulse remembers of one living worker, so that nothing is told twice. Times: unix ms. */
+export interface Watched {
+  /** It waited for an answer when it was last looked at. */
+  asking?: true;
+  /** When it was first seen with nothing to wait for again. */
+  answered_at?: number;
+  /** The silence that was last reported. */
+  silent?: { since: number; key: string; screen: string[] };
+}
+
 /** How one run of a worker ended, beside what its session says. */
 export interface EndedFacts {
   gen: string;
@@ -79,6 +89,8 @@ export interface World {
   ended: Record<string, EndedFacts>;
   /** Schedule id → hash of its file and next due time, unix ms; and the last firing of each. */
   schedules: { files: Record<string, { hash: string; next?: number }>; firings: Record<string, Firing> };
+  /** Generation → what is remembered of a living worker. */
+  watched: Record<string, Watched>;
   /**
    * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime`: its
    * time then, unix ms; -1 while another change could still leave the same one.
@@ -108,6 +120,7 @@ export function emptyWorld(): World {
     settings: DEFAULT_SETTINGS,
     ended: {},
     schedules: { files: {}, firings: {} },
+    watched: {},
     fleet: { dir_mtime: 0, workers: [] },
   };
 }
@@ -130,13 +143,14 @@ const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
     isRecord(part) && isRecordOf(part["files"], (file) => hasTexts(file, ["hash"])) &&
     isRecordOf(part["firings"], (firing) =>
       isRecord(firing) && [firing["due"], firing["at"]].every(Number.isFinite)),
+  watched: (part) => isRecordOf(part, isRecord),
   fleet: (part) =>
     isRecord(part) && Number.isFinite(part["dir_mtime"]) &&
     isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])),
 };
 
 /** Parts that a pulse of an earlier version does not write. */
-const LATER_PARTS: Partial<World> = { ended: {}, schedules: { files: {}, firings: {} } };
+const LATER_PARTS: Partial<World> = { ended: {}, schedules: { files: {}, firings: {} }, watched: {} };
 
 function isWorldReading(value: unknown): boolean {
   return hasTexts(value, ["hash", "wake"]) && isRecord(value) && "value" in value &&
@@ -262,9 +276,10 @@ export function isNews(before: World, next: World): boolean {
   return settled || gistOf(before) !== gistOf(next);
 }
 
-function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet, schedules }: World): string {
+function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet, ...rest }: World): string {
   const sensed = Object.entries(readings).filter(([name]) => name.startsWith("sensor-"))
     .map(([name, { sensed_at }]) => [name, sensed_at]);
   const workers = fleet.workers.map(({ id, gen, state, ready }) => [id, gen, state, ready]);
-  return JSON.stringify([world_hash, alerts, bad_files, settings, sensed, workers, schedules]);
+  const { schedules, watched } = rest;
+  return JSON.stringify([world_hash, alerts, bad_files, settings, sensed, workers, schedules, watched]);
 }

@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { writeExecutable } from "../executable.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
+import { crashPulse, pulsePid } from "../published.ts";
 
 async function up(p: TestProfile, config: Record<string, unknown>): Promise<void> {
   await Deno.mkdir(p.profile.dir, { recursive: true, mode: 0o700 });
@@ -144,6 +145,163 @@ Deno.test("given workers that call back in any way, when ready_timeout passes, t
   await passBeats(p, 3);
   const reasons = (await p.wait("--timeout", "0.1")).reason;
   ok(!reasons.some((reason: string) => reason.startsWith("not_ready:")), reasons.join(" "));
+});
+
+Deno.test("given alerts that were told, when the pulse is killed and started again, then none is told again", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 3, ready_timeout: 1 });
+  await start(p, "asked", `"$LOOOP_BIN" _ ask asked --prompt 'Go on?' >/dev/null 2>&1; exec sleep 600`);
+  await wokenBy(p, "ask:asked-1");
+  await start(p, "quiet", `"$LOOOP_BIN" _ ready quiet; echo 'last words'; exec sleep 600`);
+  await wokenBy(p, "silent:quiet");
+  await p.ok("_", "answer", "asked-1", "yes");
+  await wokenBy(p, "silent:asked");
+  await start(p, "mute", "echo 'a login?'; exec sleep 600");
+  await wokenBy(p, "not_ready:mute");
+  await crashPulse(p);
+  await p.wait("--timeout", "5");
+  await passBeats(p, 4);
+  const after = await p.wait("--timeout", "0.1");
+  deepStrictEqual([after.timed_out, after.reason], [true, []]);
+});
+
+Deno.test("given a silent worker that draws the same screen again, when it is silent again, then that is the same silence", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 1 });
+  await start(
+    p,
+    "redraws",
+    `"$LOOOP_BIN" _ ready redraws
+draw() { printf '\\033[2J\\033[Hworking'; }
+draw; while [ ! -e reports/redraw ]; do sleep 0.05; done
+draw; : >reports/drawn; exec sleep 600`,
+  );
+  await wokenBy(p, "silent:redraws");
+  await Deno.writeTextFile(p.path("reports/redraw"), "");
+  await p.until("it is drawn again", () => [...Deno.readDirSync(p.path("reports"))].length === 2);
+  await passBeats(p, 4);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+});
+
+Deno.test("given a worker that never began, when it is silent too, then only the first of both is told", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 3, ready_timeout: 2 });
+  await start(p, "stuck", "echo 'Do you trust this folder?'; exec sleep 600");
+  await wokenBy(p, "not_ready:stuck");
+  await passBeats(p, 4);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+});
+
+Deno.test("given a goal on which nobody moves, when goal_idle_after passes, then it wakes once, and again after another move", async () => {
+  await using p = await testProfile();
+  await up(p, { goal_idle_after: 2 });
+  await p.ok("_", "goal", "write", "ship", "Ship it");
+  const { woken } = await wokenBy(p, "goal_idle:ship");
+  ok(
+    woken.changes.alerts.some((alert: object) =>
+      JSON.stringify(alert) === '{"kind":"goal_idle","id":"ship"}'
+    ),
+  );
+  await passBeats(p, 3);
+  await wokenBy(p, "goal_idle:setup").catch(() => {});
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+  await p.ok("_", "goal", "write", "ship", "Ship it now");
+  await wokenBy(p, "goal_idle:ship");
+});
+
+Deno.test("given limits that are 0, when time passes, then nobody is told of anything", async () => {
+  await using p = await testProfile();
+  await up(p, { silent_after: 0, ready_timeout: 0, goal_idle_after: 0 });
+  await start(p, "mute", "exec sleep 600");
+  await passBeats(p, 3);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+  deepStrictEqual(
+    (await p.json("status", "--json")).problems.filter(({ id }: { id: string }) => id === "mute"),
+    [],
+  );
+});
+
+Deno.test("given a config that breaks and is mended, when the pulse runs on, then it wakes once with the place, and not as it is mended", async () => {
+  await using p = await testProfile();
+  await p.okCall(["up"], { env: { LOOOP_INTERVAL: "3600" } });
+  await p.wait();
+  const config = p.read("config.json");
+  await Deno.writeTextFile(p.profile.config, '{ "interval": }');
+  const { woken } = await wokenBy(p, "config");
+  match(woken.changes.config, /^config.json:1:15: /);
+  await Deno.writeTextFile(p.profile.config, config);
+  await p.until("it is read", () => JSON.parse(p.read(".world.json")).bad_files.length === 0);
+  strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
+});
+
+Deno.test("given a file that becomes bad, when it has been so for a moment, then it wakes once with the file and the reason", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.wait();
+  await Deno.writeTextFile(p.path("asks/w-1.json"), "{");
+  const reason = `bad_file:${p.path("asks/w-1.json")}`;
+  const { woken } = await wokenBy(p, reason);
+  deepStrictEqual(woken.changes.bad_files.map(({ path }: { path: string }) => path), [
+    p.path("asks/w-1.json"),
+  ]);
+  strictEqual((await p.wait("--timeout", "2")).timed_out, true);
+});
+
+Deno.test("given a pulse that is stopped by a signal, when it has missed two beats, then that wakes once, and its next silence again", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.wait();
+  for (let round = 0; round < 2; round++) {
+    while ((await p.wait("--timeout", "0.1")).timed_out !== true);
+    const pid = pulsePid(p);
+    Deno.kill(pid, "SIGSTOP");
+    try {
+      const { woken } = await wokenBy(p, "pulse_stalled");
+      deepStrictEqual(woken.changes.pulse, { from: "alive", to: "stalled" });
+      strictEqual((await p.wait("--timeout", "1.5")).timed_out, true);
+    } finally {
+      Deno.kill(pid, "SIGCONT");
+    }
+    await p.until("it beats", async () => !(await p.json("_", "state", "--json")).pulse.stalled);
+  }
+});
+
+Deno.test("given a stalled pulse and calls that are too short to tell, when they add up to two intervals, then one of them tells it", async () => {
+  await using p = await testProfile();
+  await p.okCall(["up"], { env: { LOOOP_INTERVAL: "2" } });
+  await p.wait();
+  const pid = pulsePid(p);
+  Deno.kill(pid, "SIGSTOP");
+  try {
+    const reasons: string[] = [];
+    for (let calls = 0; calls < 20 && reasons.length === 0; calls++) {
+      reasons.push(...(await p.wait("--timeout", "1")).reason);
+    }
+    deepStrictEqual(reasons, ["pulse_stalled"]);
+  } finally {
+    Deno.kill(pid, "SIGCONT");
+  }
+});
+
+Deno.test("given a pulse that is dead, stopped or starting for ever, when wait is given a time, then it comes back in it", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.wait();
+  const timed = async () => {
+    const started = performance.now();
+    await p.ok("_", "wait", "--json", "--timeout", "1");
+    return performance.now() - started;
+  };
+  const pid = pulsePid(p);
+  Deno.kill(pid, "SIGSTOP");
+  ok(await timed() < 3_500);
+  Deno.kill(pid, "SIGCONT");
+  await crashPulse(p);
+  // Somebody who starts it holds the lock and does not come to an end.
+  const held = await Deno.open(p.path(".lock/revive"), { read: true, write: true, create: true });
+  await held.lock(true);
+  ok(await timed() < 3_500);
+  held.close();
 });
 
 Deno.test("given a large world and a long question, when a wait ends, then it fits, the question is cut, and --full has all", async () => {
