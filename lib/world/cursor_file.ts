@@ -7,7 +7,7 @@
 import { checkRecord, isRecord, isText, parseExact } from "../text/json.ts";
 import { dirName, type Profile } from "../paths.ts";
 import type { Identity } from "../process/identity.ts";
-import { checkCursor, type Cursor } from "./observer.ts";
+import { checkCursor, type Cursor, emptyCursor } from "./observer.ts";
 import {
   listDirs,
   listFiles,
@@ -97,8 +97,12 @@ export function readCursorFile(path: string): CursorFile | undefined {
 /** Writes a cursor file; of agents' sessions the last few keep theirs. */
 export function writeCursorFile(path: string, { cursor, reader, waiting }: CursorFile): void {
   const isNew = statOf(path) === undefined;
+  // In one order, so that a cursor that is as it was leaves the same text.
+  const ordered = Object.fromEntries(
+    Object.keys(emptyCursor()).map((key) => [key, cursor[key as keyof Cursor]]),
+  );
   makeDir(dirName(path));
-  replaceFile(path, `${JSON.stringify({ ...cursor, reader, waiting })}\n`, { durable: false });
+  replaceFile(path, `${JSON.stringify({ ...ordered, reader, waiting })}\n`, { durable: false });
   if (isNew) forgetSessions(dirName(path));
 }
 
