@@ -417,6 +417,15 @@ export function readTail(path: string, maxBytes: number): string {
 
 /** The last `maxBytes` of a file; empty when there is no file. */
 export function readTailBytes(path: string, maxBytes: number): Uint8Array {
+  return readPart(path, (size) => Math.max(0, size - maxBytes), maxBytes);
+}
+
+/** The first `maxBytes` of a file; empty when there is no file. */
+export function readHeadBytes(path: string, maxBytes: number): Uint8Array {
+  return readPart(path, () => 0, maxBytes);
+}
+
+function readPart(path: string, from: (size: number) => number, maxBytes: number): Uint8Array {
   let file: Deno.FsFile;
   try {
     refuseOdd(path);
@@ -427,9 +436,9 @@ export function readTailBytes(path: string, maxBytes: number): Uint8Array {
   }
   try {
     const size = file.statSync().size;
-    const start = Math.max(0, size - maxBytes);
+    const start = from(size);
     file.seekSync(start, Deno.SeekMode.Start);
-    return readUpTo(file, size - start);
+    return readUpTo(file, Math.min(maxBytes, size - start));
   } catch (error) {
     throw fault("read", path, error);
   } finally {

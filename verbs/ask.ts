@@ -83,7 +83,9 @@ export default defineVerb({
       const outcome = findOutcome(context.profile, id);
       if (outcome !== undefined && "value" in outcome) {
         const code = await deliver(context, id);
-        if (code === EXIT.withdrawn && mustNotReturn) await untilEnded(context.profile, worker, gen);
+        if (code === EXIT.withdrawn && mustNotReturn) {
+          await untilEnded(context.profile, worker, gen, context.env);
+        }
         if (code !== undefined) return { code };
       } else if (outcome !== undefined && !warned) {
         warned = true;
@@ -99,7 +101,7 @@ export default defineVerb({
       requireDir(context.profile);
       if (end !== undefined) {
         if (end === "root") context.note(WITHDRAWN);
-        if (mustNotReturn) await untilEnded(context.profile, worker, gen);
+        if (mustNotReturn) await untilEnded(context.profile, worker, gen, context.env);
         if (end === "root") return { code: EXIT.withdrawn };
         throw endedMeanwhile(worker, id);
       }

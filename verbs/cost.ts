@@ -41,7 +41,11 @@ async function collect(context: Context): Promise<void> {
   try {
     const { readConfig } = await import("../lib/records/config.ts");
     const { collectSpend } = await import("../lib/agents/spend.ts");
-    await collectSpend(context, readConfig(context.profile.config).config.prices);
+    const waiting = (what: string) => context.note(`looop cost: waiting for ${what}`);
+    await collectSpend(
+      { profile: context.profile, env: context.env, now: context.now, waiting },
+      readConfig(context.profile.config).config.prices,
+    );
   } catch (error) {
     context.note(`looop cost: some agents' own records are not in it: ${(error as Error).message}`);
   }

@@ -56,11 +56,20 @@ export default defineVerb({
   },
 });
 
+/** Longest time that `down` waits for an agent's records, ms; \`looop cost\` reads what did not answer. */
+const SPEND_PATIENCE_MS = 5_000;
+
 /** With the pulse stopped nobody else would: puts into the ledger what the ended agents have recorded. */
 async function collect(context: Context): Promise<void> {
   try {
     const { collectSpend } = await import("../lib/agents/spend.ts");
-    await collectSpend(context, readConfig(context.profile.config).config.prices);
+    const host = {
+      profile: context.profile,
+      env: context.env,
+      now: context.now,
+      patienceMs: SPEND_PATIENCE_MS,
+    };
+    await collectSpend(host, readConfig(context.profile.config).config.prices);
   } catch (error) {
     context.note(`looop down: the agents' spend is not in the ledger yet: ${(error as Error).message}`);
   }

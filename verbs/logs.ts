@@ -1,8 +1,9 @@
-/** `looop logs`: what the pulse or a worker printed, as text. */
+/** `looop logs`: what a worker did, or what it or the pulse printed, as text. */
 import { unknownWorker } from "../lib/sessions/session.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { followLog, lastLines, screenOf } from "../lib/workers/logs.ts";
+import type { StoryHost } from "../lib/agents/story_source.ts";
 import { readHost, unreachableS } from "../lib/records/hosts.ts";
 import { readSession } from "../lib/sessions/session.ts";
 import { readerOfStdout } from "../lib/process/stdout_reader.ts";
@@ -13,7 +14,7 @@ const DEFAULT_LINES = 40;
 export default defineVerb({
   declare: {
     path: "logs",
-    summary: "what the pulse or a worker printed, terminal codes rendered away",
+    summary: "what a worker did, from its agent's own record, or what it or the pulse printed",
     audience: "people",
     args: [{ name: "session", summary: "a worker; the pulse unless given", optional: true, kind: "session" }],
     options: [
@@ -29,7 +30,7 @@ export default defineVerb({
     const count = input.count("lines") ?? DEFAULT_LINES;
     if (input.flag("screen")) return { text: await screenText(context, id, input) };
     if (input.flag("follow")) return await follow(context, id, count);
-    const lines = await lastLines(context.profile, id, count);
+    const lines = await lastLines(storyHost(context), id, count);
     if (lines === undefined) throw noLog(id);
     noteAge(context, id);
     return lines.length === 0 ? {} : { text: lines.join("\n") };
@@ -50,10 +51,11 @@ async function follow(context: Context, id: string, count: number): Promise<Reco
   const reader = readerOfStdout();
   try {
     const found = await followLog({
-      profile: context.profile,
+      ...storyHost(context),
       id,
       count,
       now: context.now,
+      note: (line) => context.note(`looop logs: ${line}`),
       stop: reader.gone,
       show: (lines) => lines.length > 0 && context.out(`${lines.join("\n")}\n`),
     });
@@ -72,6 +74,10 @@ function noteAge(context: Context, id: string): void {
     ? undefined
     : unreachableS(readHost(context.profile, host), context.now());
   if (seconds !== undefined) context.note(`— as of ${seconds} s ago: host "${host}" is not heard`);
+}
+
+function storyHost({ profile, env, note }: Context): StoryHost {
+  return { profile, env, waiting: (what) => note(`looop logs: waiting for ${what}`) };
 }
 
 function noLog(id: string): UserError {

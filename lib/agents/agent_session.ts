@@ -4,25 +4,16 @@
  * environment of the verbs that the agent calls.
  */
 import { checkRecord, isRecord } from "../text/json.ts";
-import type { OpencodeCall } from "./opencode.ts";
 import type { Profile } from "../paths.ts";
-import type { RecordsKind } from "../records/presets.ts";
+import { markedAgent } from "../process/agent_marks.ts";
+import { presetNamed, RECORDS_KINDS } from "../records/presets.ts";
+import { type AgentSession, recordsFolder } from "./record_files.ts";
+import { type UnnamedCaller, unnamedCaller } from "./unnamed.ts";
 import { NO_TOKENS, type Tokens } from "./tokens.ts";
 import { sessionDir } from "../sessions/session.ts";
-import { readJson, replaceFile, statOf, valueOf, withLock } from "../store.ts";
+import { appendLine, readJson, replaceFile, statOf, valueOf, withLock } from "../store.ts";
 
 type Env = Readonly<Record<string, string>>;
-
-/** One session of an agent CLI. */
-export interface AgentSession {
-  cli: RecordsKind;
-  /** The CLI's own id of it. */
-  id: string;
-  /** Folder (opencode: data home) below which the CLI keeps its records. */
-  records: string;
-  /** The record itself, where the CLI told its path. */
-  file?: string;
-}
 
 /** `sessions/<id>/agent.json`: how a worker was started and which sessions of its agent are known. */
 export interface AgentFile {
@@ -34,6 +25,8 @@ export interface AgentFile {
   sessions: AgentSession[];
   /** What earlier runs of the same sessions have put into the ledger, by session id. */
   counted: Record<string, Counted>;
+  /** Calls of looop's verbs that the record had before this run; 0 unless given. */
+  callsBefore?: number;
 }
 
 /** A running sum of what was already put into the ledger. */
@@ -46,33 +39,11 @@ export interface Counted {
   unrecorded?: number;
 }
 
-/** Where a CLI keeps its records, by the environment that it runs in. Pure. */
-export function recordsFolder(cli: RecordsKind, env: Env): string {
-  const home = env["HOME"] ?? "";
-  switch (cli) {
-    case "pi":
-      return env["PI_CODING_AGENT_SESSION_DIR"] ||
-        `${env["PI_CODING_AGENT_DIR"] || `${home}/.pi/agent`}/sessions`;
-    case "claude":
-      return `${env["CLAUDE_CONFIG_DIR"] || `${home}/.claude`}/projects`;
-    case "codex":
-      return `${env["CODEX_HOME"] || `${home}/.codex`}/sessions`;
-    case "opencode":
-      return env["XDG_DATA_HOME"] || `${home}/.local/share`;
-  }
-}
-
-/** The agent session that a shell tool's environment tells of, or undefined. Pure. */
+/** The agent session that a shell tool's environment names, or undefined. Pure. */
 export function agentOf(env: Env): AgentSession | undefined {
-  const [cli, id] = env["PI_SESSION_ID"]
-    ? ["pi", env["PI_SESSION_ID"]] as const
-    : env["CLAUDE_CODE_SESSION_ID"]
-    ? ["claude", env["CLAUDE_CODE_SESSION_ID"]] as const
-    : env["CODEX_THREAD_ID"]
-    ? ["codex", env["CODEX_THREAD_ID"]] as const
-    : [undefined, ""] as const;
-  // It becomes part of a path: what is no plain word is not believed.
-  if (cli === undefined || !/^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id)) return undefined;
+  const marked = markedAgent(env);
+  if (marked?.isNamed !== true) return undefined;
+  const { cli, session: id } = marked;
   const file = cli === "pi" ? env["PI_SESSION_FILE"] : undefined;
   return { cli, id, records: recordsFolder(cli, env), ...(file ? { file } : {}) };
 }
@@ -85,7 +56,7 @@ function agentPath(dir: string): string {
 export function readAgent(dir: string): AgentFile | undefined {
   const read = readJson(agentPath(dir), checkRecord);
   if (read === undefined || "bad" in read) return undefined;
-  const { preset, template, env, sessions, counted } = read.value;
+  const { preset, template, env, sessions, counted, callsBefore } = read.value;
   return {
     v: 1,
     preset: typeof preset === "string" ? preset : "",
@@ -93,12 +64,13 @@ export function readAgent(dir: string): AgentFile | undefined {
     env: isRecord(env) ? Object.fromEntries(Object.entries(env).map(([k, v]) => [k, String(v)])) : {},
     sessions: Array.isArray(sessions) ? sessions.filter(isAgentSession) : [],
     counted: isRecord(counted) ? counted as Record<string, Counted> : {},
+    ...(typeof callsBefore === "number" ? { callsBefore } : {}),
   };
 }
 
 /** Whether a value from disk is a session. */
 function isAgentSession(value: unknown): value is AgentSession {
-  return isRecord(value) && ["pi", "claude", "codex", "opencode"].includes(String(value["cli"])) &&
+  return isRecord(value) && [...RECORDS_KINDS, "other"].includes(String(value["cli"])) &&
     typeof value["id"] === "string" && typeof value["records"] === "string";
 }
 
@@ -118,23 +90,11 @@ export interface RootSession extends AgentSession {
   pending?: { line: string; counted: Counted };
 }
 
-/** A process of opencode's that called verbs as root agent: which of its sessions did is found out later. */
-export interface OpencodeProcess {
-  pid: string;
-  /** As in {@link AgentSession}. */
-  records: string;
-  /** Unix ms of the last call that was noted. */
-  noted_at: number;
-  /** Unix ms at which the sessions were last looked for. */
-  tried_at?: number;
-  /** Calls whose session is not known yet, oldest first. */
-  calls: OpencodeCall[];
-}
-
 /** `.root-sessions.json`. */
 export interface RootAgents {
   sessions: RootSession[];
-  opencode: OpencodeProcess[];
+  /** Those whose session is still to be found out; on disk \`opencode\`, as it was first. */
+  unnamed: UnnamedCaller[];
 }
 
 /** What is known of the root agents. */
@@ -145,9 +105,9 @@ export function readRootAgents(profile: Profile): RootAgents {
     sessions: (Array.isArray(sessions) ? sessions : []).filter((value): value is RootSession =>
       isAgentSession(value) && isRecord((value as RootSession).counted)
     ),
-    opencode: (Array.isArray(opencode) ? opencode : []).filter((value): value is OpencodeProcess =>
+    unnamed: (Array.isArray(opencode) ? opencode : []).filter((value): value is UnnamedCaller =>
       isRecord(value) && typeof value["records"] === "string" && Array.isArray(value["calls"])
-    ),
+    ).map((value) => ({ ...value, cli: value.cli ?? "opencode" })),
   };
 }
 
@@ -160,8 +120,8 @@ export function readRootSessions(profile: Profile): RootSession[] {
 
 /** Replaces what is known of the root agents; to be called under {@link rootLock}. */
 export function writeRootAgents(profile: Profile, agents: RootAgents): void {
-  const { sessions, opencode } = agents;
-  const more = opencode.length === 0 ? {} : { opencode };
+  const { sessions, unnamed } = agents;
+  const more = unnamed.length === 0 ? {} : { opencode: unnamed };
   replaceFile(profile.rootSessions, `${JSON.stringify({ v: 1, sessions, ...more })}\n`);
 }
 
@@ -183,48 +143,55 @@ export async function noteCaller(profile: Profile, env: Env, cwd: string, nowMs:
   if (statOf(profile.lockDir) === undefined) return;
   const agent = agentOf(env);
   const worker = env["LOOOP_SESSION_ID"];
-  const pid = env["OPENCODE_PID"] ?? "";
   if (worker) {
-    if (agent !== undefined) await noteWorker(sessionDir(profile, worker), agent);
+    const dir = sessionDir(profile, worker);
+    if (agent === undefined || statOf(`${dir}/meta.json`) === undefined) return;
+    await noteWorker(dir, agent);
+    if (presetNamed(agent.cli)?.asksOnceMore) appendLine(callsMade(dir), "", { durable: false });
   } else if (agent !== undefined) await noteRoot(profile, agent, nowMs);
-  else if (/^\d+$/.test(pid)) {
-    const call = { at: nowMs, cwd };
-    await noteOpencode(profile, {
-      pid,
-      records: recordsFolder("opencode", env),
-      noted_at: nowMs,
-      calls: [call],
-    });
+  else {
+    const caller = unnamedCaller(env, cwd, nowMs);
+    if (caller !== undefined) await noteUnnamed(profile, caller);
   }
 }
 
-/** Of one opencode process a call is noted so often, ms: its sessions may change, it calls again and again. */
+/** A line for each verb that a worker has called, where the end has to know that its agent has recorded them all. */
+export function callsMade(dir: string): string {
+  return `${dir}/calls_made`;
+}
+
+/** How often a call of one unnamed caller is noted, ms: it calls again and again, and its session may change. */
 const CALL_EVERY_MS = 60_000;
-/** Calls without a session that are kept of a process. */
+/** Calls without a session that are kept of a caller. */
 const MAX_CALLS = 20;
 
-async function noteOpencode(profile: Profile, next: OpencodeProcess): Promise<void> {
-  const isSame = (one: OpencodeProcess) => one.pid === next.pid && one.records === next.records;
-  const isNoted = (one: OpencodeProcess) =>
+async function noteUnnamed(profile: Profile, next: UnnamedCaller): Promise<void> {
+  const isSame = (one: UnnamedCaller) =>
+    one.cli === next.cli && one.pid === next.pid && one.records === next.records;
+  const isNoted = (one: UnnamedCaller) =>
     isSame(one) && Math.abs(next.noted_at - one.noted_at) < CALL_EVERY_MS;
-  if (readRootAgents(profile).opencode.some(isNoted)) return;
+  if (readRootAgents(profile).unnamed.some(isNoted)) return;
   await withLock(rootLock(profile), () => {
     const agents = readRootAgents(profile);
-    if (agents.opencode.some(isNoted)) return;
-    const known = agents.opencode.find(isSame);
+    if (agents.unnamed.some(isNoted)) return;
+    const known = agents.unnamed.find(isSame);
     const calls = [...known?.calls ?? [], ...next.calls].slice(-MAX_CALLS);
-    const opencode = [...agents.opencode.filter((one) => !isSame(one)), { ...known, ...next, calls }];
-    writeRootAgents(profile, { ...agents, opencode });
+    const unnamed = [...agents.unnamed.filter((one) => !isSame(one)), { ...known, ...next, calls }];
+    writeRootAgents(profile, { ...agents, unnamed });
   });
 }
 
 async function noteWorker(dir: string, agent: AgentSession): Promise<void> {
   const isKnown = () => readAgent(dir)?.sessions.some((one) => isSame(one, agent) && one.file === agent.file);
-  if (statOf(`${dir}/meta.json`) === undefined || isKnown()) return;
+  if (isKnown()) return;
   await withLock(`${dir}/.agent.lock`, () => {
     const known = readAgent(dir) ??
       { v: 1, preset: agent.cli, template: "", env: {}, sessions: [], counted: {} };
-    writeAgent(dir, { ...known, sessions: [...known.sessions.filter((one) => !isSame(one, agent)), agent] });
+    // A session that was only expected, as its id was not known at the start, is this one.
+    const others = known.sessions.filter((one) =>
+      !isSame(one, agent) && !(one.cli === agent.cli && one.id === "")
+    );
+    writeAgent(dir, { ...known, sessions: [...others, agent] });
   });
 }
 

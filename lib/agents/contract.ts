@@ -7,8 +7,8 @@ export interface ContractFacts {
   /** looop's absolute path, since some agents reset PATH. */
   bin: string;
   dataDir: string;
-  /** Folder in which the agent starts. */
-  cwd: string;
+  /** Folder in which the agent starts; a fresh one on another machine unless given. */
+  cwd?: string | undefined;
   /** Name under which the worker reports what it has spent; absent where looop reads that from the agent's records. */
   reportsSpendAs?: string | undefined;
   /** What to do about the time limit of the agent's shell tool. */
@@ -31,7 +31,8 @@ export function workerContract(facts: ContractFacts): string {
   const { id, dataDir, cwd } = facts;
   const looop = shellQuote(facts.bin);
   const limit = facts.shellLimit ?? "Give the command the longest time limit your shell tool has.";
-  const place = cwd === dataDir ? `${shellQuote(cwd)}, the loop's own folder` : shellQuote(cwd);
+  const own = cwd === undefined ? "a fresh folder of your own" : shellQuote(cwd);
+  const place = cwd === dataDir ? `${own}, the loop's own folder` : own;
   const rules = [
     `Before anything else, report that you have begun:
    ${looop} _ ready ${id}`,

@@ -10,6 +10,9 @@ import { HOLD_PLUGIN, OPENCODE_CONFIG, withoutHold } from "../process/child_env.
 import { presetNamed } from "../records/presets.ts";
 import { replaceFile } from "../store.ts";
 
+/** File in a session's folder to which opencode's plugin writes the id of the agent's session. */
+export const AGENT_SESSION_FILE = "agent_session";
+
 /**
  * Of several processes in the worker's tree only the first is held, and what goes wrong here must not keep
  * opencode from working: then its last reply is not counted.
@@ -26,10 +29,18 @@ const isFirst = () => {
     return existsSync(at("holding")) && readFileSync(at("holding"), "utf8") === String(process.pid);
   }
 };
+const name = (session) => {
+  try {
+    writeFileSync(at("${AGENT_SESSION_FILE}"), String(session), { flag: "wx", mode: 0o600 });
+  } catch {
+    // Named already: what comes later is a subagent's.
+  }
+};
 export const Looop = async () => {
   if (!isFirst()) return {};
   return {
-    "chat.params": async () => {
+    "chat.params": async (input) => {
+      if (input?.sessionID) name(input.sessionID);
       if (!existsSync(at("end"))) return;
       writeFileSync(at("held"), "", { mode: 0o600 });
       await new Promise(() => {});

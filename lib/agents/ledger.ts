@@ -20,9 +20,9 @@ export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): 
 
 /** How many sessions of root agents called verbs of late, and how many of them have told what they spent. */
 function rootSessions(profile: Profile): { seen: number; known: number } {
-  const { sessions, opencode } = readRootAgents(profile);
+  const { sessions, unnamed } = readRootAgents(profile);
   const known = sessions.filter((session) => session.row_at !== undefined).length;
-  return { seen: sessions.length + opencode.filter(({ calls }) => calls.length > 0).length, known };
+  return { seen: sessions.length + unnamed.filter(({ calls }) => calls.length > 0).length, known };
 }
 
 /** Rows are in order of time but for clocks that were set: so much earlier is looked for the first of today. */

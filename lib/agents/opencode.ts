@@ -1,38 +1,102 @@
 /**
- * What opencode records of its sessions, in a database that is asked through opencode itself.
+ * What opencode records of its sessions, in a database.
  *
  * It neither takes a session's id at the start nor tells its shell tool one. A worker's session is found by the
  * words that only its prompt has; a root agent's by its shell tool: which session was running a command of
  * looop's at the moment at which a verb was called.
  */
-import { runSmall } from "../process/spawn.ts";
+import { type Candidate, LONGEST_COMMAND_MS, type UnnamedCall } from "./unnamed.ts";
 import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
-import { isRecord } from "../text/json.ts";
+import { oneLine } from "../errors.ts";
+import { runCommand } from "../process/capture.ts";
+import { findProgram } from "../process/programs.ts";
+import { quietStat } from "../store.ts";
+import { isRecord, parseRecord } from "../text/json.ts";
 import { workerTitle } from "./contract.ts";
 
 type Env = Readonly<Record<string, string>>;
 type Row = Record<string, unknown>;
 
-/** The database's files below opencode's data home: the second has what is not yet in the first. */
-export function opencodeFiles(records: string): string[] {
-  return [`${records}/opencode/opencode.db`, `${records}/opencode/opencode.db-wal`];
+/** What asking needs. */
+export interface Asking {
+  env: Env;
+  /** Called once when an answer takes more than 2 s, with what is waited for. */
+  waiting?(what: string): void;
+  /** Longest time to wait for an answer, ms; 90 s unless given. */
+  patienceMs?: number;
 }
 
-/** How long opencode may take to answer, ms. */
-const TIMEOUT_MS = 20_000;
+/** opencode has not answered: what its database holds is not known, and that is not nothing. */
+export class NotAnswered extends Error {}
 
-/** Asks opencode's own database; `[]` when it cannot be asked. */
-async function query(sql: string, records: string, env: Env): Promise<Row[]> {
+/** Longest time for opencode to answer, ms; on a busy machine it takes a minute to start. */
+const PATIENCE_MS = 90_000;
+/** After this time the caller is told what it waits for, ms. */
+const SAID_AFTER_MS = 2_000;
+/** How long a database that has not answered is not asked again, ms. */
+const NOT_AGAIN_MS = 60_000;
+/** Largest answer, bytes. */
+const ANSWER_BYTES = 16 * 1024 * 1024;
+
+/** When databases did not answer, ms since this process began, by data home. */
+const silent = new Map<string, number>();
+
+/**
+ * Asks opencode's database: the file itself, in milliseconds; where there is none or it is of another form, opencode.
+ *
+ * @throws {NotAnswered} when opencode did not answer in time, or failed.
+ */
+async function query(sql: string, records: string, asking: Asking): Promise<Row[]> {
+  return await readDatabase(sql, `${records}/opencode/opencode.db`) ??
+    await askOpencode(sql, records, asking);
+}
+
+async function readDatabase(sql: string, path: string): Promise<Row[] | undefined> {
+  if (quietStat(path)?.isFile !== true) return undefined;
   try {
-    const { stdout } = await runSmall("opencode", ["db", sql, "--format", "json"], {
-      wholeEnv: { ...env, XDG_DATA_HOME: records },
-      timeoutMs: TIMEOUT_MS,
-    });
-    const value: unknown = JSON.parse(stdout);
-    return Array.isArray(value) ? value.filter(isRecord) : [];
+    const { DatabaseSync } = await import("node:sqlite");
+    const database = new DatabaseSync(path, { readOnly: true });
+    try {
+      return database.prepare(sql).all() as Row[];
+    } finally {
+      database.close();
+    }
   } catch {
-    // Not installed any more, or of a version without a database: then nothing is known.
-    return [];
+    return undefined; // locked, or of a version to come: opencode itself can tell
+  }
+}
+
+async function askOpencode(sql: string, records: string, asking: Asking): Promise<Row[]> {
+  const { env, waiting, patienceMs = PATIENCE_MS } = asking;
+  const program = findProgram("opencode", env["PATH"] ?? "");
+  if (program === undefined) return [];
+  if (performance.now() - (silent.get(records) ?? -Infinity) < NOT_AGAIN_MS) {
+    throw new NotAnswered("opencode has not answered yet");
+  }
+  const timer = setTimeout(() => waiting?.("opencode's database"), SAID_AFTER_MS);
+  const { code, endedBy, stdout, stderr } = await runCommand({
+    argv: [program, "db", sql, "--format", "json"],
+    cwd: "/",
+    env: { ...env, XDG_DATA_HOME: records },
+    mark: { name: "LOOOP_RUN", value: crypto.randomUUID() },
+    timeoutMs: patienceMs,
+    tailBytes: ANSWER_BYTES,
+  }).finally(() => clearTimeout(timer));
+  const rows = endedBy === "self" && code === 0 ? rowsIn(stdout.bytes) : undefined;
+  if (rows !== undefined) return rows;
+  silent.set(records, performance.now());
+  const said = oneLine(new TextDecoder().decode(stderr.bytes), 200);
+  throw new NotAnswered(
+    endedBy === "timeout" ? "opencode has not answered yet" : `opencode did not answer: ${said}`,
+  );
+}
+
+function rowsIn(bytes: Uint8Array): Row[] | undefined {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes) || "[]");
+    return Array.isArray(value) ? value.filter(isRecord) : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -40,7 +104,7 @@ async function query(sql: string, records: string, env: Env): Promise<Row[]> {
 export async function readOpencode(
   ids: readonly string[],
   records: string,
-  env: Env,
+  asking: Asking,
 ): Promise<Map<string, Recorded>> {
   const list = ids.filter((id) => /^[A-Za-z0-9_]+$/.test(id)).map((id) => `'${id}'`).join(", ");
   if (list === "") return new Map();
@@ -52,7 +116,7 @@ export async function readOpencode(
       `and ${hasPart("step-start")} and not ${hasPart("step-finish")}) as unrecorded ` +
       `from session where id in (${list}) or parent_id in (${list})`,
     records,
-    env,
+    asking,
   );
   return new Map(ids.flatMap((id) => {
     const own = rows.filter((row) => row["id"] === id || row["parent_id"] === id);
@@ -87,11 +151,11 @@ function likeText(words: string): string {
 }
 
 /** Finds the session that was started with a worker's prompt since `sinceMs`. */
-export async function findWorkerSession(
+export async function findOpencodeSession(
   records: string,
   id: string,
   sinceMs: number,
-  env: Env,
+  asking: Asking,
 ): Promise<string | undefined> {
   // Given on the command line of `opencode run`, a prompt stands within quotes, and those within it are escaped.
   const titles = [workerTitle(id), workerTitle(id).replaceAll('"', '\\"')];
@@ -100,32 +164,16 @@ export async function findWorkerSession(
     `select s.id as id from session s join part p on p.session_id = s.id where s.time_created >= ${sinceMs} ` +
       `and (${isTitled}) order by s.time_created limit 1`,
     records,
-    env,
+    asking,
   );
   return typeof row?.["id"] === "string" ? row["id"] : undefined;
 }
 
-/** A verb called from a shell of opencode's: when (unix ms), and in which folder. */
-export interface OpencodeCall {
-  at: number;
-  cwd: string;
-}
-
-/** A session whose shell tool was running a command that names looop at the moment `at`. */
-export interface Candidate {
-  at: number;
-  id: string;
-  directory: string;
-}
-
-/** A command is taken to run for a day at most. */
-const LONGEST_COMMAND_MS = 86_400_000;
-
 /** The sessions that may have made these calls. Those of workers are none of them; a subagent's is its parent's. */
 export async function findCandidates(
-  calls: readonly OpencodeCall[],
+  calls: readonly UnnamedCall[],
   records: string,
-  env: Env,
+  asking: Asking,
 ): Promise<Candidate[]> {
   if (calls.length === 0) return [];
   const moments = calls.map(({ at }) => Math.floor(at));
@@ -143,7 +191,7 @@ export async function findCandidates(
       "and json_extract(q.data, '$.type') = 'text' " +
       "and substr(json_extract(q.data, '$.text'), 1, 20) like '%You are worker%')",
     records,
-    env,
+    asking,
   );
   return rows.map((row) => ({
     at: Number(row["moment"]),
@@ -152,25 +200,28 @@ export async function findCandidates(
   }));
 }
 
-/**
- * The session that made each call of one opencode process, by the call's index. Where several sessions were
- * running something of looop's at that moment, it is the one of the call's folder, else the one that could have
- * made all the calls; else none, as a guess would put one agent's spend down as another's. Pure.
- */
-export function sessionsOfCalls(
-  calls: readonly OpencodeCall[],
-  candidates: readonly Candidate[],
-): (string | undefined)[] {
-  const ofCall = calls.map(({ at }) => candidates.filter((one) => one.at === Math.floor(at)));
-  const inAll = (id: string) => ofCall.every((some) => some.some((one) => one.id === id));
-  return calls.map(({ cwd }, n) => {
-    const all = ofCall[n] ?? [];
-    return only(all) ?? only(all.filter((one) => one.directory === cwd)) ??
-      (calls.length > 1 ? only(all.filter((one) => inAll(one.id))) : undefined);
-  });
+/** One part of a session: a text, a call of a tool, the end of a step. */
+export interface OpencodePart {
+  id: string;
+  /** Whose message it belongs to. */
+  role: string;
+  data: Row;
+  isLast: boolean;
 }
 
-function only(candidates: readonly Candidate[]): string | undefined {
-  const ids = new Set(candidates.map(({ id }) => id));
-  return ids.size === 1 ? [...ids][0] : undefined;
+/** All parts of a session, in order. @throws {NotAnswered} */
+export async function opencodeParts(id: string, records: string, asking: Asking): Promise<OpencodePart[]> {
+  if (!/^\w+$/.test(id)) return [];
+  const rows = await query(
+    "select p.id as id, p.data as data, json_extract(m.data, '$.role') as role from part p " +
+      `join message m on m.id = p.message_id where p.session_id = '${id}' order by p.time_created, p.id`,
+    records,
+    asking,
+  );
+  return rows.map((row, n) => ({
+    id: String(row["id"]),
+    role: String(row["role"]),
+    data: parseRecord(String(row["data"])) ?? {},
+    isLast: n === rows.length - 1,
+  }));
 }

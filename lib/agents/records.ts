@@ -3,84 +3,27 @@
  * them. Nothing here is looop's own state; files of other programs are read, never written.
  */
 import { LineSplitter } from "../text/lines.ts";
-import type { AgentSession } from "./agent_session.ts";
+import { type AgentSession, recordFiles } from "./record_files.ts";
 import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
-import { isRecord } from "../text/json.ts";
-import { opencodeFiles, readOpencode } from "./opencode.ts";
-import { listEntries, statOf } from "../store.ts";
+import { isRecord, parseRecord } from "../text/json.ts";
+import { type Asking, readOpencode } from "./opencode.ts";
+import type { RecordsKind } from "../records/presets.ts";
 
-/** Reads a session's record; undefined when there is none (yet). */
-export async function readRecorded(
-  session: AgentSession,
-  env: Readonly<Record<string, string>>,
-): Promise<Recorded | undefined> {
+/**
+ * Reads a session's record; undefined when there is none (yet).
+ *
+ * @throws {NotAnswered} when opencode did not answer.
+ */
+export async function readRecorded(session: AgentSession, asking: Asking): Promise<Recorded | undefined> {
+  if (session.cli === "other") return undefined;
   if (session.cli === "opencode") {
-    return (await readOpencode([session.id], session.records, env)).get(session.id);
+    return (await readOpencode([session.id], session.records, asking)).get(session.id);
   }
   const files = recordFiles(session);
   if (files.length === 0) return undefined;
   const reader = READERS[session.cli]();
   for (const file of files) eachLine(file, (line) => reader.take(line));
   return reader.sum();
-}
-
-/** The files that hold a session's record; none when it cannot be found. */
-export function recordFiles(session: AgentSession): string[] {
-  const { cli, id, records, file } = session;
-  if (file !== undefined && statOf(file)?.isFile) return [file];
-  switch (cli) {
-    case "pi":
-      return inFolders([records, ...foldersIn(records)], (name) => name.endsWith(`_${id}.jsonl`)).slice(0, 1);
-    case "claude":
-      return foldersIn(records).flatMap((folder) => {
-        const main = `${folder}/${id}.jsonl`;
-        // Subagents have files of their own beside the transcript.
-        return statOf(main)?.isFile ? [main, ...filesBelow(`${folder}/${id}`)] : [];
-      });
-    case "codex":
-      return codexFiles(records, id);
-    case "opencode":
-      return opencodeFiles(records).filter((path) => statOf(path)?.isFile);
-  }
-}
-
-function codexFiles(records: string, id: string): string[] {
-  const newestFirst = (folders: string[]) => folders.sort().reverse();
-  for (const year of newestFirst(foldersIn(records))) {
-    for (const month of newestFirst(foldersIn(year))) {
-      const found = inFolders(newestFirst(foldersIn(month)), (name) => name.endsWith(`-${id}.jsonl`));
-      if (found.length > 0) return found.sort();
-    }
-  }
-  return [];
-}
-
-function foldersIn(folder: string): string[] {
-  return quietEntries(folder).filter((entry) => entry.isDirectory).map((entry) => `${folder}/${entry.name}`);
-}
-
-function inFolders(folders: readonly string[], fits: (name: string) => boolean): string[] {
-  return folders.flatMap((folder) =>
-    quietEntries(folder).filter((entry) => entry.isFile && fits(entry.name)).map((entry) =>
-      `${folder}/${entry.name}`
-    )
-  );
-}
-
-function filesBelow(folder: string): string[] {
-  return [
-    ...inFolders([folder], (name) => name.endsWith(".jsonl")),
-    ...foldersIn(folder).flatMap(filesBelow),
-  ];
-}
-
-/** Other programs' folders may be unreadable: then there is no record. */
-function quietEntries(folder: string): Deno.DirEntry[] {
-  try {
-    return listEntries(folder);
-  } catch {
-    return [];
-  }
 }
 
 const CHUNK = 256 * 1024;
@@ -105,10 +48,13 @@ interface Reader {
   sum(): Recorded;
 }
 
-const READERS: Readonly<Record<"pi" | "claude" | "codex", () => Reader>> = {
+const READERS: Readonly<Record<Exclude<RecordsKind, "opencode">, () => Reader>> = {
   pi: readPi,
   claude: readClaude,
   codex: readCodex,
+  gemini: readGemini,
+  qwen: readQwen,
+  copilot: readCopilot,
 };
 
 /** pi: `usage` of messages, and of the entries for compaction and branch summaries, each with its dollars. */
@@ -117,7 +63,7 @@ export function readPi(): Reader {
   let usd = 0;
   return {
     take(line) {
-      const entry = line.includes('"usage"') ? parseLine(line) : undefined;
+      const entry = line.includes('"usage"') ? parseRecord(line) : undefined;
       const message = isRecord(entry?.["message"]) ? entry["message"] : undefined;
       const usage = message?.["usage"] ?? entry?.["usage"];
       if (!isRecord(usage)) return;
@@ -138,29 +84,28 @@ export function readPi(): Reader {
  * once, as its last record has it; `cost-state` has the dollars, written as the program ends.
  */
 export function readClaude(): Reader {
-  const messages = new Map<string, { model: string; tokens: Tokens }>();
+  const messages = new Replies();
   let closing: Recorded["closing"];
   return {
     take(line) {
-      if (line.includes('"cost-state"')) closing = closingOf(parseLine(line), closing?.count ?? 0) ?? closing;
+      if (line.includes('"cost-state"')) {
+        closing = closingOf(parseRecord(line), closing?.count ?? 0) ?? closing;
+      }
       if (!line.includes('"usage"')) return;
-      const entry = parseLine(line);
+      const entry = parseRecord(line);
       const message = entry?.["type"] === "assistant" ? entry["message"] : undefined;
       if (!isRecord(message) || !isRecord(message["usage"]) || typeof message["id"] !== "string") return;
       const usage = message["usage"];
-      const model = String(message["model"] ?? "");
       const tokens = {
         input: numberOf(usage["input_tokens"]),
         output: numberOf(usage["output_tokens"]),
         cache_read: numberOf(usage["cache_read_input_tokens"]),
         cache_write: numberOf(usage["cache_creation_input_tokens"]),
       };
-      messages.set(message["id"], { model, tokens });
+      messages.add(message["id"], message["model"], tokens);
     },
     sum() {
-      const sums = new ModelSums();
-      for (const { model, tokens } of messages.values()) sums.add(model, tokens);
-      return { ...sums.sum(), ...(closing === undefined ? {} : { closing }) };
+      return { ...messages.sum(), ...(closing === undefined ? {} : { closing }) };
     },
   };
 }
@@ -185,7 +130,7 @@ function closingOf(entry: Record<string, unknown> | undefined, before: number): 
  * reply says comes before what it cost: of one that was cut off the latter is missing.
  */
 export function readCodex(): Reader {
-  const replies = new Map<string, { model: string; tokens: Tokens }>();
+  const replies = new Replies();
   let model = "";
   let running: Tokens | undefined;
   let isOpen = false;
@@ -196,62 +141,142 @@ export function readCodex(): Reader {
   };
   return {
     take(line) {
-      const begin = line.slice(0, 400);
-      if (CODEX_REPLY.test(begin)) isOpen = true;
-      if (!/"(turn_context|token_usage_record|token_count)"/.test(begin)) return;
-      const entry = parseLine(line);
-      if (entry?.["type"] === "turn_context") close();
-      else if (entry !== undefined) isOpen = false;
+      if (!CODEX_TYPES.test(line)) return;
+      const entry = parseRecord(line);
       const payload = entry?.["payload"];
-      if (!isRecord(payload)) return;
-      if (entry?.["type"] === "turn_context") model = String(payload["model"] ?? model);
-      if (entry?.["type"] === "token_usage_record" && isRecord(payload["usage"])) {
-        const id = String(payload["response_id"] ?? replies.size);
-        replies.set(id, { model, tokens: codexTokens(payload["usage"]) });
+      if (entry === undefined || !isRecord(payload)) return;
+      const isCount = payload["type"] === "token_count";
+      if (isCodexReply(entry, payload)) isOpen = true;
+      else if (entry["type"] === "turn_context") close();
+      else if (isCount || entry["type"] === "token_usage_record") isOpen = false;
+      if (entry["type"] === "turn_context") model = String(payload["model"] ?? model);
+      if (entry["type"] === "token_usage_record" && isRecord(payload["usage"])) {
+        replies.add(payload["response_id"], model, codexTokens(payload["usage"]));
       }
-      const info = payload["type"] === "token_count" ? payload["info"] : undefined;
+      const info = isCount ? payload["info"] : undefined;
       if (isRecord(info) && isRecord(info["total_token_usage"])) {
         running = codexTokens(info["total_token_usage"]);
       }
     },
     sum() {
-      const sums = new ModelSums();
-      for (const reply of replies.values()) sums.add(reply.model, reply.tokens);
-      if (replies.size === 0 && running !== undefined) sums.add(model, running);
+      if (replies.size === 0 && running !== undefined) replies.add("sum", model, running);
       close();
-      return { ...sums.sum(), ...(unrecorded > 0 ? { unrecorded } : {}) };
+      return { ...replies.sum(), ...(unrecorded > 0 ? { unrecorded } : {}) };
     },
   };
 }
 
-/** A tool call or a message of the model's; what a text says has its quotes escaped. */
-const CODEX_REPLY =
-  /"type":"response_item","payload":\{"type":"(?:\w+_call"|message".{0,200}"role":"assistant")/;
+/** What stands in the lines that count; a line of anything else is not taken apart. */
+const CODEX_TYPES = /"(?:response_item|turn_context|token_usage_record|token_count)"/;
+
+/** Whether a line is a tool call or a message of the model's. */
+function isCodexReply(entry: Record<string, unknown>, payload: Record<string, unknown>): boolean {
+  const { type, role } = payload;
+  return entry["type"] === "response_item" &&
+    (String(type).endsWith("_call") || type === "message" && role === "assistant");
+}
 
 /** Whether codex's record (or its end) has what the reply cost that made a tool call. Pure. */
 export function codexHasReply(record: string, call: string): boolean {
   const lines = record.split("\n");
   const made = lines.findIndex((line) => line.includes(call));
-  return made >= 0 && lines.slice(made).some((line) => line.slice(0, 400).includes('"token_usage_record"'));
+  return made >= 0 &&
+    lines.slice(made).some((line) =>
+      line.includes('"token_usage_record"') && parseRecord(line)?.["type"] === "token_usage_record"
+    );
 }
 
 /** codex counts cached tokens as part of the input. */
 function codexTokens(usage: Record<string, unknown>): Tokens {
-  const cached = numberOf(usage["cached_input_tokens"]);
-  const written = numberOf(usage["cache_write_input_tokens"]);
+  const [input, output, cached, written] = [
+    "input_tokens",
+    "output_tokens",
+    "cached_input_tokens",
+    "cache_write_input_tokens",
+  ].map((name) => numberOf(usage[name])) as [number, number, number, number];
+  return tokensOf(input, output, cached, written);
+}
+
+/** gemini: a reply is written again once its tool calls have ended, under the same id; cached tokens are input. */
+export function readGemini(): Reader {
+  const replies = new Replies();
   return {
-    input: Math.max(0, numberOf(usage["input_tokens"]) - cached - written),
-    output: numberOf(usage["output_tokens"]),
-    cache_read: cached,
-    cache_write: written,
+    take(line) {
+      const entry = line.includes('"tokens"') ? parseRecord(line) : undefined;
+      const tokens = entry?.["tokens"];
+      if (!isRecord(tokens)) return;
+      const input = numberOf(tokens["input"]) + numberOf(tokens["tool"]);
+      // What the model has thought is paid for as output, and stands beside it.
+      const output = numberOf(tokens["output"]) + numberOf(tokens["thoughts"]);
+      replies.add(entry?.["id"], entry?.["model"], tokensOf(input, output, numberOf(tokens["cached"])));
+    },
+    sum: () => replies.sum(),
   };
 }
 
-function parseLine(line: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    return isRecord(value) ? value : undefined;
-  } catch {
-    return undefined; // a line that is being written, or of a format to come
+/** qwen: one event for each answer of the model's; a record without them has the same counts beside its replies. */
+export function readQwen(): Reader {
+  const [answers, replies] = [new Replies(), new Replies()];
+  return {
+    take(line) {
+      const entry = /"(?:input_token_count|usageMetadata)"/.test(line) ? parseRecord(line) : undefined;
+      const payload = entry?.["systemPayload"];
+      const event = isRecord(payload) ? payload["uiEvent"] : undefined;
+      const usage = entry?.["usageMetadata"];
+      if (isRecord(event)) {
+        const [input, output, cached] = ["input", "output", "cached_content"].map((name) =>
+          numberOf(event[`${name}_token_count`])
+        ) as [number, number, number];
+        answers.add(event["response_id"], event["model"], tokensOf(input, output, cached));
+      } else if (isRecord(usage)) {
+        const [input, output, cached] = ["prompt", "candidates", "cachedContent"].map((name) =>
+          numberOf(usage[`${name}TokenCount`])
+        ) as [number, number, number];
+        replies.add(entry?.["uuid"], entry?.["model"], tokensOf(input, output, cached));
+      }
+    },
+    sum: () => answers.size > 0 ? answers.sum() : replies.sum(),
+  };
+}
+
+/** copilot: a \`session.usage_record\` a reply; what it calls cost is no dollars but requests. */
+export function readCopilot(): Reader {
+  const replies = new Replies();
+  return {
+    take(line) {
+      const entry = line.includes('"session.usage_record"') ? parseRecord(line) : undefined;
+      const data = entry?.["type"] === "session.usage_record" ? entry["data"] : undefined;
+      const usage = isRecord(data) ? data["usage"] : undefined;
+      if (!isRecord(usage)) return;
+      const [input, output, cached, written] = ["input", "output", "cacheRead", "cacheWrite"].map((name) =>
+        numberOf(usage[`${name}Tokens`])
+      ) as [number, number, number, number];
+      replies.add(entry?.["id"], usage["model"], tokensOf(input, output, cached, written));
+    },
+    sum: () => replies.sum(),
+  };
+}
+
+/** Tokens by the id of the reply: one that is written twice counts once, as it was written last. */
+class Replies {
+  readonly #replies = new Map<string, { model: string; tokens: Tokens }>();
+
+  get size(): number {
+    return this.#replies.size;
   }
+
+  add(id: unknown, model: unknown, tokens: Tokens): void {
+    this.#replies.set(String(id ?? this.#replies.size), { model: String(model ?? ""), tokens });
+  }
+
+  sum(): Recorded {
+    const sums = new ModelSums();
+    for (const { model, tokens } of this.#replies.values()) sums.add(model, tokens);
+    return sums.sum();
+  }
+}
+
+/** Tokens where the input includes what was read from and written to a cache. */
+function tokensOf(input: number, output: number, cache_read: number, cache_write = 0): Tokens {
+  return { input: Math.max(0, input - cache_read - cache_write), output, cache_read, cache_write };
 }

@@ -3,8 +3,6 @@
  * session before it is appended, so that a crash in between neither loses nor doubles it.
  */
 import {
-  type AgentSession,
-  type OpencodeProcess,
   readRootAgents,
   readRootSessions,
   rootLock,
@@ -14,9 +12,11 @@ import {
 } from "./agent_session.ts";
 import { NO_TOKENS, type Recorded, type Tokens } from "./tokens.ts";
 import { formatRow } from "./cost_row.ts";
-import { findCandidates, readOpencode, sessionsOfCalls } from "./opencode.ts";
+import { findCandidates, readOpencode } from "./opencode.ts";
+import { geminiCandidates, sessionsOfCalls, type UnnamedCaller } from "./unnamed.ts";
 import type { Profile } from "../paths.ts";
-import { readRecorded, recordFiles } from "./records.ts";
+import { type AgentSession, recordFiles } from "./record_files.ts";
+import { readRecorded } from "./records.ts";
 import {
   addCounted,
   deltaOf,
@@ -38,7 +38,7 @@ const ROOT_KEPT_MS = 30 * 86_400_000;
 export async function collectRoots(host: SpendHost, prices: Prices, everyMs: number): Promise<void> {
   const { profile } = host;
   const now = host.now();
-  await resolveOpencode(host, everyMs);
+  await nameCallers(host, everyMs);
   const sessions = readRootSessions(profile);
   const read = recordsReader(host, sessions);
   for (const session of sessions) {
@@ -67,12 +67,12 @@ function recordsReader(
 ): (session: RootSession) => Promise<Recorded | undefined> {
   const databases = new Map<string, Promise<Map<string, Recorded>>>();
   return async (session) => {
-    if (session.cli !== "opencode") return await readRecorded(session, host.env);
+    if (session.cli !== "opencode") return await readRecorded(session, host);
     const { records } = session;
     const ids = sessions.filter((one) => one.cli === "opencode" && one.records === records).map(({ id }) =>
       id
     );
-    const database = databases.get(records) ?? readOpencode(ids, records, host.env);
+    const database = databases.get(records) ?? readOpencode(ids, records, host);
     databases.set(records, database);
     return (await database).get(session.id);
   };
@@ -81,32 +81,35 @@ function recordsReader(
 /** The session of a call is looked for so long, ms: then it stays unknown. */
 const CALL_SOUGHT_MS = 3_600_000;
 
-/** Finds out which sessions of opencode's have called verbs as root agents; looks at most every `everyMs`. */
-async function resolveOpencode(host: SpendHost, everyMs: number): Promise<void> {
+/** Finds out which sessions have called verbs as root agents without a name; looks at most every `everyMs`. */
+async function nameCallers(host: SpendHost, everyMs: number): Promise<void> {
   const now = host.now();
-  for (const process of readRootAgents(host.profile).opencode) {
-    const calls = process.calls.filter(({ at }) => now - at < CALL_SOUGHT_MS);
-    const due = now - (process.tried_at ?? calls[0]?.at ?? now) >= everyMs;
+  for (const caller of readRootAgents(host.profile).unnamed) {
+    const calls = caller.calls.filter(({ at }) => now - at < CALL_SOUGHT_MS);
+    const due = now - (caller.tried_at ?? calls[0]?.at ?? now) >= everyMs;
     if (calls.length > 0 && due) {
-      const found = sessionsOfCalls(calls, await findCandidates(calls, process.records, host.env));
-      await noteFound(host.profile, process, new Map(calls.map(({ at }, n) => [at, found[n]])), now);
-    } else if (now - process.noted_at > ROOT_KEPT_MS) await noteFound(host.profile, process, new Map(), now);
+      const candidates = caller.cli === "gemini"
+        ? geminiCandidates(calls, caller.records)
+        : await findCandidates(calls, caller.records, host);
+      const found = sessionsOfCalls(calls, candidates);
+      await noteFound(host.profile, caller, new Map(calls.map(({ at }, n) => [at, found[n]])), now);
+    } else if (now - caller.noted_at > ROOT_KEPT_MS) await noteFound(host.profile, caller, new Map(), now);
   }
 }
 
-/** Turns calls whose session was found into sessions; a process without calls that is long gone is forgotten. */
+/** Turns calls whose session was found into sessions; a caller that is long gone is forgotten. */
 async function noteFound(
   profile: Profile,
-  { pid, records }: OpencodeProcess,
+  { cli, pid, records }: UnnamedCaller,
   found: ReadonlyMap<number, string | undefined>,
   now: number,
 ): Promise<void> {
   await withLock(rootLock(profile), () => {
-    const { sessions, opencode } = readRootAgents(profile);
+    const { sessions, unnamed } = readRootAgents(profile);
     const known = new Set(sessions.map(({ id }) => id));
     const ids = new Set([...found.values()].filter((id) => id !== undefined && !known.has(id)) as string[]);
     const fresh = [...ids].map((id): RootSession => ({
-      cli: "opencode",
+      cli,
       id,
       records,
       seen_at: Math.min(...[...found].filter(([, one]) => one === id).map(([at]) => at)),
@@ -114,8 +117,8 @@ async function noteFound(
     }));
     writeRootAgents(profile, {
       sessions: [...sessions, ...fresh],
-      opencode: opencode.filter((one) => now - one.noted_at <= ROOT_KEPT_MS).map((one) =>
-        one.pid === pid && one.records === records
+      unnamed: unnamed.filter((one) => now - one.noted_at <= ROOT_KEPT_MS).map((one) =>
+        one.cli === cli && one.pid === pid && one.records === records
           ? { ...one, tried_at: now, calls: one.calls.filter(({ at }) => found.get(at) === undefined) }
           : one
       ),

@@ -1,6 +1,6 @@
 /** How a runner's template becomes a shell command, and what can be read off it. Pure. */
 import { baseName } from "../paths.ts";
-import { RUNNER_PRESETS, type SessionWords } from "../records/presets.ts";
+import { presetNamed, RUNNER_PRESETS, type RunnerPreset, type SessionWords } from "../records/presets.ts";
 
 /** Largest prompt that goes on a command line: Linux refuses one argument of 128 KiB (E2BIG). */
 export const MAX_ARGUMENT_BYTES = 100_000;
@@ -12,15 +12,19 @@ export function passesPromptAsArgument(template: string): boolean {
 
 /** Whether a template starts its agent without a terminal interface, which asks nothing. Pure. */
 export function isHeadless(template: string): boolean {
-  const preset = presetOf(template);
-  if (preset === "codex" || preset === "opencode") return subcommandLength(template) > 0;
-  return /\s(-p|--print)(\s|$)/.test(template);
+  const words = presetNamed(presetOf(template))?.headlessWords;
+  return words?.test(template.slice(programSpan(template)?.end)) === true;
 }
 
 /** The preset whose program a template starts, by the program's name, or undefined. Pure. */
 export function presetOf(template: string): string | undefined {
   const name = baseName(programOf(template) ?? "");
-  return Object.entries(RUNNER_PRESETS).find(([, preset]) => preset.program === name && preset.records)?.[0];
+  return Object.entries(RUNNER_PRESETS).find(([, preset]) => preset.program === name && isAgent(preset))?.[0];
+}
+
+/** Whether a preset is an agent's, and not a mere shell. Pure. */
+export function isAgent(preset: RunnerPreset): boolean {
+  return preset.prompt !== "script";
 }
 
 /** A template that gives the agent's session its id, where the CLI can and the template does not. Pure. */

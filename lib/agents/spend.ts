@@ -6,14 +6,13 @@
  * process that dies in between leaves the row behind; the next one looks for that very line in the ledger and
  * appends it only if it is not there.
  */
-import { type AgentFile, type Counted, readAgent, writeAgent } from "./agent_session.ts";
+import { type Counted, readAgent } from "./agent_session.ts";
+import { completeAgent, readMeta, sessionsLock } from "./find_session.ts";
 import { NO_TOKENS } from "./tokens.ts";
 import { checkRecord, isRecord } from "../text/json.ts";
 import { formatRow } from "./cost_row.ts";
-import { findWorkerSession } from "./opencode.ts";
+import { NotAnswered } from "./opencode.ts";
 import { readMarkedAny } from "../process/table.ts";
-import { unixSeconds } from "../text/time.ts";
-import type { Profile } from "../paths.ts";
 import { collectRoots } from "./root_spend.ts";
 import { readFleet } from "../sessions/session.ts";
 import { readRecorded } from "./records.ts";
@@ -28,16 +27,7 @@ import {
   rowOf,
   type SpendHost,
 } from "./spend_rows.ts";
-import {
-  appendLine,
-  createOnce,
-  listDirs,
-  readJson,
-  replaceFile,
-  statOf,
-  valueOf,
-  withLock,
-} from "../store.ts";
+import { appendLine, createOnce, listDirs, readJson, replaceFile, statOf, withLock } from "../store.ts";
 
 /** `sessions/<id>/spend.json`: the row of a run. */
 interface SpendFile {
@@ -96,11 +86,6 @@ export async function collectRun(
   });
 }
 
-/** The lock under which a folder makes room for the next run. */
-function sessionsLock(profile: Profile): string {
-  return `${profile.sessions}/.lock`;
-}
-
 function spendText(spend: SpendFile): string {
   return `${JSON.stringify({ v: 1, ...spend })}\n`;
 }
@@ -117,7 +102,7 @@ async function makeSpend(
   const counted: Record<string, Counted> = {};
   let sum: Delta | undefined;
   for (const session of agent.sessions) {
-    const recorded = await readRecorded(session, { ...host.env, ...agent.env });
+    const recorded = await readRecorded(session, { ...host, env: { ...host.env, ...agent.env } });
     if (recorded === undefined) continue;
     const runner = agent.preset || session.cli;
     const before = agent.counted[session.id] ?? { tokens: NO_TOKENS, usd: 0 };
@@ -130,41 +115,9 @@ async function makeSpend(
   return { line, counted, done: false };
 }
 
-function readMeta(dir: string): { runner: string; gen: string; startedMs: number } {
-  const read = readJson(`${dir}/meta.json`, checkRecord);
-  const meta = valueOf(read) ?? {};
-  return {
-    runner: String(meta["runner"] ?? ""),
-    gen: String(meta["gen"] ?? ""),
-    startedMs: unixSeconds(meta["started_at"]) * 1000,
-  };
-}
-
-/** What is known of a run's agent; opencode's session is looked for by the words that only its prompt has. */
-export async function completeAgent(
-  host: Pick<SpendHost, "profile" | "env">,
-  id: string,
-  dir: string,
-): Promise<AgentFile | undefined> {
-  const agent = readAgent(dir);
-  const only = agent?.sessions[0];
-  if (agent === undefined || only?.cli !== "opencode" || only.id !== "") return agent;
-  const env = { ...host.env, ...agent.env };
-  const { gen, startedMs } = readMeta(dir);
-  const found = await findWorkerSession(only.records, id, startedMs, env);
-  if (found === undefined) return { ...agent, sessions: [] };
-  const complete = { ...agent, sessions: [{ ...only, id: found }] };
-  await withLock(sessionsLock(host.profile), () => {
-    // Asking takes seconds, in which the folder may have become that of the id's next run.
-    if (readMeta(dir).gen === gen) writeAgent(dir, complete);
-  });
-  return complete;
-}
-
 /** Collects every ended run that has no row yet, and what root agents have spent since their last row. */
 export async function collectSpend(host: SpendHost, prices: Prices): Promise<void> {
-  await collectRuns(host, prices);
-  await collectRoots(host, prices, 0);
+  await collectRuns(host, prices).finally(() => collectRoots(host, prices, 0));
 }
 
 /** Tells whether a process of a run is left; one look serves all runs when there is none. */
@@ -174,6 +127,17 @@ async function processFinder(gens: readonly string[]): Promise<(gen: string) => 
   return async (gen) => isAny && (await readMarkedAny([mark(gen)])).size > 0;
 }
 
+/**
+ * Finds the sessions of running workers whose agents were not told one at their start, so that they are known when
+ * the worker is cut off.
+ */
+export async function findLiveSessions(
+  host: SpendHost,
+  workers: readonly { id: string; dir: string }[],
+): Promise<void> {
+  for (const { id, dir } of workers) await completeAgent(host, id, dir);
+}
+
 /** A beat looks for the record of a run that ended so long ago; later only `looop cost` and a new pulse do. */
 export const LOOKED_FOR_MS = 300_000;
 
@@ -181,6 +145,7 @@ export const LOOKED_FOR_MS = 300_000;
  * Collects every ended run that has no row yet: those of ids that were used again, too.
  *
  * @param maxAgeMs Leaves out runs that ended longer ago: a record that was never written costs no beat for ever.
+ * @throws {NotAnswered} when some records have not answered; all others are in the ledger.
  */
 export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = Infinity): Promise<void> {
   const { profile } = host;
@@ -196,12 +161,21 @@ export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = In
   const runsOn = await processFinder(
     open.map((name) => live.get(name)?.gen ?? readMeta(`${profile.sessions}/${name}`).gen),
   );
+  let unanswered: NotAnswered | undefined;
   for (const name of open) {
     const dir = `${profile.sessions}/${name}`;
     const session = live.get(name);
     const gen = session?.gen ?? readMeta(dir).gen;
     // claude writes its dollars down as the last thing of all, after its terminal has gone.
     if (session?.view.alive || await runsOn(gen)) continue;
-    await collectRun(host, { id: name.replace(/~\d+$/, ""), dir, gen }, prices);
+    const run = { id: name.replace(/~\d+$/, ""), dir, gen };
+    await collectRun(host, run, prices).catch((error) => unanswered = notAnswered(error));
   }
+  if (unanswered !== undefined) throw unanswered;
+}
+
+/** The error if it says that an agent's records have not answered. @throws any other. */
+function notAnswered(error: unknown): NotAnswered {
+  if (error instanceof NotAnswered) return error;
+  throw error;
 }

@@ -3,13 +3,13 @@ import type { Counted } from "./agent_session.ts";
 import { addTokens, type Recorded, type Tokens } from "./tokens.ts";
 import type { Config } from "../records/config.ts";
 import type { CostRow } from "./cost_row.ts";
+import type { Asking } from "./opencode.ts";
 import type { Profile } from "../paths.ts";
 import { readTailBytes } from "../store.ts";
 
 /** What collecting needs. */
-export interface SpendHost {
+export interface SpendHost extends Asking {
   profile: Profile;
-  env: Readonly<Record<string, string>>;
   now(): number;
 }
 

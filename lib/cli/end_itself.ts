@@ -25,7 +25,7 @@ export async function endItself(context: Context, id: string): Promise<Reply | v
   const text = `killed session ${id}`;
   if (!runs || !isInside || isHeld) return { text };
   context.out(context.json ? `${JSON.stringify({ message: text })}\n` : `${text}\n`);
-  await untilEnded(context.profile, id, session.gen);
+  await untilEnded(context.profile, id, session.gen, context.env);
 }
 
 /** Starts the process that does the killing; without the session's marks it is not part of the tree. */

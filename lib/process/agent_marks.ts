@@ -2,29 +2,41 @@
 
 /** What marks the shells of one agent CLI. */
 export interface AgentMarks {
-  cli: string;
-  /** Variables that hold the id of the agent's session, the most exact first; the last resort is a process id. */
+  cli: AgentCli;
+  /** Variables that hold the id of the agent's session; none where the CLI names it nowhere. */
   session: readonly string[];
+  /** A variable that holds a process id of the agent's, by which its sessions are at least told from others. */
+  process?: string;
   /** Variables that are set to anything at all. */
   present: readonly string[];
 }
 
-/** The agent CLIs that looop knows by their marks. */
+/** Names of the agent CLIs that looop knows by their marks. */
+export type AgentCli = "pi" | "claude" | "codex" | "opencode" | "gemini" | "qwen" | "copilot";
+
+/** The marks as the real programs set them. */
 export const AGENT_CLIS: readonly AgentMarks[] = [
   { cli: "pi", session: ["PI_SESSION_ID"], present: ["PI_CODING_AGENT"] },
   { cli: "claude", session: ["CLAUDE_CODE_SESSION_ID"], present: ["CLAUDECODE"] },
   { cli: "codex", session: ["CODEX_THREAD_ID", "CODEX_SESSION_ID"], present: ["CODEX_CI"] },
-  { cli: "opencode", session: ["OPENCODE_SESSION_ID", "OPENCODE_PID"], present: ["OPENCODE"] },
-  { cli: "gemini", session: ["GEMINI_CLI_SESSION_ID", "GEMINI_SESSION_ID"], present: ["GEMINI_CLI"] },
+  { cli: "opencode", session: [], process: "OPENCODE_PID", present: ["OPENCODE"] },
+  { cli: "gemini", session: [], present: ["GEMINI_CLI"] },
   { cli: "qwen", session: ["QWEN_CODE_SESSION_ID"], present: ["QWEN_CODE"] },
-  { cli: "copilot", session: ["COPILOT_AGENT_SESSION_ID", "COPILOT_LOADER_PID"], present: ["COPILOT_CLI"] },
+  {
+    cli: "copilot",
+    session: ["COPILOT_AGENT_SESSION_ID"],
+    process: "COPILOT_LOADER_PID",
+    present: ["COPILOT_CLI"],
+  },
 ];
 
 /** An agent session as its marks name it. */
 export interface MarkedAgent {
-  cli: string;
-  /** The session's id; "" where the CLI gives none, or one that cannot be part of a file's name. */
+  cli: AgentCli;
+  /** The session's id, else a process id; "" where the CLI gives none, or one that cannot be part of a file's name. */
   session: string;
+  /** Whether `session` is the CLI's own id of it. */
+  isNamed: boolean;
 }
 
 type Env = Readonly<Record<string, string>>;
@@ -34,12 +46,20 @@ type Env = Readonly<Record<string, string>>;
  * the marks of both are there; `AI_AGENT`, which the inner one sets anew, decides.
  */
 export function markedAgent(env: Env): MarkedAgent | undefined {
-  const found = AGENT_CLIS.filter(({ session, present }) =>
-    [...session, ...present].some((name) => env[name])
-  );
-  const named = found.find(({ cli }) => env["AI_AGENT"]?.startsWith(cli));
-  const marks = named ?? found[0];
+  const found = AGENT_CLIS.filter((marks) => namesOf(marks).some((name) => env[name]));
+  const marks = found.find(({ cli }) => env["AI_AGENT"]?.startsWith(cli)) ?? found[0];
   if (marks === undefined) return undefined;
-  const id = marks.session.map((name) => env[name] ?? "").find((value) => value !== "") ?? "";
-  return { cli: marks.cli, session: /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id) ? id : "" };
+  const named = marks.session.map((name) => idIn(env, name)).find((id) => id !== "") ?? "";
+  const session = named || idIn(env, marks.process ?? "");
+  return { cli: marks.cli, session, isNamed: named !== "" };
+}
+
+function namesOf({ session, process, present }: AgentMarks): string[] {
+  return [...session, ...(process === undefined ? [] : [process]), ...present];
+}
+
+/** An id that may be part of a file's name; "" when there is none. */
+function idIn(env: Env, name: string): string {
+  const id = env[name] ?? "";
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id) ? id : "";
 }

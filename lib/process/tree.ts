@@ -45,6 +45,8 @@ export interface TreeSpec {
    * give each shell command a session of its own. Everybody gets it at once unless given.
    */
   leadMs?: number;
+  /** What the roots' sessions are told first; TERM unless given. */
+  leadSignal?: Deno.Signal;
 }
 
 /** TERM to KILL: long enough to flush a log, short enough for `looop down`. */
@@ -100,7 +102,7 @@ export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
   const deadline = performance.now() + spec.graceMs;
   let noted: readonly Noted[] = members;
   if (spec.leadMs !== undefined && members.length > 0) {
-    await endLeaders(members, spec.roots, spec.leadMs);
+    await endLeaders(members, spec, spec.leadMs);
     members = await scanTree(spec, noted);
     noted = merge(noted, members);
   }
@@ -124,14 +126,14 @@ export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
 /** Tells those in the roots' sessions to end, and waits until they have or `leadMs` are over. */
 async function endLeaders(
   members: readonly ProcessFact[],
-  roots: readonly Identity[],
+  { roots, leadSignal = "SIGTERM" }: Pick<TreeSpec, "roots" | "leadSignal">,
   leadMs: number,
 ): Promise<void> {
   const isRoot = new Set(roots.map((root) => root.pid));
   const sessions = new Set(members.filter((fact) => isRoot.has(fact.pid)).map((fact) => fact.sid));
   const leaders = members.filter((fact) => sessions.has(fact.sid));
   if (leaders.length === members.length) return;
-  for (const fact of leaders) signal(fact.pid, "SIGTERM");
+  for (const fact of leaders) signal(fact.pid, leadSignal);
   const deadline = performance.now() + leadMs;
   for (let pause = 10; !(await areGone(leaders)) && performance.now() < deadline;) {
     await delay(pause);

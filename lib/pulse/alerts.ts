@@ -144,7 +144,7 @@ function outputStamp(session: Session): number {
 
 /** When the agent last wrote to its own record, unix ms: without a terminal some print nothing before their end. */
 async function recordStamp(session: Session): Promise<number> {
-  const { recordFiles } = await import("../agents/records.ts");
+  const { recordFiles } = await import("../agents/record_files.ts");
   // opencode's record is one file for all its sessions: it says nothing about this one.
   const own = readAgent(session.dir)?.sessions.filter(({ cli, id }) => cli !== "opencode" && id !== "") ?? [];
   return Math.max(0, ...own.flatMap(recordFiles).map((file) => statOf(file)?.mtime?.getTime() ?? 0));

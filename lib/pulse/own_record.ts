@@ -37,7 +37,7 @@ export class OwnRecord {
 
   /** Gives a sign of life. */
   write(): void {
-    const { identity, version, exe, profile } = this.#host;
+    const { identity, version, exe, profile, env } = this.#host;
     const { beat, intervalS, ready, warnings } = this.#sign();
     writePulse(profile, {
       v: 1,
@@ -46,6 +46,7 @@ export class OwnRecord {
       dir: profile.dir,
       version,
       exe,
+      path: env["PATH"] ?? "",
       beat,
       uptime_s: Deno.osUptime(),
       interval_s: intervalS,

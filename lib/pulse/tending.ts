@@ -88,10 +88,15 @@ export class Tending {
     await this.#endLeftovers(sessions);
     await this.freeLeases();
     const { collectRun } = await import("../agents/spend.ts");
+    const { NotAnswered } = await import("../agents/opencode.ts");
     for (const { view, dir, gen, host } of sessions) {
       // The agents' own records of another machine cannot be read from here.
       if (host !== undefined) continue;
-      await collectRun(this.#host, { id: view.id, dir, gen }, this.#config().prices);
+      try {
+        await collectRun(this.#host, { id: view.id, dir, gen }, this.#config().prices);
+      } catch (error) {
+        if (!(error instanceof NotAnswered)) throw error; // upkeep asks again
+      }
     }
   }
 

@@ -1,4 +1,6 @@
 /** What the pulse keeps in order once a beat: interrupted moves, unread answers, growing logs, and what is old. */
+import type { Config } from "../records/config.ts";
+import type { Session } from "../sessions/session.ts";
 import { numberFrom } from "../records/env.ts";
 import { expireUnread } from "../records/mailbox.ts";
 import { type PulseHost, type PulseUpkeep, say } from "./host.ts";
@@ -16,6 +18,7 @@ export function makeUpkeep(): PulseUpkeep {
   let lastPass = -Infinity;
   let endedThen = "";
   let badSessions: BadFile[] = [];
+  let collecting: Promise<void> | undefined;
   return async (host, config, sessions) => {
     const { profile } = host;
     const now = host.now();
@@ -49,10 +52,11 @@ export function makeUpkeep(): PulseUpkeep {
       tellRemoved(host, result);
     });
     await attempt(profile.cost, async () => {
-      const { collectRuns, LOOKED_FOR_MS } = await import("../agents/spend.ts");
-      const { collectRoots, ROOT_ROW_EVERY_MS } = await import("../agents/root_spend.ts");
-      await collectRuns(host, config.prices, LOOKED_FOR_MS);
-      await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
+      collecting ??= collect(host, config, sessions).finally(() => collecting = undefined);
+      // One agent's records may take a minute to answer: the beat goes on meanwhile.
+      const patience = Promise.withResolvers<void>();
+      const timer = setTimeout(patience.resolve, COLLECT_PATIENCE_MS);
+      await Promise.race([collecting, patience.promise]).finally(() => clearTimeout(timer));
     });
     const alerts = interruptions(profile).map(({ id, text }) => ({
       kind: "interrupted" as const,
@@ -62,6 +66,24 @@ export function makeUpkeep(): PulseUpkeep {
     }));
     return { alerts, bad: [...bad, ...badSessions] };
   };
+}
+
+/** How long a beat waits for what agents have recorded of their spend, ms. */
+const COLLECT_PATIENCE_MS = 2_000;
+
+/** Puts into the ledger what agents have recorded, and finds the sessions of those that were not told one. */
+async function collect(host: PulseHost, config: Config, sessions: readonly Session[]): Promise<void> {
+  const { collectRuns, findLiveSessions, LOOKED_FOR_MS } = await import("../agents/spend.ts");
+  const { collectRoots, ROOT_ROW_EVERY_MS } = await import("../agents/root_spend.ts");
+  const { NotAnswered } = await import("../agents/opencode.ts");
+  try {
+    await collectRuns(host, config.prices, LOOKED_FOR_MS);
+    await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
+    const running = sessions.filter(({ view }) => view.alive).map(({ view, dir }) => ({ id: view.id, dir }));
+    await findLiveSessions(host, running);
+  } catch (error) {
+    if (!(error instanceof NotAnswered)) throw error; // the next beat asks again
+  }
 }
 
 /** Whether the whole pass is due; a clock that was set back makes it due. Pure. */

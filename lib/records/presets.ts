@@ -7,8 +7,9 @@
  * inserted after the program's name, so that a user's own line keeps its options.
  */
 
-/** The CLI whose records of its spend `lib/agents/records.ts` reads. */
-export type RecordsKind = "pi" | "claude" | "codex" | "opencode";
+/** The CLIs whose own records looop reads: what was said and done, and what it cost. */
+export const RECORDS_KINDS = ["pi", "claude", "codex", "opencode", "gemini", "qwen", "copilot"] as const;
+export type RecordsKind = typeof RECORDS_KINDS[number];
 
 /** How an agent names its own sessions on its command line. The words go right after the program's name. */
 export interface SessionWords {
@@ -33,8 +34,13 @@ export interface RunnerPreset {
   headless?: string;
   /** Whether `interactive` needs a terminal; the headless form never does. */
   pty: boolean;
-  /** `script` means that a shell runs the prompt, so the worker contract is written as comments. */
-  prompt: "text" | "script";
+  /**
+   * `script` means that a shell runs the prompt, so the worker contract is written as comments; `brief` that the agent has
+   * no shell and could not keep the contract: it carries out the brief alone and ends by itself.
+   */
+  prompt: "text" | "script" | "brief";
+  /** Matches what follows the program's name in a template that runs without a terminal interface. */
+  headlessWords?: RegExp;
   /** Word of the template that must be on PATH. */
   program: string;
   /** How to get the program. */
@@ -44,11 +50,21 @@ export interface RunnerPreset {
   records?: RecordsKind;
   /** The agent records a reply's cost only after the reply's tool calls have ended; `hold.ts` waits for that. */
   recordsAfterTools?: true;
+  /**
+   * Told to end, the agent ends its running command first and asks its model once more before it goes. Its replies are
+   * recorded before their commands run, so it is ended at once instead.
+   */
+  asksOnceMore?: true;
   /** Set for the agent unless the user's environment or the config says otherwise. */
   env?: Readonly<Record<string, string>>;
   /** What the contract tells the worker about the time limit of its shell tool. */
   shellLimit?: string;
 }
+
+/** The option by which pi and claude run without a terminal interface. */
+const PRINT_OPTION = /\s(-p|--print)(\s|$)/;
+/** The same of gemini and copilot. */
+const PROMPT_OPTION = /\s(-p|--prompt)[\s=]/;
 
 /** Lines that were seen to run unattended in a pseudo-terminal. */
 export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
@@ -60,6 +76,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     program: "pi",
     install: "npm install -g @earendil-works/pi-coding-agent",
     summary: "pi coding agent",
+    headlessWords: PRINT_OPTION,
     session: {
       start: "--session-id {{session_id}}",
       resume: "--session {{session_id}}",
@@ -78,6 +95,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     program: "claude",
     install: "npm install -g @anthropic-ai/claude-code",
     summary: "Claude Code; the data dir must be a trusted folder",
+    headlessWords: PRINT_OPTION,
     session: {
       start: "--session-id {{session_id}}",
       resume: "--resume {{session_id}}",
@@ -100,6 +118,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     program: "codex",
     install: "npm install -g @openai/codex",
     summary: "Codex CLI",
+    headlessWords: /^\s+exec\s/,
     session: { resume: "resume {{session_id}}", given: /\s(resume|fork)\s/ },
     records: "codex",
     shellLimit: "When the tool says that the command still runs, poll it with the longest wait it takes.",
@@ -113,6 +132,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     program: "opencode",
     install: "npm install -g opencode-ai",
     summary: "opencode",
+    headlessWords: /^\s+run\s/,
     session: {
       resume: "-s {{session_id}}",
       // With -s its terminal interface shows the session and leaves --prompt unsent.
@@ -126,6 +146,76 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     records: "opencode",
     recordsAfterTools: true,
     shellLimit: "Give the bash tool timeout: 86400000 for it.",
+  },
+  gemini: {
+    interactive: 'gemini --skip-trust --yolo -i "$(cat {{prompt_file}})"',
+    headless: 'gemini --skip-trust --yolo -p "$(cat {{prompt_file}})" </dev/null',
+    pty: true,
+    prompt: "text",
+    program: "gemini",
+    install: "npm install -g @google/gemini-cli",
+    summary: "Gemini CLI",
+    headlessWords: PROMPT_OPTION,
+    session: {
+      start: "--session-id {{session_id}}",
+      resume: "--resume {{session_id}}",
+      given: /\s(--session-id|--session-file|--resume|-r)\b/,
+    },
+    records: "gemini",
+    shellLimit: "Your shell tool cuts off a command that prints nothing for 5 minutes.",
+  },
+  qwen: {
+    interactive: 'qwen --yolo -i "$(cat {{prompt_file}})"',
+    headless: 'qwen --yolo "$(cat {{prompt_file}})" </dev/null',
+    pty: true,
+    prompt: "text",
+    program: "qwen",
+    install: "npm install -g @qwen-code/qwen-code",
+    summary: "Qwen Code",
+    // A prompt without an option is carried out without a terminal interface.
+    headlessWords: /^(?!.*\s(-i|--prompt-interactive)\b).*\{\{prompt_file\}\}/s,
+    session: {
+      start: "--session-id {{session_id}}",
+      resume: "--resume {{session_id}}",
+      given: /\s(--session-id|--resume|--continue|--fork-session|-c|-r)\b/,
+    },
+    records: "qwen",
+    asksOnceMore: true,
+    shellLimit: "Give the command timeout: 600000, the longest your shell tool takes.",
+  },
+  copilot: {
+    interactive: 'copilot --allow-all --no-auto-update -i "$(cat {{prompt_file}})"',
+    headless: 'copilot --allow-all --no-auto-update -p "$(cat {{prompt_file}})" </dev/null',
+    pty: true,
+    prompt: "text",
+    program: "copilot",
+    install: "npm install -g @github/copilot",
+    summary: "GitHub Copilot CLI",
+    headlessWords: PROMPT_OPTION,
+    session: {
+      start: "--session-id {{session_id}}",
+      resume: "--resume={{session_id}}",
+      given: /\s(--session-id|--resume|--continue|--connect|-r)\b/,
+    },
+    records: "copilot",
+    asksOnceMore: true,
+    // Only this very value also trusts the folder.
+    env: { COPILOT_ALLOW_ALL: "true" },
+    shellLimit:
+      "Give the bash tool initial_wait: 600 for it; when it says that the command still runs, read it with\n" +
+      "   read_bash and a delay of 600.",
+  },
+  aider: {
+    interactive:
+      "aider --yes-always --no-check-update --no-show-release-notes --message-file {{prompt_file}}",
+    headless:
+      "aider --yes-always --no-check-update --no-show-release-notes --message-file {{prompt_file}} </dev/null",
+    pty: false,
+    prompt: "brief",
+    program: "aider",
+    install: "python3 -m pip install aider-chat",
+    summary: "aider: carries out one brief and ends; it has no shell, so it cannot ask",
+    headlessWords: /\s(-m|--message|--message-file|-f)\b/,
   },
   shell: {
     interactive: "bash {{prompt_file}}",

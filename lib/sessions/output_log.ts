@@ -6,7 +6,15 @@
  * `output.head.log`. What is written between copy and truncation, microseconds, is lost.
  */
 import { joined } from "../text/bytes.ts";
-import { createOnce, exists, readTailBytes, removeFile, replaceFile, statOf } from "../store.ts";
+import {
+  createOnce,
+  exists,
+  readHeadBytes,
+  readTailBytes,
+  removeFile,
+  replaceFile,
+  statOf,
+} from "../store.ts";
 import { fault, isDiskFull } from "../fault.ts";
 
 /** `output.log` is put aside when it is larger, and this much of its end is kept. */
@@ -18,7 +26,7 @@ const OUTPUT_HEAD_BYTES = 64 * 1024;
 export function rotateOutput(dir: string, maxBytes = OUTPUT_MAX_BYTES): boolean {
   const path = `${dir}/output.log`;
   if ((statOf(path)?.size ?? 0) <= maxBytes) return false;
-  const head = exists(`${dir}/output.head.log`) ? undefined : readHead(path);
+  const head = exists(`${dir}/output.head.log`) ? undefined : readHeadBytes(path, OUTPUT_HEAD_BYTES);
   const keep = (bytes: Uint8Array) => {
     if (head !== undefined) createOnce(`${dir}/output.head.log`, head, { durable: false });
     replaceFile(`${dir}/output.1.log`, bytes, { durable: false });
@@ -47,7 +55,7 @@ export function trimOutput(dir: string, keepBytes: number): boolean {
   if (outputBytes(dir) <= keepBytes + OUTPUT_HEAD_BYTES) return false;
   const first = exists(`${dir}/output.1.log`) ? `${dir}/output.1.log` : path;
   if (!exists(`${dir}/output.head.log`)) {
-    createOnce(`${dir}/output.head.log`, readHead(first), { durable: false });
+    createOnce(`${dir}/output.head.log`, readHeadBytes(first, OUTPUT_HEAD_BYTES), { durable: false });
   }
   const mtime = statOf(path)?.mtime;
   replaceFile(path, readOutputTail(dir, keepBytes), { durable: false });
@@ -70,24 +78,6 @@ export function readOutputTail(dir: string, maxBytes: number): Uint8Array {
   if (last.length >= maxBytes) return last;
   const before = readTailBytes(`${dir}/output.1.log`, maxBytes - last.length);
   return joined([before, last]);
-}
-
-function readHead(path: string): Uint8Array {
-  const file = Deno.openSync(path, { read: true });
-  try {
-    const bytes = new Uint8Array(OUTPUT_HEAD_BYTES);
-    let done = 0;
-    while (done < bytes.length) {
-      const n = file.readSync(bytes.subarray(done));
-      if (n === null) break;
-      done += n;
-    }
-    return bytes.subarray(0, done);
-  } catch (error) {
-    throw fault("read", path, error);
-  } finally {
-    file.close();
-  }
 }
 
 function truncate(path: string): void {

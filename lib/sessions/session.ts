@@ -418,15 +418,21 @@ const END_TIMEOUT_MS = 10_000;
 
 /**
  * Waits inside a session's tree for the end that is recorded. An agent whose command returned now would ask its
- * model once more, and pay for a reply that nobody reads.
+ * model once more, and pay for a reply that nobody reads; some agents outlive their terminal by seconds, so the wait goes
+ * on until this process is ended, too.
  */
-export async function untilEnded(profile: Profile, id: string, gen: string): Promise<void> {
+export async function untilEnded(
+  profile: Profile,
+  id: string,
+  gen: string,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const isMarked = env["LOOOP_SESSION_GEN"] === gen;
   const deadline = performance.now() + END_TIMEOUT_MS;
   while (performance.now() < deadline) {
     const record = readSession(profile, id);
-    if (record === undefined || record.meta.gen !== gen || record.end === undefined || hasEnded(record)) {
-      return;
-    }
+    if (record === undefined || record.meta.gen !== gen || record.end === undefined) return;
+    if (hasEnded(record) && !isMarked) return;
     await delay(50);
   }
 }

@@ -74,3 +74,14 @@ export function isListOf(value: unknown, fits: (part: unknown) => boolean): bool
 export function isText(value: unknown): value is string {
   return typeof value === "string";
 }
+
+/** The object that a text is in JSON; undefined when it is anything else, such as a line that is being written. */
+export function parseRecord(text: string): Record<string, unknown> | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

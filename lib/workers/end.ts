@@ -1,4 +1,5 @@
 /** Ends workers: the whole tree of one, its record, its lease and its questions. */
+import { readAgent } from "../agents/agent_session.ts";
 import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
 import { Attempts, notWrittenDown, UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
@@ -8,6 +9,7 @@ import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import { homeMark } from "../records/home.ts";
 import { withdrawAsks } from "../records/mailbox.ts";
 import { poke } from "../records/move.ts";
+import { presetNamed } from "../records/presets.ts";
 import { releaseLeasesOf } from "../sessions/lease.ts";
 import { treeOf } from "../sessions/notes.ts";
 import {
@@ -113,6 +115,7 @@ export async function killSessionTree(
     spare: spared.map((fact) => fact.pid),
     graceMs: STOP_GRACE_MS,
     leadMs: LEAD_MS,
+    leadSignal: presetNamed(readAgent(session.dir)?.preset)?.asksOnceMore ? "SIGKILL" : "SIGTERM",
   });
   const attempts = new Attempts();
   if (session.view.alive || session.view.state === "lost") {

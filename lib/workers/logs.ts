@@ -1,7 +1,9 @@
-/** Logs as people read them: the last lines of a recording, and following it while it grows and rotates. */
+/** Logs as people read them: what a worker did, what it or the pulse printed, and its screen. */
 import { LineSplitter } from "../text/lines.ts";
 import { EventText, eventText, printsEvents } from "../agents/events.ts";
 import { readAgent } from "../agents/agent_session.ts";
+import { NotAnswered } from "../agents/opencode.ts";
+import { Story, type StoryHost } from "../agents/story_source.ts";
 import { GrowingLog } from "../sessions/growing_log.ts";
 import { readOutputTail } from "../sessions/output_log.ts";
 import type { Profile } from "../paths.ts";
@@ -65,23 +67,54 @@ function rendererFor(profile: Profile, id: string): Renderer {
 /** The last part of a log that is rendered for its last lines, bytes. */
 const TAIL_BYTES = 4 * 1024 * 1024;
 
-/** The last `count` lines of a session's log; undefined when there is no such log. */
-export async function lastLines(
-  profile: Profile,
-  id: string,
-  count: number,
-): Promise<string[] | undefined> {
+/**
+ * The last `count` lines of what a session did: of an agent its story, from its own records; where there are none, and
+ * of the pulse, what it printed. Undefined when there is no such session.
+ */
+export async function lastLines(host: StoryHost, id: string, count: number): Promise<string[] | undefined> {
+  const { profile } = host;
   const dir = sessionDir(profile, id);
   if (!exists(`${dir}/output.log`)) return undefined;
   if (count === 0) return [];
+  const story = id === "pulse" ? [] : await storyOf(host, id, dir);
+  return (story.length > 0 ? story : await printedLines(profile, id, dir)).slice(-count);
+}
+
+async function storyOf(host: StoryHost, id: string, dir: string): Promise<string[]> {
+  try {
+    const lines = await new Story(host, id, dir).read();
+    return lines.length > 0 ? [...lines, ...await failureOf(host.profile, dir)] : [];
+  } catch (error) {
+    if (error instanceof NotAnswered) {
+      return [`(${error.message}; what its terminal shows:)`, ...await screenLines(dir)];
+    }
+    throw error;
+  }
+}
+
+/** Lines of a terminal that are shown of a worker that failed. */
+const FAILURE_LINES = 5;
+
+/** What the terminal showed last of a worker that ended with an exit code of its own: no record has that. */
+async function failureOf(profile: Profile, dir: string): Promise<string[]> {
+  const code = readSession(profile, dir.slice(dir.lastIndexOf("/") + 1))?.status?.exit_code;
+  if (typeof code !== "number" || code === 0) return [];
+  const rows = (await screenLines(dir)).filter((row) => row !== "");
+  return [`(ended with exit code ${code}; its terminal's last lines:)`, ...rows.slice(-FAILURE_LINES)];
+}
+
+async function printedLines(profile: Profile, id: string, dir: string): Promise<string[]> {
   const renderer = rendererFor(profile, id);
-  return [...await renderer.push(readOutputTail(dir, TAIL_BYTES)), ...await renderer.end()].slice(-count);
+  return [...await renderer.push(readOutputTail(dir, TAIL_BYTES)), ...await renderer.end()];
 }
 
 /** A worker's screen as it is now, or as it was left: its rows without the empty ones at its end. */
 export async function screenOf(profile: Profile, id: string): Promise<string[] | undefined> {
   const dir = sessionDir(profile, id);
-  if (!exists(`${dir}/output.log`)) return undefined;
+  return exists(`${dir}/output.log`) ? await screenLines(dir) : undefined;
+}
+
+async function screenLines(dir: string): Promise<string[]> {
   const tail = readOutputTail(dir, TAIL_BYTES);
   const isEvents = printsEvents(readAgent(dir)?.template ?? "");
   const rows = await renderRows(isEvents ? eventText(tail) : tail, TERMINAL);
@@ -89,7 +122,7 @@ export async function screenOf(profile: Profile, id: string): Promise<string[] |
 }
 
 /**
- * A log is looked at this often, ms. Not watched: Deno opens whatever a watched folder tells of, and a session's
+ * A log is looked at this often, ms. Not watched: Deno opens whatever a watched folder names, and a session's
  * folder holds a FIFO, on which that blocks for ever.
  */
 const POLL_MS = 100;
@@ -97,27 +130,69 @@ const POLL_MS = 100;
 const QUIET_MS = 300;
 /** While nothing is printed, a worker is asked this often whether it has ended, ms. */
 const ENDED_MS = 1000;
+/** An agent's records are read this often, ms. */
+const STORY_MS = 500;
 
 /** What following needs. */
-export interface FollowHost {
-  profile: Profile;
+export interface FollowHost extends StoryHost {
   id: string;
   count: number;
   show(lines: readonly string[]): void;
+  /** Says something beside the log. */
+  note(line: string): void;
   now(): number;
   /** Fires when nobody reads any more. */
   stop: AbortSignal;
 }
 
 /**
- * Shows the last lines of a log and then what is added, until the worker has ended (the pulse is followed
- * through its restarts) or nobody reads. False when there is no such log.
+ * Shows the last lines of what a session did and then what is added, until the worker has ended (the pulse is followed
+ * through its restarts) or nobody reads. False when there is no such session.
  */
 export async function followLog(host: FollowHost): Promise<boolean> {
-  const { profile, id, stop } = host;
+  const { profile, id } = host;
   const dir = sessionDir(profile, id);
+  if (!exists(`${dir}/output.log`)) return false;
+  const hasRecords = id !== "pulse" && readAgent(dir)?.sessions.some(({ cli }) => cli !== "other");
+  if (hasRecords) await followStory(host, dir);
+  else await followPrinted(host, dir);
+  return true;
+}
+
+async function followStory(host: FollowHost, dir: string): Promise<void> {
+  const { profile, id, stop, count } = host;
+  const gen = readSession(profile, id)?.meta.gen;
+  const story = new Story(host, id, dir);
+  const first = await newLines(story);
+  if (count > 0) host.show(first.slice(-count));
+  if (!story.isKnown) {
+    host.note(`the agent has recorded nothing yet; its terminal: \`looop logs ${id} --screen\``);
+  }
+  for (let waited = 0; !stop.aborted; waited += STORY_MS) {
+    // Asked before the read, so that all that was recorded before the end is read.
+    const ended = waited % ENDED_MS === 0 && await hasEnded(host, gen);
+    host.show(await newLines(story));
+    if (ended) break;
+    await pause(STORY_MS, stop);
+  }
+  if (stop.aborted) return;
+  host.show(story.isKnown ? await failureOf(profile, dir) : await printedLines(profile, id, dir));
+}
+
+/** What is new in a story; nothing while the agent's records do not answer. */
+async function newLines(story: Story): Promise<string[]> {
+  try {
+    return await story.read();
+  } catch (error) {
+    if (error instanceof NotAnswered) return [];
+    throw error;
+  }
+}
+
+async function followPrinted(host: FollowHost, dir: string): Promise<void> {
+  const { profile, id, stop } = host;
   const log = GrowingLog.open(dir);
-  if (log === undefined) return false;
+  if (log === undefined) return;
   const gen = readSession(profile, id)?.meta.gen;
   const renderer = rendererFor(profile, id);
   try {
@@ -136,7 +211,6 @@ export async function followLog(host: FollowHost): Promise<boolean> {
   } finally {
     log.close();
   }
-  return true;
 }
 
 /** Waits, or until told to stop. */

@@ -5,9 +5,19 @@ import { UserError } from "../errors.ts";
 import { presetNamed, type SessionWords } from "../records/presets.ts";
 import { withSessionResume } from "../agents/runners.ts";
 import { findSession, readSession, type SessionMeta, unknownWorker } from "../sessions/session.ts";
-import { collectRun, completeAgent, countedAfter } from "../agents/spend.ts";
+import { completeAgent } from "../agents/find_session.ts";
+import { type Asking, NotAnswered } from "../agents/opencode.ts";
+import { collectRun, countedAfter } from "../agents/spend.ts";
+import { callsRecorded } from "../agents/story_source.ts";
 import { killSessionTree } from "./end.ts";
-import { alreadyAlive, launchRun, newGeneration, requireProgram, type WorkerHost } from "./start.ts";
+import {
+  alreadyAlive,
+  launchRun,
+  newGeneration,
+  requireProgram,
+  withSearchPath,
+  type WorkerHost,
+} from "./start.ts";
 import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.ts";
 
 /**
@@ -15,26 +25,36 @@ import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.
  *
  * @throws {UserError} when the worker is alive, unknown, or its agent's session is not known.
  */
-export async function resumeWorker(host: WorkerHost, id: string, text: string): Promise<ResolvedRunner> {
+export async function resumeWorker(
+  caller: WorkerHost & Pick<Asking, "waiting">,
+  id: string,
+  text: string,
+): Promise<ResolvedRunner> {
+  const host = withSearchPath(caller);
   const { profile } = host;
   const before = await findSession(profile, id, host.now());
   const record = readSession(profile, id);
   if (before === undefined || record === undefined) throw unknownWorker(id);
   if (before.view.alive) throw alreadyAlive(id);
-  const agent = await completeAgent(host, id, before.dir);
+  const asking = { ...caller, env: host.env };
+  const agent = await completeAgent(asking, id, before.dir).catch((error) => refuse(id, error));
   const runner = resumedRunner(host, record.meta.runner, agent);
   const session = agent?.sessions.at(-1);
   const words = presetNamed(runner.preset)?.session;
   if (agent === undefined || session === undefined || (words === undefined && runner.resume === undefined)) {
     throw new UserError(`Worker "${id}" (${record.meta.runner}) has no agent session that could be resumed`, {
-      next: `start it again with \`looop _ worker start ${id} …\``,
+      next: session?.cli === "other"
+        ? `give "runners.${record.meta.runner}" in config.json a "resume" line with {{session_id}}, or start it again`
+        : `start it again with \`looop _ worker start ${id} …\``,
       kind: "no_session",
     });
   }
-  if (before.host === undefined) requireProgram(runner, { ...host.env, ...agent.env });
+  if (before.host === undefined) requireProgram(host, runner, agent.env);
   // What the agent has left running must not go on beside its successor.
   if (before.host === undefined) await killSessionTree(profile, before, host.now);
-  await collectRun(host, { id, dir: before.dir, gen: before.gen }, readConfig(profile.config).config.prices);
+  const run = { id, dir: before.dir, gen: before.gen };
+  // Before the agent goes on: what it spends then is the next run's.
+  await collectRun(asking, run, readConfig(profile.config).config.prices).catch((error) => refuse(id, error));
   await launchRun(host, {
     spec: {
       id,
@@ -48,11 +68,23 @@ export async function resumeWorker(host: WorkerHost, id: string, text: string): 
     runner,
     template: runner.resume ?? withSessionResume(runner.template, words as SessionWords),
     sessionId: session.id,
-    prompt: { text: `${text}\n`, inSession: true },
+    // Some CLIs take a prompt that begins with a dash for an option.
+    prompt: { text: `${text.startsWith("-") ? "Your root agent says:\n" : ""}${text}\n`, inSession: true },
     sessions: [session],
     counted: countedAfter(before.dir),
+    callsBefore: callsRecorded([session]),
   });
   return runner;
+}
+
+/** @throws {UserError} where an agent's records have not answered: what it has spent and its session are not known. */
+function refuse(id: string, error: unknown): never {
+  if (!(error instanceof NotAnswered)) throw error;
+  throw new UserError(`Cannot resume worker "${id}" now: ${error.message}`, {
+    next: "nothing is lost; try again in a minute",
+    kind: "not_answered",
+    cause: error,
+  });
 }
 
 /** How long the run before might take, in seconds: the next one may as long. */

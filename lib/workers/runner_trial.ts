@@ -167,14 +167,18 @@ async function startAndLook(
 
 const TRIAL_ID = "trial";
 
+/** A prompt in a template, with the option that takes it in an agent's interactive form. */
+const PROMPT = new RegExp(
+  String.raw`(?:\s(?:--prompt(?:-interactive)?|--interactive|-i|--message-file)(?=[\s=]))?[\s=]*` +
+    String
+      .raw`(?:"\$\((?:cat |<\s*)["']?\{\{prompt_file\}\}["']?\)"|\$\((?:cat |<\s*)\{\{prompt_file\}\}\)|` +
+    String.raw`[@<]?["']?\{\{prompt_file\}\}["']?)`,
+  "g",
+);
+
 /** A template that starts the agent with nothing to do. Pure. */
 export function withoutPrompt(template: string): string {
-  return template
-    .replace(
-      /\s(--prompt[ =])?("\$\((cat |<\s*)["']?\{\{prompt_file\}\}["']?\)"|\$\((cat |<\s*)\{\{prompt_file\}\}\))/g,
-      "",
-    )
-    .replace(/\s[@<]?["']?\{\{prompt_file\}\}["']?/g, "");
+  return template.replace(PROMPT, "");
 }
 
 async function look(scratch: Profile, now: () => number, runner: ResolvedRunner): Promise<RunnerTrial> {

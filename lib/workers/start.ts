@@ -2,7 +2,8 @@
 import { type ChildSpec, spawnChild } from "../process/spawn.ts";
 import { ensureHome, ownVariables } from "../records/home.ts";
 import { watchesOff } from "../records/env.ts";
-import { type AgentFile, type AgentSession, recordsFolder, writeAgent } from "../agents/agent_session.ts";
+import { type AgentFile, writeAgent } from "../agents/agent_session.ts";
+import { type AgentSession, recordsFolder } from "../agents/record_files.ts";
 import { childEnv } from "../process/child_env.ts";
 import { readConfig } from "../records/config.ts";
 import { describeTemplate, type ResolvedRunner, resolveRunner } from "../agents/resolve.ts";
@@ -29,6 +30,7 @@ import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/prese
 import {
   endedStatusText,
   findSession,
+  markReady,
   metaText,
   readSession,
   runsOn,
@@ -38,6 +40,7 @@ import {
 } from "../sessions/session.ts";
 import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "../store.ts";
 import { Watch } from "../file_watch.ts";
+import { describeSearch, searchPath } from "./search_path.ts";
 import { SUPERVISOR } from "../sessions/supervisor.ts";
 
 /** What a worker is started with. */
@@ -74,10 +77,11 @@ const MAX_BRIEF_BYTES = 4 * 1024 * 1024;
  *
  * @throws {UserError} when the id is alive, the runner is missing, or the agent could not be started.
  */
-export async function startWorker(host: WorkerHost, asked: WorkerSpec): Promise<ResolvedRunner> {
+export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promise<ResolvedRunner> {
+  const host = withSearchPath(caller);
   const { runner, hostName } = pickRunner(host, asked);
   const spec = { ...asked, host: hostName, timeoutS: asked.timeoutS ?? timeoutOf(host, asked, runner.name) };
-  if (spec.host === undefined) requireProgram(runner, { ...host.env, ...spec.env });
+  if (spec.host === undefined) requireProgram(host, runner, spec.env);
   if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
     throw new UsageError("The brief is larger than 4 MB", {
       next: "put the material in a file and name its path",
@@ -87,14 +91,6 @@ export async function startWorker(host: WorkerHost, asked: WorkerSpec): Promise<
   const preset = presetNamed(runner.preset);
   const gen = newGeneration();
   const far = spec.host === undefined ? undefined : farDir({ gen });
-  const contract = workerContract({
-    id: spec.id,
-    bin: far === undefined ? await host.bin() : `${far}/looop`,
-    dataDir: far ?? host.profile.dir,
-    cwd: spec.cwd ?? host.profile.dir,
-    reportsSpendAs: preset?.records === undefined ? runner.name : undefined,
-    shellLimit: preset?.shellLimit,
-  });
   const template = withSessionStart(runner.template, preset?.session);
   const sessionId = template.includes("{{session_id}}") ? crypto.randomUUID() : undefined;
   await launchRun(host, {
@@ -103,13 +99,15 @@ export async function startWorker(host: WorkerHost, asked: WorkerSpec): Promise<
     runner,
     template,
     sessionId,
-    prompt: { text: composePrompt(contract, spec.brief, runner.prompt), inSession: false },
+    prompt: { text: await promptOf(host, runner, spec, far), inSession: false },
     // The agent's own records of another machine are not to be read from here.
     sessions: far === undefined || sessionId !== undefined
       ? sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env })
       : [],
     counted: {},
   });
+  // It has no shell, and so no way to report that it has begun.
+  if (runner.prompt === "brief") markReady(host.profile, spec.id);
   return runner;
 }
 
@@ -118,15 +116,51 @@ export function newGeneration(): string {
   return crypto.randomUUID().slice(0, 8);
 }
 
-/** The agent session that is known before the agent runs; opencode's id is found out later. */
+/** The same surroundings with the PATH along which programs are looked for. */
+export function withSearchPath(host: WorkerHost): WorkerHost {
+  const path = searchPath(host.profile, host.env);
+  return {
+    profile: host.profile,
+    env: path === "" ? host.env : { ...host.env, PATH: path },
+    now: host.now,
+    bin: () => host.bin(),
+  };
+}
+
+/**
+ * The contract and the brief; the brief alone for an agent that could not keep the contract.
+ *
+ * @param far The worker's folder on another machine.
+ */
+async function promptOf(
+  host: WorkerHost,
+  runner: ResolvedRunner,
+  spec: WorkerSpec,
+  far: string | undefined,
+): Promise<string> {
+  if (runner.prompt === "brief") return spec.brief;
+  const preset = presetNamed(runner.preset);
+  const dataDir = far ?? host.profile.dir;
+  const contract = workerContract({
+    id: spec.id,
+    bin: far === undefined ? await host.bin() : `${far}/looop`,
+    dataDir,
+    cwd: spec.cwd ?? (far === undefined ? dataDir : undefined),
+    reportsSpendAs: preset?.records === undefined || far !== undefined ? runner.name : undefined,
+    shellLimit: preset?.shellLimit,
+  });
+  return composePrompt(contract, spec.brief, runner.prompt);
+}
+
+/** The agent session as far as it is known before the agent runs; an id that cannot be given is found out later. */
 function sessionsAtStart(
   preset: RunnerPreset | undefined,
   sessionId: string | undefined,
   env: Readonly<Record<string, string>>,
 ): AgentSession[] {
   const cli = preset?.records;
-  if (cli === undefined || (sessionId === undefined && cli !== "opencode")) return [];
-  return [{ cli, id: sessionId ?? "", records: recordsFolder(cli, env) }];
+  if (cli !== undefined) return [{ cli, id: sessionId ?? "", records: recordsFolder(cli, env) }];
+  return sessionId === undefined ? [] : [{ cli: "other", id: sessionId, records: "" }];
 }
 
 /** @throws {UsageError} when there is no such folder. */
@@ -148,6 +182,7 @@ export interface Run {
   prompt: { text: string; inSession: boolean };
   sessions: AgentSession[];
   counted: AgentFile["counted"];
+  callsBefore?: number;
 }
 
 /** Makes the session, writes the prompt and launches the agent in its terminal. */
@@ -203,7 +238,7 @@ function metaOf(
   };
 }
 
-function agentOf({ spec, runner, sessions, counted }: Run): AgentFile {
+function agentOf({ spec, runner, sessions, counted, callsBefore }: Run): AgentFile {
   return {
     v: 1,
     preset: runner.preset ?? "",
@@ -211,6 +246,7 @@ function agentOf({ spec, runner, sessions, counted }: Run): AgentFile {
     env: spec.env,
     sessions,
     counted,
+    ...(callsBefore === undefined ? {} : { callsBefore }),
   };
 }
 
@@ -262,14 +298,19 @@ function timeoutOf({ profile }: WorkerHost, { goal = "" }: WorkerSpec, runner: s
   return timeout === 0 ? undefined : timeout;
 }
 
-/** @throws {UserError} when the runner's program is not on PATH; says how to install it. */
-export function requireProgram(runner: ResolvedRunner, env: Readonly<Record<string, string>>): void {
-  if (runner.program === undefined || findProgram(runner.program, env["PATH"] ?? "") !== undefined) return;
+/** @throws {UserError} when the runner's program is not on PATH; says how to install it, and where it was looked for. */
+export function requireProgram(
+  { profile, env }: WorkerHost,
+  runner: ResolvedRunner,
+  more: Readonly<Record<string, string>>,
+): void {
+  const all = { ...env, ...runner.env, ...more };
+  if (runner.program === undefined || findProgram(runner.program, all["PATH"] ?? "") !== undefined) return;
   const install = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
   throw new UserError(`Runner "${runner.name}" needs "${runner.program}", which is not on PATH`, {
     next: `${install}, or choose another with --runner (shell, ${
       Object.keys(RUNNER_PRESETS).slice(0, 4).join(", ")
-    })`,
+    }); ${describeSearch(profile, { PATH: all["PATH"] ?? "" })}`,
     kind: "runner_missing",
   });
 }

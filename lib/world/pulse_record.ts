@@ -14,6 +14,8 @@ export interface PulseRecord extends Identity {
   /** looop's version and executable, to notice upgrades. */
   version: string;
   exe: string;
+  /** PATH that it was started with: where workers' programs are looked for, too. */
+  path: string;
   beat: number;
   /** Seconds of machine uptime at the last sign of life: immune to a clock that is set. */
   uptime_s: number;
@@ -39,6 +41,7 @@ function checkPulse(value: unknown): PulseRecord | string {
     dir: text("dir"),
     version: text("version"),
     exe: text("exe"),
+    path: text("path"),
     beat: number("beat"),
     uptime_s: number("uptime_s"),
     interval_s: number("interval_s") || 60,

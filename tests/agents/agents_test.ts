@@ -6,10 +6,10 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setConfigValue } from "../../lib/records/config.ts";
 import { readAgent } from "../../lib/agents/agent_session.ts";
 import { readAllProcesses } from "../../lib/process/table.ts";
-import { recordFiles } from "../../lib/agents/records.ts";
-import type { RecordsKind } from "../../lib/records/presets.ts";
+import { readRecorded } from "../../lib/agents/records.ts";
+import { RECORDS_KINDS, type RecordsKind } from "../../lib/records/presets.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
-import { folderOf, furnish, PRICES } from "./homes.ts";
+import { folderOf, furnish, hurryGemini, PRICES } from "./homes.ts";
 import {
   type Conversation,
   ModelServer,
@@ -19,7 +19,6 @@ import {
   type Spent,
 } from "./model_server.ts";
 
-const CLIS: readonly RecordsKind[] = ["pi", "claude", "codex", "opencode"];
 /** How the root agent is run: without a terminal, so that it ends when its script does. */
 const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
   // The prompt comes second.
@@ -27,6 +26,9 @@ const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
   claude: ["-p", "--permission-mode", "dontAsk", "--allowedTools=Bash"],
   codex: ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"],
   opencode: ["run", "--auto"],
+  gemini: ["-p", "--skip-trust", "--yolo"],
+  qwen: ["--yolo"],
+  copilot: ["-p", "--allow-all", "--no-auto-update"],
 };
 /** A root agent that gets nowhere gives up; opencode alone takes most of a minute to start on a busy machine. */
 const GIVE_UP_MS = 150_000;
@@ -36,7 +38,7 @@ const SELF_REPORT_USD = 9;
 const REPLY_USD = (REPLY_TOKENS.input * PRICES.input + REPLY_TOKENS.output * PRICES.output +
   REPLY_TOKENS.cache_read * PRICES.cached) / 1e6;
 /** Replies that a CLI has not written down when it is killed -9 inside a tool call of theirs. */
-const UNRECORDED: Readonly<Record<RecordsKind, number>> = { pi: 0, claude: 0, codex: 0, opencode: 1 };
+const UNRECORDED = (cli: RecordsKind) => cli === "opencode" ? 1 : 0;
 
 /** Why a CLI is not tried here; undefined when it is. */
 function whyNot(cli: RecordsKind, folder: string | undefined): string | undefined {
@@ -52,7 +54,7 @@ function skipped(why: string | undefined): string {
   return why === undefined ? "" : ` (skipped: ${why})`;
 }
 
-for (const cli of CLIS) {
+for (const cli of RECORDS_KINDS) {
   const folder = folderOf(cli);
   const why = whyNot(cli, folder);
   const test = (name: string, work: (setting: Setting) => Promise<void>) =>
@@ -72,6 +74,10 @@ for (const cli of CLIS) {
   test(
     "when the worker's agent is killed -9 while it asks, then it is resumed, answered, and counted once",
     killedAndResumed,
+  );
+  test(
+    "when a worker follows the contract's lines word for word, then it has its answer, and ends by being done",
+    wordForWord,
   );
   test("when workers are killed from outside or by down, then nothing of them is left", killedFromOutside);
   test(
@@ -119,14 +125,15 @@ class Setting implements AsyncDisposable {
     const server = new ModelServer(scripts);
     furnish(p, cli, folder, server.url);
     const setting = new Setting(cli, p, server);
-    const { root, hurried, patient, brief } = setting;
-    Object.assign(scripts, { root, hurried, patient, brief });
+    const { root, hurried, patient, brief, literal } = setting;
+    Object.assign(scripts, { root, hurried, patient, brief, literal });
     await p.ok("init", "--runner", cli);
     // Of two that start at once in a fresh home, one may fail at making the database of both.
     if (cli === "opencode") await setting.runCli("db", "select 1");
-    // codex computes no dollars: the config's prices do.
+    // Some compute no dollars: the config's prices do.
     const config = p.read("config.json");
-    Deno.writeTextFileSync(p.profile.config, setConfigValue(config, ["prices"], { codex: PRICES }));
+    const prices = Object.fromEntries(["codex", "gemini", "qwen", "copilot"].map((name) => [name, PRICES]));
+    Deno.writeTextFileSync(p.profile.config, setConfigValue(config, ["prices"], prices));
     return setting;
   }
 
@@ -172,6 +179,24 @@ class Setting implements AsyncDisposable {
     return runningCommand(conversation) ?? { shell: `"$LOOOP_BIN" _ ask --prompt "Which colour?"` };
   };
 
+  /** Follows the contract's lines word for word, and reports the answer. */
+  readonly literal: Script = (conversation) => {
+    const { results, users } = conversation;
+    const running = runningCommand(conversation);
+    if (running !== undefined) return running;
+    const line = (verb: string) =>
+      users.join("\n").split("\n").find((text) => /^ {3}'?\//.test(text) && text.includes(` _ ${verb} `))
+        ?.trim();
+    const said = results.some((result) => result.includes("not yet, wait for CI"));
+    if (results.length === 0) return { shell: line("ready") ?? "false" };
+    if (!said) return { shell: line("ask") ?? "false" };
+    if (!results.some((result) => result.includes("written down"))) {
+      const report = `${this.p.profile.reports}/w1.md`;
+      return { shell: `echo "told: not yet, wait for CI" >'${report}' && echo written down` };
+    }
+    return { shell: line("done") ?? "false" };
+  };
+
   #work(conversation: Conversation, limit: { timeoutS?: number }): Reply {
     const { results } = conversation;
     const ask =
@@ -187,7 +212,7 @@ class Setting implements AsyncDisposable {
     return {
       shell: `echo "told emerald" >"$LOOOP_DATA_DIR/reports/$LOOOP_SESSION_ID.md" && ` +
         `"$LOOOP_BIN" _ cost session "$LOOOP_SESSION_ID" self ${SELF_REPORT_USD} && ` +
-        `"$LOOOP_BIN" _ kill "$LOOOP_SESSION_ID"`,
+        `"$LOOOP_BIN" _ done "$LOOOP_SESSION_ID"`,
     };
   }
 
@@ -223,22 +248,22 @@ class Setting implements AsyncDisposable {
   }
 
   /**
-   * Kills the agent's own program, which may stand below the shell of its template, once its record has the
-   * question: claude writes that some milliseconds after it has begun to ask, codex the question before its cost.
+   * Kills the agent's own programs (some start themselves again below a launcher) once its record has all replies:
+   * some write what a reply cost only after they have begun to ask.
    */
-  async killAgent(id: string): Promise<void> {
-    const cost = this.cli === "codex" ? "token_usage_record" : "";
-    const hasAll = ([, ...after]: string[]) => after.length > 0 && after.join("").includes(cost);
-    const isRecorded = () =>
-      (readAgent(`${this.p.profile.sessions}/${id}`)?.sessions ?? []).flatMap(recordFiles)
-        .some((file) => hasAll(readIfThere(file).split("Which colour?")));
-    if (this.cli !== "opencode") await this.p.until("the question is recorded", isRecorded);
-    const [pid] = this.p.read(`sessions/${id}/program`).split(" ");
+  async killAgent(id: string, script: string): Promise<void> {
+    const all = this.server.spent(script).output;
+    const recorded = async () => {
+      const sessions = readAgent(`${this.p.profile.sessions}/${id}`)?.sessions ?? [];
+      const records = await Promise.all(sessions.map((one) => readRecorded(one, { env: this.p.env })));
+      return records.reduce((sum, record) => sum + (record?.tokens.output ?? 0), 0);
+    };
+    if (this.cli !== "opencode") {
+      await this.p.until("all replies are recorded", async () => await recorded() === all);
+    }
+    const pid = Number(this.p.read(`sessions/${id}/program`).split(" ")[0]);
     const { processes } = await readAllProcesses();
-    const below = [...processes.values()].find((fact) =>
-      fact.ppid === Number(pid) && fact.pgid === Number(pid)
-    );
-    Deno.kill(below?.pid ?? Number(pid), "SIGKILL");
+    for (const fact of processes.values()) if (fact.pgid === pid) Deno.kill(fact.pid, "SIGKILL");
   }
 
   /** Runs the CLI without a terminal as root agent and returns what it said. */
@@ -335,6 +360,7 @@ function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void 
 
 async function loopAsBoth(setting: Setting): Promise<void> {
   const { cli, p, server } = setting;
+  if (cli === "gemini") hurryGemini(p);
   match(await setting.runRoot(), /w1 is exited/);
   deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
   strictEqual(p.read("reports/w1.md"), "told emerald\n");
@@ -360,7 +386,7 @@ async function killedAndResumed(setting: Setting): Promise<void> {
   const { cli, p, server } = setting;
   await p.ok("up");
   await setting.startAsking("w1");
-  await setting.killAgent("w1");
+  await setting.killAgent("w1", "patient");
   strictEqual((await setting.ending("w1"))[1], "crash");
   deepStrictEqual(setting.pending(), ["w1-1.json"]);
   match(await p.ok("_", "worker", "resume", "w1"), /resume-worker w1/);
@@ -369,10 +395,24 @@ async function killedAndResumed(setting: Setting): Promise<void> {
   strictEqual(p.read("reports/w1.md"), "told emerald\n");
   await p.ok("down");
   strictEqual(setting.rows("w1").length, 2, "one row a run");
-  requireSpent(setting.rows("w1"), server.spent("patient"), UNRECORDED[cli]);
+  requireSpent(setting.rows("w1"), server.spent("patient"), UNRECORDED(cli));
   // claude writes its dollars down as it ends: killed, it has told its tokens alone.
   const { unpriced, coverage } = await p.json("cost", "--json");
   deepStrictEqual([unpriced, coverage.ratio], [cli === "claude" ? ["w1"] : [], 1]);
+}
+
+async function wordForWord(setting: Setting): Promise<void> {
+  const { p, server } = setting;
+  await p.ok("up");
+  await p.ok("_", "worker", "start", "w1", "[script:literal] Merge it.");
+  await p.until("w1 asks", () => setting.pending().includes("w1-1.json"), 150);
+  const { asks } = await p.json("_", "state", "--json");
+  deepStrictEqual([asks[0].prompt, asks[0].options], ["Merge PR 12 of api into main?", ["yes", "no"]]);
+  await p.ok("_", "answer", "w1-1", "--free", "not yet, wait for CI");
+  deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
+  strictEqual(p.read("reports/w1.md"), "told: not yet, wait for CI\n");
+  await p.ok("down");
+  requireSpent(setting.rows("w1"), server.spent("literal"));
 }
 
 async function killedFromOutside(setting: Setting): Promise<void> {
@@ -401,7 +441,7 @@ async function headless(setting: Setting): Promise<void> {
   );
   match(await p.ok("_", "worker", "kill", "w2"), /killed worker w2/);
   deepStrictEqual(await setting.ending("w2"), ["killed", "root", null]);
-  await setting.killAgent("w1");
+  await setting.killAgent("w1", "brief");
   strictEqual((await setting.ending("w1"))[1], "crash");
   match(await p.ok("_", "worker", "resume", "w1"), /resume-worker w1/);
   await p.ok("_", "answer", "w1-1", "emerald");
@@ -414,5 +454,5 @@ async function headless(setting: Setting): Promise<void> {
   await p.ok("down");
   deepStrictEqual(await p.processes(), []);
   strictEqual(setting.rows("w1").length, 2, "one row a run");
-  requireSpent(setting.rows("w1"), server.spent("brief"), UNRECORDED[cli]);
+  requireSpent(setting.rows("w1"), server.spent("brief"), UNRECORDED(cli));
 }

@@ -33,21 +33,38 @@ export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: s
   // A wrapper, since the folder may hold other programs that must not come before the machine's own.
   writeExecutable(`${bin}/${cli}`, `#!/bin/sh\nexec '${folder}/${cli}' "$@"\n`);
   Object.assign(p.env, {
-    PATH: `${bin}:${p.env["PATH"]}`,
+    PATH: p.env["PATH"]?.startsWith(`${bin}:`) ? p.env["PATH"] : `${bin}:${p.env["PATH"]}`,
     SHELL: "/bin/bash",
     TERM: "xterm-256color",
-    ANTHROPIC_BASE_URL: url,
-    ANTHROPIC_AUTH_TOKEN: "none",
-    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
-    DISABLE_AUTOUPDATER: "1",
-    PI_OFFLINE: "1",
-    OPENCODE_DISABLE_MODELS_FETCH: "1",
-    OPENCODE_DISABLE_AUTOUPDATE: "1",
+    ...ENVIRONMENTS[cli](url, folder),
   });
   // codex's shell is a login shell, which sets PATH anew: as users have it, their profile names their programs.
   write(`${home}/.profile`, `PATH='${p.env["PATH"]}'\n`);
   SETTINGS[cli](home, url, p.base);
 }
+
+/** What each CLI is told by its environment. */
+const ENVIRONMENTS: Readonly<Record<RecordsKind, (url: string, folder: string) => Record<string, string>>> = {
+  pi: () => ({ PI_OFFLINE: "1" }),
+  claude: (url) => ({
+    ANTHROPIC_BASE_URL: url,
+    ANTHROPIC_AUTH_TOKEN: "none",
+    CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    DISABLE_AUTOUPDATER: "1",
+  }),
+  codex: () => ({}),
+  opencode: () => ({ OPENCODE_DISABLE_MODELS_FETCH: "1", OPENCODE_DISABLE_AUTOUPDATE: "1" }),
+  gemini: (url) => ({ GEMINI_API_KEY: "none", GOOGLE_GEMINI_BASE_URL: url }),
+  qwen: (url) => ({ OPENAI_API_KEY: "none", OPENAI_BASE_URL: `${url}/v1`, OPENAI_MODEL: "script" }),
+  copilot: (url, folder) => ({
+    COPILOT_OFFLINE: "true",
+    COPILOT_PROVIDER_BASE_URL: `${url}/v1`,
+    COPILOT_PROVIDER_API_KEY: "none",
+    COPILOT_MODEL: "gpt-4.1",
+    // It unpacks itself at its first start, which takes 10 s: once for all tests.
+    COPILOT_CACHE_HOME: `${folder}/../copilot-cache`,
+  }),
+};
 
 const SETTINGS: Readonly<Record<RecordsKind, (home: string, url: string, base: string) => void>> = {
   pi(home, url) {
@@ -88,7 +105,30 @@ enabled = false
       JSON.stringify({ autoupdate: false, share: "disabled", model: "local/script", provider: { local } }),
     );
   },
+  gemini(home) {
+    const settings = {
+      security: { auth: { selectedType: "gemini-api-key" } },
+      general: { enableAutoUpdate: false },
+      privacy: { usageStatisticsEnabled: false },
+    };
+    write(`${home}/.gemini/settings.json`, JSON.stringify(settings));
+  },
+  qwen(home) {
+    const settings = {
+      security: { auth: { selectedType: "openai" } },
+      privacy: { usageStatisticsEnabled: false },
+    };
+    write(`${home}/.qwen/settings.json`, JSON.stringify(settings));
+  },
+  copilot() {},
 };
+
+/** Makes gemini cut off a command that prints nothing for some seconds: it has no other limit. */
+export function hurryGemini(p: TestProfile): void {
+  const path = `${p.env["HOME"]}/.gemini/settings.json`;
+  const settings = JSON.parse(Deno.readTextFileSync(path));
+  write(path, JSON.stringify({ ...settings, tools: { shell: { inactivityTimeout: 3 } } }));
+}
 
 function write(path: string, text: string): void {
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });

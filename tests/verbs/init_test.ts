@@ -52,7 +52,10 @@ Deno.test("given installed agents, when init chooses, then it takes the first of
   Deno.removeSync(`${p.base}/bin/codex`);
   const { code, stderr } = await p.call(["init"], { env });
   strictEqual(code, 1);
-  match(stderr, /None of pi, claude, codex, opencode is on PATH; install one, e\.g\. with `npm install/);
+  match(
+    stderr,
+    /None of pi, claude, codex, opencode, gemini, qwen, copilot is on PATH; install one, e\.g\. with `npm install/,
+  );
 });
 
 Deno.test("given a runner that nobody knows, when init names it, then the nearest is offered and nothing is written", async () => {

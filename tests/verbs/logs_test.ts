@@ -130,7 +130,16 @@ Deno.test("given a log that is followed, when it was looked at again and again, 
     removed++;
     AbortSignal.prototype.removeEventListener.apply(signal, args);
   };
-  const host = { profile: p.profile, id: "pulse", count: 1, show: () => {}, now: Date.now, stop: signal };
+  const host = {
+    profile: p.profile,
+    env: {},
+    id: "pulse",
+    count: 1,
+    show: () => {},
+    note: () => {},
+    now: Date.now,
+    stop: signal,
+  };
   ok(await followLog(host));
   deepStrictEqual([added, removed], [4, 4]);
 });

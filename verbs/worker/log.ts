@@ -1,4 +1,4 @@
-/** `looop _ worker log`: the last lines of a worker's terminal. */
+/** `looop _ worker log`: the last lines of what a worker did or printed. */
 import { unknownWorker } from "../../lib/sessions/session.ts";
 import { EXIT } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
@@ -8,7 +8,7 @@ import { defineVerb } from "../../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ worker log",
-    summary: "the last lines of a worker's terminal, codes rendered away",
+    summary: "the last lines of what a worker did or printed",
     audience: "root",
     args: [{ name: "id", summary: "worker", kind: "worker" }],
     options: [{ name: "lines", short: "n", value: "N", summary: "how many; 40 unless given" }],
@@ -17,7 +17,7 @@ export default defineVerb({
   async run(context, input) {
     const id = checkId("worker", input.word(0));
     const count = input.count("lines") ?? 40;
-    const lines = await lastLines(context.profile, id, count);
+    const lines = await lastLines({ profile: context.profile, env: context.env }, id, count);
     if (lines === undefined) throw unknownWorker(id);
     return { text: lines.join("\n"), code: EXIT.ok };
   },

@@ -25,7 +25,8 @@ export default defineVerb({
     example: "looop _ worker resume fix-42",
     details:
       "A new run of the same worker: its conversation, its questions and its answers are kept, running commands\n" +
-      "are not. For agents that can (pi, claude, codex, opencode).",
+      "are not. For agents that can (pi, claude, codex, opencode, gemini, qwen, copilot) and for runners whose config\n" +
+      "has a `resume` line.",
   },
   async run(context, input) {
     const id = checkId("worker", input.word(0));
@@ -38,7 +39,8 @@ export default defineVerb({
       )
       : await bodyOf(context, input.words.slice(1), "text");
     openProfile(context.profile);
-    const runner = await resumeWorker(host, id, text);
+    const waiting = (what: string) => context.note(`looop _ worker resume: waiting for ${what}`);
+    const runner = await resumeWorker({ ...host, waiting }, id, text);
     noteActivity(context.profile, id, context.now());
     eventAs(context, "worker_started", { id, runner: runner.name });
     recordMove(context, `resume-worker ${id} (${runner.name})`);

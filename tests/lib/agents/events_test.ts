@@ -49,7 +49,7 @@ Deno.test("given claude's events, when they are shown, then texts, commands, res
   deepStrictEqual(rest.slice(23), [
     "  l19",
     "  (2 more lines)",
-    "List ",
+    "List",
     "(end of turn, $0.0378)",
     "error: error_max_turns",
     "",

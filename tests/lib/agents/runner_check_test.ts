@@ -70,6 +70,10 @@ Deno.test("given the presets' lines, when they are tried without a prompt, then 
       "claude --permission-mode dontAsk --allowedTools Bash Read Write Edit",
       "codex --disable daemon_auto_start --dangerously-bypass-approvals-and-sandbox",
       "opencode --auto",
+      "gemini --skip-trust --yolo",
+      "qwen --yolo",
+      "copilot --allow-all --no-auto-update",
+      "aider --yes-always --no-check-update --no-show-release-notes",
       "bash",
     ],
   );

@@ -1,7 +1,6 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import {
   agentOf,
-  type AgentSession,
   type Counted,
   readRootAgents,
   readRootSessions,
@@ -9,11 +8,21 @@ import {
 } from "../../../lib/agents/agent_session.ts";
 import type { Tokens } from "../../../lib/agents/tokens.ts";
 import { type Profile, profileAt } from "../../../lib/paths.ts";
-import { sessionsOfCalls } from "../../../lib/agents/opencode.ts";
+import type { AgentSession } from "../../../lib/agents/record_files.ts";
+import { sessionsOfCalls } from "../../../lib/agents/unnamed.ts";
 import { collectRoots } from "../../../lib/agents/root_spend.ts";
 import { collectRun, collectSpend } from "../../../lib/agents/spend.ts";
 import { deltaOf, priceOf, type SpendHost } from "../../../lib/agents/spend_rows.ts";
-import { codexHasReply, readClaude, readCodex, readPi, readRecorded } from "../../../lib/agents/records.ts";
+import {
+  codexHasReply,
+  readClaude,
+  readCodex,
+  readCopilot,
+  readGemini,
+  readPi,
+  readQwen,
+  readRecorded,
+} from "../../../lib/agents/records.ts";
 import { writeExecutable } from "../../executable.ts";
 import { testProfile } from "../../looop.ts";
 
@@ -285,6 +294,19 @@ Deno.test("given pi's record with compactions and broken amounts, when it is rea
   deepStrictEqual(reader.sum(), { tokens: tokens(3, 1), models: { "": tokens(3, 1) }, usd: 0.5 });
 });
 
+Deno.test("given records of gemini's, qwen's and copilot's, when they are read, then each reply counts once and what was cached apart", async () => {
+  for (
+    const [cli, reader] of [["gemini", readGemini()], ["qwen", readQwen()], [
+      "copilot",
+      readCopilot(),
+    ]] as const
+  ) {
+    const record = new URL(`../../fixtures/transcripts/${cli}.jsonl`, import.meta.url);
+    for (const line of (await Deno.readTextFile(record)).trim().split("\n")) reader.take(line);
+    deepStrictEqual(reader.sum().tokens, tokens(4000, 300, 1000), cli);
+  }
+});
+
 Deno.test("given what was counted before, when a session is counted again, then only the rest is added", () => {
   const before = { tokens: tokens(100, 10), usd: 1 };
   const models = { m: tokens(150, 30) };
@@ -338,8 +360,8 @@ Deno.test("given the environment of an agent's shell, when it is read, then its 
 });
 
 Deno.test("given a record folder that is not there, when it is read, then there is no record", async () => {
-  for (const cli of ["pi", "claude", "codex"] as const) {
-    strictEqual(await readRecorded({ cli, id: "x", records: "/nowhere" }, {}), undefined);
+  for (const cli of ["pi", "claude", "codex", "gemini", "qwen", "copilot", "other"] as const) {
+    strictEqual(await readRecorded({ cli, id: "x", records: "/nowhere" }, { env: {} }), undefined);
   }
 });
 
@@ -452,7 +474,7 @@ esac
   const env = { OPENCODE: "1", OPENCODE_PID: "4711", PATH: `${p.base}/bin:${p.env["PATH"]}` };
   await p.okCall(["_", "goal", "write", "g", "text"], { env });
   await p.okCall(["_", "goal", "write", "h", "text"], { env });
-  deepStrictEqual(readRootAgents(p.profile).opencode.map(({ pid, calls }) => [pid, calls.length]), [[
+  deepStrictEqual(readRootAgents(p.profile).unnamed.map(({ pid, calls }) => [pid, calls.length]), [[
     "4711",
     1,
   ]]);
@@ -467,5 +489,5 @@ esac
   ]);
   await p.okCall(["cost"], { env });
   strictEqual(p.read("cost.jsonl").trim().split("\n").length, 1);
-  deepStrictEqual(readRootAgents(p.profile).opencode.map(({ calls }) => calls), [[]]);
+  deepStrictEqual(readRootAgents(p.profile).unnamed.map(({ calls }) => calls), [[]]);
 });
