@@ -54,14 +54,15 @@ export class TestProfile implements AsyncDisposable {
     this.#lab = lab;
     this.profile = profileAt(`${base}/${dir}`);
     this.env = {
-      PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin",
+      // Behind all else: what tests use and a Mac lacks.
+      PATH: `${Deno.env.get("PATH") ?? "/usr/bin:/bin"}:${ROOT}tests/bin`,
       HOME: `${base}/home`,
       LANG: "C.UTF-8",
       LOOOP_DATA_DIR: this.profile.dir,
       LOOOP_INTERVAL: "1",
       ...(Deno.env.get("DENO_DIR") ? { DENO_DIR: Deno.env.get("DENO_DIR") ?? "" } : {}),
       ...denoDirOf(),
-      ...(lab === undefined ? {} : { PATH: lab.bin, LOOOP_TEST_OS: "darwin" }),
+      ...(lab === undefined ? {} : { PATH: `${lab.bin}:${ROOT}tests/bin`, LOOOP_TEST_OS: "darwin" }),
     };
   }
 

@@ -7,11 +7,12 @@ import { readConfig } from "../lib/records/config.ts";
 import { EXIT, oneLine, UsageError, UserError } from "../lib/errors.ts";
 import { explainVerdict, judge, type Refusal } from "../lib/gate/judge.ts";
 import { journalAs, poke } from "../lib/records/move.ts";
+import { writeNotes } from "../lib/records/notes.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { shellQuote } from "../lib/text/quote.ts";
 import { runStoppable, STOP_SIGNALS, type StopSignal } from "../lib/process/stop.ts";
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
-import { closeIntent, type Intent, openIntent, RUN_MARK } from "../lib/records/intents.ts";
+import { closeIntent, type Intent, openIntent, RUN_MARK, runNotesPath } from "../lib/records/intents.ts";
 
 const DEFAULT_TIMEOUT_S = 120;
 const MAX_REFUSAL_CHARS = 4_000;
@@ -119,6 +120,7 @@ async function runInDataDir(
         mark: { name: RUN_MARK, value: intent.id },
         timeoutMs,
         tailBytes: TAIL_BYTES,
+        onNoted: (notes) => writeNotes(runNotesPath(profile, intent), notes),
       }, stop)
     );
     return { outcome, stoppedBy: outcome.endedBy === "stop" ? stoppedBy : undefined };

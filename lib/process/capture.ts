@@ -8,7 +8,7 @@ import { drain, PipeReader } from "./pipe_reader.ts";
 import { identityOf } from "./identity.ts";
 import { RunNotes } from "./run_notes.ts";
 import { type ProcessFact, readAllProcesses, readMarked } from "./table.ts";
-import { delay, killTree, signal, STOP_GRACE_MS } from "./tree.ts";
+import { delay, killTree, signal, STOP_GRACE_MS, type TreeNotes } from "./tree.ts";
 
 /** What is run, and how. */
 export interface CommandSpec {
@@ -21,6 +21,8 @@ export interface CommandSpec {
   timeoutMs: number;
   /** How much of each stream is kept, its end. */
   tailBytes: number;
+  /** Hears who belongs to the run, while it runs, where that must be noted ({@link RunNotes}). */
+  onNoted?: (notes: TreeNotes) => void;
 }
 
 /** The end of a stream, and how many bytes of it came before. */
@@ -59,7 +61,7 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
   const env = { ...spec.env, [spec.mark.name]: spec.mark.value };
   const child = spawnChild({ argv: spec.argv, cwd: spec.cwd, env, output: "piped" });
   const mark = `${spec.mark.name}=${spec.mark.value}`;
-  const notes = new RunNotes(child.pid);
+  const notes = new RunNotes(child.pid, spec.onNoted);
   const tails = [new TailBuffer(spec.tailBytes), new TailBuffer(spec.tailBytes)] as const;
   const readers = [child.stdout, child.stderr].map((stream, n) =>
     new PipeReader(stream, (part) => {

@@ -8,7 +8,7 @@
 import { mayExist } from "./identity.ts";
 import { PLATFORM } from "./platform.ts";
 import { type Marks, type ProcessFact, type ProcessTable, readAllProcesses, readMarks } from "./table.ts";
-import { delay, findTree, killTree, othersIn, signal } from "./tree.ts";
+import { delay, findTree, killTree, othersIn, signal, type TreeNotes } from "./tree.ts";
 
 /** The first look at a run, ms after its start; each next one comes after twice the time. */
 const FIRST_LOOK_MS = 200;
@@ -21,14 +21,16 @@ const SHARED_MS = 100;
 /** Notes of one run; `stop` them. */
 export class RunNotes {
   readonly #pid: number;
+  readonly #onNoted: (notes: TreeNotes) => void;
   #noted: ProcessFact[] = [];
   #root: { pid: number; start: string; boot: string } | undefined;
   #pause = FIRST_LOOK_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Begins to note who belongs to the tree of a child of ours. */
-  constructor(pid: number) {
+  /** Begins to note who belongs to the tree of a child of ours; `onNoted` hears of each look. */
+  constructor(pid: number, onNoted: (notes: TreeNotes) => void = () => {}) {
     this.#pid = pid;
+    this.#onNoted = onNoted;
     if (PLATFORM === "darwin") this.#lookLater();
   }
 
@@ -42,6 +44,16 @@ export class RunNotes {
     this.#root ??= fact === undefined ? undefined : { pid: fact.pid, start: fact.start, boot: table.boot };
     const roots = this.#root === undefined ? [] : [this.#root];
     this.#noted = findTree(table, { roots }, new Set(), this.#noted, othersIn(marks, new Set()));
+    this.#onNoted({ boot: table.boot, members: this.#noted });
+  }
+
+  /** How many of the run are left once its child has ended: in its group, noted, or among the `marked`. */
+  async left(marked: ReadonlySet<number>): Promise<number> {
+    const table = await readAllProcesses();
+    const group = [...table.processes.values()].filter(({ pgid }) => pgid === this.#pid).map(({ pid }) =>
+      pid
+    );
+    return findTree(table, { roots: [] }, new Set([...marked, ...group]), this.#noted).length;
   }
 
   /** Those noted that have left the run's own group, to which a signal to the group does not come. */

@@ -18,10 +18,11 @@ import { OwnRecord } from "./own_record.ts";
 import { Publisher } from "./publisher.ts";
 import { mendArchive } from "../records/mailbox.ts";
 import { Schedules } from "./schedules.ts";
-import { type Pace, Sensing } from "./sensing.ts";
+import { type Pace, runsNotesPath, Sensing } from "./sensing.ts";
 import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
 import { Tending } from "./tending.ts";
+import { readNotes } from "../records/notes.ts";
 import { isUnwanted } from "../world/pulse_record.ts";
 import { endOrphanRuns } from "../world/sensor_run.ts";
 import type { Session } from "../sessions/session.ts";
@@ -214,7 +215,7 @@ export class Pulse {
     await mendArchive(profile);
     const sessions = await this.#fleet.read(now());
     this.#found = await this.#upkeep(this.#host, this.#settings.config, sessions);
-    if (!this.#alone) await endOrphanRuns(profile.dir);
+    if (!this.#alone) await endOrphanRuns(profile.dir, readNotes(runsNotesPath(profile)));
     this.#alone = true;
   }
 

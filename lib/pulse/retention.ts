@@ -9,8 +9,8 @@ import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts
 import { checkRecord } from "../text/json.ts";
 import { isTempName, type Profile } from "../paths.ts";
 import { standingsOf } from "../process/identity.ts";
-import { readMarked } from "../process/table.ts";
-import { hasEnded, readSession, sessionMarks, type SessionRecord } from "../sessions/session.ts";
+import { hasProcesses } from "../sessions/notes.ts";
+import { hasEnded, readSession, type SessionRecord } from "../sessions/session.ts";
 import { cursorDirs, cursorPath, listObservers } from "../world/cursor_file.ts";
 import {
   type BadFile,
@@ -152,7 +152,7 @@ async function readEnded(profile: Profile, nowMs: number): Promise<{ ended: Ende
   for (const { record, run } of silent) {
     const recent = nowMs - run.endedAt * 1000 < HOUR_MS;
     if (recent || mayLive(record)) continue;
-    if (await hasProcesses(profile, run)) continue;
+    if (await hasProcesses(profile, run.id, { ...record, gen: run.gen })) continue;
     ended.push(run);
   }
   return { ended, bad };
@@ -164,10 +164,6 @@ function readRecord(profile: Profile, name: string): SessionRecord | string {
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-async function hasProcesses(profile: Profile, run: EndedRun): Promise<boolean> {
-  return (await readMarked(sessionMarks(profile, run.id, run.gen))).size > 0;
 }
 
 /**

@@ -4,9 +4,12 @@
  * A beat runs what is due, and all its readings are published together. A script that is new or was edited is run
  * in between, as soon as it has settled; a run of the text before it is ended, and its reading never published.
  */
+import type { Profile } from "../paths.ts";
 import { childEnv } from "../process/child_env.ts";
 import { type PulseHost, say } from "./host.ts";
+import type { TreeNotes } from "../process/tree.ts";
 import { ownVariables } from "../records/home.ts";
+import { joinNotes, writeNotes } from "../records/notes.ts";
 import { readingOf } from "../world/reading.ts";
 import { PULSE_RUN, runSensor, sweepSensors } from "../world/sensor_run.ts";
 import { isUnread, listScripts, sensorLimits, type SensorScript } from "../world/sensors.ts";
@@ -20,6 +23,11 @@ const SETTLE_MS = 300;
 const EDIT_RUN_EVERY_MS = 2_000;
 /** How soon a script that found all places taken is tried again, ms. */
 const CROWDED_MS = 200;
+
+/** Where a pulse keeps who belongs to the sensor runs under way. */
+export function runsNotesPath(profile: Profile): string {
+  return `${profile.sessions}/pulse/noted`;
+}
 
 /** The readings as last published, by their names in the world. */
 export type Readings = Readonly<Record<string, WorldReading>>;
@@ -45,6 +53,8 @@ export class Sensing {
   readonly #stop: AbortSignal;
   readonly #onLate: () => void;
   readonly #running = new Map<string, Run>();
+  /** Who belongs to the runs under way, by mark. */
+  readonly #noted = new Map<string, TreeNotes>();
   /** Sensors that the beat under way has still to run. */
   #queued = new Set<string>();
   /** Readings of the beat under way, and those that belong to no beat, both not yet published. */
@@ -205,6 +215,7 @@ export class Sensing {
         mark,
         timeoutMs: limits.timeoutS * 1000,
         maxBytes: limits.maxBytes,
+        onNoted: (notes) => this.#note(mark, notes),
       }, AbortSignal.any([this.#stop, run.abort.signal]));
       if (this.#stop.aborted || run.abort.signal.aborted) return;
       const before = readings[`sensor-${sensor.name}`];
@@ -217,7 +228,16 @@ export class Sensing {
       finished.set(sensor.name, next);
     } finally {
       this.#running.delete(sensor.name);
+      this.#note(mark, undefined);
     }
+  }
+
+  /** Keeps who belongs to the runs under way, for the pulse after this one. */
+  #note(mark: string, notes: TreeNotes | undefined): void {
+    if (notes === undefined) {
+      if (!this.#noted.delete(mark)) return;
+    } else this.#noted.set(mark, notes);
+    writeNotes(runsNotesPath(this.#host.profile), joinNotes([...this.#noted.values()]));
   }
 }
 

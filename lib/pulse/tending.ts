@@ -114,7 +114,7 @@ export class Tending {
     const { profile, now } = this.#host;
     // What a session of 0.16 has left running was not looop's to end then.
     const marked = sessions.filter((session) => session.gen !== "" && session.host === undefined);
-    const left = await findTrees(marked.map((session) => treeOf(profile, session)));
+    const left = await findTrees(marked.map((session) => treeOf(profile, session.view.id, session)));
     for (const [n, session] of marked.entries()) {
       if ((left?.members[n] ?? []).length === 0) continue;
       await killSessionTree(profile, session, now).catch((error) => this.#sayFailed(session.view.id, error));

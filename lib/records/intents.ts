@@ -10,6 +10,7 @@ import { appendEvent, appendJournal } from "./journal.ts";
 import type { Profile } from "../paths.ts";
 import { type Identity, identityIn, ownIdentity, standingsOf } from "../process/identity.ts";
 import { killTree } from "../process/tree.ts";
+import { readNotes, writeNotes } from "./notes.ts";
 import { sha256 } from "../text/bytes.ts";
 import { type BadFile, listFiles, makeDir, moveFile, readJson, removeFile, replaceFile } from "../store.ts";
 
@@ -66,6 +67,7 @@ export async function openIntent(profile: Profile, spec: IntentSpec, nowMs: numb
 
 /** Removes an intent whose outcome is journaled. */
 export function closeIntent(profile: Profile, intent: Intent): void {
+  writeNotes(runNotesPath(profile, intent), undefined);
   removeFile(`${profile.wal}/${intent.id}.json`);
 }
 
@@ -126,7 +128,7 @@ export async function reapIntents(
   const standings = await standingsOf(intents.map((intent) => intent.owner));
   const interrupted = intents.filter(({ owner }) => standings.get(owner)?.life === "dead");
   for (const intent of interrupted) {
-    if (intent.kind === "run") await endOrphans(intent);
+    if (intent.kind === "run") await endOrphans(profile, intent);
     const at = new Date(nowMs);
     appendJournal(profile, describe(intent), at);
     appendEvent(profile, "tick_interrupted", {
@@ -140,8 +142,16 @@ export async function reapIntents(
   return { interrupted, bad };
 }
 
-async function endOrphans(intent: Intent): Promise<void> {
-  await killTree({ roots: [], marks: [`${RUN_MARK}=${intent.id}`], graceMs: ORPHAN_GRACE_MS });
+/** Where a run under way keeps who belongs to it, for whoever finds it interrupted. */
+export function runNotesPath(profile: Profile, intent: Intent): string {
+  return `${profile.wal}/${intent.id}.noted`;
+}
+
+async function endOrphans(profile: Profile, intent: Intent): Promise<void> {
+  const noted = readNotes(runNotesPath(profile, intent));
+  const marks = [`${RUN_MARK}=${intent.id}`];
+  await killTree({ roots: [], marks, graceMs: ORPHAN_GRACE_MS, ...(noted === undefined ? {} : { noted }) });
+  writeNotes(runNotesPath(profile, intent), undefined);
 }
 
 function describe({ kind, what, reason, approved }: Intent): string {

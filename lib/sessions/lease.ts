@@ -6,7 +6,8 @@ import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
-import { findSession, generationOf, readFleet, runsOn, type Session, sessionDir } from "./session.ts";
+import { runsOn } from "./notes.ts";
+import { findSession, generationOf, readFleet, type Session, sessionDir } from "./session.ts";
 import {
   createOnce,
   exists,

@@ -4,30 +4,52 @@
  * A process that has left the agent's session, lost its parent and shows no mark is found by nothing else when the
  * worker ends: `process/run_notes.ts` says which those are on macOS, `env -i` makes them anywhere.
  */
-import { findTrees, type TreeNotes, type TreeSpec } from "../process/tree.ts";
+import type { Identity } from "../process/identity.ts";
+import { findTrees, type TreeSpec } from "../process/tree.ts";
 import type { Profile } from "../paths.ts";
-import { quietText, replaceFile } from "../store.ts";
+import { readNotes, writeNotes } from "../records/notes.ts";
 import { type Session, sessionMarks } from "./session.ts";
 
-/** What was noted of a session's tree; undefined when nothing was. */
-export function readNotes(dir: string): TreeNotes | undefined {
-  const [boot = "", ...lines] = (quietText(`${dir}/noted`) ?? "").split("\n");
-  const members = lines.map((line) => /^(\d+) (.+)$/.exec(line)).filter((match) => match !== null)
-    .map(([, pid, start = ""]) => ({ pid: Number(pid), start }));
-  return boot === "" || members.length === 0 ? undefined : { boot, members };
+/** What of a session leads to its processes. */
+interface Run {
+  gen: string;
+  dir: string;
+  program?: Identity | undefined;
+}
+
+function notesPath(dir: string): string {
+  return `${dir}/noted`;
 }
 
 /** By what the processes of a session are known: the agent's first one, the marks, and the notes. */
 export function treeOf(
   profile: Profile,
-  { view, gen, dir, program }: Session,
+  id: string,
+  { gen, dir, program }: Run,
 ): Pick<TreeSpec, "roots" | "marks" | "noted"> {
-  const noted = readNotes(dir);
+  const noted = readNotes(notesPath(dir));
   return {
     roots: program === undefined ? [] : [program],
-    marks: sessionMarks(profile, view.id, gen),
+    marks: sessionMarks(profile, id, gen),
     ...(noted === undefined ? {} : { noted }),
   };
+}
+
+/** Whether something of a session's tree runs; also where nobody can say. */
+export async function hasProcesses(
+  profile: Profile,
+  id: string,
+  session: Run,
+): Promise<boolean> {
+  const found = await findTrees([treeOf(profile, id, session)]);
+  return found === undefined || (found.members[0] ?? []).length > 0;
+}
+
+/** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
+export async function runsOn(profile: Profile, session: Session): Promise<boolean> {
+  const { view, isAnothers } = session;
+  return view.state === "lost" && view.host === undefined && !isAnothers &&
+    await hasProcesses(profile, session.view.id, session);
 }
 
 /** Notes who belongs to the trees of these living sessions now. One look serves them all. */
@@ -36,14 +58,9 @@ export async function noteTrees(profile: Profile, sessions: readonly Session[]):
     view.alive && host === undefined && program !== undefined
   );
   if (here.length === 0) return;
-  const found = await findTrees(here.map((session) => treeOf(profile, session)));
+  const found = await findTrees(here.map((session) => treeOf(profile, session.view.id, session)));
+  if (found === undefined) return;
   here.forEach(({ dir }, n) =>
-    writeNotes(dir, { boot: found?.boot ?? "", members: found?.members[n] ?? [] })
+    writeNotes(notesPath(dir), { boot: found.boot, members: found.members[n] ?? [] })
   );
-}
-
-function writeNotes(dir: string, { boot, members }: TreeNotes): void {
-  if (boot === "") return;
-  const text = [boot, ...members.map(({ pid, start }) => `${pid} ${start}`)].join("\n");
-  if (quietText(`${dir}/noted`) !== text) replaceFile(`${dir}/noted`, text, { durable: false });
 }

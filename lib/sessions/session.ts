@@ -234,12 +234,6 @@ export function sessionMarks(profile: Profile, id: string, gen: string): Mark[] 
   return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
 }
 
-/** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
-export async function runsOn(profile: Profile, { view, gen, isAnothers }: Session): Promise<boolean> {
-  return view.state === "lost" && view.host === undefined && !isAnothers &&
-    (await readMarked(sessionMarks(profile, view.id, gen))).size > 0;
-}
-
 /**
  * Whether a session that 0.16 has started runs on. It recorded a bare pid, which proves nothing; but what it
  * started carries the session's marks.

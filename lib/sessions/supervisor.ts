@@ -53,6 +53,7 @@ identify
 publish program "$me"
 publish status.json "{\\"state\\":\\"running\\",\\"child_pid\\":$$,\\"exit_code\\":null,\\"last_change\\":\\"$(now)\\"}"
 poke
+[ "$LOOOP_OS" != darwin ] || exec 7>|code
 cd "$LOOOP_CWD" || exit 1
 umask "$LOOOP_UMASK"
 cmd=$LOOOP_WORKER_CMD os=$LOOOP_OS
@@ -61,8 +62,10 @@ export SHELL LOOOP_SESSION_ID LOOOP_SESSION_GEN
 unset LOOOP_POKE LOOOP_CWD LOOOP_UMASK LOOOP_OS LOOOP_PLACE LOOOP_LIBRARY LOOOP_INSIDE LOOOP_USER_SHELL OLDPWD
 unset LOOOP_WORKER_CMD LOOOP_WORKER_ID LOOOP_WORKER_GEN
 [ "$os" = darwin ] || exec /bin/sh -c "$cmd"
-/bin/sh -c "$cmd"
-exit`;
+/bin/sh -c "$cmd" 7>&-
+code=$?
+echo "$code" >&7
+exit "$code"`;
 
 /**
  * Called as `sh -c SUPERVISOR looop-supervisor SESSION_DIR POKE_FILE CWD`, the poke file relative to the session's
@@ -119,6 +122,11 @@ else
     SHELL=/bin/sh script -qec 'eval "$LOOOP_INSIDE"' /dev/null 6>|keys 9>&- >>output.log 2>&1
 fi
 code=$? at=$(now) state=exited by=self
+# macOS's script gives the bare number of the signal that has ended the shell around the agent.
+if [ -f code ]; then
+  [ -s code ] || code=$((128 + code))
+  rm -f code
+fi
 [ "$code" -lt 128 ] || by=crash
 if [ -f end ]; then
   read -r how who <end

@@ -111,7 +111,7 @@ export async function killSessionTree(
   const supervisor = session.supervisor;
   const spared = supervisor === undefined ? [] : await supervisorProcesses(supervisor);
   const survivors = await killTree({
-    ...treeOf(profile, session),
+    ...treeOf(profile, session.view.id, session),
     spare: spared.map((fact) => fact.pid),
     graceMs: STOP_GRACE_MS,
     leadMs: LEAD_MS,
@@ -134,7 +134,9 @@ export async function killSessionTree(
  */
 async function endStart(profile: Profile, session: Session): Promise<void> {
   const marks = [`LOOOP_WORKER_GEN=${session.gen}`, homeMark(profile)];
-  await killTree({ roots: [], marks, graceMs: 0 });
+  // Where the supervisor's environment is hidden, only who it is tells.
+  const roots = session.supervisor === undefined ? [] : [session.supervisor];
+  await killTree({ roots, marks, graceMs: 0 });
 }
 
 /** The supervisor's shell and its `script`. */

@@ -33,7 +33,6 @@ import {
   markReady,
   metaText,
   readSession,
-  runsOn,
   sessionDir,
   type SessionMeta,
   START_TIMEOUT_MS,
@@ -41,6 +40,7 @@ import {
 import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "../store.ts";
 import { Watch } from "../file_watch.ts";
 import { describeSearch, searchPath } from "./search_path.ts";
+import { runsOn } from "../sessions/notes.ts";
 import { SUPERVISOR } from "../sessions/supervisor.ts";
 
 /** What a worker is started with. */

@@ -4,7 +4,7 @@ import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "../process/pipe_reader.ts";
 import { RunNotes } from "../process/run_notes.ts";
 import { readMarked, readMarkedAny } from "../process/table.ts";
-import { killTree, signal } from "../process/tree.ts";
+import { findTrees, killTree, signal, type TreeNotes } from "../process/tree.ts";
 import type { SensorOutcome } from "./reading.ts";
 
 /** What one run needs. */
@@ -16,8 +16,10 @@ export interface SensorRun {
   mark: string;
   timeoutMs: number;
   maxBytes: number;
-  /** Called when the script has ended and before what it left behind is ended. */
-  inspect?: () => Promise<void>;
+  /** Called when the script has ended and before what it left behind is ended, with how many processes that is. */
+  inspect?: (left: number) => void;
+  /** Hears who belongs to the run, while it runs, where that must be noted ({@link RunNotes}). */
+  onNoted?: (notes: TreeNotes) => void;
 }
 
 /** TERM to KILL for a sensor. */
@@ -30,7 +32,7 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   // The shell in between gives "not executable" and "no interpreter" their usual codes, 126 and 127.
   const env = { ...run.env, LOOOP_SENSOR_RUN: run.mark };
   const child = spawnChild({ argv: [run.path], cwd: run.cwd, env, output: "piped" });
-  const ending = new Ending(child.pid);
+  const ending = new Ending(child.pid, run.onNoted);
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -44,7 +46,7 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   clearTimeout(timer);
   await drain([out.reader, err.reader]);
   abort?.removeEventListener("abort", onAbort);
-  await run.inspect?.();
+  if (run.inspect !== undefined) run.inspect(await ending.left(run.mark));
   await ending.finish();
   return {
     stdout: out.bytes(),
@@ -64,9 +66,14 @@ class Ending {
   #over = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(pid: number) {
+  constructor(pid: number, onNoted?: (notes: TreeNotes) => void) {
     this.#pid = pid;
-    this.#notes = new RunNotes(pid);
+    this.#notes = new RunNotes(pid, onNoted);
+  }
+
+  /** How many processes the run has left. */
+  async left(mark: string): Promise<number> {
+    return await this.#notes.left(await readMarked([`LOOOP_SENSOR_RUN=${mark}`]));
   }
 
   begin(): void {
@@ -128,8 +135,13 @@ export async function sweepSensors(marks: readonly string[], graceMs = SENSOR_GR
 /** Marks a run as a pulse's, unlike one of `_ sensor run`. */
 export const PULSE_RUN = { LOOOP_PULSE: "sensor" } as const;
 
-/** Ends the sensor runs that an earlier pulse of this data dir, killed meanwhile, has left behind. */
-export async function endOrphanRuns(dataDir: string): Promise<void> {
+/**
+ * Ends the sensor runs that an earlier pulse of this data dir, killed meanwhile, has left behind; `noted` is whom that
+ * one had seen of them.
+ */
+export async function endOrphanRuns(dataDir: string, noted?: TreeNotes): Promise<void> {
   const marks = [`LOOOP_DATA_DIR=${dataDir}`, `LOOOP_PULSE=${PULSE_RUN.LOOOP_PULSE}`];
-  if ((await readMarked(marks)).size > 0) await killTree({ roots: [], marks, graceMs: SENSOR_GRACE_MS });
+  const tree = { roots: [], marks, ...(noted === undefined ? {} : { noted }) };
+  const found = await findTrees([tree]);
+  if ((found?.members[0] ?? []).length > 0) await killTree({ ...tree, graceMs: SENSOR_GRACE_MS });
 }

@@ -9,7 +9,6 @@ import { type Finding, judgeRuns, secretsOf, type TrialRun } from "./sensor_chec
 import { childEnv } from "../process/child_env.ts";
 import { sensorLimits } from "./sensors.ts";
 import { parseHeader, readingOf, type SensorOutcome } from "./reading.ts";
-import { readMarked } from "../process/table.ts";
 import { runSensor, type SensorRun, sweepSensors } from "./sensor_run.ts";
 import { runStoppable, stoppedError } from "../process/stop.ts";
 import { exists, makeDir, readLinkedText, removeTree, replaceFile } from "../store.ts";
@@ -135,9 +134,7 @@ async function trial(
     mark,
     timeoutMs: limits.timeoutS * 1000,
     maxBytes: limits.maxBytes,
-    inspect: async () => {
-      left = (await readMarked([`LOOOP_SENSOR_RUN=${mark}`])).size;
-    },
+    inspect: (count) => left = count,
   });
   return {
     reading: readingOf(outcome, limits.maxBytes, limits.timeoutS),

@@ -252,7 +252,7 @@ Deno.test({
 /** Runs looop without root's right to write everywhere. */
 async function asOrdinaryUser(p: TestProfile, args: string[]): Promise<Result> {
   if (Deno.uid() !== 0) return await p.run(...args);
-  const command = new Deno.Command("setpriv", {
+  const command = new Deno.Command("/usr/bin/setpriv", {
     args: ["--bounding-set=-dac_override,-dac_read_search", ...looopCommand(), ...args],
     env: p.env,
     clearEnv: true,

@@ -14,10 +14,11 @@ start)
   if ! $podman container exists "$name"; then
     image=$(get .options.image)
     [ -n "$image" ] || { echo "options.image is not set" >&2 && exit 2; }
-    mapfile -t args < <(get '.options.args[]?')
+    args=()
+    while IFS= read -r word; do args+=("$word"); done < <(get '.options.args[]?')
     # A file, as a container that runs detached may start to read only when this is gone.
     line=$(mktemp)
-    trap 'rm -f "$line"' EXIT
+    trap 'status=$?; rm -f "$line"; exit "$status"' EXIT
     get .boot >"$line"
     $podman create --name "$name" --label "looop=$LOOOP_HOME" ${args[@]+"${args[@]}"} "$image" \
       sh -c 'until [ -f /looop-boot ]; do sleep 0.1; done; exec </looop-boot; '"$boot" >/dev/null ||

@@ -16,11 +16,12 @@ start)
   state=${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/slurm
   mkdir -p "$state"
   exec 9>"$state/lock"
-  flock 9
+  ! command -v flock >/dev/null || flock 9
   id=$(jobs | awk -v n="$name" '$2 == n { print $1; exit }')
   [ -n "$id" ] || ! [ -f "$state/$name" ] || id=$(cat "$state/$name")
   if [ -z "$id" ]; then
-    mapfile -t args < <(get '.options.args[]?')
+    args=()
+    while IFS= read -r word; do args+=("$word"); done < <(get '.options.args[]?')
     script=$(printf '#!/bin/sh\nexec sh -c %s <<'"'"'LOOOP-BOOT'"'"'\n%s\nLOOOP-BOOT\n' \
       "'IFS= read -r l; eval \"\$(printf %b \"\$l\")\"'" "$(get .boot)")
     id=$(sbatch --parsable --no-requeue --job-name="$name" --output=/dev/null ${args[@]+"${args[@]}"} <<<"$script") || exit 75

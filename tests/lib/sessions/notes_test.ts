@@ -1,18 +1,7 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { readNotes } from "../../../lib/sessions/notes.ts";
+import { ok } from "node:assert/strict";
+import { readNotes } from "../../../lib/records/notes.ts";
 import { testProfile } from "../../looop.ts";
 import { startWorker, textOf } from "../../workers.ts";
-
-Deno.test("given notes, when they are read, then members come with the boot they are of; others' lines and no notes are none", async () => {
-  const dir = await Deno.makeTempDir({ prefix: "looop notes " });
-  strictEqual(readNotes(dir), undefined);
-  await Deno.writeTextFile(`${dir}/noted`, "6A1C-77\n12 Mon Nov 3 09:10:00 2025\n13 4711\nhalf a li");
-  const members = [{ pid: 12, start: "Mon Nov 3 09:10:00 2025" }, { pid: 13, start: "4711" }];
-  deepStrictEqual(readNotes(dir), { boot: "6A1C-77", members });
-  await Deno.writeTextFile(`${dir}/noted`, "");
-  strictEqual(readNotes(dir), undefined);
-  await Deno.remove(dir, { recursive: true });
-});
 
 Deno.test("given a helper without marks that a beat has seen, when its parent has ended and then its worker, then it is ended", async () => {
   await using p = await testProfile();
@@ -38,7 +27,7 @@ Deno.test("given a helper without marks that a beat has seen, when its parent ha
   };
   await p.until(
     "it is noted",
-    () => readNotes(p.path("sessions/w"))?.members.some(({ pid }) => pid === helper) === true,
+    () => readNotes(p.path("sessions/w/noted"))?.members.some(({ pid }) => pid === helper) === true,
   );
   Deno.kill(parent, "SIGKILL");
   await p.until("a beat is over", async () => {
