@@ -50,12 +50,12 @@ async function tryAgent(context: Context, name: string, cwd: string | undefined)
   openProfile(profile);
   const runner = resolveRunner(readConfig(profile.config).config, name);
   const { tryRunner } = await import("../lib/workers/runner_trial.ts");
-  const { ok, message, next } = await tryRunner(
+  const { level, message, next } = await tryRunner(
     workerHost(context),
     runner,
     cwd === undefined ? profile.dir : absolute(cwd, Deno.cwd()),
   );
-  return { level: ok ? "ok" : "bad", name, message, ...(next === undefined ? {} : { next }) };
+  return { level, name, message, ...(next === undefined ? {} : { next }) };
 }
 
 const HANGING = 5;

@@ -5,6 +5,7 @@ import { openProfile } from "../lib/records/profile.ts";
 import { findProgram } from "../lib/process/programs.ts";
 import { runnerWarnings } from "../lib/agents/runner_check.ts";
 import { RUNNER_PRESETS } from "../lib/records/presets.ts";
+import { searchPath } from "../lib/workers/search_path.ts";
 import { readLinkedText, replaceFile, statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 import { type ResolvedRunner, resolveRunner } from "../lib/agents/resolve.ts";
@@ -35,6 +36,7 @@ export default defineVerb({
         `"${runner.program}" is not on PATH yet; install it with \`${runner.install ?? "its installer"}\``,
       );
     }
+    if (runner.prompt === "brief") lines.push(`note: ${RUNNER_PRESETS[runner.preset ?? ""]?.summary}`);
     for (const warning of warningsOf(context, runner)) lines.push(`note: ${warning}`);
     return Promise.resolve({ text: lines.join("\n") });
   },
@@ -65,7 +67,7 @@ function firstInstalled(context: Context): string {
 }
 
 function isInstalled(context: Context, program: string): boolean {
-  return findProgram(program, context.env["PATH"] ?? "") !== undefined;
+  return findProgram(program, searchPath(context.profile, context.env)) !== undefined;
 }
 
 function warningsOf(context: Context, runner: ResolvedRunner): string[] {

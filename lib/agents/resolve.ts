@@ -54,8 +54,12 @@ export function envOf(wired: RunnerConfig | undefined): { env?: Readonly<Record<
 function unknownRunner(name: string, names: readonly string[]): UsageError {
   const known = [...new Set(names)];
   const match = nearest(name, known);
+  const line = `"runners": {"${name}": {"interactive": "${name} {{prompt_file}}"}}`;
+  const own = `for an agent of your own write ${line} into config.json, see \`looop help config\``;
   return new UsageError(`Unknown runner "${name}"`, {
-    next: match === undefined ? `known runners: ${known.join(", ")}` : `did you mean "${match}"?`,
+    next: match === undefined
+      ? `known are ${known.join(", ")}; ${own}`
+      : `did you mean "${match}"? Else, ${own}`,
   });
 }
 

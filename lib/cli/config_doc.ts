@@ -6,7 +6,10 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
   [
     "runners",
     "built-in",
-    '{"NAME": {"interactive": "shell template with {{prompt_file}}"}}; or {"preset": "claude", "headless": true}',
+    '{"NAME": {"interactive": "LINE"}}: shell line with {{prompt_file}}, {{session_id}}\n' +
+    '"resume": "LINE" with {{session_id}} goes on with a session of the agent\n' +
+    '"headless": "LINE" ends by itself; true: always so. "env": {"K": "V"}\n' +
+    '"preset": "claude": a built-in agent, for what is not given',
   ],
   ["interval", "60", "seconds from beat to beat, at least 1 (LOOOP_INTERVAL overrides)"],
   ["sensor_concurrency", "8", "how many sensors may run at once"],
@@ -49,8 +52,9 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
 export function configTable(): string {
   const width = Math.max(...CONFIG_DOC.map(([key]) => key.length));
   const defaults = Math.max(...CONFIG_DOC.map(([, value]) => value.length));
+  const margin = `\n${" ".repeat(width + defaults + 6)}`;
   return CONFIG_DOC.map(([key, value, meaning]) =>
-    `  ${key.padEnd(width)}  ${value.padEnd(defaults)}  ${meaning}`
+    `  ${key.padEnd(width)}  ${value.padEnd(defaults)}  ${meaning.replaceAll("\n", margin)}`
   )
     .join("\n");
 }

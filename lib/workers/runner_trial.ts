@@ -11,6 +11,7 @@ import { findProgram } from "../process/programs.ts";
 import { isHeadless } from "../agents/runners.ts";
 import type { RecordsKind } from "../records/presets.ts";
 import { findSession, sessionDir } from "../sessions/session.ts";
+import { describeSearch, searchPath } from "./search_path.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { renderScreen } from "../text/terminal.ts";
 import { endSession } from "./end.ts";
@@ -19,7 +20,8 @@ import type { ResolvedRunner } from "../agents/resolve.ts";
 
 /** What a trial came to. */
 export interface RunnerTrial {
-  ok: boolean;
+  /** `warn`: it was not tried, or what was seen says little. */
+  level: "ok" | "warn" | "bad";
   /** One line: what was seen. */
   message: string;
   /** What to do about it; with the exact setting where there is one. */
@@ -113,26 +115,26 @@ export async function tryRunner(
   runner: ResolvedRunner,
   cwd: string,
 ): Promise<RunnerTrial> {
-  const env = { ...host.env, ...runner.env };
-  if (runner.program !== undefined && findProgram(runner.program, env["PATH"] ?? "") === undefined) {
+  const env = { ...host.env, ...runner.env, PATH: searchPath(host.profile, { ...host.env, ...runner.env }) };
+  if (runner.program !== undefined && findProgram(runner.program, env["PATH"]) === undefined) {
     const next = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
-    return { ok: false, message: `"${runner.program}" is not on PATH`, next, screen: [] };
+    const message = `"${runner.program}" is not there: ${
+      describeSearch(host.profile, { ...host.env, ...runner.env })
+    }`;
+    return { level: "bad", message, next, screen: [] };
   }
-  if (runner.preset === undefined) {
-    return { ok: true, message: `${runner.name} is no agent that looop knows: not tried`, screen: [] };
-  }
-  if (isHeadless(runner.template)) {
+  if (isHeadless(runner.template) || runner.prompt !== "text") {
     const message = `${runner.name} runs without a terminal interface and so stops at no dialog: not tried`;
-    return { ok: true, message, screen: [] };
+    return { level: "warn", message, screen: [] };
   }
   const trial = await startAndLook(host, runner, cwd);
-  if (!trial.ok) return trial;
+  if (trial.level === "bad" || runner.preset === undefined) return trial;
   // The screen is the truth; what the settings say is kept for a dialog whose words are new, or that comes later.
   const [later] = permissionWarnings(runner, env);
-  if (later !== undefined) return { ...trial, ok: false, message: later };
+  if (later !== undefined) return { ...trial, level: "bad", message: later };
   const [first] = runnerWarnings(runner, cwd, env);
   return first !== undefined && /\?\s*$/m.test(trial.screen.join("\n"))
-    ? { ...trial, ok: false, message: first, next: "see its screen" }
+    ? { ...trial, level: "bad", message: first, next: "see its screen" }
     : trial;
 }
 
@@ -196,20 +198,24 @@ async function look(scratch: Profile, now: () => number, runner: ResolvedRunner)
     if (seen.join("\n") !== screen.join("\n")) quietSince = performance.now();
     screen = seen;
     const dialog = dialogOn(screen, runner.preset);
-    if (dialog !== undefined) return { ok: false, message: dialog.message, next: dialog.next, screen };
+    if (dialog !== undefined) return { level: "bad", message: dialog.message, next: dialog.next, screen };
     const session = await findSession(scratch, TRIAL_ID, now());
     if (session?.view.alive !== true) {
       const last = screen.at(-1) ?? "it said nothing";
-      return {
-        ok: false,
-        message: `${name} ended by itself at once: ${last}`,
-        next: "run it by hand",
-        screen,
-      };
+      // An agent that looop does not know may be one that does nothing without a prompt.
+      const level = runner.preset === undefined ? "warn" : "bad";
+      return { level, message: `${name} ended by itself at once: ${last}`, next: "run it by hand", screen };
     }
     if (screen.length > 0 && performance.now() - quietSince >= QUIET_MS) break;
   }
-  return { ok: true, message: `${name} starts and stops at no dialog`, screen };
+  if (runner.preset !== undefined) {
+    return { level: "ok", message: `${name} starts and stops at no dialog`, screen };
+  }
+  const asks = /[?:]\s*$/.test(screen.at(-1) ?? "");
+  const message = `${name} starts; its dialogs are not known, its screen ends with: ${
+    screen.at(-1) ?? "nothing"
+  }`;
+  return { level: asks ? "warn" : "ok", message, ...(asks ? { next: "see whether it asks" } : {}), screen };
 }
 
 /** The dialog of a preset's CLI that a screen shows. Pure. */

@@ -159,9 +159,8 @@ class Setting implements AsyncDisposable {
       await this.untilTakenUp();
       return { shell: `${looop} _ answer ${ask} emerald` };
     }
-    const worker = state?.workers?.find(({ id }) => id === "w1");
     if (performance.now() - this.#began > GIVE_UP_MS) return { text: `given up: ${results.at(-1)}` };
-    if (worker !== undefined && !worker.alive) return { text: `w1 is ${worker.state}` };
+    if (/"worker:w1"/.test(results.at(-1) ?? "")) return { text: "w1 has ended" };
     return { shell: `${looop} _ wait --json --timeout 20` };
   };
 
@@ -361,7 +360,7 @@ function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void 
 async function loopAsBoth(setting: Setting): Promise<void> {
   const { cli, p, server } = setting;
   if (cli === "gemini") hurryGemini(p);
-  match(await setting.runRoot(), /w1 is exited/);
+  match(await setting.runRoot(), /w1 has ended/);
   deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
   strictEqual(p.read("reports/w1.md"), "told emerald\n");
   await p.ok("down");

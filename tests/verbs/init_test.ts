@@ -67,3 +67,15 @@ Deno.test("given a runner that nobody knows, when init names it, then the neares
   match(stderr, /did you mean "claude"/);
   strictEqual(p.read("config.json"), before);
 });
+
+Deno.test("given an agent that looop does not know, when it is chosen, then the message says how to write it down", async () => {
+  await using p = await testProfile();
+  const { code, stderr } = await p.run("init", "--runner", "crusher");
+  strictEqual(code, 2);
+  match(
+    stderr,
+    /Unknown runner "crusher".*"runners": \{"crusher": \{"interactive": "crusher \{\{prompt_file\}\}"\}\}/,
+  );
+  match(stderr, /`looop help config`/);
+  match(await p.ok("help") + await p.ok("help", "config"), /\{\{session_id\}\}[^]*"resume"[^]*"headless"/);
+});

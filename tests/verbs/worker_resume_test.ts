@@ -1,6 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
+import { fileText } from "../workers.ts";
 
 /** A program named as an agent that writes down how it was called and what it was told, then waits. */
 function fakePi(p: TestProfile): Record<string, string> {
@@ -87,4 +88,61 @@ Deno.test("given a brief too long for a command line, when its runner passes it 
   const told = p.read("reports/told");
   match(told, /^You are worker "w1" of looop\. .* are in the file '.*prompts\/w1\.md'/);
   strictEqual(p.read("prompts/w1.md").endsWith(brief), true);
+});
+
+/** A CLI of the user's own: it asks, and when it goes on with its session it says so. */
+const OWN_CLI = `#!/bin/sh
+echo "$*" >>"$LOOOP_DATA_DIR/reports/argv"
+"$LOOOP_BIN" _ ready w1
+case $1 in new) sleep 600 ;; *) cat "$3" >"$LOOOP_DATA_DIR/reports/went_on" ;; esac
+`;
+
+Deno.test("given a runner of the user's own with a session id and a resume line, when its worker was cut off, then it is resumed", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  Deno.mkdirSync(`${p.base}/bin`);
+  writeExecutable(`${p.base}/bin/mine`, OWN_CLI);
+  const runners = {
+    mine: {
+      interactive: "mine new {{session_id}} {{prompt_file}}",
+      resume: "mine again {{session_id}} {{prompt_file}}",
+    },
+    half: { interactive: "mine new {{session_id}} {{prompt_file}}" },
+  };
+  Deno.writeTextFileSync(p.profile.config, JSON.stringify({ default: "mine", runners }));
+  // Found along the pulse's PATH alone.
+  await p.okCall(["up"], { env: { PATH: `${p.base}/bin:${p.env["PATH"]}` } });
+  await p.ok("_", "worker", "start", "w1", "Go.");
+  await p.until("it runs", () => fileText(p, "reports/argv").includes("new"));
+  await p.ok("_", "worker", "kill", "w1");
+  await p.ok("_", "worker", "resume", "w1", "--", "- a list");
+  await p.until("it went on", () => fileText(p, "reports/went_on") !== "");
+  const [first = "", second = ""] = fileText(p, "reports/argv").split("\n");
+  const id = first.split(" ")[1];
+  match(id ?? "", /^[0-9a-f-]{36}$/);
+  match(second, new RegExp(`^again ${id} `));
+  strictEqual(fileText(p, "reports/went_on"), "Your root agent says:\n- a list\n", "no option for any CLI");
+  await p.ok("_", "worker", "start", "w2", "--runner", "half", "Go.");
+  await p.ok("_", "worker", "kill", "w2");
+  const refused = await p.run("_", "worker", "resume", "w2");
+  strictEqual(refused.code, 1);
+  match(refused.stderr, /give "runners\.half" in config\.json a "resume" line with \{\{session_id\}\}/);
+  await p.ok("down");
+});
+
+Deno.test("given a program that is on nobody's PATH, when a worker is started, then the folders that were searched are named", async () => {
+  await using p = await testProfile();
+  await p.okCall(["up"], { env: { PATH: `/of/the/pulse:${p.env["PATH"]}` } });
+  const { code, stderr } = await p.run(
+    "_",
+    "worker",
+    "start",
+    "w1",
+    "--command",
+    "no-such-agent {{prompt_file}}",
+    "x",
+  );
+  strictEqual(code, 1);
+  match(stderr, /needs "no-such-agent".*looked along PATH .*\/of\/the\/pulse/);
+  await p.ok("down");
 });

@@ -106,6 +106,11 @@ async function warn(
   cwd: string,
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
+  if (runner.prompt === "brief") {
+    context.note(
+      `looop _ worker: ${runner.name} carries out the brief and ends; it has no shell, so it cannot ask`,
+    );
+  }
   const { runnerWarnings } = await import("../../lib/agents/runner_check.ts");
   for (const line of runnerWarnings(runner, cwd, { ...context.env, ...runner.env, ...env })) {
     context.note(`looop _ worker: ${line}`);
