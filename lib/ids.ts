@@ -7,7 +7,7 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const ASK_ID = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})-([1-9][0-9]{0,8})$/;
 
 /** Worker ids that nobody may use. */
-const RESERVED_WORKERS: readonly string[] = ["pulse"];
+const RESERVED_WORKERS: readonly string[] = ["pulse", "list", "withdraw"];
 
 export type IdKind = "goal" | "schedule" | "sensor" | "worker" | "claim" | "observer" | "runner";
 

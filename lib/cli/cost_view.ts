@@ -2,9 +2,9 @@
 import type { Amount, CostSummary } from "../agents/cost.ts";
 import { bar, pad, sanitizeLine, styler, table, wrap } from "../text/style.ts";
 
-/** Dollars, rounded to four decimals, without trailing zeros: `$0.5`, `$1.75`, `$0`. */
+/** Dollars with two decimals: `$0.50`; less than a cent is `<$0.01`. */
 export function formatUsd(usd: number): string {
-  return `$${usd.toFixed(4).replace(/\.?0+$/, "")}`;
+  return usd > 0 && usd < 0.01 ? "<$0.01" : `$${usd.toFixed(2)}`;
 }
 
 /** How a summary is shown. */
@@ -57,7 +57,8 @@ function showDays(byDay: CostSummary["byDay"], view: CostView): string[] {
   const room = Math.min(50, view.width - "    2026-06-01  ".length - amountWidth - 2);
   const { green } = styler(view.colour);
   const lines = shown.map(({ day, usd }, i) => {
-    const plot = bar(most === 0 ? 0 : usd / most, room, view.unicode);
+    // One day is no comparison.
+    const plot = byDay.length < 2 ? "" : bar(most === 0 ? 0 : usd / most, room, view.unicode);
     return `    ${day}  ${pad(amounts[i]!, amountWidth, "right")}  ${green(plot)}`.trimEnd();
   });
   const earlier = byDay.slice(0, -SHOWN_DAYS);

@@ -64,7 +64,8 @@ export function checkRunner(config: Config, path: string): Host["runner"] {
     const { program, install } = resolveRunner(config, name);
     if (program === undefined || findProgram(program, path) !== undefined) return { name };
     const how = install === undefined ? "install it" : install.replace(/^npm .*$/, "install it: `$&`");
-    return { name, missing: { what: `"${program}" is not on PATH`, next: `${how}, or choose another` } };
+    const next = `${how}, or choose another with \`looop init --runner NAME\`; looked along PATH=${path}`;
+    return { name, missing: { what: `"${program}" is not on PATH`, next } };
   } catch (error) {
     const { message, next = "see config.json" } = error as UserError;
     return { name, missing: { what: message, next } };

@@ -9,6 +9,18 @@ export type VerbTable = Readonly<Record<string, () => Promise<{ default: Verb }>
 /** Verbs that looop calls itself; no message offers them. */
 const INTERNAL: readonly string[] = ["_ pulse", "_ reap", "_ complete", "_ probe"];
 
+/** Verbs that end or remove something: a slip of the finger must not be led to one. */
+const DESTRUCTIVE: readonly string[] = [
+  "down",
+  "_ kill",
+  "_ done",
+  "_ worker kill",
+  "_ sensor remove",
+  "_ schedule remove",
+  "_ goal archive",
+  "_ ask withdraw",
+];
+
 /** The verbs that people and agents may be shown. */
 export function shownPaths(verbs: VerbTable): string[] {
   return Object.keys(verbs).filter((path) => !INTERNAL.includes(path));
@@ -33,7 +45,7 @@ export function findVerb(
   argv: readonly string[],
 ): { path: string; rest: string[] } {
   const first = argv[0];
-  if (first === undefined) return { path: "help", rest: [] };
+  if (first === undefined) return { path: "help", rest: ["people"] };
   for (const count of [3, 2, 1]) {
     const path = argv.slice(0, count).join(" ");
     if (argv.length >= count && Object.hasOwn(verbs, path)) return { path, rest: argv.slice(count) };
@@ -52,7 +64,8 @@ function unknownVerb(verbs: VerbTable, argv: readonly string[]): UsageError {
     const next = below.map((path) => path.slice(typed.length + 1)).join(", ");
     return new UsageError(`"${oneLine(typed, 60)}" needs a verb`, { next: `one of ${next}` });
   }
-  const match = nearest(typed, paths) ?? nearest(`_ ${typed}`, paths);
+  const offered = paths.filter((path) => !DESTRUCTIVE.includes(path));
+  const match = nearest(typed, offered) ?? nearest(`_ ${typed}`, offered);
   return new UsageError(`Unknown verb "${oneLine(typed, 60)}"`, {
     next: match === undefined ? "`looop help` lists them" : `did you mean \`looop ${match}\`?`,
   });

@@ -14,6 +14,7 @@ import {
   readJson,
   readPieces,
   readTail,
+  readTailBytes,
   statOf,
 } from "../store.ts";
 
@@ -89,6 +90,33 @@ export function eachLogLine(
     readPieces(file, 0, (piece) => lines.push(piece).forEach(take));
     const rest = lines.end();
     if (rest !== "") take(rest);
+  }
+}
+
+/** Reads what is added to the journal, through its rotation. */
+export class JournalFollower {
+  readonly #path: string;
+  #inode: number | null | undefined;
+  #size: number;
+
+  constructor({ journal }: Profile) {
+    this.#path = journal;
+    const info = statOf(journal);
+    this.#inode = info?.ino;
+    this.#size = info?.size ?? 0;
+  }
+
+  /** Whole lines that were added since the last call; of a journal that was put aside those of the new one. */
+  more(): string[] {
+    const info = statOf(this.#path);
+    if (info === undefined || oddness(this.#path) !== undefined) return [];
+    const from = info.ino === this.#inode && info.size >= this.#size ? this.#size : 0;
+    if (info.size === from) return [];
+    const text = new TextDecoder().decode(readTailBytes(this.#path, info.size - from));
+    const end = text.lastIndexOf("\n") + 1;
+    this.#inode = info.ino;
+    this.#size = from + new TextEncoder().encode(text.slice(0, end)).length;
+    return text.slice(0, end).split("\n").filter((line) => line !== "");
   }
 }
 

@@ -390,6 +390,18 @@ function finishArchive(profile: Profile, id: string, month: string): void {
   removeFile(takenPath(profile, id));
 }
 
+/** Takes one pending ask back; it goes to the archive at once. @throws {UserError} unknown, already answered. */
+export async function withdrawAsk(profile: Profile, id: string, by: string, nowMs: number): Promise<void> {
+  const answer: Answer = { v: 1, answer: "", ts: Math.floor(nowMs / 1000), outcome: "withdrawn", by };
+  await withLock(mailboxLock(profile), () => {
+    if (!exists(askPath(profile, id))) throw unknownAsk(profile, id);
+    if (!createOnce(answerPath(profile, id), `${JSON.stringify(answer, null, 2)}\n`)) {
+      throw overAsk(id, "is already answered");
+    }
+  });
+  await archiveAsk(profile, id, nowMs);
+}
+
 /** Withdraws all pending asks of a worker that the root agent ends; they go to the archive at once. */
 export async function withdrawAsks(profile: Profile, worker: string, nowMs: number): Promise<string[]> {
   const ids = readMailbox(profile).pending.filter((ask) => ask.worker === worker).map((ask) => ask.id);

@@ -94,10 +94,16 @@ export function wrap(text: string, width: number, indent = 0): string[] {
   );
 }
 
+/** The words of a text; a command in backticks is one of them, as long as it fits into a line. */
+function wordsOf(text: string, room: number): string[] {
+  const words = text.match(/(?:`[^`]*`|[^ \t`]+|`)+/g) ?? [""];
+  return words.flatMap((word) => displayWidth(word) > room ? word.split(/[ \t]+/) : [word]);
+}
+
 function wrapParagraph(paragraph: string, room: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (let word of paragraph.split(/[ \t]+/)) {
+  for (let word of wordsOf(paragraph, room)) {
     if (line !== "" && displayWidth(line) + 1 + displayWidth(word) <= room) {
       line += ` ${word}`;
       continue;

@@ -90,7 +90,13 @@ Deno.test("given sensors, when one is run once, then it is as the pulse would, i
     detail: p.profile.dir,
   }]);
   ok(good.ms > 0);
-  match(await p.ok("_", "sensor", "run", "good"), /"signal"[\s\S]*ok in \d+ ms$/);
+  const shown = await p.run("_", "sensor", "run", "good");
+  deepStrictEqual(
+    Object.keys(JSON.parse(shown.stdout)),
+    ["signal", "detail"],
+    "a pipe gets the reading alone",
+  );
+  match(shown.stderr, /^looop _ sensor run: ok in \d+ ms\n$/);
   const bad = await p.run("_", "sensor", "run", "bad", "--json");
   strictEqual(bad.code, 1);
   deepStrictEqual(JSON.parse(bad.stdout).reading.signal, { error: true, exit_code: 9 });
@@ -121,8 +127,7 @@ Deno.test("given a sensor tried by hand, when the pulse starts meanwhile, then t
   await p.ok("up");
   await Deno.writeTextFile(p.path("go"), "");
   const { code, stdout } = await trial.result;
-  strictEqual(code, 0);
-  match(stdout, /^\{\}\nok in \d+ ms\n$/);
+  deepStrictEqual([code, stdout], [0, "{}\n"]);
 });
 
 Deno.test("given a sensor, when it is removed, then its reading goes, which is told, and the script is kept, also the second time", async () => {

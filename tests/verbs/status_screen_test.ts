@@ -52,7 +52,7 @@ Deno.test("given a beating pulse and nothing wrong, when status is shown, then i
   await using p = await fresh();
   await p.ok("up");
   const screen = await p.ok("status");
-  match(screen, /^pulse: alive \(beat \d+, \d s ago\) · 0 workers · spent today: \$0\n/);
+  match(screen, /^pulse: alive \(beat \d+, \d s ago\) · 0 workers · spent today: \$0\.00\n/);
   match(screen, /nothing stands in the way/);
   const state = await p.json("status", "--json");
   deepStrictEqual([state.problems, state.runner], [[], { name: "shell", ok: true }]);

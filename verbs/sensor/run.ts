@@ -23,8 +23,9 @@ export default defineVerb({
     if (script === undefined) throw noSensor(name);
     const { reading, ms } = await runOnce(trialHost(context), path, script);
     const ok = !isErrorReading(reading);
+    if (!context.json) context.note(`looop _ sensor run: ${ok ? "ok" : "failed"} in ${ms} ms`);
     return {
-      text: `${printableJson(reading, 2)}\n${ok ? "ok" : "failed"} in ${ms} ms`,
+      text: printableJson(reading, 2),
       json: { name, ok, ms, reading },
       code: ok ? 0 : 1,
     };

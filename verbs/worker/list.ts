@@ -1,7 +1,8 @@
 /** `looop _ worker list`: the fleet. */
+import { readMailbox } from "../../lib/records/mailbox.ts";
 import type { WorkerView } from "../../lib/sessions/session.ts";
 import { readWorkers, readWorld, viewOf } from "../../lib/world/state.ts";
-import { age, sanitizeLine } from "../../lib/text/style.ts";
+import { age, sanitizeLine, table } from "../../lib/text/style.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -12,27 +13,29 @@ export default defineVerb({
     options: [{ name: "json", summary: "as JSON, as in workers[] of `_ state`" }],
     example: "looop _ worker list",
   },
-  async run(context) {
-    const now = context.now();
-    const workers = await readWorkers(context.profile, readWorld(context.profile, now).world, now);
-    const text = workers.length === 0
-      ? "no workers"
-      : workers.map((worker) => workerLine(worker, context.now())).join("\n");
-    return { text, json: workers.map(viewOf) };
+  async run({ profile, now, width }) {
+    const nowMs = now();
+    const workers = await readWorkers(profile, readWorld(profile, nowMs).world, nowMs);
+    if (workers.length === 0) return { text: "no workers", json: [] };
+    const asking = new Set(readMailbox(profile).pending.map(({ worker }) => worker));
+    const rows = workers.map((worker) => rowOf(worker, asking.has(worker.id), nowMs));
+    const columns = [{ min: 8 }, { min: 8 }, { min: 4 }, {}, { min: 6 }];
+    return { text: table(rows, { width, columns }).join("\n"), json: workers.map(viewOf) };
   },
 });
 
-function workerLine(worker: WorkerView, nowMs: number): string {
+/** Id, state, runner, age, and what is to be known of it. */
+function rowOf(worker: WorkerView, isAsking: boolean, nowMs: number): string[] {
   const since = age((nowMs - Date.parse(worker.ended ?? worker.started)) / 1000);
   const code = worker.exit_code === null ? "" : ` ${worker.exit_code}`;
-  const by = worker.ended_by === undefined ? "" : ` by ${worker.ended_by}`;
-  const quiet = worker.alive
-    ? `, quiet for ${age(worker.idle_s)}${worker.ready ? "" : ", not ready yet"}`
-    : "";
-  const where = worker.host === undefined ? "" : ` on ${worker.host}`;
-  const silence = worker.unreachable_s === undefined
-    ? ""
-    : `, host unreachable for ${age(worker.unreachable_s)}`;
-  const state = `${worker.state}${code}${by}${where}`;
-  return sanitizeLine(`${worker.id}  ${state}  ${worker.runner}  ${since} ago${quiet}${silence}`);
+  const notes = [
+    ...(worker.alive && isAsking ? ["asking"] : []),
+    ...(worker.alive ? [`quiet ${age(worker.idle_s)}`] : [`by ${worker.ended_by ?? "?"}`]),
+    ...(worker.alive && !worker.ready ? ["not ready yet"] : []),
+    ...(worker.host === undefined ? [] : [`on ${worker.host}`]),
+    ...(worker.unreachable_s === undefined ? [] : [`host unreachable for ${age(worker.unreachable_s)}`]),
+  ];
+  return [worker.id, `${worker.state}${code}`, worker.runner, `${since} ago`, notes.join(", ")].map((cell) =>
+    sanitizeLine(cell)
+  );
 }

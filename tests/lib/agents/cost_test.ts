@@ -196,7 +196,7 @@ Deno.test("given tokens without a price, when the ledger is summed, then they ar
     unicode: false,
     colour: false,
   });
-  match(text, /total: \$1\.5 and more/);
+  match(text, /total: \$1\.50 and more/);
   match(text, /coverage: 4 of 4 workers have a cost, 2 of them in dollars\n/);
   match(text, /dollars not known, only tokens: killed, resumed, root;/);
   match(text, /root agents: the spend of 1 of 2 sessions is known/);
@@ -213,13 +213,23 @@ Deno.test("given replies that are in no record, when the ledger is summed, then 
   const summary = sum.summary();
   deepStrictEqual(summary.unrecorded, [{ name: "a", replies: 2 }, { name: "b", replies: 2 }]);
   const text = showCost(summary, { width: 200, unicode: false, colour: false });
-  match(text, /total: \$1\.5 and more/);
+  match(text, /total: \$1\.50 and more/);
   match(text, /in no record: 4 replies of a, b, cut off by a kill/);
 });
 
 Deno.test("given amounts, when they are shown, then they have at most four decimals and no trailing zeros", () => {
   const shown = [0, 0.5, 1.75, 10, 100, 0.12345, 0.00004, 0.1 + 0.2, 1234.5].map(formatUsd);
-  deepStrictEqual(shown, ["$0", "$0.5", "$1.75", "$10", "$100", "$0.1235", "$0", "$0.3", "$1234.5"]);
+  deepStrictEqual(shown, [
+    "$0.00",
+    "$0.50",
+    "$1.75",
+    "$10.00",
+    "$100.00",
+    "$0.12",
+    "<$0.01",
+    "$0.30",
+    "$1234.50",
+  ]);
 });
 
 Deno.test("given amounts as text, when they are read, then a number of 0 or more passes and all else is refused", () => {
@@ -263,23 +273,23 @@ Deno.test("given a summary, when it is shown, then it reads as one screen", () =
   strictEqual(
     showCost(summary, { width: 60, unicode: false, colour: false }),
     `looop cost — all time
-  total: $2.5  (4 calls)
+  total: $2.50  (4 calls)
   by day:
-    2026-06-01  $1.875  ####################################
-    2026-06-02  $0.625  ############
+    2026-06-01  $1.88  #####################################
+    2026-06-02  $0.63  ############
   by kind:
-    session  $2.375  3 calls
-    review   $0.125   1 call
+    session  $2.38  3 calls
+    review   $0.13   1 call
   by runner:
     claude  $1.25   1 call
     pi      $1.25  3 calls
   by worker:
-    w-1   $1.25  1 call
-    w-3  $0.625  1 call
-    w-2    $0.5  1 call
-    漢   $0.125  1 call
+    w-1  $1.25  1 call
+    w-3  $0.63  1 call
+    w-2  $0.50  1 call
+    漢   $0.13  1 call
   coverage: 2 of 3 workers have a cost; none from w-9
-  not added: $0.5 of self-reports that the runner's own
+  not added: $0.50 of self-reports that the runner's own
   figures replace
   not read: 1 line of the ledger`,
   );
@@ -289,7 +299,7 @@ Deno.test("given a summary, when it is shown, then it reads as one screen", () =
     colour: false,
     today: "2026-06-01",
   });
-  strictEqual(empty, "looop cost — today (2026-06-01 local)\n  total: $0  (0 calls)");
+  strictEqual(empty, "looop cost — today (2026-06-01 local)\n  total: $0.00  (0 calls)");
 });
 
 Deno.test("given many days and workers, when they are shown at 40 and 80 columns, then every line fits and none is lost", () => {

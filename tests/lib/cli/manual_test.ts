@@ -20,7 +20,7 @@ Deno.test("given the seeded config, when it is read, then it is valid, has no wa
 
 Deno.test("given the manual, when it is read, then every verb, exit code and config key is in it, and no line is too wide", async () => {
   await using p = await testProfile();
-  const manual = await p.ok("help");
+  const manual = await p.ok("help", "all");
   const declarations: Declaration[] = await p.json("help", "--json");
   ok(declarations.length > 20);
   for (const { path } of declarations) match(manual, new RegExp(`^  looop ${path} `, "m"), path);
@@ -36,6 +36,8 @@ Deno.test("given each verb, when its help is asked for in both ways, then it has
   const queue = [...declarations];
   const worker = async () => {
     for (let declare = queue.shift(); declare !== undefined; declare = queue.shift()) {
+      // `help config` is the page of the keys.
+      if (declare.path === "config") continue;
       const page = await p.ok("help", ...declare.path.split(" "));
       strictEqual(await p.ok(...declare.path.split(" "), "--help"), page, declare.path);
       ok(page.startsWith(`looop ${declare.path}`), declare.path);
@@ -46,4 +48,25 @@ Deno.test("given each verb, when its help is asked for in both ways, then it has
     }
   };
   await Promise.all([worker(), worker(), worker()]);
+});
+
+Deno.test("given what a root agent reads, when it is measured, then it is under 7000 bytes and names every reason and no removed option", async () => {
+  await using p = await testProfile();
+  const help = await p.ok("help");
+  ok(new TextEncoder().encode(help).length < 7_000);
+  const reasons =
+    "first fresh session ask: signal: goal: policy worker: not_ready: silent: interrupted: goal_idle: " +
+    "schedule: host: limited: flapping: bad_file: config pulse_down pulse_failing pulse_stalled down";
+  for (const reason of reasons.split(" ")) ok(help.includes(reason), reason);
+  ok(help.indexOf("--fresh") < help.indexOf("--timeout"), "the contract begins with --fresh");
+  ok(help.includes(p.profile.dir) && !help.includes("max-bytes"));
+});
+
+Deno.test("given a person who types looop alone, when the page comes, then it is under 24 lines; config and files have pages", async () => {
+  await using p = await testProfile();
+  const page = await p.ok();
+  ok(page.split("\n").length < 24);
+  match(page, /looop up .*\n/);
+  for (const [key] of CONFIG_DOC) match(await p.ok("help", "config"), new RegExp(`^  ${key} `, "m"));
+  match(await p.ok("help", "files"), /PLAYBOOK\.md/);
 });
