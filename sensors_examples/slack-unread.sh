@@ -74,9 +74,9 @@ report() {
       to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
     {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
     | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
-    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end | tidy] | unique) as $keys
+    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end] | unique) as $keys
     | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): $told} + $counts
+    | (.signal + {($name): ($told | map(tidy))} + $counts
       + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
     | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
     | ((.detail // {} | tidy) + $gaps) as $detail
