@@ -114,10 +114,11 @@ export class Place {
       return await this.driver.stop(runs.map((run) => ({ run, name: this.jobName(run) })));
     }
     const home = ensureHome(this.#host.profile);
-    const program = runs.map((run) => `( ${stopProgram(home, run, run.state, run.by)} )\n`).join("");
+    // All at once: each may take its 5 s of grace.
+    const each = runs.map((run) => `( ${stopProgram(home, run, run.state, run.by)} ) &\n`);
     try {
-      const { lines } = await converse(this.reach(), program, { limitMs });
-      return runs.filter((_, n) => lines.filter((line) => line.startsWith("stopped"))[n] !== undefined);
+      const { lines } = await converse(this.reach(), `${each.join("")}wait\n`, { limitMs });
+      return runs.filter(({ id, gen }) => lines.includes(`stopped ${id}.${gen}`));
     } catch {
       return [];
     }

@@ -126,12 +126,11 @@ export function jobProgram(home: string, run: FarRun): string {
   return `${prelude(home)}${layout(run)}exec sh "$FAR/bin/far" sup "$W"\n`;
 }
 
-/** The program that ends a run; says `stopped` when nobody is left. */
+/** The program that ends a run; says `stopped ID.GEN` when nobody is left. */
 export function stopProgram(home: string, { id, gen }: RunName, state: string, by: string): string {
   return `FAR=${farFolder(home)}
-cd "$FAR/w/${id}.${gen}" 2>/dev/null || { echo "stopped none" && exit; }
+cd "$FAR/w/${id}.${gen}" 2>/dev/null || { echo "stopped ${id}.${gen}" && exit; }
 FAR=$(cd ../.. && pwd -P)
-sh "$FAR/bin/far" stop "$FAR/w/${id}.${gen}" ${state} ${by}
-echo stopped
+sh "$FAR/bin/far" stop "$FAR/w/${id}.${gen}" ${state} ${by} && echo "stopped ${id}.${gen}"
 `;
 }
