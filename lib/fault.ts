@@ -26,6 +26,7 @@ function advice(error: unknown): string {
     return "the file system is read-only: remount it or set LOOOP_DATA_DIR";
   }
   if (code === "EMFILE" || /too many open files/i.test(text)) return "raise `ulimit -n`, then try again";
+  if (code === "EFBIG" || /os error 27\b/.test(text)) return "raise `ulimit -f`, then try again";
   if (code === "EIO") return "the disk reports an error: check it, your data was left as it was";
   if (error instanceof Deno.errors.PermissionDenied || code === "EACCES" || code === "EPERM") {
     return "make it yours and writable (`ls -ld` shows who owns it), or set LOOOP_DATA_DIR";
@@ -35,6 +36,50 @@ function advice(error: unknown): string {
     return "a file stands where a folder should be: move it away or set LOOOP_DATA_DIR";
   }
   return "check the path and its permissions";
+}
+
+/** Whether an error says that no more files can be opened. */
+export function isOutOfDescriptors(error: unknown): boolean {
+  return (error as { code?: string })?.code === "EMFILE" ||
+    /os error 24\b/.test(String((error as Error)?.message));
+}
+
+/** Descriptors that the start of a child or the first listener for a signal takes. */
+const DESCRIPTORS = 8;
+
+/** Whether so many descriptors are left that the runtime does not end in the middle of what takes some. */
+export function hasDescriptors(): boolean {
+  const files: Deno.FsFile[] = [];
+  try {
+    while (files.length < DESCRIPTORS) files.push(Deno.openSync("/"));
+    return true;
+  } catch {
+    return false;
+  } finally {
+    for (const file of files) file.close();
+  }
+}
+
+/** The error of a limit on open files. */
+export function outOfDescriptors(what: string, cause?: unknown): UserError {
+  return new UserError(`Cannot ${what}: too many open files`, {
+    next: "raise `ulimit -n`, then try again",
+    kind: "limit",
+    cause,
+  });
+}
+
+let isLimitCaught = false;
+
+/** Lets a write beyond `ulimit -f` fail; by default its signal ends the process in the middle. */
+export function catchFileLimit(): void {
+  if (isLimitCaught || !hasDescriptors()) return;
+  isLimitCaught = true;
+  try {
+    Deno.addSignalListener("SIGXFSZ", () => {});
+  } catch {
+    // Unknown to this platform.
+  }
 }
 
 /** Wraps an operating system error into one line that names the path. */

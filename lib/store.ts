@@ -5,7 +5,7 @@
  * changes. Everything except locks is synchronous, because the synchronous calls are the fast ones.
  */
 import { oneLine, UserError } from "./errors.ts";
-import { fault, isAbsent, LINK } from "./fault.ts";
+import { catchFileLimit, fault, isAbsent, LINK } from "./fault.ts";
 import { listedAs } from "./ids.ts";
 import { baseName, dirName, tempName } from "./paths.ts";
 
@@ -279,6 +279,7 @@ export function syncFile(path: string): void {
 export function touchFile(path: string): void {
   try {
     refuseOdd(path);
+    catchFileLimit();
     Deno.writeTextFileSync(path, "\n", { mode: FILE_MODE });
   } catch (error) {
     throw fault("write", path, error);
@@ -561,6 +562,7 @@ function writeTemp(temp: string, text: string | Uint8Array, options: WriteOption
 }
 
 function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  catchFileLimit();
   for (let done = 0; done < bytes.length;) done += file.writeSync(bytes.subarray(done));
 }
 

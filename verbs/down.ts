@@ -3,6 +3,7 @@ import { readConfig } from "../lib/records/config.ts";
 import { Attempts, EXIT, UserError } from "../lib/errors.ts";
 import { journalAs } from "../lib/records/move.ts";
 import { checkProfile } from "../lib/records/profile_check.ts";
+import { hiddenNote } from "../lib/workers/end.ts";
 import { stopAll } from "../lib/pulse/control.ts";
 import { statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
@@ -26,7 +27,7 @@ export default defineVerb({
         kind: "inside_worker",
       });
     }
-    const { workers, pulse, survivors, unreached, failure } = await stopAll(context);
+    const { workers, pulse, survivors, hidden, unreached, failure } = await stopAll(context);
     const lines: string[] = [];
     if (workers.length > 0) {
       lines.push(
@@ -42,6 +43,7 @@ export default defineVerb({
     for (const { pid, state } of survivors) {
       context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
     }
+    for (const one of hidden) context.note(`looop down: ${hiddenNote(one)}`);
     for (const { id, why, next } of unreached) {
       const what = id === "pulse" ? "the pulse" : `worker "${id}"`;
       context.note(`looop down: ${what} may still run: ${why}; ${next}`);

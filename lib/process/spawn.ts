@@ -2,6 +2,7 @@
  * Starts children: in sessions of their own, with nothing of the caller's that is not theirs, and small programs for
  * what they print.
  */
+import { hasDescriptors, isOutOfDescriptors, outOfDescriptors } from "../fault.ts";
 
 /** What a child is started with. */
 export interface ChildSpec {
@@ -36,7 +37,21 @@ exec "$@"`;
  *
  * @throws what `Deno.Command` throws when no process can be started; a program that is not there exits with 127.
  */
-export function spawnChild({ argv, cwd, env, output }: ChildSpec): Deno.ChildProcess {
+export function spawnChild(spec: ChildSpec): Deno.ChildProcess {
+  if (!hasDescriptors()) throw outOfDescriptors(`start "${spec.argv[0]}"`);
+  try {
+    return spawnDetached(spec);
+  } catch (error) {
+    throw limitFault(spec.argv[0] ?? "", error);
+  }
+}
+
+/** A limit of this process as the one line that names it; other errors as they are. */
+function limitFault(program: string, error: unknown): unknown {
+  return isOutOfDescriptors(error) ? outOfDescriptors(`start "${program}"`, error) : error;
+}
+
+function spawnDetached({ argv, cwd, env, output }: ChildSpec): Deno.ChildProcess {
   resetSignals();
   const { set, names } = changesTo(env, Deno.env.toObject());
   const stream = output === "piped" ? "piped" : "null";
@@ -159,7 +174,7 @@ export async function runSmall(
   try {
     return await runOnce(program, args, options);
   } catch (error) {
-    if (!mendSurroundings(error)) throw error;
+    if (!mendSurroundings(error)) throw limitFault(program, error);
     return await runOnce(program, args, options);
   }
 }

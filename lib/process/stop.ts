@@ -1,5 +1,6 @@
 /** Work that its caller may end early: by a signal, or by being gone. */
 import { UserError } from "../errors.ts";
+import { hasDescriptors, outOfDescriptors } from "../fault.ts";
 
 /** Signals that end the work, and the exit code of a verb that one of them has ended. */
 export const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
@@ -21,6 +22,7 @@ const PARENT_POLL_MS = 500;
 export async function runStoppable<T>(
   work: (stop: AbortSignal) => Promise<T>,
 ): Promise<{ value: T; stoppedBy: StopSignal | undefined }> {
+  if (!hasDescriptors()) throw outOfDescriptors("listen to signals");
   const stop = new AbortController();
   let stoppedBy: StopSignal | undefined;
   const stopBy = (name: StopSignal) => {

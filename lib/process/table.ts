@@ -40,6 +40,7 @@ async function sh(script: string, args: readonly string[]): Promise<string> {
     const env = { LC_ALL: "C", TZ: "UTC0" };
     return (await runSmall("/bin/sh", ["-c", script, "sh", ...args], { env })).stdout;
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`Cannot ask the system about processes: ${(error as Error).message}`, {
       next: "check that /bin/sh can be run",
       kind: "processes",
@@ -149,6 +150,38 @@ export function parseMarks(text: string, macos: boolean): Marks {
     texts.set(Number(pid), `${texts.get(Number(pid)) ?? "\0"}${mark}\0`);
   }
   return new Marks(texts, (variables, mark) => variables.includes(`\0${mark}\0`));
+}
+
+/** A process of ours that does not show its environment. */
+export interface HiddenProcess {
+  pid: number;
+  name: string;
+}
+
+/**
+ * Own processes whose parent is gone and whose environment cannot be read, as "pid start name". Theirs is then the
+ * first process, or a login's `systemd`.
+ */
+const HIDDEN_LINUX = `uid=$(id -u)
+for file in $(grep -lE "^Uid:[[:space:]]+$uid[[:space:]]" /proc/[0-9]*/status); do
+  dir=\${file%/status}
+  [ -r "$dir/environ" ] || ! read -r stat <"$dir/stat" || {
+    name=\${stat#*(} name=\${name%)*}
+    set -- \${stat##*) }
+    [ "$2" = 1 ] || read -r parent <"/proc/$2/comm" || parent=-
+    [ "$2" != 1 ] && [ "$parent" != systemd ] || echo "\${dir#/proc/} \${20} $name"
+  }
+done; :`;
+
+/**
+ * Own processes whose parent is gone that hide their environment, as `ssh-agent` does, and began no earlier than `start`, a
+ * start time in the table's unit. Whose they are cannot be told. None on macOS, which hides Apple's own from everybody.
+ */
+export async function readHidden(start: string): Promise<HiddenProcess[]> {
+  if (MACOS || !/^\d+$/.test(start)) return [];
+  const lines = (await sh(HIDDEN_LINUX, [])).split("\n").map((line) => /^(\d+) (\d+) (.*)$/.exec(line));
+  return lines.filter((match) => match !== null && Number(match[2]) >= Number(start))
+    .map((match) => ({ pid: Number(match?.[1]), name: match?.[3] ?? "" }));
 }
 
 /** Processes that carry every one of these marks. */

@@ -7,7 +7,7 @@ import { Attempts, EXIT, UserError } from "../errors.ts";
 import { appendJournal } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { poke } from "../records/move.ts";
-import { type ProcessFact, readAllProcesses, readMarks } from "../process/table.ts";
+import { type HiddenProcess, type ProcessFact, readAllProcesses, readMarks } from "../process/table.ts";
 import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import {
   isMoved,
@@ -37,7 +37,7 @@ import {
 import { Watch } from "../file_watch.ts";
 import { reapIntents } from "../records/intents.ts";
 import { endFarRuns, reasonOf } from "../workers/far.ts";
-import { endSession } from "../workers/end.ts";
+import { endSession, hiddenSince } from "../workers/end.ts";
 
 /** What starting needs. */
 export interface ControlHost {
@@ -258,6 +258,8 @@ export interface DownResult {
   workers: string[];
   pulse: boolean;
   survivors: ProcessFact[];
+  /** Processes that may be a worker's, and hide what would show it. */
+  hidden: HiddenProcess[];
   unreached: Unreached[];
   /** The first thing that could not be written down. */
   failure: Error | undefined;
@@ -291,7 +293,8 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
   const unreached = [...pulse.unreached, ...far, ...alive.flatMap(unreachedOf)];
   const left = new Set(unreached.map(({ id }) => id));
   const workers = alive.filter(({ view }) => view.alive && !left.has(view.id)).map(({ view }) => view.id);
-  return { workers, pulse: pulse.stopped, survivors, unreached, failure: attempts.failure };
+  const hidden = await hiddenSince(alive.filter(isHere));
+  return { workers, pulse: pulse.stopped, survivors, hidden, unreached, failure: attempts.failure };
 }
 
 /** A worker that no signal of ours can reach. */
@@ -393,11 +396,14 @@ async function awaitUnrecorded(profile: Profile): Promise<boolean> {
   });
 }
 
-/** Ends what still carries this profile's marks: sensor runs and workers of whatever generation but those spared. */
+/** Ends what still carries this profile's marks: sensor runs, workers and supervisors of any run but those spared. */
 async function sweepProfile(profile: Profile, spared: readonly string[]): Promise<ProcessFact[]> {
   const marks = await readMarks();
-  const ours = marks.named("LOOOP_SESSION_ID").union(marks.named("LOOOP_SENSOR_RUN"));
-  const others = marks.withAll([spared.map((gen) => `LOOOP_SESSION_GEN=${gen}`)]);
+  // A supervisor, too: one that was stopped with SIGSTOP outlives its worker's end.
+  const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN"];
+  const ours = new Set(names.flatMap((name) => [...marks.named(name)]));
+  const sparedMarks = spared.flatMap((gen) => [`LOOOP_SESSION_GEN=${gen}`, `LOOOP_WORKER_GEN=${gen}`]);
+  const others = marks.withAll([sparedMarks]);
   const left = marks.withAll([homeMark(profile)]).intersection(ours).difference(others);
   left.delete(Deno.pid);
   if (left.size === 0) return [];

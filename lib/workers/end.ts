@@ -1,10 +1,16 @@
 /** Ends workers: the whole tree of one, its record, its lease and its questions. */
 import { readAgent } from "../agents/agent_session.ts";
 import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
-import { Attempts, notWrittenDown, UserError } from "../errors.ts";
+import { Attempts, notWrittenDown, oneLine, UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
-import { type Identity, isAliveIn, mayExist } from "../process/identity.ts";
-import { type ProcessFact, readAllProcesses, readProcesses } from "../process/table.ts";
+import { type Identity, isAliveIn, isOfHere, mayExist } from "../process/identity.ts";
+import {
+  type HiddenProcess,
+  type ProcessFact,
+  readAllProcesses,
+  readHidden,
+  readProcesses,
+} from "../process/table.ts";
 import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import { homeMark } from "../records/home.ts";
 import { withdrawAsks } from "../records/mailbox.ts";
@@ -32,6 +38,8 @@ export interface KillResult {
   /** Nothing was running any more. */
   already: boolean;
   survivors: ProcessFact[];
+  /** Processes that may be the worker's, and hide what would show it. */
+  hidden?: HiddenProcess[];
 }
 
 /** How long the supervisor may take to write the end down once its agent is gone, ms. */
@@ -190,10 +198,27 @@ export async function killWorker(
   const result = session.host === undefined && session.beyond === undefined
     ? await endSession(profile, session, "killed", by, now)
     : killedFar(await elsewhere(session));
+  const hidden = result.already ? [] : await hiddenSince([session]);
   // What the worker asked between the first look and its end goes with it too.
   await withdraw();
   if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
-  return result;
+  return { ...result, hidden };
+}
+
+/** Processes that may have been left by one of these sessions: they hide their environment and began during the runs. */
+export async function hiddenSince(sessions: readonly Session[]): Promise<HiddenProcess[]> {
+  const starts = sessions.flatMap(({ program }) =>
+    program === undefined || !isOfHere(program) ? [] : [program.start]
+  );
+  const [first] = starts.sort((a, b) => Number(a) - Number(b));
+  return first === undefined ? [] : await readHidden(first);
+}
+
+/** What a person is told of such a process. */
+export function hiddenNote({ pid, name }: HiddenProcess): string {
+  return `process ${pid} (${
+    oneLine(name, 40)
+  }) hides its environment and began meanwhile; if a worker left it, end it with \`kill ${pid}\``;
 }
 
 function killedFar(end: FarEnd): KillResult {

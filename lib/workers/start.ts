@@ -417,6 +417,7 @@ function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: ChildS
   } catch (error) {
     const status = endedStatusText({ state: "exited", by: "crash" }, 126, Date.now());
     replaceFile(`${sessionDir(profile, meta.id)}/status.json`, status);
+    if (error instanceof UserError) throw error;
     throw new UserError(`Cannot start worker "${meta.id}": ${(error as Error).message}`, {
       next: "shorten the runner's template or the environment if they are long, then try again",
       kind: "start_failed",

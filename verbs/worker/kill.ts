@@ -6,7 +6,7 @@ import { noteOwn } from "../../lib/records/own_moves.ts";
 import { generationOf } from "../../lib/sessions/session.ts";
 import { type Context, defineVerb } from "../../lib/cli/verb.ts";
 import { endFar } from "../../lib/workers/far.ts";
-import { endByPulse, forgetWorker, killWorker } from "../../lib/workers/end.ts";
+import { endByPulse, forgetWorker, hiddenNote, killWorker } from "../../lib/workers/end.ts";
 import { isPulseAlive, readPulse } from "../../lib/world/pulse_record.ts";
 
 export default defineVerb({
@@ -27,7 +27,7 @@ export default defineVerb({
     const gen = generationOf(context.profile, id);
     if (gen !== "") noteOwn(context, `worker:${id}`, gen);
     if (input.flag("forget")) return await forget(context, id);
-    const { already, survivors, unreachable } = await killWorker(
+    const { already, survivors, unreachable, hidden } = await killWorker(
       context.profile,
       id,
       "root",
@@ -39,6 +39,7 @@ export default defineVerb({
           : await endFar(context, session, "killed", "root", hasPulse);
       },
     );
+    for (const one of hidden ?? []) context.note(`looop _ worker kill: ${hiddenNote(one)}`);
     if (unreachable !== undefined) {
       throw new UserError(`Worker "${id}" is not known to have ended: ${unreachable}`, {
         next: "its end is written down and is made once it can be reached; --forget gives it up",

@@ -1,0 +1,116 @@
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { looopCommand, testProfile } from "../looop.ts";
+import { fileText, HOLD, identityIn, isAlive, letGo, shell, startWorker } from "../workers.ts";
+
+function can(what: string, command: string): boolean {
+  const { success } = new Deno.Command("/bin/sh", { args: ["-c", command], stdout: "null", stderr: "null" })
+    .outputSync();
+  if (!success) Deno.stderr.writeSync(new TextEncoder().encode(`skipped: no ${what} here\n`));
+  return success;
+}
+
+Deno.test("given supervisors that are stopped, one before its worker's end and one after, when down is called, then neither is left", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "one", "sleep 600");
+  await startWorker(p, "two", HOLD);
+  const sups = ["one", "two"].map((id) => identityIn(p, `sessions/${id}/sup`));
+  for (const { pid } of sups) Deno.kill(pid, "SIGSTOP");
+  letGo(p);
+  const program = identityIn(p, "sessions/two/program");
+  await p.until("two's agent has ended", async () => !await isAlive(program));
+  // As if it had been stopped after its last word.
+  Deno.writeTextFileSync(
+    p.path("sessions/two/status.json"),
+    '{"state":"exited","exit_code":0,"last_change":1,"ended_by":"self"}\n',
+  );
+  strictEqual((await p.run("down")).code, 0);
+  for (const sup of sups) ok(!await isAlive(sup));
+  deepStrictEqual(await p.processes(), []);
+});
+
+if (can("mount of a tmpfs", "unshare -m mount -t tmpfs none /mnt")) {
+  Deno.test("given a worker that ends well while the disk is full, when there is room again, then it has ended well", async () => {
+    await using p = await testProfile();
+    const inside =
+      `mkdir -p "$LOOOP_DATA_DIR" && mount -t tmpfs -o size=1m,mode=700 none "$LOOOP_DATA_DIR" || exit 99
+cd "$LOOOP_DATA_DIR"
+"$@" _ worker start w --runner shell 'until [ -e reports/go ]; do sleep 0.05; done; exit 3'
+: >reports/go.wait; dd if=/dev/zero of=big bs=1k 2>/dev/null
+mv reports/go.wait reports/go
+pid=$(cut -d' ' -f1 sessions/w/program); while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+sleep 1; cat sessions/w/status.json
+rm big
+i=0; until grep -q exited sessions/w/status.json || [ $i = 200 ]; do sleep 0.05; i=$((i + 1)); done
+"$@" _ worker list --json; "$@" down >&2`;
+    const { stdout, stderr } = await shell(
+      p,
+      `exec unshare -m sh -c '${inside.replaceAll("'", "'\\''")}' sh "$@"`,
+    );
+    match(stdout, /"state":"running"/, stderr);
+    const { state, exit_code, ended_by } = JSON.parse(stdout.slice(stdout.indexOf("[")))[0];
+    deepStrictEqual([state, exit_code, ended_by], ["exited", 3, "self"]);
+  });
+}
+
+if (
+  can(
+    "ordinary user with an ssh-agent",
+    "command -v ssh-agent && setpriv --reuid=65534 --regid=65534 --clear-groups true",
+  )
+) {
+  Deno.test("given an ordinary user's worker that leaves an ssh-agent, when it is killed, then the agent is ended or named", async () => {
+    await using p = await testProfile();
+    for (const path of [p.base, `${p.base}/home`]) Deno.chownSync(path, 65534, 65534);
+    const as = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
+    const script =
+      'eval $(ssh-agent) >/dev/null; echo "$SSH_AGENT_PID" >"$LOOOP_REPORTS_DIR/.pid"; mv "$LOOOP_REPORTS_DIR/.pid" "$LOOOP_REPORTS_DIR/pid"; sleep 600';
+    strictEqual((await shell(p, as, ["_", "worker", "start", "w", "--runner", "shell", script])).code, 0);
+    await p.until("the agent runs", () => fileText(p, "reports/pid") !== "");
+    const pid = Number(p.read("reports/pid"));
+    const { code, stderr } = await shell(p, as, ["_", "worker", "kill", "w"]);
+    strictEqual(code, 0, stderr);
+    const lives = await Deno.readTextFile(`/proc/${pid}/stat`).then(
+      (stat) => !/\) Z /.test(stat),
+      () => false,
+    );
+    if (lives) {
+      match(stderr, new RegExp(`process ${pid} \\(ssh-agent\\) hides its environment`));
+      Deno.kill(pid, "SIGKILL");
+    }
+    await shell(p, as, ["down"]);
+  });
+}
+
+const LIMITS: readonly (readonly [string, string, RegExp])[] = [
+  ["16 open files", "-n 16", /too many open files.*raise `ulimit -n`/i],
+  ["14 open files", "-n 14", /too many open files.*raise `ulimit -n`/i],
+  ["no byte in a file", "-f 0", /File too large.*raise `ulimit -f`/],
+];
+
+// From source the runtime itself needs more than that.
+if (looopCommand().length === 1) {
+  for (const [what, limit, says] of LIMITS) {
+    Deno.test(`given a limit of ${what}, when things are to be done, then each that fails exits 1 with one line`, async () => {
+      await using p = await testProfile();
+      await p.ok("up");
+      await p.ok("down");
+      const calls = [
+        ["up"],
+        ["_", "worker", "start", "w", "--runner", "shell", "true"],
+        ["_", "goal", "write", "g", "text"],
+        ["_", "run", "true"],
+        ["_", "state"],
+      ];
+      let failed = 0;
+      for (const args of calls) {
+        const { code, stderr } = await shell(p, `ulimit ${limit}; exec "$@"`, args);
+        ok(code === 0 || code === 1, `${args.join(" ")}: ${code} ${stderr}`);
+        if (code === 0) continue;
+        failed++;
+        match(stderr, says, args.join(" "));
+        strictEqual(stderr.trimEnd().split("\n").length, 1, stderr);
+      }
+      ok(failed > 0);
+    });
+  }
+}
