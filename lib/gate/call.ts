@@ -201,7 +201,7 @@ export class Call {
     // `git-push` is `git push`.
     const gitVerb = /^git-(.+)/.exec(name)?.[1];
     this.program = gitVerb === undefined ? name : "git";
-    this.valueOptions = VALUE_OPTIONS_BY_PROGRAM.get(this.program);
+    this.valueOptions = valueOptionsOf(this.program);
     // `cargo +nightly publish`: the toolchain comes before the subcommand.
     const isToolchain = /^(?:cargo|rustup)$/.test(name) && rest[0]?.text.startsWith("+");
     this.args = gitVerb === undefined || first === undefined
@@ -395,9 +395,13 @@ const VALUE_OPTIONS: Readonly<Record<string, string>> = {
     "-U --user --password -t --tries -T --timeout",
 };
 
-const VALUE_OPTIONS_BY_PROGRAM: ReadonlyMap<string, ReadonlySet<string>> = new Map(
-  Object.entries(VALUE_OPTIONS).flatMap(([names, options]) => {
-    const set: ReadonlySet<string> = new Set(options.split(" "));
-    return names.split(" ").map((name) => [name, set] as const);
-  }),
-);
+const VALUE_OPTIONS_OF = new Map<string, ReadonlySet<string> | undefined>();
+
+/** Options of a program that take their value from the next word; undefined when they are not known. */
+function valueOptionsOf(program: string): ReadonlySet<string> | undefined {
+  if (!VALUE_OPTIONS_OF.has(program)) {
+    const found = Object.entries(VALUE_OPTIONS).find(([names]) => names.split(" ").includes(program));
+    VALUE_OPTIONS_OF.set(program, found === undefined ? undefined : new Set(found[1].split(" ")));
+  }
+  return VALUE_OPTIONS_OF.get(program);
+}

@@ -36,7 +36,14 @@ import {
   type Trap,
 } from "./frame.ts";
 import { isDisk } from "./questions.ts";
-import { literalWord, parseShell, type Part, type Script, type SimpleCommand } from "./shell.ts";
+import {
+  emptyCommand,
+  literalWord,
+  parseShell,
+  type Part,
+  type Script,
+  type SimpleCommand,
+} from "./shell.ts";
 import { type ConfigEntry, type ConfigRule, configRule, ruleFor, type RuleId, RULES } from "./table.ts";
 import { readingsOf } from "./values.ts";
 import { guessInner, type Inner, unwrap } from "./wrappers.ts";
@@ -373,16 +380,6 @@ function quotedLine(argv: readonly string[]): string {
 /** An exact argv as a script of one command. */
 function scriptOf(argv: readonly string[], source: string): Script {
   const scope = { parent: undefined };
-  const command: SimpleCommand = {
-    assignments: [],
-    declared: [],
-    words: argv.map(literalWord),
-    redirections: [],
-    input: undefined,
-    fedBy: undefined,
-    upstreamFrom: undefined,
-    scope,
-    source,
-  };
+  const command = { ...emptyCommand(scope, source), words: argv.map(literalWord) };
   return { commands: [command], functions: [], scope, unterminated: false, tooDeep: false };
 }

@@ -211,7 +211,7 @@ function rehearsesTask(call: Call): boolean {
 }
 
 /** Whether a script is run that ships something by its name: `bash scripts/deploy.sh`, `deno run deploy.ts`. */
-export function shipsScript(call: Call): boolean {
+function shipsScript(call: Call): boolean {
   const isShell = SHELLS.has(call.program) || call.program === "source" || call.program === ".";
   if (!isShell && !INTERPRETERS.has(call.program)) return false;
   if (isShell && (shellOptions(call).has("c") || shellOptions(call).has("n"))) return false;
@@ -221,7 +221,7 @@ export function shipsScript(call: Call): boolean {
 }
 
 /** A program of one's own that ships something; `lsb_release` and other installed programs only look so. */
-export function isShippingProgram({ parts }: Call): boolean {
+function isShippingProgram({ parts }: Call): boolean {
   const path = parts.words[0]?.text ?? "";
   const name = path.slice(path.lastIndexOf("/") + 1);
   const isOwn = /\.\w+$/.test(name) || /^[^/]+\//.test(path);
@@ -550,4 +550,107 @@ function dataOf(call: Call): string[] {
 
 function sendsData(call: Call): boolean {
   return !call.has("-G", "--get") && (dataOf(call).length > 0 || call.values("-F", "--form").length > 0);
+}
+
+/** Whether `git gc` removes at once what nothing refers to. */
+export function prunesNow(call: Call): boolean {
+  return call.values("--prune").some((when) => /^(?:now|all)$/.test(when));
+}
+
+/** Whether a copy goes to another machine or into a container. */
+export function copiesThere(call: Call): boolean {
+  return call.operands.at(-1)?.includes(":") ?? false;
+}
+
+/** Whether salt is asked for more than a look. */
+export function runsSaltState(call: Call): boolean {
+  return !call.operands.some((text) => /^(?:test|grains|status|pillar|sys)\./.test(text));
+}
+
+/** Whether vercel is called without a subcommand, which deploys. */
+export function deploysBare(call: Call): boolean {
+  return (call.operands.length === 0 || call.has("--prod")) && !call.has("-v");
+}
+
+/** Whether surge is given a folder, which it publishes. */
+export function surges(call: Call): boolean {
+  return !call.isVerb("list|whoami|login|logout|token|files");
+}
+
+/** Whether hdparm erases or overwrites. */
+export function erasesDrive(call: Call): boolean {
+  return call.args.some(({ text }) => /^--(?:security-erase|trim-sector|make-bad|write-sector)/.test(text));
+}
+
+/** Whether macOS's network settings are changed. */
+export function setsNetwork(call: Call): boolean {
+  return call.args.some(({ text }) => /^-(?:set|remove|delete)/.test(text));
+}
+
+/** Whether firewalld's rules are changed. */
+export function setsFirewall(call: Call): boolean {
+  return call.args.some(({ text }) =>
+    /^--(?:remove|add|reload|complete-reload|panic-on|set|delete)/.test(text)
+  );
+}
+
+/** Whether gpg deletes keys. */
+export function deletesKeys(call: Call): boolean {
+  return call.args.some(({ text }) => /^--delete-(?:secret|key)/.test(text));
+}
+
+/** Whether the program is a service's own script. */
+export function isInitScript({ parts }: Call): boolean {
+  return /^\/etc\/(?:rc\.d\/)?init\.d\/|^\/etc\/rc\.d\//.test(parts.words[0]?.text ?? "");
+}
+
+/** Whether a web server gets the signal to stop. */
+export function stopsServer(call: Call): boolean {
+  return call.values("-s", "-k").some((signal) => /stop|quit|restart/.test(signal));
+}
+
+/** Whether screen is told to end a terminal. */
+export function endsScreen(call: Call): boolean {
+  return call.args.some(({ text }) => /^(?:quit|kill)$/.test(text));
+}
+
+/** Whether the name of a remote procedure says that it removes or sends. */
+export function callsToChange(call: Call): boolean {
+  return call.operands.some((text) => /[/.](?:Delete|Remove|Destroy|Purge|Drop|Send)\w*$/.test(text));
+}
+
+/** Whether a mail program sends; without an addressee it reads. */
+export function mails(call: Call): boolean {
+  return call.has("-s") || call.operands.length > 0;
+}
+
+/** Whether a notifier sends; some of its subcommands only listen. */
+export function notifies(call: Call): boolean {
+  return !call.isVerb("serve|subscribe|sub|version|verify|generate");
+}
+
+/** Whether a program or script ships something by its name. */
+export function ships(call: Call): boolean {
+  return isShippingProgram(call) || shipsScript(call);
+}
+
+/** Whether a builder puts its image into a registry. */
+export function publishesImage(call: Call): boolean {
+  return call.has("--publish", "--push") || buildsIntoRegistry(call);
+}
+
+/** Whether a command is run as another user; `sudo -v` and the like run nothing. */
+export function actsAsOther({ args }: Call): boolean {
+  const asks = /^(?:--version|-V|--validate|-v|--reset-timestamp|-k|-l|--list)$/;
+  return args.length === 0 || !args.every(({ text }) => asks.test(text));
+}
+
+/** Whether a shell or interpreter runs text that the line fetches. */
+export function runsFetchedText(call: Call): boolean {
+  return runsPrograms(call) && call.parts.fetched();
+}
+
+/** Whether the program runs a script or a program's text. */
+export function runsPrograms({ program }: Pick<Call, "program">): boolean {
+  return SHELLS.has(program) || INTERPRETERS.has(program) || /^(?:eval|source|\.)$/.test(program);
 }

@@ -2,19 +2,10 @@
  * What a program would run in its turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
  * Pure; one layer at a time, `judge.ts` follows them.
  */
-import {
-  type Arg,
-  type Call,
-  findRoots,
-  INTERPRETERS,
-  literalArg,
-  programName,
-  SHELLS,
-  UNKNOWN,
-} from "./call.ts";
-import { shellOptions } from "./questions.ts";
+import { type Arg, type Call, findRoots, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
+import { runsPrograms, shellOptions } from "./questions.ts";
 import { literalWord } from "./shell.ts";
-import { hasRules } from "./table.ts";
+import { hasRules, linesNaming } from "./table.ts";
 import { foundBelow } from "./values.ts";
 
 /** A command inside a command: as words, or as text for a shell. */
@@ -29,188 +20,163 @@ export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: und
   positional?: readonly Arg[];
 };
 
-/** How to find the command behind a wrapper's own arguments. */
-interface Wrapper {
-  /** Options whose value is the next word. */
-  values?: string;
-  /** Words in front of the command that are neither options nor assignments. */
-  skips?: number;
-  /** The command begins behind `--`, if there is one. */
-  afterDashes?: boolean;
-  /** Options whose value is the command, as text for a shell. */
-  texts?: string;
-  /** Options behind which the words of the command begin. */
-  behind?: string;
-  /** The words are joined by blanks and given to a shell. */
-  isText?: boolean;
-  isElsewhere?: boolean;
-}
-
+/** Options of `docker run` and its kin whose value is the next word. */
 const CONTAINER =
   "-a --add-host --annotation --attach --cap-add --cap-drop --cidfile --cpus --cpu-shares --device " +
   "--dns -e --env --env-file --entrypoint --expose --gpus --group-add --hostname -h --ip --ipc -l --label --label-file " +
   "--link --log-driver --log-opt -m --memory --mount --name --net --network --network-alias --pid --platform --pod -p " +
   "--publish --pull --restart --runtime --secret --security-opt --shm-size --stop-timeout --tmpfs --ulimit -u --user " +
   "--userns -v --volume --volumes-from -w --workdir";
+/** The same for `docker exec`. */
 const EXEC = "-e --env -u --user -w --workdir --env-file --index -f --file -p --project-name --detach-keys";
+/** The same for the runners of packages. */
 const PACKAGE =
   "-p --package -w --workspace --prefix --from --with --python --spec -C --dir --filter -F --cwd";
 
-/** By program, or by program and its first operands. */
-const WRAPPERS: Readonly<Record<string, Wrapper>> = {
-  // The machine's own
-  "nohup, setsid, command, builtin, noglob, nocorrect, chronic, unbuffer, busybox, toybox, unshare, dumb-init":
-    {},
-  "eatmydata, winpty, nocache, dbus-run-session, ltrace, valgrind, ifne, fakeroot, linux32, linux64, corepack":
-    {},
-  "xvfb-run, setarch, torsocks, torify, tsocks, proxychains, proxychains4, keychain, flatpak-spawn, daemon":
-    {},
-  "timeout, gtimeout": { values: "-s --signal -k --kill-after", skips: 1 },
-  "nice": { values: "-n --adjustment" },
-  "ionice": { values: "-c --class -n --classdata -p -P -u" },
-  "taskset, chrt, chpst, setuidgid, s6-setuidgid, envdir, runcon, faketime, lockf, setlock": { skips: 1 },
-  "numactl, cpulimit, prlimit, softlimit, cgexec": { values: "-g -p -l -e -m -N -C --pid --limit --membind" },
-  "stdbuf": { values: "-i -o -e --input --output --error" },
-  "time": { values: "-f --format -o --output" },
-  "exec": { values: "-a" },
-  "caffeinate": { values: "-t -w" },
-  "systemd-inhibit": { values: "--who --why --what --mode" },
-  "systemd-cat": { values: "-t -p --identifier --priority" },
-  "systemd-run": {
-    values: "-u --unit -p --property -E --setenv -M -H --slice --uid --gid --on-calendar --on-active",
-  },
-  "strace": { values: "-e -o -p -s -u" },
-  "perf stat, perf record": { values: "-e -o -p" },
-  "gdb, lldb, rr": { afterDashes: true, behind: "--args" },
-  "retry": { values: "-t --tries --times --delay --max -d -n" },
-  "flock": { values: "-w --timeout --wait -E --conflict-exit-code", skips: 1, texts: "-c --command" },
-  "arch": { values: "-arch -e" },
-  "tini": { values: "-p -e" },
-  "start-stop-daemon, daemonize": {
-    values: "-p --pidfile -u -c --chuid -a -d",
-    texts: "-x --exec --startas",
-  },
-  "sudo": { values: "-u --user -g --group -h --host -p --prompt -C -T -U -D --chdir -R -r -t" },
-  "doas, dzdo, please, su-exec, gosu": { values: "-u -C" },
-  "pkexec": { values: "--user" },
-  "run0": { values: "-u --user -g --group" },
-  "su, runuser, setpriv, capsh": {
-    values: "-u --user -g --group -s --reuid --regid --groups",
-    texts: "-c --command",
-  },
-  "sg": { skips: 1, texts: "-c" },
-  "chroot": { skips: 1, isElsewhere: true },
-  "nsenter": { values: "-t --target -S -G", isElsewhere: true },
-  "bwrap, firejail, proot": {
-    values: "--bind --ro-bind --dev-bind --setenv --chdir -b -w -r",
-    isElsewhere: true,
-  },
-  "script": { texts: "-c --command", values: "-t -m -o", skips: 1 },
-  "screen": { values: "-S -t -c -e -h -s -T -p" },
-  "dtach": { values: "-e -r", skips: 1 },
-  "abduco": { values: "-e", skips: 1 },
-  "zellij run, pueue add": { afterDashes: true, skips: 0 },
-  "tsp, nq": { values: "-L" },
-  "expect": { texts: "-c" },
-  "watch": { values: "-n --interval", isText: true },
-  "entr": { texts: "-s" },
-  "watchexec, reflex, when-changed": {
-    values: "-e --exts -w --watch -i --ignore -f --filter -r -R -s -g --signal",
-  },
-  "nodemon": { texts: "-x --exec", values: "-e --ext -w --watch -i --ignore" },
-  "chokidar, onchange": { texts: "-c --command", afterDashes: true },
-  // Tools of languages
-  "npx, npm exec, npm x": { values: PACKAGE, texts: "-c --call" },
-  "bunx, pnpx, uvx, pnpm dlx, pnpm exec, yarn dlx, yarn exec, bun x, uv tool run, pipx run": {
-    values: PACKAGE,
-  },
-  // What is no command of theirs is the program of a package.
-  "pnpm, yarn": { values: PACKAGE },
-  "yarn workspaces foreach": { values: "--include --exclude --from -j --jobs" },
-  "yarn workspace": { values: PACKAGE, skips: 1 },
-  "lerna exec, nx exec, rush exec": { afterDashes: true },
-  "cross-env, cross-env-shell": {},
-  "env-cmd": { values: "-f -e -r" },
-  "dotenv, dotenvx run": { values: "-e -f -v -c" },
-  "bundle exec, rbenv exec, pyenv exec, nodenv exec, jenv exec, asdf exec": {},
-  "nvm exec, nvm run, fnm exec, volta run": { skips: 1, values: "--using" },
-  "rvm": { skips: 2 },
-  "uv run": { values: `${PACKAGE} -p --directory --project --env-file --extra --group` },
-  "poetry run, pipenv run, pdm run, hatch run, rye run, pixi run": { values: "-C -P -p -e" },
-  "conda run, mamba run, micromamba run": { values: "-n --name -p --prefix --cwd" },
-  "opam exec, stack exec, cabal exec, mix cmd": {},
-  // Environments
-  "direnv exec": { skips: 1, isElsewhere: true },
-  "mise exec, mise x, rtx exec": { afterDashes: true, texts: "-c --command" },
-  "devbox run, devenv shell": {},
-  "flox activate, guix shell, guix environment": { afterDashes: true },
-  "nix develop, nix shell, nix": { behind: "-c --command" },
-  "nix-shell": { texts: "--run --command" },
-  "op run, doppler run, infisical run, teller run": { afterDashes: true, texts: "--command" },
-  "aws-vault exec, saml2aws exec, chamber exec": { afterDashes: true, skips: 1 },
-  "envchain": { skips: 1 },
-  "sops exec-env, sops exec-file": { skips: 1, isText: true },
-  "consul lock, etcdctl lock": { skips: 1 },
-  "ssh-agent": { values: "-a -t -E -P" },
-  // Elsewhere
-  "ssh, autossh, mosh, rsh, slogin, dbclient, plink": {
-    values: "-b -B -c -D -E -e -F -I -i -J -L -l -M -m -O -o -p -P -Q -R -S -W -w --ssh",
-    skips: 1,
-    isText: true,
-    isElsewhere: true,
-  },
-  "sshpass": { values: "-p -f -d -P" },
-  "tsh ssh": { values: "-p -l -i --proxy --cluster -o", skips: 1, isText: true, isElsewhere: true },
-  "pdsh, dsh, clush, pssh, parallel-ssh, mussh": {
-    values: "-w -x -g -h -H -l -p -t -o -e -f -m -X",
-    isText: true,
-    isElsewhere: true,
-  },
-  "docker exec, podman exec, nerdctl exec, docker-compose exec, podman-compose exec": {
-    values: EXEC,
-    skips: 1,
-    isElsewhere: true,
-  },
-  "docker compose exec, podman compose exec, docker container exec": {
-    values: EXEC,
-    skips: 1,
-    isElsewhere: true,
-  },
-  "kubectl exec, oc exec, oc rsh": {
-    values: "-c --container -n",
-    afterDashes: true,
-    skips: 1,
-    isElsewhere: true,
-  },
-  "kubectl debug, nomad alloc exec": { afterDashes: true, isElsewhere: true },
-  "lxc exec, incus exec, multipass exec, distrobox enter, limactl shell, machinectl shell": {
-    values: "-n --name -c --container --env -w --workdir --working-directory",
-    afterDashes: true,
-    skips: 1,
-    isElsewhere: true,
-  },
-  "lima, orb, colima ssh, minikube ssh, toolbox run": { values: "-p -n -m -u", isElsewhere: true },
-  "vagrant ssh, eb ssh, cf ssh, gcloud compute ssh": {
-    texts: "-c --command",
-    afterDashes: true,
-    isElsewhere: true,
-  },
-  "fly ssh console, flyctl ssh console": { texts: "-C --command", isElsewhere: true },
-  "heroku run, railway run, railway ssh, adb shell, wsl": { isText: true, isElsewhere: true },
-  "fly machine exec, flyctl machine exec": { skips: 1, isText: true, isElsewhere: true },
-  "srun, salloc": { values: "-p -n -N -c -t -J -A --partition --time", isElsewhere: true },
-  "sbatch": { texts: "--wrap", isElsewhere: true },
-  "minikube kubectl": { afterDashes: true },
-  // Repositories
-  "git bisect run": { values: "-C -c" },
-  "repo forall": { texts: "-c", isElsewhere: true },
-};
+/**
+ * Wrappers: programs, with their first operands where these make them one; then, each where it is needed:
+ * `values …` options whose value is the next word; `skips N` words in front of the command that are no options;
+ * `dashes`: the command begins behind `--`, if there is one; `behind …` options behind which its words begin;
+ * `texts …` options whose value is the command as text for a shell; `text`: its words are joined by blanks and given
+ * to a shell; `elsewhere`: it runs on another machine, in a container or in a directory that is not known.
+ */
+const WRAPPERS = `
+# The machine's own
+ nohup, setsid, command, builtin, noglob, nocorrect, chronic, unbuffer, busybox, toybox, unshare, dumb-init
+ eatmydata, winpty, nocache, dbus-run-session, ltrace, valgrind, ifne, fakeroot, linux32, linux64, corepack
+ xvfb-run, setarch, torsocks, torify, tsocks, proxychains, proxychains4, keychain, flatpak-spawn, daemon
+ timeout, gtimeout; skips 1; values -s --signal -k --kill-after
+ nice; values -n --adjustment
+ ionice; values -c --class -n --classdata -p -P -u
+ taskset, chrt, chpst, setuidgid, s6-setuidgid, envdir, runcon, faketime, lockf, setlock; skips 1
+ numactl, cpulimit, prlimit, softlimit, cgexec; values -g -p -l -e -m -N -C --pid --limit --membind
+ stdbuf; values -i -o -e --input --output --error
+ time; values -f --format -o --output
+ exec; values -a
+ caffeinate; values -t -w
+ systemd-inhibit; values --who --why --what --mode
+ systemd-cat; values -t -p --identifier --priority
+ systemd-run; values -u --unit -p --property -E --setenv -M -H --slice --uid --gid --on-calendar --on-active
+ strace; values -e -o -p -s -u
+ perf stat, perf record; values -e -o -p
+ gdb, lldb, rr; dashes; behind --args
+ retry; values -t --tries --times --delay --max -d -n
+ flock; skips 1; texts -c --command; values -w --timeout --wait -E --conflict-exit-code
+ arch; values -arch -e
+ tini; values -p -e
+ start-stop-daemon, daemonize; texts -x --exec --startas; values -p --pidfile -u -c --chuid -a -d
+ sudo; values -u --user -g --group -h --host -p --prompt -C -T -U -D --chdir -R -r -t
+ doas, dzdo, please, su-exec, gosu; values -u -C
+ pkexec; values --user
+ run0; values -u --user -g --group
+ su, runuser, setpriv, capsh; texts -c --command; values -u --user -g --group -s --reuid --regid --groups
+ sg; skips 1; texts -c
+ chroot; skips 1; elsewhere
+ nsenter; elsewhere; values -t --target -S -G
+ bwrap, firejail, proot; elsewhere; values --bind --ro-bind --dev-bind --setenv --chdir -b -w -r
+ script; skips 1; texts -c --command; values -t -m -o
+ screen; values -S -t -c -e -h -s -T -p
+ dtach; skips 1; values -e -r
+ abduco; skips 1; values -e
+ zellij run, pueue add; skips 0; dashes
+ tsp, nq; values -L
+ expect; texts -c
+ watch; text; values -n --interval
+ entr; texts -s
+ watchexec, reflex, when-changed; values -e --exts -w --watch -i --ignore -f --filter -r -R -s -g --signal
+ nodemon; texts -x --exec; values -e --ext -w --watch -i --ignore
+ chokidar, onchange; dashes; texts -c --command
+# Tools of languages
+ npx, npm exec, npm x; texts -c --call; values @package
+ bunx, pnpx, uvx, pnpm dlx, pnpm exec, yarn dlx, yarn exec, bun x, uv tool run, pipx run; values @package
+ pnpm, yarn; values @package
+ yarn workspaces foreach; values --include --exclude --from -j --jobs
+ yarn workspace; skips 1; values @package
+ lerna exec, nx exec, rush exec; dashes
+ cross-env, cross-env-shell
+ env-cmd; values -f -e -r
+ dotenv, dotenvx run; values -e -f -v -c
+ bundle exec, rbenv exec, pyenv exec, nodenv exec, jenv exec, asdf exec
+ nvm exec, nvm run, fnm exec, volta run; skips 1; values --using
+ rvm; skips 2
+ uv run; values @package -p --directory --project --env-file --extra --group
+ poetry run, pipenv run, pdm run, hatch run, rye run, pixi run; values -C -P -p -e
+ conda run, mamba run, micromamba run; values -n --name -p --prefix --cwd
+ opam exec, stack exec, cabal exec, mix cmd
+# Environments
+ direnv exec; skips 1; elsewhere
+ mise exec, mise x, rtx exec; dashes; texts -c --command
+ devbox run, devenv shell
+ flox activate, guix shell, guix environment; dashes
+ nix develop, nix shell, nix; behind -c --command
+ nix-shell; texts --run --command
+ op run, doppler run, infisical run, teller run; dashes; texts --command
+ aws-vault exec, saml2aws exec, chamber exec; skips 1; dashes
+ envchain; skips 1
+ sops exec-env, sops exec-file; skips 1; text
+ consul lock, etcdctl lock; skips 1
+ ssh-agent; values -a -t -E -P
+# Elsewhere
+ ssh, autossh, mosh, rsh, slogin, dbclient, plink; skips 1; text; elsewhere; values -b -B -c -D -E -e -F -I -i -J -L -l -M -m -O -o -p -P -Q -R -S -W -w --ssh
+ sshpass; values -p -f -d -P
+ tsh ssh; skips 1; text; elsewhere; values -p -l -i --proxy --cluster -o
+ pdsh, dsh, clush, pssh, parallel-ssh, mussh; text; elsewhere; values -w -x -g -h -H -l -p -t -o -e -f -m -X
+ docker exec, podman exec, nerdctl exec, docker-compose exec, podman-compose exec; skips 1; elsewhere; values @exec
+ docker compose exec, podman compose exec, docker container exec; skips 1; elsewhere; values @exec
+ kubectl exec, oc exec, oc rsh; skips 1; dashes; elsewhere; values -c --container -n
+ kubectl debug, nomad alloc exec; dashes; elsewhere
+ lxc exec, incus exec, multipass exec, distrobox enter, limactl shell, machinectl shell; skips 1; dashes; elsewhere; values -n --name -c --container --env -w --workdir --working-directory
+ lima, orb, colima ssh, minikube ssh, toolbox run; elsewhere; values -p -n -m -u
+ vagrant ssh, eb ssh, cf ssh, gcloud compute ssh; dashes; texts -c --command; elsewhere
+ fly ssh console, flyctl ssh console; texts -C --command; elsewhere
+ heroku run, railway run, railway ssh, adb shell, wsl; text; elsewhere
+ fly machine exec, flyctl machine exec; skips 1; text; elsewhere
+ srun, salloc; elsewhere; values -p -n -N -c -t -J -A --partition --time
+ sbatch; texts --wrap; elsewhere
+ minikube kubectl; dashes
+# Repositories
+ git bisect run; values -C -c
+ repo forall; texts -c; elsewhere
+`;
 
-const WRAPPERS_BY_NAME: ReadonlyMap<string, Wrapper> = new Map(
-  Object.entries(WRAPPERS).flatMap(([names, wrapper]) =>
-    names.split(", ").map((name) => [name, wrapper] as const)
-  ),
-);
+/** How to find the command behind a wrapper's own arguments. */
+interface Wrapper {
+  values: readonly string[];
+  skips: number | undefined;
+  afterDashes: boolean;
+  behind: readonly string[];
+  texts: readonly string[];
+  isText: boolean;
+  isElsewhere: boolean;
+}
+
+const WRAPPER_OF = new Map<string, Wrapper | undefined>();
+
+/** The wrapper of that name. */
+function wrapperNamed(name: string): Wrapper | undefined {
+  if (WRAPPER_OF.has(name)) return WRAPPER_OF.get(name);
+  const [line] = linesNaming(WRAPPERS, name, 0);
+  const wrapper = line === undefined ? undefined : toWrapper(line);
+  WRAPPER_OF.set(name, wrapper);
+  return wrapper;
+}
+
+function toWrapper(line: string): Wrapper {
+  const [, ...fields] = line.replace("@package", PACKAGE).replace("@exec", EXEC).split("; ");
+  const has = (field: string) => fields.includes(field);
+  const wordsOf = (field: string) =>
+    fields.find((text) => text.startsWith(`${field} `))?.split(" ").slice(1) ?? [];
+  const [skips] = wordsOf("skips");
+  return {
+    values: wordsOf("values"),
+    skips: skips === undefined ? undefined : Number(skips),
+    afterDashes: has("dashes"),
+    behind: wordsOf("behind"),
+    texts: wordsOf("texts"),
+    isText: has("text"),
+    isElsewhere: has("elsewhere"),
+  };
+}
 
 /** Programs whose words are data: what is quoted or searched for there is not run. */
 const PLAIN = new Set(
@@ -240,17 +206,22 @@ export function unwrap(call: Call): Inner[] {
  */
 export function guessInner(call: Call): Inner | undefined {
   const { program, args } = call;
-  if (PLAIN.has(program) || hasRules(program) || INTERPRETERS.has(program)) return undefined;
+  if (PLAIN.has(program) || hasRules(program) || runsPrograms(call)) return undefined;
   const text = args.length < 2
     ? ""
     : call.values("--command", "--exec", "--run", "--cmd", "-c").find((value) => value.includes(" "));
-  if (text !== undefined && text !== "") return { text, isElsewhere: true };
-  const at = args.findIndex(({ text }, index) => index < args.length - 1 && isRunnable(programName(text)));
+  if (text !== undefined) return { text, isElsewhere: true };
+  const at = args.slice(0, MAX_GUESSED).findIndex(({ text }, index) =>
+    index < args.length - 1 && isRunnable(programName(text))
+  );
   return at < 0 ? undefined : { words: args.slice(at), isElsewhere: true };
 }
 
+/** Words behind an unknown program that are looked at. */
+const MAX_GUESSED = 12;
+
 const isRunnable = (program: string): boolean =>
-  hasRules(program) || SHELLS.has(program) || WRAPPERS_BY_NAME.has(program) || SPECIAL.has(program);
+  hasRules(program) || SHELLS.has(program) || wrapperNamed(program) !== undefined || SPECIAL.has(program);
 
 function unwrapPlainly(call: Call): Inner[] {
   const found = wrapperOf(call);
@@ -271,27 +242,23 @@ function wrapperOf(call: Call): { wrapper: Wrapper; verbs: number } | undefined 
   if (/^(?:pnpm|yarn)$/.test(call.program) && OWN_VERBS.has(call.operands[0] ?? "")) return undefined;
   const names = [call.program, ...call.operands.slice(0, 2)];
   for (let verbs = names.length - 1; verbs >= 0; verbs--) {
-    const wrapper = WRAPPERS_BY_NAME.get(names.slice(0, verbs + 1).join(" "));
+    const wrapper = wrapperNamed(names.slice(0, verbs + 1).join(" "));
     if (wrapper !== undefined) return { wrapper, verbs };
   }
   return undefined;
 }
 
 function commandIn(call: Call, wrapper: Wrapper, verbs: number): Inner[] {
-  const { values = "", skips, afterDashes = false, texts = "", behind = "", isText = false } = wrapper;
-  const where = { isElsewhere: wrapper.isElsewhere ?? false };
-  const given = texts === "" ? [] : call.values(...texts.split(" "));
+  const { values, skips, afterDashes, texts, behind, isText, isElsewhere } = wrapper;
+  const where = { isElsewhere };
+  const given = call.values(...texts);
   if (given.length > 0) return given.map((text) => ({ text, ...where }));
-  const begin = call.args.findIndex(({ text }) => behind.split(" ").includes(text));
+  const begin = call.args.findIndex(({ text }) => behind.includes(text));
   if (begin >= 0) return asInner(call.args.slice(begin + 1), where);
   const dashes = call.args.findIndex((arg) => arg.text === "--");
   if (afterDashes && dashes >= 0) return asInner(call.args.slice(dashes + 1), where);
-  if ((afterDashes && skips === undefined) || (behind !== "" && !afterDashes)) return [];
-  const withValue = [
-    ...values.split(" "),
-    ...texts.split(" "),
-    ...(verbs > 0 ? call.valueOptions ?? [] : []),
-  ];
+  if ((afterDashes && skips === undefined) || (behind.length > 0 && !afterDashes)) return [];
+  const withValue = [...values, ...texts, ...(verbs > 0 ? call.valueOptions ?? [] : [])];
   const words = call.args.slice(commandStart(call.args, withValue, (skips ?? 0) + verbs));
   return isText ? textOf(words, where) : asInner(words, where);
 }
