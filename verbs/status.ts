@@ -1,5 +1,6 @@
 /** `looop status`: one screen that answers "why is nothing happening?". */
 import { openProfile } from "../lib/records/profile.ts";
+import { readListener } from "../lib/world/listener.ts";
 import { look, stateOf } from "../lib/world/state.ts";
 import { readHost } from "../lib/cli/machine.ts";
 import { showStatus, statusJson } from "../lib/cli/status.ts";
@@ -19,9 +20,10 @@ export default defineVerb({
     openProfile(profile);
     const now = context.now();
     const [snapshot, host] = await Promise.all([look(profile, now), readHost(profile, context.env, now)]);
+    const listener = await readListener(profile, now);
     return {
-      text: showStatus(snapshot, host, { width, colour }),
-      json: { ...statusJson(snapshot, host), ...await stateOf(snapshot) },
+      text: showStatus(snapshot, host, { width, colour }, listener),
+      json: { listener, ...statusJson(snapshot, host), ...await stateOf(snapshot) },
     };
   },
 });

@@ -2,6 +2,7 @@
 import { formatUsd } from "./cost_view.ts";
 import type { Host } from "./machine.ts";
 import { conditionOf, type Problem, problemsOf, secondsSince } from "./problems.ts";
+import type { Listener } from "../world/listener.ts";
 import type { WorkerView } from "../sessions/session.ts";
 import { hostView, type Snapshot } from "../world/state.ts";
 import { readHosts } from "../records/hosts.ts";
@@ -13,17 +14,34 @@ export interface StatusStyle {
   colour: boolean;
 }
 
+/** Who listens; the commonest reason why nothing happens is that nobody does. */
+function listenerLine(listener: Listener | null, nowMs: number): string {
+  if (listener === null) {
+    return "root agent: nobody listens; start one and say: Run `looop help`, then run the loop it describes";
+  }
+  const { agent, session, since, blocked, last_call_s } = listener;
+  const who = sanitizeLine(session === "" ? agent : `${agent}-${session.slice(0, 4)}`);
+  const how = blocked ? "listens" : `called ${age(last_call_s)} ago`;
+  return `root agent: ${who} ${how}, here since ${age(secondsSince(nowMs, Date.parse(since)))}`;
+}
+
 /** Rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
 const MAX_PROBLEMS = 8;
 const MAX_ASKS = 5;
 const MAX_WORKERS = 8;
 
 /** The whole screen; no line is wider than `width`. */
-export function showStatus(snapshot: Snapshot, host: Host, style: StatusStyle): string {
+export function showStatus(
+  snapshot: Snapshot,
+  host: Host,
+  style: StatusStyle,
+  listener: Listener | null,
+): string {
   const { bold } = styler(style.colour);
   const problems = problemsOf(snapshot, host);
   return [
     ...wrap(summaryOf(snapshot, host), style.width, 0).map(bold),
+    ...wrap(listenerLine(listener, snapshot.nowMs), style.width, 0),
     ...showProblems(problems, style),
     ...showAsks(snapshot, style),
     ...showWorkers(snapshot, host, style),

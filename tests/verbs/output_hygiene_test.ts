@@ -159,7 +159,7 @@ Deno.test("given a terminal that was given no size, when status is shown, then i
     clearEnv: true,
     stdin: "null",
   }).output();
-  match(new TextDecoder().decode(stdout), /^pulse: stopped · 0 workers · spent today: \$0\r\n/);
+  match(new TextDecoder().decode(stdout), /^pulse: stopped · 0 workers · spent today: \$0\.00\r\n/);
 });
 
 /** How the program under test is started. */

@@ -1,0 +1,48 @@
+/** Whether a root agent listens: the reader that waits, else the one that called last. */
+import { cursorPath, listObservers, readCursorFile } from "./cursor_file.ts";
+import type { Profile } from "../paths.ts";
+import { aliveOf, identityIn } from "../process/identity.ts";
+import { quietStat } from "../store.ts";
+
+/** A root agent as `status` shows it. */
+export interface Listener {
+  observer: string;
+  agent: string;
+  session: string;
+  /** ISO time of its first call. */
+  since: string;
+  /** A wait of it blocks now. */
+  blocked: boolean;
+  last_call_s: number;
+}
+
+/** A reader that has not called for this long listens no more, ms. */
+const PRESENT_MS = 1_800_000;
+
+/** The root agent that listens, or null; a person's hand is none. */
+export async function readListener(profile: Profile, nowMs: number): Promise<Listener | null> {
+  const readers = listObservers(profile).flatMap((observer) => {
+    const path = cursorPath(profile, observer);
+    const file = readCursorFile(path);
+    if (file === undefined || file.reader.agent === "") return [];
+    return [{ observer, file, calledAt: quietStat(path)?.mtime?.getTime() ?? 0 }];
+  });
+  const waits = readers.flatMap(({ file }) =>
+    file.waiting === undefined ? [] : [identityIn({ ...file.waiting })]
+  );
+  const alive = new Set([...await aliveOf(waits)].map(({ pid, start }) => `${pid}/${start}`));
+  const listeners = readers.map(({ observer, file, calledAt }): Listener => {
+    const { reader, waiting } = file;
+    const blocked = waiting !== undefined && alive.has(`${waiting.pid}/${waiting.start}`);
+    return {
+      observer,
+      agent: reader.agent,
+      session: reader.session,
+      since: new Date(reader.since).toISOString().replace(/\.\d+Z$/, "Z"),
+      blocked,
+      last_call_s: blocked ? 0 : Math.max(0, Math.floor((nowMs - calledAt) / 1000)),
+    };
+  });
+  const [first] = listeners.sort((a, b) => a.last_call_s - b.last_call_s);
+  return first !== undefined && first.last_call_s * 1000 <= PRESENT_MS ? first : null;
+}
