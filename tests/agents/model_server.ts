@@ -103,7 +103,9 @@ function sideText(body: Json): string {
   return schema === undefined ? "ok" : JSON.stringify(leastOf(schema as Json));
 }
 
-function leastOf({ type, properties, enum: values }: Json): unknown {
+function leastOf({ type: named, properties, enum: values }: Json): unknown {
+  // Gemini's schemas name their types in capitals.
+  const type = String(named).toLowerCase();
   if (Array.isArray(values)) return values[0];
   if (properties !== undefined) {
     return Object.fromEntries(
