@@ -1,12 +1,15 @@
 /** `looop init`: chooses the agent that workers are started with, and writes the choice into config.json. */
 import { readConfig, setConfigValue } from "../lib/records/config.ts";
-import { UserError } from "../lib/errors.ts";
+import { UsageError, UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { findProgram } from "../lib/process/programs.ts";
+import { reminderLines, skillFolder } from "../lib/agents/skill.ts";
+import { skillText } from "../lib/cli/manual.ts";
+import { shellQuote } from "../lib/text/quote.ts";
 import { runnerWarnings } from "../lib/agents/runner_check.ts";
-import { RUNNER_PRESETS } from "../lib/records/presets.ts";
+import { RECORDS_KINDS, RUNNER_PRESETS } from "../lib/records/presets.ts";
 import { searchPath } from "../lib/workers/search_path.ts";
-import { readLinkedText, replaceFile, statOf } from "../lib/store.ts";
+import { makeDir, readLinkedText, replaceFile, statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 import { type ResolvedRunner, resolveRunner } from "../lib/agents/resolve.ts";
 
@@ -20,6 +23,11 @@ export default defineVerb({
       value: "NAME",
       summary: "the agent; the first installed one unless given",
       kind: "runner",
+    }, {
+      name: "skill",
+      value: "AGENT",
+      summary: "write looop's skill for this agent, so that the word `looop` starts the loop; nothing else",
+      kind: "runner",
     }],
     example: "looop init --runner claude",
     details: "Comments and everything else in config.json stay. Nothing but worker starts needs it.",
@@ -27,6 +35,8 @@ export default defineVerb({
   run(context, input) {
     const { profile } = context;
     openProfile(profile);
+    const agent = input.text("skill");
+    if (agent !== undefined) return Promise.resolve({ text: writeSkill(context, agent) });
     const { config } = readConfig(profile.config);
     const name = input.text("runner") ?? firstInstalled(context);
     const runner = resolveRunner(config, name);
@@ -41,6 +51,25 @@ export default defineVerb({
     return Promise.resolve({ text: lines.join("\n") });
   },
 });
+
+/** Writes the skill into the user's folder of the agent's CLI. Returns what was done. */
+function writeSkill({ profile, self, env }: Context, agent: string): string {
+  const cli = RECORDS_KINDS.find((name) => name === agent);
+  if (cli === undefined) {
+    throw new UsageError(`No skills of "${agent}" are known`, {
+      next: `known are ${RECORDS_KINDS.join(", ")}`,
+    });
+  }
+  const exe = [self.exe, ...self.args].map(shellQuote).join(" ");
+  const text = skillText(
+    { dataDir: profile.dir, config: profile.config, exe },
+    reminderLines(cli, profile.asks, profile.answers),
+  );
+  const folder = skillFolder(cli, env);
+  makeDir(folder);
+  replaceFile(`${folder}/SKILL.md`, text, { mode: 0o644 });
+  return `wrote ${folder}/SKILL.md; say "looop" to ${agent}`;
+}
 
 /** Writes the choice unless config.json has it already. Returns what was done. */
 function choose(path: string, before: string, name: string): string {

@@ -107,6 +107,20 @@ ${hereText(here)}
 `;
 }
 
+/**
+ * The same as an Agent Skill (https://agentskills.io/specification), so that one word starts the loop.
+ *
+ * @param reminder Further lines of its front matter: a hook, where the agent's CLI reads one there.
+ */
+export function skillText(here: Here, reminder = ""): string {
+  return `---
+name: looop
+description: Run looop's loop as its root agent, when the user says "looop" or asks to run, resume or look after the loop.
+${reminder}---
+
+${rootHelp(here)}`;
+}
+
 const OPERATING_CONTRACT = `looop: YOU ARE THE ROOT AGENT, AND THIS IS YOUR CONTRACT
 
 looop senses, stores and launches; you judge. Workers are agents in the background that ask when they need a decision.

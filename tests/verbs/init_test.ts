@@ -1,4 +1,4 @@
-import { match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 
 /** A PATH with the machine's shell tools and these fake programs, which are only looked for. */
@@ -78,4 +78,39 @@ Deno.test("given an agent that looop does not know, when it is chosen, then the 
   );
   match(stderr, /`looop help config`/);
   match(await p.ok("help") + await p.ok("help", "config"), /\{\{session_id\}\}[^]*"resume"[^]*"headless"/);
+});
+
+Deno.test("given an agent whose CLI reads skills, when one is asked for, then it stands in the user's folder, from the source of help", async () => {
+  await using p = await testProfile();
+  for (const agent of ["pi", "claude", "codex", "opencode", "gemini", "qwen", "copilot"]) {
+    const path = /^wrote (.*\/looop\/SKILL\.md)/.exec(await p.ok("init", "--skill", agent))?.[1] ?? "";
+    ok(path.startsWith(p.env["HOME"] ?? ""), path);
+    const text = Deno.readTextFileSync(path);
+    match(text, /^---\nname: looop\ndescription: [^\n]{20,200}\n/);
+    ok(text.endsWith(`${await p.ok("help")}\n`), "the same as help");
+    ok(text.split("\n").length < 100, `${text.split("\n").length} lines`);
+    strictEqual(/^hooks:$/m.test(text), agent === "claude");
+  }
+  const { code, stderr } = await p.run("init", "--skill", "aider");
+  strictEqual(code, 2);
+  match(stderr, /No skills of "aider" are known/);
+});
+
+Deno.test("given the reminder of claude's skill, when a turn ends, then it speaks only while a question is open, and once", async () => {
+  await using p = await testProfile();
+  await p.ok("init", "--skill", "claude");
+  const skill = Deno.readTextFileSync(`${p.env["HOME"]}/.claude/skills/looop/SKILL.md`);
+  const command = JSON.parse(/command: (".*")$/m.exec(skill)?.[1] ?? '""');
+  const turnEnds = async (active: boolean) => {
+    const child = new Deno.Command("sh", { args: ["-c", command], stdin: "piped", stderr: "piped" }).spawn();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(JSON.stringify({ stop_hook_active: active })));
+    await writer.close();
+    const { code, stderr } = await child.output();
+    return [code, new TextDecoder().decode(stderr) !== ""];
+  };
+  deepStrictEqual(await turnEnds(false), [0, false]);
+  await p.run("_", "ask", "w1", "--prompt", "Now?", "--timeout", "0.05");
+  deepStrictEqual(await turnEnds(false), [2, true]);
+  deepStrictEqual(await turnEnds(true), [0, false]);
 });
