@@ -16,6 +16,7 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   time: () => import("./time.ts").then((m) => m.time()),
   watches: () => import("./no_watches.ts").then((m) => m.noWatches()),
   power: () => import("./power.ts").then((m) => m.power()),
+  planted: () => import("./planted.ts").then((m) => m.planted()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
   gate: () => import("./gate.ts").then((m) => m.gate()),
   calendars: () => import("./calendars.ts").then((m) => m.calendars()),
