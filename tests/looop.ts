@@ -79,8 +79,13 @@ export class TestProfile implements AsyncDisposable {
       await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
       await writer.close().catch(() => {});
     }
-    const { code, stdout, stderr } = await child.output();
-    return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
+    // A call that never ends fails its test instead of holding up all others.
+    const limit = setTimeout(() => endCall(child), CALL_LIMIT_MS);
+    const { code, signal, stdout, stderr } = await child.output();
+    clearTimeout(limit);
+    const text = new TextDecoder();
+    const late = signal === "SIGKILL" ? `\n(ended after ${CALL_LIMIT_MS / 1000} s: ${args.join(" ")})` : "";
+    return { code, stdout: text.decode(stdout), stderr: `${text.decode(stderr)}${late}` };
   }
 
   /** Calls looop, which must exit 0, and returns its stdout without the last newline. */
@@ -195,6 +200,17 @@ export class TestProfile implements AsyncDisposable {
   }
 }
 
+/** How long a call that a test waits for, or a word that it waits to hear, may take, ms. */
+const CALL_LIMIT_MS = 60_000;
+
+function endCall(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // Ended meanwhile.
+  }
+}
+
 /** A child's stderr as it grows. */
 class Said {
   readonly all: Promise<string>;
@@ -207,20 +223,33 @@ class Said {
   }
 
   async until(text: string): Promise<void> {
-    while (!this.#text.includes(text)) {
-      if (this.#ended) throw new Error(`it never said "${text}", but: ${this.#text}`);
-      await new Promise<void>((resolve) => this.#listeners.push(resolve));
+    let isLate = false;
+    const limit = setTimeout(() => {
+      isLate = true;
+      this.#wake();
+    }, CALL_LIMIT_MS);
+    try {
+      while (!this.#text.includes(text)) {
+        if (this.#ended || isLate) throw new Error(`it never said "${text}", but: ${this.#text}`);
+        await new Promise<void>((resolve) => this.#listeners.push(resolve));
+      }
+    } finally {
+      clearTimeout(limit);
     }
+  }
+
+  #wake(): void {
+    for (const listener of this.#listeners.splice(0)) listener();
   }
 
   async #read(stream: ReadableStream<Uint8Array>): Promise<string> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
       this.#text += decoder.decode(chunk, { stream: true });
-      for (const listener of this.#listeners.splice(0)) listener();
+      this.#wake();
     }
     this.#ended = true;
-    for (const listener of this.#listeners.splice(0)) listener();
+    this.#wake();
     return this.#text;
   }
 }

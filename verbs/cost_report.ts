@@ -2,7 +2,6 @@
 import { checkAmount } from "../lib/agents/cost_row.ts";
 import { cost } from "../lib/calls/worker_calls.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
-import { isId } from "../lib/ids.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { defineVerb, type Input } from "../lib/cli/verb.ts";
 
@@ -33,10 +32,14 @@ export default defineVerb({
   },
 });
 
+/** Longest kind, id or runner, characters. */
+const MAX_WORD = 200;
+
+/** Any text, as 0.16 took it: runners are named like `anthropic/claude-sonnet`. */
 function wordOf(input: Input, n: number, name: string): string {
   const word = input.word(n);
-  if (isId(word)) return word;
+  if (word.trim() !== "" && word.length <= MAX_WORD && !/\p{Cc}/u.test(word)) return word;
   throw new UsageError(`Bad ${name} "${oneLine(word, 70)}"`, {
-    next: "use 1-64 letters, digits, '.', '_' or '-', as in `looop _ cost session w1 pi 0.25`",
+    next: `use one line of 1-${MAX_WORD} characters, as in \`looop _ cost session w1 pi 0.25\``,
   });
 }

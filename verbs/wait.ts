@@ -21,6 +21,7 @@ import {
 } from "../lib/world/cursor_file.ts";
 import { cursorAfter, type News, newsOf, wholeWorld } from "../lib/world/news.ts";
 import { type Cursor, cursorSince, emptyCursor, pulseWord } from "../lib/world/observer.ts";
+import { pulseOf016Error } from "../lib/world/pulse_record.ts";
 import { glance, look, type Snapshot, stateOf } from "../lib/world/state.ts";
 import { isShown, isWaking, reasonsOf, timeoutText, wakeOf, wholeChanges } from "../lib/world/wake.ts";
 import { quietStat } from "../lib/store.ts";
@@ -138,6 +139,7 @@ class Wait {
     const { profile, now } = this.#context;
     requireDir(profile);
     const sight = await look(profile, now(), WHOLE_LOOK_MS);
+    if (sight.pulse.of016 !== undefined) throw pulseOf016Error(sight.pulse.of016);
     if (pulseWord(sight) !== "down") return this.#awake(sight);
     const { isRevivalDue, revivePulse } = await import("../lib/pulse/control.ts");
     if (this.#gaveUp && !isRevivalDue(this.#context)) return this.#awake(sight);

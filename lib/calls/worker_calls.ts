@@ -1,4 +1,5 @@
 /** What a worker's calls do, whoever brings them: its own process, or the link to its host. */
+import { isId } from "../ids.ts";
 import { formatRow } from "../agents/cost_row.ts";
 import type { Profile } from "../paths.ts";
 import { type Mover, poke, recordMove } from "../records/move.ts";
@@ -55,7 +56,8 @@ export function cost({ profile, now }: Pick<Mover, "profile" | "now">, spent: Sp
   if (key === undefined || !readTail(profile.cost, RECENT_BYTES).includes(key)) {
     appendLine(profile.cost, formatRow({ tsMs: now(), ...spent }));
   }
-  markReady(profile, spent.id);
+  // Any text is taken as an id, but only that of a worker names a folder.
+  if (isId(spent.id)) markReady(profile, spent.id);
   poke(profile);
   return `cost ${spent.id}: $${spent.costUsd}`;
 }

@@ -2,6 +2,7 @@
 import type { Config } from "../records/config.ts";
 import type { Host } from "./machine.ts";
 import type { WorkerView } from "../sessions/session.ts";
+import { NEXT_OF_016 } from "../world/pulse_record.ts";
 import { messageOf } from "../world/reading.ts";
 import type { Snapshot } from "../world/state.ts";
 import { age } from "../text/style.ts";
@@ -59,6 +60,10 @@ function pulseProblems({ pulse }: Snapshot): Problem[] {
     return [{ kind: "pulse_stalled", message: `the pulse is stalled${seen}`, next }];
   }
   if (pulse.alive) return [];
+  if (pulse.of016 !== undefined) {
+    const message = `a pulse of looop 0.16 runs on this data dir (pid ${pulse.of016})`;
+    return [{ kind: "pulse_other", message, next: NEXT_OF_016 }];
+  }
   if (pulse.wanted) {
     return [{
       kind: "pulse_dead",

@@ -51,7 +51,15 @@ export function showStatus(
 
 function summaryOf({ pulse, workers, profile }: Snapshot, host: Host): string {
   const beat = pulse.age_s === null ? "" : ` (beat ${pulse.beat}, ${age(pulse.age_s)} ago)`;
-  const word = pulse.stalled ? "STALLED" : pulse.alive ? "alive" : pulse.wanted ? "DEAD" : "stopped";
+  const word = pulse.stalled
+    ? "STALLED"
+    : pulse.alive
+    ? "alive"
+    : pulse.of016
+    ? "of 0.16"
+    : pulse.wanted
+    ? "DEAD"
+    : "stopped";
   const alive = workers.filter((worker) => worker.alive).length;
   const fleet = `${alive} ${alive === 1 ? "worker" : "workers"}`;
   const parts = [`pulse: ${word}${beat}`, fleet, `spent today: ${formatUsd(host.spentToday)}`];

@@ -14,6 +14,8 @@ import {
   isPulseAlive,
   isUnwanted,
   isWanted,
+  pulseOf016,
+  pulseOf016Error,
   pulseStanding,
   readPulse,
   setWanted,
@@ -78,6 +80,8 @@ export async function startPulse(
   const { profile } = host;
   const before = readPulse(profile);
   const standing = await pulseStanding(profile, before);
+  const of016 = standing.life === "alive" ? undefined : await pulseOf016(profile);
+  if (of016 !== undefined) throw pulseOf016Error(of016);
   if (standing.life === "unknown" && !restart) throw maybeRunning(standing.why);
   await settleHome(profile);
   setWanted(profile, true, host.now(), json ? "json" : "text");

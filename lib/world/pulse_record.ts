@@ -1,7 +1,15 @@
 /** The pulse as others see it: its record, whether it lives, whether it is wanted. */
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
-import { type Identity, identityIn, type Standing, standingsOf } from "../process/identity.ts";
+import {
+  type Identity,
+  identityIn,
+  mayExist,
+  readLocks,
+  type Standing,
+  standingsOf,
+} from "../process/identity.ts";
+import { UserError } from "../errors.ts";
 import { homeOf, isOfAnother } from "../records/home.ts";
 import { readJson, replaceFile, statOf, valueOf } from "../store.ts";
 
@@ -77,6 +85,8 @@ export interface PulseView {
   failing?: string;
   /** Why nobody here can say whether it lives; it counts as alive. */
   unknown?: string;
+  /** Pid of a living pulse of looop 0.16 in the place of ours. */
+  of016?: number;
 }
 
 /** How the pulse of a record stands. Asks the system only where its number alone does not say that it is dead. */
@@ -88,6 +98,33 @@ export async function pulseStanding(
   if (record === undefined || isOfAnother(homeOf(profile), record.home)) return { life: "dead" };
   const standings = await standingsOf([record], trustMs, () => profile.lock);
   return standings.get(record) ?? { life: "dead" };
+}
+
+/**
+ * The pid of a living pulse of looop 0.16, undefined when there is none. It is a session of the name `pulse`, without
+ * `v`, and it holds the same lock as ours, which no pid that was given out again does.
+ */
+export async function pulseOf016(profile: Profile): Promise<number | undefined> {
+  const [meta, status] = ["meta", "status"].map((name) =>
+    valueOf(readJson(`${profile.sessions}/pulse/${name}.json`, checkRecord))
+  );
+  const pid = Number(meta?.["babysit_pid"]);
+  if (meta?.["v"] !== undefined || status?.["state"] !== "running" || !(pid > 0) || !mayExist(pid)) {
+    return undefined;
+  }
+  const [lock] = await readLocks([profile.lock]);
+  return lock === "free" ? undefined : pid;
+}
+
+/** What a person must do about a pulse of looop 0.16. */
+export const NEXT_OF_016 = "stop it with the `looop down` of that version, then run `looop up`";
+
+/** The error of a verb that needs a pulse of ours while one of looop 0.16 runs. */
+export function pulseOf016Error(pid: number): UserError {
+  return new UserError(`A pulse of looop 0.16 runs on this data dir (pid ${pid})`, {
+    next: NEXT_OF_016,
+    kind: "pulse_other",
+  });
 }
 
 /** Whether the pulse lives, or may. */
@@ -116,6 +153,7 @@ export async function viewPulse(
   const age = record === undefined ? null : ageOf(profile, record, alive, nowMs);
   const interval = record?.interval_s ?? 60;
   const failing = alive ? record?.failing ?? "" : "";
+  const of016 = alive ? undefined : await pulseOf016(profile);
   return {
     wanted: isWanted(profile),
     alive,
@@ -125,6 +163,7 @@ export async function viewPulse(
     stalled: failing !== "" || (alive && age !== null && age > 2 * interval),
     ...(failing === "" ? {} : { failing }),
     ...(alive && standing.life === "unknown" ? { unknown: standing.why } : {}),
+    ...(of016 === undefined ? {} : { of016 }),
   };
 }
 

@@ -373,6 +373,16 @@ export function moves(): Move[] {
       clean: (p) => endWorker(p, "w"),
     },
     {
+      name: "tell",
+      argv: ["_", "tell", "w", "look again"],
+      withWorker: true,
+      prepare: (p) => seed(p),
+      effect: (p) => namesIn(p.path("tells/w")).some((name) => name.endsWith(".json")) ? "after" : "before",
+      derived: SUPERVISORS,
+      mend: (p) => again(p, ["_", "state"], [0]),
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
       name: "worker kill (asking)",
       argv: ["_", "worker", "kill", "w"],
       prepare: async (p) => {

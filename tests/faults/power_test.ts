@@ -9,6 +9,7 @@ import { parseTrace } from "./trace.ts";
 
 /** A sample; `deno task faults power` cuts the power in every verb and lets a reader look at each cut. */
 const SAMPLE = [
+  "seed",
   "goal write (over)",
   "goal archive",
   "ask",
