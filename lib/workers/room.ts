@@ -64,8 +64,11 @@ function limitsOf(config: Config, hostName: string | undefined): Limit[] {
 function requireRoom(fleet: readonly Session[], { what, key, most, counts }: Limit): void {
   const alive = fleet.filter(counts).length;
   if (alive < most) return;
-  throw new UserError(`${what} has ${alive} worker${alive === 1 ? "" : "s"} alive, as many as it may`, {
-    next: `wait until one ends, or raise ${key} in config.json`,
-    kind: "limit",
-  });
+  throw new UserError(
+    `${what} has ${alive} worker${alive === 1 ? "" : "s"} alive, as many as it may (max_workers ${most})`,
+    {
+      next: `wait until one ends, or raise ${key} in config.json`,
+      kind: "limit",
+    },
+  );
 }

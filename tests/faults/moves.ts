@@ -105,6 +105,13 @@ async function endWorker(p: LabProfile, id: string): Promise<void> {
   await p.run("_", "worker", "kill", id);
 }
 
+/** Whether the question w-1 was withdrawn, wherever its outcome stands by now. */
+function isWithdrawn(p: LabProfile): boolean {
+  const months = namesIn(p.path("asks/archive"));
+  const outcomes = ["answers/w-1.json", ...months.map((month) => `asks/archive/${month}/w-1.answer.json`)];
+  return outcomes.some((name) => file(p, name).includes('"withdrawn"'));
+}
+
 function askEffect(p: LabProfile): Effect {
   const asks = namesIn(p.path("asks")).filter((name) => name.endsWith(".json"));
   if (asks.length === 0) return "before";
@@ -392,11 +399,7 @@ export function moves(): Move[] {
       // Its question is pending, or withdrawn; it is never gone without an outcome.
       effect: (p) => {
         if (file(p, "asks/w-1.json") !== "" && file(p, "answers/w-1.json") === "") return "before";
-        const months = namesIn(p.path("asks/archive"));
-        const outcomes = ["answers/w-1.json", ...months.map((m) => `asks/archive/${m}/w-1.answer.json`)];
-        return outcomes.some((name) => file(p, name).includes('"withdrawn"'))
-          ? "after"
-          : "the question is lost";
+        return isWithdrawn(p) ? "after" : "the question is lost";
       },
     },
     {
@@ -405,6 +408,36 @@ export function moves(): Move[] {
       withWorker: true,
       prepare: (p) => seed(p),
       effect: (p) => workerEffect(p, "killed"),
+      clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "note",
+      argv: ["_", "note", "the human wants it small"],
+      prepare: (p) => seed(p),
+      effect: (p) => file(p, "journal.md").includes("the human wants it small") ? "after" : "before",
+    },
+    {
+      name: "ask withdraw",
+      argv: ["_", "ask", "withdraw", "w-1"],
+      prepare: async (p) => {
+        await seed(p);
+        await ask(p, "w", "Merge?");
+      },
+      effect: (p) => {
+        return isWithdrawn(p) ? "after" : "before";
+      },
+      mend: (p) => again(p, ["_", "ask", "withdraw", "w-1"], [0, 1]),
+    },
+    {
+      name: "tell",
+      argv: ["_", "tell", "w", "leave the parser alone"],
+      withWorker: true,
+      prepare: (p) => seed(p),
+      effect: (p) => {
+        const text = file(p, "tells/w/1.json");
+        if (text === "") return "before";
+        return text.includes('"leave the parser alone"') ? "after" : `tells/w/1.json is ${text}`;
+      },
       clean: (p) => endWorker(p, "w"),
     },
     ...["kill", "done"].map((verb): Move => ({

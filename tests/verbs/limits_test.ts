@@ -18,7 +18,7 @@ Deno.test("given a limit of workers, when many start at once, then exactly so ma
   strictEqual(results.filter(({ code }) => code === 0).length, LIMIT);
   strictEqual(refused.length, RACERS - LIMIT);
   for (const { stderr } of refused) {
-    match(stderr, /as many as it may; wait until one ends, or raise max_workers/);
+    match(stderr, /as many as it may \(max_workers 3\); wait until one ends, or raise max_workers/);
   }
   letGo(p);
   const started = results.flatMap(({ code }, n) => code === 0 ? [`w${n}`] : []);
