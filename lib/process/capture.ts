@@ -7,7 +7,7 @@ import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "./pipe_reader.ts";
 import { identityOf } from "./identity.ts";
 import { RunNotes } from "./run_notes.ts";
-import { type ProcessFact, readAllProcesses, readMarked } from "./table.ts";
+import { type ProcessFact, readSystem } from "./table.ts";
 import { delay, killTree, signal, STOP_GRACE_MS, type TreeNotes } from "./tree.ts";
 
 /** What is run, and how. */
@@ -121,7 +121,8 @@ async function endGroup(child: Deno.ChildProcess, notes: RunNotes): Promise<Proc
 
 /** Ends what the command has left in its session or elsewhere: a session id stays taken while one lives in it. */
 async function endLeftovers(pid: number, mark: string): Promise<ProcessFact[]> {
-  const [table, marked] = await Promise.all([readAllProcesses(), readMarked([mark])]);
+  const { table, marks } = await readSystem();
+  const marked = marks.withAll([mark]);
   const left = [...table.processes.values()].filter((fact) =>
     fact.state !== "Z" && fact.pid !== pid && (fact.pgid === pid || fact.sid === pid || marked.has(fact.pid))
   );

@@ -20,9 +20,9 @@ export const PS_SOME = `${FIRST}; pids=$$; for pid; do pids=$pids,$pid; done
 ps ${COLUMNS} -p "$pids"; ${STATUS}`;
 /** Shows the facts of all processes. */
 export const PS_ALL = `${FIRST}; ps -ax ${COLUMNS}; ${STATUS}`;
-/** Shows the command and the environment of all processes; no mark is among its own arguments. */
-export const PS_MARKS = `${FIRST}; LC_ALL=en_US.UTF-8
-ps -axww -o pid=,command=; ${STATUS}
+/** Shows facts and commands of all processes, then commands with environments; no mark is among its own arguments. */
+export const PS_WHOLE = `${FIRST}; unset LC_ALL; export LANG=C LC_TIME=C LC_CTYPE=en_US.UTF-8
+ps -ax ${COLUMNS},command=; ${STATUS}
 ps -axwwE -o pid=,command=; ${STATUS}`;
 
 /** An answer of one of the scripts. */
@@ -51,9 +51,9 @@ interface PsFact extends ProcessFact {
   leads: boolean;
 }
 
-const FACT = /^ *(\d+) +(\d+) +(\d+) +(\S+) +(\S+) +(.+?) *$/gm;
+const FACT = /^ *(\d+) +(\d+) +(\d+) +(\S+) +(\S+) +(\w+ +\w+ +\w+ +[\d:]+ +\d+)(?: +(.*))?$/gm;
 
-/** The facts in the answer of {@link PS_SOME} or {@link PS_ALL}; undefined when it is none. Pure. */
+/** The facts in the answer of one of the scripts; undefined when it is none. Pure. */
 export function parsePsFacts(
   text: string,
 ): { boot: string; facts: Map<number, ProcessFact> | undefined } {
@@ -102,10 +102,12 @@ function withSessions(lines: ReadonlyMap<number, PsFact>): Map<number, ProcessFa
   );
 }
 
-/** The environment of each process that shows it, in the answer of {@link PS_MARKS}; variables are separated by blanks. Pure. */
+/** The environment of each process that shows it, in the answer of {@link PS_WHOLE}; variables are separated by blanks. Pure. */
 export function parsePsEnvironments(text: string): Map<number, string> {
-  const { own, parts: [commands = "", whole = ""] } = parseAnswer(text);
-  const commandOf = new Map([...commands.matchAll(LINE)].map(([, pid, rest]) => [pid, rest ?? ""]));
+  const { own, parts: [facts = "", whole = ""] } = parseAnswer(text);
+  const commandOf = new Map(
+    [...facts.matchAll(FACT)].map(([, pid, , , , , , command]) => [pid, command ?? ""]),
+  );
   const environments = new Map<number, string>();
   for (const [, pid, rest = ""] of whole.matchAll(LINE)) {
     const command = commandOf.get(pid);

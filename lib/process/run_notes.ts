@@ -7,7 +7,7 @@
  */
 import { mayExist } from "./identity.ts";
 import { PLATFORM } from "./platform.ts";
-import { type Marks, type ProcessFact, type ProcessTable, readAllProcesses, readMarks } from "./table.ts";
+import { type Marks, type ProcessFact, type ProcessTable, readAllProcesses, readSystem } from "./table.ts";
 import { delay, findTree, killTree, othersIn, signal, type TreeNotes } from "./tree.ts";
 
 /** The first look at a run, ms after its start; each next one comes after twice the time. */
@@ -91,8 +91,7 @@ let shared: { at: number; found: Promise<{ table: ProcessTable; marks: Marks }> 
 function scan(): Promise<{ table: ProcessTable; marks: Marks }> {
   const now = performance.now();
   if (shared === undefined || now - shared.at > SHARED_MS) {
-    const found = Promise.all([readAllProcesses(), readMarks()]).then(([table, marks]) => ({ table, marks }));
-    shared = { at: now, found };
+    shared = { at: now, found: readSystem() };
   }
   return shared.found;
 }

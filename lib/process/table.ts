@@ -8,7 +8,7 @@
 import { UserError } from "../errors.ts";
 import type { ProcessFact } from "./fact.ts";
 import { PLATFORM } from "./platform.ts";
-import { environmentHolds, parsePsEnvironments, parsePsFacts, PS_ALL, PS_MARKS, PS_SOME } from "./ps.ts";
+import { environmentHolds, parsePsEnvironments, parsePsFacts, PS_ALL, PS_SOME, PS_WHOLE } from "./ps.ts";
 import { runSmall } from "./spawn.ts";
 
 export type { ProcessFact };
@@ -139,7 +139,17 @@ const MARKS_LINUX = `grep -zHE -e '^${MARK_NAMES}=' /proc/[0-9]*/environ; :`;
 
 /** The marks of all processes whose environment can be read. */
 export async function readMarks(): Promise<Marks> {
-  return parseMarks(await sh(MACOS ? PS_MARKS : MARKS_LINUX, []), MACOS);
+  return parseMarks(await sh(MACOS ? PS_WHOLE : MARKS_LINUX, []), MACOS);
+}
+
+/** All processes and their marks, by as few children as the platform takes. */
+export async function readSystem(): Promise<{ table: ProcessTable; marks: Marks }> {
+  if (MACOS) {
+    const text = await sh(PS_WHOLE, []);
+    return { table: parseProcessTable(text, true), marks: parseMarks(text, true) };
+  }
+  const [table, marks] = await Promise.all([readAllProcesses(), readMarks()]);
+  return { table, marks };
 }
 
 /** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or what macOS's `ps` has shown. Pure. */

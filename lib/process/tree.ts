@@ -5,9 +5,8 @@ import {
   type Marks,
   type ProcessFact,
   type ProcessTable,
-  readAllProcesses,
-  readMarks,
   readProcesses,
+  readSystem,
 } from "./table.ts";
 
 /** Sends a signal to one process or, with a negative number, to a group; false when there is none. */
@@ -159,7 +158,7 @@ export async function findTrees(
   specs: readonly Pick<TreeSpec, "roots" | "marks" | "noted" | "spare">[],
   noted: readonly Noted[] = [],
 ): Promise<{ boot: string; members: ProcessFact[][] } | undefined> {
-  const [table, marks] = await Promise.all([readAllProcesses(), readMarks()]);
+  const { table, marks } = await readSystem();
   // Where the table cannot be read, the marks' pids may be those of another namespace.
   if (table.unreadable !== undefined) return undefined;
   const members = specs.map((spec) => {

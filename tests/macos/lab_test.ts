@@ -3,8 +3,10 @@
  * is judged from outside, where the environment of every process is seen.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { type TestProfile, testProfile } from "../looop.ts";
+import { sharedLab, type TestProfile, testProfile } from "../looop.ts";
 import { endedWorker, fileText, startWorker, textOf, workerView } from "../workers.ts";
+import { gzip, NEW, RELEASED, Sandbox, sumLine } from "../install/sandbox.ts";
+import { asBash32 } from "./bash32.ts";
 import { missingForLab } from "./lab.ts";
 
 const missing = await missingForLab();
@@ -143,6 +145,32 @@ labTest(
     const { code } = await p.call(["_", "run", "--timeout", "1", "sleep 600 & sleep 600"], { env });
     strictEqual(code, 124);
     deepStrictEqual(await p.processes(), []);
+  },
+);
+
+labTest(
+  "given a Mac, when install.sh runs there, then it asks for the program of that machine and installs it",
+  async () => {
+    await using box = await Sandbox.create();
+    const packed = await gzip(NEW);
+    box.files.set("latest/download/looop-macos-aarch64.gz", packed);
+    box.files.set("latest/download/SHA256SUMS", await sumLine(packed, "looop-macos-aarch64.gz"));
+    const lab = await sharedLab();
+    const script = `${box.root}/elsewhere/install.sh`;
+    await Deno.writeTextFile(script, asBash32(RELEASED));
+    const [exe = "", ...args] = [...lab.enter(`${box.root}/elsewhere`), "/bin/sh", script];
+    const env = {
+      PATH: lab.bin,
+      HOME: `${box.root}/home`,
+      SHELL: "/bin/zsh",
+      LOOOP_RELEASE_URL: box.releaseUrl,
+      NO_PROXY: "127.0.0.1",
+    };
+    const { code, stdout, stderr } = await new Deno.Command(exe, { args, env, clearEnv: true, stdin: "null" })
+      .output();
+    strictEqual(code, 0, new TextDecoder().decode(stderr));
+    match(new TextDecoder().decode(stdout), /Installed looop 0\.1\.0[\s\S]*>> ~\/\.zshrc/);
+    strictEqual(await Deno.readTextFile(box.target), NEW);
   },
 );
 

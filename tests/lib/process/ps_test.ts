@@ -5,8 +5,8 @@ import {
   parsePsEnvironments,
   parsePsFacts,
   PS_ALL,
-  PS_MARKS,
   PS_SOME,
+  PS_WHOLE,
 } from "../../../lib/process/ps.ts";
 import { parseMarks } from "../../../lib/process/table.ts";
 import { RUNS } from "../../properties.ts";
@@ -77,7 +77,10 @@ Deno.test("given states and terminals, when sessions are sought, then each proce
 });
 
 /** Commands, and commands with environments, as `ps` prints them. */
-const marks = (commands: string, whole: string) => `6A1C-77 50\n${commands}= 0\n${whole}= 0\n`;
+const marks = (commands: string, whole: string) => {
+  const facts = commands.replace(/^( *\d+) /gm, "$1     1     9 ??       S    Mon Nov  3 09:10:05 2025     ");
+  return `6A1C-77 50\n${facts}= 0\n${whole}= 0\n`;
+};
 
 Deno.test("given arguments that look like marks, when environments are read, then they are nobody's", () => {
   const text = marks(
@@ -124,7 +127,7 @@ Deno.test("given any variables, when one is sought by its whole text, then it is
 });
 
 Deno.test("given the scripts that ask, when they are read, then each asks ps a fixed number of times, whole and wide", () => {
-  for (const [script, times] of [[PS_SOME, 1], [PS_ALL, 1], [PS_MARKS, 2]] as const) {
+  for (const [script, times] of [[PS_SOME, 1], [PS_ALL, 1], [PS_WHOLE, 2]] as const) {
     const calls = script.match(/^ps .*|; ps .*/gm) ?? [];
     strictEqual(calls.length, times);
     ok(!/\b(while|read)\b/.test(script));

@@ -1,0 +1,54 @@
+/** `deno run -A tests/macos/times.ts`: how long common calls take in the macOS lab and on Linux, in turn; medians. */
+import { type TestProfile, testProfile } from "../looop.ts";
+import { startWorker } from "../workers.ts";
+import { missingForLab } from "./lab.ts";
+
+/** How often each call is timed. */
+const ROUNDS = 5;
+/** The bar: how many times as long it may take in the lab. */
+const BAR = 2;
+
+/** Calls to time, in an order in which each is possible. */
+const CALLS: readonly (readonly [name: string, run: (p: TestProfile) => Promise<unknown>])[] = [
+  ["up", (p) => p.ok("up")],
+  ["_ state", (p) => p.ok("_", "state", "--json")],
+  ["_ run true", (p) => p.ok("_", "run", "true")],
+  ["_ worker start", (p) => startWorker(p, "w", "sleep 600")],
+  ["_ claim", (p) => p.ok("_", "claim", "task", "--session", "w")],
+  ["_ worker list", (p) => p.ok("_", "worker", "list")],
+  ["_ worker kill", (p) => p.ok("_", "worker", "kill", "w")],
+  ["down", (p) => p.ok("down")],
+];
+
+async function round(on: string): Promise<number[]> {
+  await using p = await testProfile({ on });
+  const times: number[] = [];
+  for (const [, run] of CALLS) {
+    const begun = performance.now();
+    await run(p);
+    times.push(performance.now() - begun);
+  }
+  return times;
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+}
+
+const print = (line: string) => Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`));
+const missing = await missingForLab();
+if (missing !== undefined) {
+  print(`skipped: ${missing}`);
+  Deno.exit(0);
+}
+const rounds: { linux: number[]; macos: number[] }[] = [];
+for (let n = 0; n < ROUNDS; n++) rounds.push({ linux: await round("linux"), macos: await round("macos") });
+let slow = 0;
+print("| call | Linux, ms | lab, ms | ratio |\n|---|---|---|---|");
+CALLS.forEach(([name], n) => {
+  const linux = median(rounds.map((one) => one.linux[n] ?? NaN));
+  const macos = median(rounds.map((one) => one.macos[n] ?? NaN));
+  if (macos > BAR * linux) slow++;
+  print(`| ${name} | ${linux.toFixed(0)} | ${macos.toFixed(0)} | ${(macos / linux).toFixed(2)} |`);
+});
+Deno.exitCode = slow > 0 ? 1 : 0;
