@@ -339,6 +339,12 @@ export function findRoots({ args }: Pick<Call, "args">): readonly Arg[] {
   return end < 0 ? behind : behind.slice(0, end);
 }
 
+/** Whether find is asked for less than everything below its roots. */
+export function findIsNarrow({ args }: Pick<Call, "args">): boolean {
+  const test = /^-i?(?:name|path|regex|wholename)$|^-(?:empty|newer.*|[acm](?:time|min))$/;
+  return args.some(({ text }) => test.test(text));
+}
+
 function isOption(text: string): boolean {
   return text.length > 1 && text.startsWith("-");
 }
@@ -369,7 +375,8 @@ const VALUE_OPTIONS: Readonly<Record<string, string>> = {
     "--region --filter --billing-project -o -h",
   az: "--subscription -g --resource-group -n --name -o --output --query",
   "make gmake": "-C --directory -f --file -I -j -l -o -W",
-  "just task rake nx turbo gradle mvn": "-f --justfile -d --working-directory -t -p --filter --cwd -P",
+  "just task rake nx turbo gradle gradlew mvn mvnw":
+    "--tests -x --exclude-task -f --justfile -d --working-directory -t -p --filter --cwd -P",
   cargo: "--manifest-path --config -p --package --registry --color -Z --target-dir",
   "systemctl launchctl": "-H --host -M --machine -t --type -p --property --signal -s -n",
   "psql mysql mariadb":

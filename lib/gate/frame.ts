@@ -6,6 +6,7 @@ import {
   type Arg,
   type Call,
   expandWord,
+  isUnder,
   literalArg,
   type Lookup,
   type Surroundings,
@@ -146,6 +147,17 @@ export function cwdOf({ cwds, cwd }: Frame, scope: Scope): string | undefined {
     if (cwds.has(at)) return cwds.get(at);
   }
   return at === undefined ? cwd : undefined;
+}
+
+/** The directory, of several possible ones, in which a `rm -r` does the most harm; undefined where one is not known. */
+export function worstDirectory(
+  cwds: readonly (string | undefined)[],
+  { dataDir, tempDirs }: Surroundings,
+): string | undefined {
+  if (cwds.includes(undefined)) return undefined;
+  const isInside = (cwd = "") => [dataDir, ...tempDirs].some((dir) => isUnder(cwd, dir));
+  const shallowest = cwds.toSorted((a = "", b = "") => a.split("/").length - b.split("/").length);
+  return shallowest.find((cwd) => !isInside(cwd)) ?? shallowest[0];
 }
 
 export function changeDirectory(call: Call, place: Place): void {

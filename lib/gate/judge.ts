@@ -34,6 +34,7 @@ import {
   originsOf,
   type Place,
   type Trap,
+  worstDirectory,
 } from "./frame.ts";
 import { isDisk } from "./questions.ts";
 import {
@@ -253,7 +254,7 @@ class Judge {
       if (refusal !== undefined) return refusal;
       cwds.add(place.around.cwd);
     }
-    frame.cwds.set(command.scope, cwds.size === 1 ? [...cwds][0] : undefined);
+    frame.cwds.set(command.scope, worstDirectory([...cwds], around));
     assign(frame, index, known);
     return undefined;
   }

@@ -2,7 +2,17 @@
  * What the gate's table asks of a call where program, subcommand and options are not enough: does it remove, publish
  * or change something that nothing brings back? Pure.
  */
-import { type Arg, type Call, findRoots, INTERPRETERS, isUnder, MADE_DIR, SHELLS, UNKNOWN } from "./call.ts";
+import {
+  type Arg,
+  type Call,
+  findIsNarrow,
+  findRoots,
+  INTERPRETERS,
+  isUnder,
+  MADE_DIR,
+  SHELLS,
+  UNKNOWN,
+} from "./call.ts";
 import type { SimpleCommand } from "./shell.ts";
 
 /** A shell's own options, those in front of its script. */
@@ -259,9 +269,7 @@ export function removesTreeOutside(call: Call): boolean {
 export function findDeletesOutside(call: Call): boolean {
   if (!call.args.some((arg) => arg.text === "-delete")) return false;
   const roots = findRoots(call);
-  const isNarrow = call.args.some(({ text }) =>
-    /^-i?(?:name|path|regex|wholename)$|^-(?:empty|newer.*|[acm](?:time|min))$/.test(text)
-  );
+  const isNarrow = findIsNarrow(call);
   const dirs = [call.parts.around.dataDir, ...call.parts.around.tempDirs];
   const isInside = (path: string | undefined) => path !== undefined && dirs.some((dir) => isUnder(path, dir));
   if (roots.length === 0) return !isNarrow;
@@ -502,7 +510,11 @@ export function changesOverFtp(call: Call): boolean {
 export function sendsMessage(call: Call): boolean {
   if (call.has("--mail-rcpt") || call.operands.some((url) => /^smtps?:/.test(url))) return true;
   const posts = methodsOf(call).includes("POST") || sendsData(call);
-  return call.operands.some((url) => /\/bot[^/]+\/send/i.test(url) || (posts && MESSENGERS.test(url)));
+  // `$SLACK_WEBHOOK_URL` is known by its name.
+  return call.operandArgs.some(({ text, word }) =>
+    /\/bot[^/]+\/send/i.test(text) ||
+    (posts && (MESSENGERS.test(text) || /\$\{?\w*(?:webhook|slack|discord)/i.test(word.text)))
+  );
 }
 
 /** Services that bring a message to people. */

@@ -318,7 +318,7 @@ kubernetes; vault, bao; delete|write, kv put|delete|destroy|patch, secrets|auth 
 kubernetes; k3s-uninstall.sh, k3s-agent-uninstall.sh, k3s-killall.sh
 # Infrastructure and clouds
 terraform; terraform, tofu, terragrunt; apply|destroy|import|taint|untaint|refresh|force-unlock, workspace delete
-terraform; terraform, tofu, terragrunt; run-all apply|destroy, run … apply|destroy, stack run apply|destroy, state rm|mv|push|replace-provider
+terraform; terraform, tofu, terragrunt; run-all apply|destroy, apply-all|destroy-all, run … apply|destroy, stack run apply|destroy, state rm|mv|push|replace-provider
 terraform; atmos, terramate; terraform apply|destroy|deploy, run … apply|destroy
 terraform; pulumi; up|update|destroy|import|refresh|cancel|watch, stack rm|import, state delete|move|repair|rename
 terraform; cdk, cdktf, sst, copilot; deploy|destroy|bootstrap|watch|remove|rollback|gc, svc|app|env|job|pipeline delete|deploy

@@ -5,6 +5,7 @@
 import {
   type Arg,
   expandWord,
+  findIsNarrow,
   findRoots,
   literalArg,
   type Lookup,
@@ -239,11 +240,12 @@ export function fedPaths(command: SimpleCommand, lookup: Lookup): Arg[] | undefi
   ) {
     return undefined;
   }
-  return foundBelow(findRoots({ args }));
+  return pathsFound({ args });
 }
 
-/** A path that stands for all that find may find below its roots. */
-export function foundBelow(roots: readonly Arg[]): Arg[] {
+/** Paths that stand for all that find may find: those below its roots, and the roots where it looks for everything. */
+export function pathsFound(find: { args: readonly Arg[] }): Arg[] {
+  const roots = findRoots(find);
   const from = roots.length > 0 ? roots : [literalArg(".", literalWord("."))];
-  return from.map((root) => ({ ...root, text: `${root.text}/found` }));
+  return findIsNarrow(find) ? from.map((root) => ({ ...root, text: `${root.text}/found` })) : [...from];
 }

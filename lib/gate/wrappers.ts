@@ -2,11 +2,11 @@
  * What a program would run in its turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
  * Pure; one layer at a time, `judge.ts` follows them.
  */
-import { type Arg, type Call, findRoots, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
+import { type Arg, type Call, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
 import { runsPrograms, shellOptions } from "./questions.ts";
 import { literalWord } from "./shell.ts";
 import { hasRules, linesNaming } from "./table.ts";
-import { foundBelow } from "./values.ts";
+import { pathsFound } from "./values.ts";
 
 /** A command inside a command: as words, or as text for a shell. */
 export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: undefined; text: string }) & {
@@ -263,6 +263,10 @@ function commandIn(call: Call, wrapper: Wrapper, verbs: number): Inner[] {
   return isText ? textOf(words, where) : asInner(words, where);
 }
 
+function literal(text: string): Arg {
+  return literalArg(text, literalWord(text));
+}
+
 function asInner(words: readonly Arg[], where: { isElsewhere?: boolean } = {}): Inner[] {
   return words.length === 0 ? [] : [{ words, ...where }];
 }
@@ -345,8 +349,9 @@ function unwrapEnv(call: Call): Inner[] {
   const split = call.values("-S", "--split-string");
   const values = ["-u", "--unset", "-C", "--chdir", "-S", "--split-string", "-P"];
   const isElsewhere = call.values("-C", "--chdir").length > 0;
-  if (split.length > 0) return split.map((text) => ({ text, isElsewhere }));
-  return asInner(call.args.slice(commandStart(call.args, values, 0)), { isElsewhere });
+  const words = call.args.slice(commandStart(call.args, values, 0));
+  if (split.length > 0) return textOf([...split.map(literal), ...words], { isElsewhere });
+  return asInner(words, { isElsewhere });
 }
 
 /** xargs appends the words of its input, or puts them in the place of `-I`'s word. */
@@ -365,9 +370,7 @@ function unwrapXargs(call: Call): Inner[] {
     : call.has("-a", "--arg-file")
     ? undefined
     : call.parts.inputWords();
-  const fed = given === undefined || given.length > MAX_FED_WORDS
-    ? [literalArg(UNKNOWN, literalWord(UNKNOWN))]
-    : given;
+  const fed = given === undefined || given.length > MAX_FED_WORDS ? [literal(UNKNOWN)] : given;
   const places = [...call.values("-I", "-J", "--replace"), ...(isParallel || call.has("-i") ? ["{}"] : [])];
   const place = places.filter((text) => text !== "").at(-1);
   if (place !== undefined && words.some((arg) => arg.text.includes(place))) {
@@ -394,7 +397,7 @@ function inPlace(words: readonly Arg[], place: string, input: Arg, isParallel: b
 
 /** `find ROOT… -exec CMD {} ;`: what it finds lies below its roots. */
 function unwrapFind(call: Call): Inner[] {
-  const found = foundBelow(findRoots(call));
+  const found = pathsFound(call);
   const inners: Inner[] = [];
   for (let index = 0; index < call.args.length; index++) {
     const action = call.args[index]?.text ?? "";
@@ -426,7 +429,7 @@ const MAX_FOUND_WORDS = 1_000;
 function unwrapFd(call: Call): Inner[] {
   const index = call.args.findIndex(({ text }) => /^(?:-x|-X|--exec|--exec-batch)$/.test(text));
   if (index < 0) return [];
-  const unknown = literalArg(UNKNOWN, literalWord(UNKNOWN));
+  const unknown = literal(UNKNOWN);
   return asInner([...call.args.slice(index + 1), unknown]);
 }
 
@@ -474,7 +477,7 @@ function unwrapGit(call: Call): Inner[] {
   if (call.isVerb("submodule foreach")) return textOf(call.operandArgs.slice(2), { isElsewhere: true });
   if (call.isVerb("for-each-repo")) {
     const words = call.args.slice(commandStart(call.args, ["--config"], 1));
-    return asInner([literalArg("git", literalWord("git")), ...words], { isElsewhere: true });
+    return asInner([literal("git"), ...words], { isElsewhere: true });
   }
   return unwrapPlainly(call);
 }
@@ -508,7 +511,7 @@ function unwrapNix(call: Call): Inner[] {
   const dashes = call.args.findIndex((arg) => arg.text === "--");
   const name = installable?.text.split(/[#.]/).at(-1);
   if (verb?.text !== "run" || name === undefined || dashes < 0) return unwrapPlainly(call);
-  return asInner([literalArg(name, literalWord(name)), ...call.args.slice(dashes + 1)], {
+  return asInner([literal(name), ...call.args.slice(dashes + 1)], {
     isElsewhere: true,
   });
 }
@@ -524,5 +527,5 @@ function unwrapContainer(call: Call): Inner[] {
   const program = call.values("--entrypoint")[0] ??
     image.slice(image.lastIndexOf("/") + 1).replace(/-cli$/, "");
   const words = call.args.slice(start + 1);
-  return [...asInner(words, where), ...asInner([literalArg(program, literalWord(program)), ...words], where)];
+  return [...asInner(words, where), ...asInner([literal(program), ...words], where)];
 }
