@@ -9,7 +9,7 @@ import { readAllProcesses } from "../../lib/process/table.ts";
 import { readRecorded } from "../../lib/agents/records.ts";
 import { RECORDS_KINDS, type RecordsKind } from "../../lib/records/presets.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
-import { folderOf, furnish, hurryGemini, PRICES } from "./homes.ts";
+import { ENVIRONMENTS, folderOf, furnish, hurryGemini, PRICES } from "./homes.ts";
 import {
   type Conversation,
   ModelServer,
@@ -133,7 +133,10 @@ class Setting implements AsyncDisposable {
     // Some compute no dollars: the config's prices do.
     const config = p.read("config.json");
     const prices = Object.fromEntries(["codex", "gemini", "qwen", "copilot"].map((name) => [name, PRICES]));
-    Deno.writeTextFileSync(p.profile.config, setConfigValue(config, ["prices"], prices));
+    // copilot keeps its keys, and gemini its address, from the shells that start workers below them.
+    const runner = { preset: cli, env: ENVIRONMENTS[cli](server.url, folder) };
+    const priced = setConfigValue(config, ["prices"], prices);
+    Deno.writeTextFileSync(p.profile.config, setConfigValue(priced, ["runners", cli], runner));
     return setting;
   }
 

@@ -44,7 +44,9 @@ export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: s
 }
 
 /** What each CLI is told by its environment. */
-const ENVIRONMENTS: Readonly<Record<RecordsKind, (url: string, folder: string) => Record<string, string>>> = {
+export const ENVIRONMENTS: Readonly<
+  Record<RecordsKind, (url: string, folder: string) => Record<string, string>>
+> = {
   pi: () => ({ PI_OFFLINE: "1" }),
   claude: (url) => ({
     ANTHROPIC_BASE_URL: url,

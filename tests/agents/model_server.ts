@@ -103,7 +103,7 @@ function sideText(body: Json): string {
   return schema === undefined ? "ok" : JSON.stringify(leastOf(schema as Json));
 }
 
-function leastOf({ type: named, properties, enum: values }: Json): unknown {
+function leastOf({ type: named, properties, enum: values, minimum }: Json): unknown {
   // Gemini's schemas name their types in capitals.
   const type = String(named).toLowerCase();
   if (Array.isArray(values)) return values[0];
@@ -114,7 +114,7 @@ function leastOf({ type: named, properties, enum: values }: Json): unknown {
   }
   if (type === "array") return [];
   if (type === "boolean") return false;
-  return type === "number" || type === "integer" ? 0 : "scripted";
+  return type === "number" || type === "integer" ? minimum ?? 1 : "scripted";
 }
 
 /** What a reply cost comes last, and later: an agent may have begun the tool call by then. */
