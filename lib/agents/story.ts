@@ -86,11 +86,15 @@ function piStory(): StoryReader {
 function claudeStory(): StoryReader {
   const turn = new Turn();
   let ended: unknown;
+  let closed: number | undefined;
   return (entry) => {
     const { type, message, isSidechain, isMeta } = entry;
     if (type === "result") return [claudeResult(entry)];
     if (type === "cost-state") {
-      return [{ kind: "end", cost: `${dollars(numberOf(entry["totalCostUSD"]))} in all` }];
+      const total = numberOf(entry["totalCostUSD"]);
+      if (total === closed) return []; // written again as the program ends
+      closed = total;
+      return [{ kind: "end", cost: `${dollars(total)} in all` }];
     }
     // What a subagent does and what claude tells itself is no part of the conversation.
     if (!isRecord(message) || isSidechain === true || isMeta === true) return [];

@@ -65,11 +65,11 @@ function shellArguments(reply: { shell: string; timeoutS?: number }, { name, tak
   if (name === "exec_command") return { cmd: shell, yield_time_ms: (timeoutS ?? 30) * 1000 };
   const description = takes.includes("description") ? { description: "scripted" } : {};
   const background = takes.includes("is_background") ? { is_background: false } : {};
-  // copilot waits at least 30 s; the others take milliseconds, but for pi's, which has no description.
+  // copilot waits at least 30 s; the others take milliseconds, but for pi's, which has neither of these two.
   const wait = takes.includes("initial_wait")
     ? { mode: "sync", initial_wait: Math.max(30, timeoutS ?? 30) }
     : {};
-  const unit = name === "bash" && !takes.includes("description") ? 1 : 1000;
+  const unit = name === "bash" && !takes.includes("description") && !takes.includes("workdir") ? 1 : 1000;
   const timeout = timeoutS === undefined || !takes.includes("timeout") ? {} : { timeout: timeoutS * unit };
   return { command: shell, ...description, ...background, ...wait, ...timeout };
 }
