@@ -28,6 +28,20 @@ export function readText(path: string): string | undefined {
   return readRegular(path, Deno.lstatSync, Deno.readTextFileSync);
 }
 
+/** The largest file that looop or a supervisor writes about one run, bytes. */
+const SMALL_BYTES = 1024 * 1024;
+const TOO_LARGE = "it is far larger than such a file can be";
+
+/** Like {@link readText} for a file that is small unless somebody has made it large: then it is not read. */
+export function readSmallText(path: string): string | undefined {
+  return readRegular(path, Deno.lstatSync, Deno.readTextFileSync, SMALL_BYTES);
+}
+
+/** Why {@link readSmallText} refuses `path`, or undefined when it does not, or when there is nothing. */
+export function smallOddness(path: string): string | undefined {
+  return oddness(path) ?? ((quietStat(path)?.size ?? 0) > SMALL_BYTES ? TOO_LARGE : undefined);
+}
+
 /** Like {@link readText}, as bytes, because what a person wrote need not be UTF-8. */
 export function readBytes(path: string): Uint8Array | undefined {
   return readRegular(path, Deno.lstatSync, Deno.readFileSync);
@@ -63,10 +77,12 @@ function readRegular<T>(
   path: string,
   look: (path: string) => Deno.FileInfo,
   read: (path: string) => T,
+  maxBytes = Infinity,
 ): T | undefined {
   try {
     const info = look(path);
     if (!info.isFile) throw new Error(kindOf(info));
+    if (info.size > maxBytes) throw new Error(TOO_LARGE);
     return read(path);
   } catch (error) {
     if (isAbsent(error)) return undefined;

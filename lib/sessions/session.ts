@@ -1,5 +1,5 @@
 /** Sessions: what is recorded of workers, what state that adds up to, and whether they live. */
-import { UserError } from "../errors.ts";
+import { oneLine, UserError } from "../errors.ts";
 import { isoSeconds, nanoTime, unixSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
@@ -17,7 +17,19 @@ import {
 } from "../process/identity.ts";
 import { type Mark, readMarked } from "../process/table.ts";
 import { delay } from "../process/tree.ts";
-import { createOnce, listDirs, parseJson, quietText, replaceFile, statOf } from "../store.ts";
+import {
+  type BadFile,
+  createOnce,
+  listDirs,
+  oddness,
+  parseJson,
+  quietText,
+  readJson,
+  readSmallText,
+  replaceFile,
+  smallOddness,
+  statOf,
+} from "../store.ts";
 
 export type SessionState = "starting" | "running" | "exited" | "killed" | "lost";
 export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash" | "host";
@@ -142,10 +154,15 @@ export interface SessionRecord {
   lastOutput: number;
 }
 
+/** A worker can do anything to its own files: what is no small regular file is none. */
+function smallText(path: string): string | undefined {
+  return quietText(path, readSmallText);
+}
+
 /** Reads one session's files, or undefined when there is no (readable) session. */
 export function readSession(profile: Profile, id: string): SessionRecord | undefined {
   const dir = sessionDir(profile, id);
-  const meta = parseMeta(quietText(`${dir}/meta.json`), id);
+  const meta = parseMeta(smallText(`${dir}/meta.json`), id);
   if (meta === undefined) return undefined;
   const output = statOf(`${dir}/output.log`)?.mtime?.getTime();
   const { supervisor, lock } = readSupervisor(dir);
@@ -157,8 +174,8 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
     ...readStatus(dir),
     supervisor,
     lock,
-    program: parseIdentity(quietText(`${dir}/program`)),
-    end: parseEnd(quietText(`${dir}/end`)),
+    program: parseIdentity(smallText(`${dir}/program`)),
+    end: parseEnd(smallText(`${dir}/end`)),
     ready: statOf(`${dir}/ready`) !== undefined,
     lastOutput: output ?? meta.started_at * 1000,
   };
@@ -166,14 +183,49 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
 
 /** What the supervisor has written of itself into `sup`. */
 function readSupervisor(dir: string): { supervisor: Identity | undefined; lock: string | undefined } {
-  const text = quietText(`${dir}/sup`);
+  const text = smallText(`${dir}/sup`);
   const isLocked = text?.trimEnd().endsWith(" locked") === true;
   return { supervisor: parseIdentity(text), lock: isLocked ? `${dir}/lock` : undefined };
 }
 
+/** What is not as it should be in the folders of sessions: those of `open` sessions, and folders that are none. */
+export function badSessionFiles(
+  profile: Profile,
+  known: ReadonlySet<string>,
+  open: readonly string[],
+): BadFile[] {
+  const files = open.flatMap((id) => {
+    const dir = sessionDir(profile, id);
+    const odd = ["status.json", "sup", "program", "end"].map((
+      name,
+    ) => [name, smallOddness(`${dir}/${name}`)]);
+    const log = ["output.log", oddness(`${dir}/output.log`)];
+    return [...odd, log].flatMap(([name, reason]) =>
+      reason === undefined ? [] : [{ path: `${dir}/${name}`, reason }]
+    );
+  });
+  const strays = listSessionIds(profile).filter((id) =>
+    !known.has(id) && readSession(profile, id) === undefined
+  ).map((id) => ({
+    path: sessionDir(profile, id),
+    reason: strayReason(profile, id),
+  }));
+  return [...files, ...strays];
+}
+
+function strayReason(profile: Profile, id: string): string {
+  const path = `${sessionDir(profile, id)}/meta.json`;
+  const odd = smallOddness(path);
+  if (odd !== undefined) return `its meta.json cannot be read: ${odd}`;
+  const read = readJson(path, (value) => isRecord(value) ? value : "not an object");
+  if (read === undefined) return "it has no meta.json";
+  if ("bad" in read) return `its meta.json cannot be read: ${read.bad}`;
+  return `it is the session of "${oneLine(String(read.value["id"]), 70)}", copied`;
+}
+
 /** The generation of an id's present session, "" when it has none; costs one file, no look at processes. */
 export function generationOf(profile: Profile, id: string): string {
-  return parseMeta(quietText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
+  return parseMeta(smallText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
 }
 
 function parseMeta(text: string | undefined, id: string): SessionMeta | undefined {
@@ -181,6 +233,8 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
   const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
   if ("bad" in parsed) return undefined;
   const value = parsed.value;
+  // A folder that was copied is no second worker.
+  if (typeof value["id"] === "string" && value["id"] !== id.replace(/~\d+$/, "")) return undefined;
   return {
     v: 1,
     id,
@@ -199,7 +253,7 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
 }
 
 function readStatus(dir: string): Pick<SessionRecord, "status"> {
-  return { status: parseStatus(quietText(`${dir}/status.json`)) };
+  return { status: parseStatus(smallText(`${dir}/status.json`)) };
 }
 
 function parseStatus(text: string | undefined): SessionRecord["status"] {
@@ -433,7 +487,7 @@ export async function untilEnded(
 
 /** Writes the final status in place of a supervisor that could not. */
 export function writeFinalStatus(session: Session, nowMs: number): void {
-  const end = parseEnd(quietText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
+  const end = parseEnd(smallText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
   const text = endedStatusText(end, end.state === "killed" ? null : 0, nowMs);
   replaceFile(`${session.dir}/status.json`, text);
 }

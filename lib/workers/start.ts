@@ -1,4 +1,5 @@
 /** Starts workers: makes the session, and launches the agent in its terminal or on another machine. */
+import { readMarked } from "../process/table.ts";
 import { type ChildSpec, spawnChild } from "../process/spawn.ts";
 import { ensureHome, ownVariables } from "../records/home.ts";
 import { watchesOff } from "../records/env.ts";
@@ -34,6 +35,7 @@ import {
   metaText,
   readSession,
   sessionDir,
+  sessionMarks,
   type SessionMeta,
   START_TIMEOUT_MS,
 } from "../sessions/session.ts";
@@ -338,6 +340,12 @@ async function openSession(
   if (before?.view.unknown !== undefined) throw maybeAlive(meta.id, before.view.unknown);
   if (before?.view.alive) throw alreadyAlive(meta.id);
   if (before !== undefined && await runsOn(profile, before)) throw lostAlive(meta.id);
+  // A folder without a readable record may be a living worker's.
+  if (
+    before === undefined && exists(dir) && (await readMarked(sessionMarks(profile, meta.id, ""))).size > 0
+  ) {
+    throw alreadyAlive(meta.id);
+  }
   const stage = `${profile.sessions}/.new-${meta.id}-${meta.gen}`;
   makeDir(stage);
   replaceFile(`${stage}/meta.json`, metaText(meta));

@@ -22,7 +22,7 @@ import type { Profile } from "../paths.ts";
 import { allStillThere } from "../process/identity.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
 import { isoSeconds } from "../text/time.ts";
-import { listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
+import { badSessionFiles, listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
@@ -88,16 +88,19 @@ function policyFiles(
 export async function readOwnState(
   profile: Profile,
   nowMs: number,
-  sessions?: OwnState["sessions"],
+  known?: OwnState["sessions"],
 ): Promise<OwnState & { bad: BadFile[] }> {
   const { leases, bad } = listLeases(profile);
+  const sessions = known ?? await readFleet(profile, nowMs);
+  const open = sessions.filter(({ view }) => view.alive || view.state === "lost").map(({ view }) => view.id);
+  bad.push(...badSessionFiles(profile, new Set(sessions.map(({ view }) => view.id)), open));
   policyFiles(profile.sensors, ".sh", bad);
   const activity = readActivity(profile);
   if ("bad" in activity) bad.push({ path: profile.goalActivity, reason: activity.bad });
   return {
     playbook: readPolicy(profile.playbook, bad),
     goals: readGoals(profile, bad),
-    sessions: sessions ?? await readFleet(profile, nowMs),
+    sessions,
     claims: leases,
     activity: "bad" in activity ? {} : activity.value,
     nowMs,
