@@ -19,6 +19,11 @@ export function parseExact(text: string): unknown {
   return /\d{16}/.test(text) ? JSON.parse(text, exactly) : JSON.parse(text);
 }
 
+/** Whether a value is a number that {@link parseExact} keeps as it was written. */
+export function isExactNumber(value: unknown): boolean {
+  return isRawJSON(value);
+}
+
 function exactly(_key: string, value: unknown, context?: { source?: string }): unknown {
   const source = context?.source ?? "";
   return typeof value === "number" && /^-?\d{16,}$/.test(source) && String(value) !== source

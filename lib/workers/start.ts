@@ -191,6 +191,10 @@ export interface Run {
 export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const { profile } = host;
   const { spec, runner } = run;
+  // A shell cannot pass it on, so the agent would read another text.
+  if (spec.brief.includes("\0")) {
+    throw new UsageError("The text holds a NUL byte", { next: "take it out, or put the material in a file" });
+  }
   if (spec.host !== undefined) return await launchOnHost(host, run, spec.host);
   const cwd = spec.cwd ?? profile.dir;
   requireFolder(cwd);

@@ -1,5 +1,5 @@
 /** What a sensor run means: outcome to reading, header comments, signals. Pure. */
-import { canonical, isRecord, parseExact } from "../text/json.ts";
+import { canonical, isExactNumber, isRecord, parseExact } from "../text/json.ts";
 
 /** How one run of a sensor ended. Sizes in bytes. */
 export interface SensorOutcome {
@@ -8,6 +8,8 @@ export interface SensorOutcome {
   exitCode: number;
   timedOut: boolean;
   tooLarge: boolean;
+  /** The script's first line ends in CRLF: its interpreter's name has a carriage return too many. */
+  crlf?: boolean;
   /** Wall time of the run, ms. */
   ms: number;
 }
@@ -37,6 +39,9 @@ export function readingOf(
     return exitError(outcome.exitCode, failureOf(outcome), outcome, lastGood);
   }
   const value = parseOne(outcome.stdout);
+  if (value !== undefined && holdsInfinity(value.value)) {
+    return contentError("not_json", "printed a number that is larger than any can be", outcome, lastGood);
+  }
   if (value === undefined) {
     const empty = outcome.stdout.length === 0 ? "printed nothing" : "did not print one JSON value";
     return contentError("not_json", empty, outcome, lastGood);
@@ -44,7 +49,24 @@ export function readingOf(
   if (isDeeper(value.value, MAX_DEPTH)) {
     return contentError("too_large", `printed JSON of more than ${MAX_DEPTH} levels`, outcome, lastGood);
   }
-  return value.value;
+  return wellFormed(value.value);
+}
+
+/** Whether a number was too large to be one: in JSON it would silently become null. */
+function holdsInfinity(value: unknown, levels = MAX_DEPTH): boolean {
+  if (typeof value === "number") return !Number.isFinite(value);
+  if (value === null || typeof value !== "object" || levels === 0) return false;
+  return Object.values(value).some((part) => holdsInfinity(part, levels - 1));
+}
+
+/** The same value with half characters, as of an emoji that was cut, replaced: other programs refuse to read them. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === "string") return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (!isRecord(value) || isExactNumber(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [key.toWellFormed(), wellFormed(part)]),
+  );
 }
 
 function parseOne(bytes: Uint8Array): { value: unknown } | undefined {
@@ -61,6 +83,9 @@ function isDeeper(value: unknown, levels: number): boolean {
 }
 
 function failureOf(outcome: SensorOutcome): string {
+  if (outcome.crlf && outcome.exitCode >= 126) {
+    return "cannot be executed: its first line ends in CRLF; take the carriage returns out with `tr -d '\\r'`";
+  }
   const last = decode(outcome.stderr).trim().split("\n").at(-1) ?? "";
   const ending = outcome.exitCode === 126
     ? "cannot be executed"

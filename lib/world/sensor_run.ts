@@ -1,4 +1,5 @@
 /** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+import { quietText, readLinkedText } from "../store.ts";
 import { spawnChild } from "../process/spawn.ts";
 import { joined } from "../text/bytes.ts";
 import { drain, PipeReader } from "../process/pipe_reader.ts";
@@ -54,8 +55,15 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
     exitCode: status.code,
     timedOut,
     tooLarge: out.overflowed,
+    crlf: status.code >= 126 && endsInCrlf(run.path),
     ms: Math.round(performance.now() - started),
   };
+}
+
+/** Whether the first line of a script ends in a carriage return, as one written on another system does. */
+function endsInCrlf(path: string): boolean {
+  const text = quietText(path, readLinkedText) ?? "";
+  return text.slice(0, text.indexOf("\n")).endsWith("\r");
 }
 
 /** TERM to the group, KILL after the grace, a last KILL once the leader is reaped, and the end of those noted elsewhere. */
