@@ -68,9 +68,7 @@ export function noteOwn(
     withLockSync(`${profile.lockDir}/moves`, () => {
       const others = Object.entries(readOwnMoves(profile)).filter(([name]) => name !== item);
       const newest = others.sort(([, a], [, b]) => b.ts - a.ts).slice(0, MAX_ITEMS - 1);
-      replaceFile(profile.moves, `${JSON.stringify({ ...Object.fromEntries(newest), [item]: move })}\n`, {
-        durable: false,
-      });
+      replaceFile(profile.moves, `${JSON.stringify({ ...Object.fromEntries(newest), [item]: move })}\n`);
     });
   } catch {
     // A full disk must not keep the move itself from being made.

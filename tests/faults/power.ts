@@ -35,8 +35,6 @@ const DERIVED = [
   /(^|\/)\.lock$/,
   /\.tmp-\d+-[a-z0-9]+$/,
   /^\.poke$/,
-  // Lost, it makes an own move news once more.
-  /^\.moves\.json$/,
   /^hosts\//,
   /^\.lock\/[a-z-]+$/,
   /^\.cursors\//,
