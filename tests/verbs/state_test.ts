@@ -14,7 +14,9 @@ const KEYS = [
   "journal_tail",
   "pulse",
   "readings",
+  "schedules",
   "snapshots",
+  "unread",
   "workers",
   "world_hash",
 ];
