@@ -18,7 +18,7 @@ export interface Move {
   withWorker?: true;
   /** Others make its effect, after it has replied. */
   later?: true;
-  /** What it prints acknowledges nothing: it only hands on what is there. */
+  /** Its effect need not survive: it only hands on what is there, or starts what a power cut ends. */
   promises?: false;
   /** Files that its acknowledgement does not cover. */
   derived?: RegExp[];
@@ -331,6 +331,7 @@ export function moves(): Move[] {
       name: "worker start",
       argv: ["_", "worker", "start", "w", "--command", "sleep 300", "a brief"],
       derived: SUPERVISORS,
+      promises: false,
       prepare: seed,
       effect: (p) => workerEffect(p, "running"),
       mend: async (p) => {
@@ -343,13 +344,16 @@ export function moves(): Move[] {
       name: "worker start (again)",
       argv: ["_", "worker", "start", "w", "--command", "sleep 300", "a brief"],
       derived: SUPERVISORS,
+      promises: false,
       prepare: async (p) => {
         await seed(p);
         endedSession(p, "w");
       },
       effect: (p) => {
         // The earlier run is kept whole, in its own place or aside.
-        const runs = ["w", "w~1"].filter((id) => file(p, `sessions/${id}/meta.json`).includes("00000000"));
+        const runs = ["w", "w~1"].filter((id) =>
+          file(p, `sessions/${id}/meta.json`).includes('"gen":"00000000"')
+        );
         if (runs.length !== 1) return `the earlier run is in ${runs.length} places`;
         return workerEffect(p, "running");
       },
@@ -373,6 +377,7 @@ export function moves(): Move[] {
       },
       effect: (p) => workerEffect(p, "running"),
       derived: SUPERVISORS,
+      promises: false,
       mend: async (p) => {
         await endWorker(p, "w");
         return again(p, ["_", "worker", "resume", "w"], [0]);

@@ -36,6 +36,7 @@ const DERIVED = [
   /\.tmp-\d+-[a-z0-9]+$/,
   /^\.poke$/,
   /^hosts\//,
+  /^sessions\/[^/]+\/noted$/,
   /^\.lock\/[a-z-]+$/,
   /^\.cursors\//,
   /^snapshots\//,
