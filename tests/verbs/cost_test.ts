@@ -109,10 +109,10 @@ Deno.test("given names with escape codes, when costs are shown, then no code rea
     strictEqual(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(text), false);
     strictEqual(text.includes("owned"), false);
     for (const line of text.split("\n")) ok(displayWidth(line) <= columns, line);
-    match(text, /2026-02-09 +\$39 +█+/);
+    match(text, /2026-02-09 +\$39\.00 +█+/);
   }
   const ascii = await p.okCall(["cost"], { env: { LANG: "C" } });
-  match(ascii, /2026-02-09 +\$39 +#+/);
+  match(ascii, /2026-02-09 +\$39\.00 +#+/);
 });
 
 Deno.test("given a large ledger, when status sums today, then it reads only its end and finds all of today", async () => {
