@@ -34,7 +34,7 @@ Deno.test("given a config and the built-in runners, when a name is resolved, the
 Deno.test("given a runner that is unknown, when it is resolved, then the nearest one or all are named", () => {
   const next = (name: string) => (error: unknown) =>
     error instanceof UsageError &&
-    (name === "cluade" ? /did you mean "claude"/ : /known runners: .*shell/).test(
+    (name === "cluade" ? /did you mean "claude"/ : /known are .*shell/).test(
       error.next ?? "",
     );
   for (const name of ["cluade", "qqqqqqqqqq", "constructor", "__proto__"]) {
