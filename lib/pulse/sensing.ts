@@ -56,6 +56,7 @@ export class Sensing {
   /** Who belongs to the runs under way, by mark. */
   readonly #noted = new Map<string, TreeNotes>();
   /** Sensors that the beat under way has still to run. */
+  #hasBeaten = false;
   #queued = new Set<string>();
   /** Readings of the beat under way, and those that belong to no beat, both not yet published. */
   readonly #ofBeat = new Map<string, WorldReading>();
@@ -101,8 +102,11 @@ export class Sensing {
   /** Runs every sensor that is due; waits for those that are not late. */
   async beat(readings: Readings, pace: Pace): Promise<{ ok: number; failed: string[] }> {
     const now = this.#host.now();
+    // The first beat reads what has just been seeded too, so that `up` returns with a whole world.
+    const isFirst = !this.#hasBeaten;
+    this.#hasBeaten = true;
     const due = (await listScripts(this.#host.profile)).filter((sensor) =>
-      !this.#running.has(sensor.name) && isSettled(sensor, now) &&
+      !this.#running.has(sensor.name) && (isFirst || isSettled(sensor, now)) &&
       isDue(sensor, readings, pace.intervalS, now)
     );
     const queue = [...due];

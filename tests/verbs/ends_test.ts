@@ -55,7 +55,10 @@ i=0; until grep -q exited sessions/w/status.json || [ $i = 200 ]; do sleep 0.05;
 if (
   can(
     "ordinary user with an ssh-agent",
-    "command -v ssh-agent && setpriv --reuid=65534 --regid=65534 --clear-groups true",
+    // Under test is the program itself, which that user must be able to reach.
+    `command -v ssh-agent && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "${
+      looopCommand()[0]
+    }"`,
   )
 ) {
   Deno.test("given an ordinary user's worker that leaves an ssh-agent, when it is killed, then the agent is ended or named", async () => {
