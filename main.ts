@@ -1,8 +1,6 @@
 /**
- * looop: a tiny control plane for agent-driven work.
- *
- * This module is the program's entry: the table of verbs, the dispatch, and the one catch that prints an
- * error and chooses the exit code.
+ * looop: a tiny control plane for agent-driven work. The program's entry: the table of verbs, the dispatch, and the
+ * one catch that prints an error and chooses the exit code.
  *
  * @module
  */
