@@ -189,16 +189,20 @@ export async function underStrace(
     await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
     await writer.close().catch(() => {});
   }
-  const timer = setTimeout(() => {
+  const end = (signal: Deno.Signal) => () => {
     try {
-      // strace hands it on to what it has started; killed itself, it would leave that running.
-      child.kill("SIGTERM");
+      child.kill(signal);
     } catch {
       // Ended meanwhile.
     }
-  }, options.timeoutMs ?? 30_000);
+  };
+  // strace hands TERM on to what it has started. A supervisor tries again what the injected kills undo, for ever: without
+  // strace it comes to its end.
+  const timers = [end("SIGTERM"), end("SIGKILL")].map((call, n) =>
+    setTimeout(call, (options.timeoutMs ?? 30_000) + n * 5_000)
+  );
   const { code, stdout, stderr } = await child.output();
-  clearTimeout(timer);
+  timers.forEach(clearTimeout);
   const trace = textAt(options.trace);
   const text = new TextDecoder();
   return {
