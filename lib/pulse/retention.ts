@@ -222,6 +222,8 @@ function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
 function sweepTemps(profile: Profile, nowMs: number): void {
   const { dir, goals, sensors, asks, answers, claims, prompts, lockDir, snapshots } = profile;
   const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
+  const { schedules, reports } = profile;
+  const tells = listDirs(profile.tells).map((name) => `${profile.tells}/${name}`);
   const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
   const dirs = [
     dir,
@@ -236,7 +238,19 @@ function sweepTemps(profile: Profile, nowMs: number): void {
     ...cursorDirs(profile),
   ];
   const histories = listDirs(`${undo}/history`).map((name) => `${undo}/history/${name}`);
-  const more = [wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin, ...histories];
+  const more = [
+    schedules,
+    reports,
+    ...tells,
+    wal,
+    sessions,
+    undo,
+    playbookHistory,
+    goalsArchive,
+    sensorsArchive,
+    bin,
+    ...histories,
+  ];
   for (const folder of [...dirs, ...more, ...sessionDirs]) {
     removeOld(folder, RETENTION.tempMs, nowMs, isTempName);
   }

@@ -13,6 +13,7 @@ import { killSessionTree } from "./end.ts";
 import {
   alreadyAlive,
   launchRun,
+  mendHalfStart,
   newGeneration,
   requireProgram,
   withSearchPath,
@@ -32,6 +33,7 @@ export async function resumeWorker(
 ): Promise<ResolvedRunner> {
   const host = withSearchPath(caller);
   const { profile } = host;
+  await mendHalfStart(profile, id);
   const before = await findSession(profile, id, host.now());
   const record = readSession(profile, id);
   if (before === undefined || record === undefined) throw unknownWorker(id);

@@ -393,6 +393,20 @@ function lostAlive(id: string): UserError {
   });
 }
 
+/**
+ * Undoes a start that was killed between putting the run before aside and taking its place: then the id has no
+ * session, though it has had one.
+ */
+export async function mendHalfStart(profile: Profile, id: string): Promise<void> {
+  const dir = sessionDir(profile, id);
+  if (exists(dir) || !exists(`${dir}~1`)) return;
+  await withLock(`${profile.sessions}/.lock`, () => {
+    let n = 1;
+    while (exists(`${dir}~${n + 1}`)) n++;
+    if (!exists(dir)) moveFile(`${dir}~${n}`, dir);
+  });
+}
+
 function nextRunName(dir: string): string {
   for (let n = 1;; n++) if (!exists(`${dir}~${n}`)) return `${dir}~${n}`;
 }
