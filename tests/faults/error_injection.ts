@@ -11,6 +11,7 @@ import {
   type Lab,
   type LabProfile,
   openLab,
+  pause,
   run,
   sample,
   straceMissing,
@@ -163,6 +164,19 @@ async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
       `room again: ${again.stderr}`,
     );
   } finally {
-    await run("umount", [p.profile.dir]);
+    await unmount(p.profile.dir);
+  }
+}
+
+/** Unmounts a disk; a supervisor that could not write an end on it has tried again by then, and has left. */
+async function unmount(dir: string): Promise<void> {
+  for (let left = 60;; left--) {
+    try {
+      await run("umount", [dir]);
+      return;
+    } catch (error) {
+      if (left === 0) throw error;
+      await pause(250);
+    }
   }
 }

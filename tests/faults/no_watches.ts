@@ -54,7 +54,6 @@ export async function noWatches(): Promise<Tally> {
     "until [ -e go ]; do sleep 0.1; done",
     "brief",
   );
-  await expect("a started worker", /worker:w/, "_", "wait", "--json", "--timeout", "20");
   const end = call("_", "wait", "--json", "--timeout", "20");
   await Deno.writeTextFile(p.path("go"), "");
   await woken("a worker's end", end, /worker:w/, tally);
