@@ -17,7 +17,10 @@ export async function noteTells(context: Context, path: string): Promise<void> {
   const { LOOOP_SESSION_ID: id = "" } = context.env;
   if (id === "" || path === "_ told" || context.caller.kind !== "worker") return;
   const { hasTells } = await import("../records/tells.ts");
-  if (hasTells(context.profile, id)) {
+  try {
+    if (!hasTells(context.profile, id)) return;
     context.note("looop: you have been told something: read it with `looop _ told`");
+  } catch {
+    // The verb is done: a folder that cannot be read, or a closed stderr, must not make it fail.
   }
 }

@@ -243,7 +243,7 @@ export function fedPaths(command: SimpleCommand, lookup: Lookup): Arg[] | undefi
   return pathsFound({ args });
 }
 
-/** Paths that stand for all that find may find: those below its roots, and the roots where it looks for everything. */
+/** The paths that find may report: those below its roots, and the roots themselves when it looks for everything. */
 export function pathsFound(find: { args: readonly Arg[] }): Arg[] {
   const roots = findRoots(find);
   const from = roots.length > 0 ? roots : [literalArg(".", literalWord("."))];

@@ -444,7 +444,7 @@ function unwrapSsh(call: Call): Inner[] {
   return words.length > 0 ? words : unwrapInput(call);
 }
 
-/** tmux runs shell text in its windows, or types it there; its commands stand apart by `;`. */
+/** tmux runs shell text in its windows, or types it there; `;` separates its commands. */
 function unwrapTmux(call: Call): Inner[] {
   const values = "-L -S -f -c -s -n -t -x -y -F -e -l -p -b -T".split(" ");
   const inners: Inner[] = [];

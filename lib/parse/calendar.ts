@@ -38,7 +38,7 @@ export interface CalendarReading {
 
 /**
  * Reads one or more calendars. An event that cannot be understood costs itself alone; a part of one (an odd rule, an
- * exception in an unknown zone) costs that part. Both are in `bad`. What is called off is left out.
+ * exception in an unknown zone) costs that part. Both are in `bad`. Cancelled events are left out.
  *
  * @param local The zone of times without one; by default what the calendar or this machine says.
  * @returns Undefined when the text is no calendar at all.

@@ -169,7 +169,7 @@ export function mayExist(pid: number): boolean {
   }
 }
 
-/** What was last found of whoever was not dead: {@link identityKey} → the standing and `performance.now()`. */
+/** The last standing of each process that was not dead, by {@link identityKey}, with its `performance.now()`. */
 const verified = new Map<string, { standing: Standing; at: number }>();
 
 /**

@@ -8,7 +8,7 @@ import { hasDescriptors, isOutOfDescriptors, outOfDescriptors } from "../fault.t
 export interface ChildSpec {
   argv: readonly string[];
   cwd: string;
-  /** The whole environment. What is not UTF-8 cannot be in it, and is inherited. */
+  /** The whole environment. A variable that is not UTF-8 cannot be in it and is inherited. */
   env: Readonly<Record<string, string>>;
   /** Both outputs are appended to this file; else they are read by the caller (`piped`) or nobody. */
   output: { file: string } | "piped" | "null";

@@ -1,4 +1,4 @@
-/** The cases of `looop _ host check`: what a host must do for everything that looop promises to hold on it. */
+/** The cases of `looop _ host check`: what a host must do so that every promise of looop holds on it. */
 import { type Bench, claim, kindOf, same, Skip } from "./bench.ts";
 import { delay } from "../../process/tree.ts";
 import { listLeases } from "../../sessions/lease.ts";
