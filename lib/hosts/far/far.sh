@@ -524,7 +524,8 @@ log() {
   total=$((base + size))
 }
 
-# Reports that are new or have changed since the last look on this line.
+# Reports that are new or have changed since the look before the last one on this line. A file that is written in the
+# very moment of a look has that look's own time, so each look goes back over the one before; home knows what it has.
 reports() {
   any=
   for file in "$W"/reports/*; do [ -e "$file" ] && any=1 && break; done
@@ -538,7 +539,8 @@ reports() {
     set -- $(cksum <"$file")
     printf 'p %s %s %s %s-%s\n' "$id" "$gen" "$(printf %s "${file#"$W"/reports/}" | od -An -v -tx1 | tr -d ' \n')" "$1" "$2"
   done
-  mv "$D/.reports" "$D/reports"
+  [ ! -f "$D/reports.last" ] || mv "$D/reports.last" "$D/reports"
+  mv "$D/.reports" "$D/reports.last"
 }
 
 # One part of a log (`-`) or a report, from an offset on.
