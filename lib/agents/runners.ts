@@ -1,6 +1,7 @@
 /** How a runner's template becomes a shell command, and what can be read off it. Pure. */
 import { baseName } from "../paths.ts";
 import { presetNamed, RUNNER_PRESETS, type RunnerPreset, type SessionWords } from "../records/presets.ts";
+import { type ShellContext, ShellQuotes } from "../text/shell_quotes.ts";
 
 /** Largest prompt that goes on a command line: Linux refuses one argument of 128 KiB (E2BIG). */
 export const MAX_ARGUMENT_BYTES = 100_000;
@@ -62,44 +63,20 @@ function behindProgram(template: string, words: string): string {
  */
 export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
   let out = "";
-  let context: QuoteContext = "none";
-  const stack: QuoteContext[] = [];
-  for (let at = 0; at < template.length; at++) {
+  const quotes = new ShellQuotes();
+  for (let at = 0; at < template.length;) {
     const placeholder = /^\{\{(\w+)\}\}/.exec(template.slice(at, at + 40));
     const name = placeholder?.[1] ?? "";
     // `{{constructor}}` is no placeholder, though every object has that.
-    if (placeholder !== null && Object.hasOwn(values, name)) {
-      out += quoteFor(context, values[name] ?? "");
-      at += placeholder[0].length - 1;
-      continue;
-    }
-    const char = template[at] ?? "";
-    out += char;
-    if (context === "single") {
-      if (char === "'") context = "none";
-    } else if (char === "\\") {
-      out += template[++at] ?? "";
-    } else if (char === "$" && template[at + 1] === "(") {
-      out += template[++at];
-      stack.push(context);
-      context = "none";
-    } else if (char === "(" && context === "none") {
-      // A subshell: its end must not be taken for the end of the substitution around it.
-      stack.push(context);
-    } else if (char === ")" && context === "none" && stack.length > 0) {
-      context = stack.pop() ?? "none";
-    } else if (char === '"') {
-      context = context === "double" ? "none" : "double";
-    } else if (char === "'" && context === "none") {
-      context = "single";
-    }
+    const isKnown = placeholder !== null && Object.hasOwn(values, name);
+    const length = isKnown ? placeholder[0].length : quotes.read(template, at);
+    out += isKnown ? quoteFor(quotes.context, values[name] ?? "") : template.slice(at, at + length);
+    at += length;
   }
   return out;
 }
 
-type QuoteContext = "none" | "single" | "double";
-
-function quoteFor(context: QuoteContext, value: string): string {
+function quoteFor(context: ShellContext, value: string): string {
   if (context === "single") return value.replaceAll("'", `'\\''`);
   if (context === "double") return value.replace(/[\\"$`]/g, "\\$&");
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;

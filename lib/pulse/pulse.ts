@@ -6,18 +6,13 @@
  * from files, so a pulse that is killed at any moment and started again goes on where it was.
  */
 import { watchesOff } from "../records/env.ts";
-import { workerAlerts } from "./alerts.ts";
 import { Watch } from "../file_watch.ts";
-import { EndedRuns } from "./ended.ts";
-import { goalAlerts } from "./goal_alerts.ts";
-import { hostAlerts } from "./host_alerts.ts";
 import { Links } from "../hosts/links.ts";
 import { Fleet } from "./fleet.ts";
-import { type PulseHost, type PulseUpkeep, say, type UpkeepFindings } from "./host.ts";
+import { type PulseHost, type PulseUpkeep, say } from "./host.ts";
 import { OwnRecord } from "./own_record.ts";
-import { Publisher } from "./publisher.ts";
+import { Reconciler } from "./reconciler.ts";
 import { mendArchive } from "../records/mailbox.ts";
-import { Schedules } from "./schedules.ts";
 import { type Pace, runsNotesPath, Sensing } from "./sensing.ts";
 import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
@@ -25,8 +20,6 @@ import { Tending } from "./tending.ts";
 import { readNotes } from "../records/notes.ts";
 import { isUnwanted } from "../world/pulse_record.ts";
 import { endOrphanRuns } from "../world/sensor_run.ts";
-import type { Session } from "../sessions/session.ts";
-import type { Alert, World, WorldReading } from "../world/world.ts";
 
 /** How long the first publication waits for the first beat, so that `up` is never slow, ms. */
 const FIRST_PUBLISH_MS = 2_000;
@@ -46,22 +39,14 @@ export class Pulse {
   readonly #sensors: Sensing;
   readonly #tending: Tending;
   readonly #links: Links;
-  readonly #ended: EndedRuns;
-  readonly #schedules: Schedules;
-  readonly #publisher: Publisher;
+  readonly #reconciler: Reconciler;
   #beat: number;
-  #ready = false;
   /** Whether the sensor runs of a pulse that was killed have been ended. */
   #alone = false;
   /** The beat under way. */
   #beating: Promise<void> | undefined;
-  #found: UpkeepFindings;
   /** When the config is to be looked at again, unix ms. */
   #configAt = Infinity;
-  /** When the next alert is due if nothing changes, unix ms. */
-  #alertAt = Infinity;
-  /** The refresh under way. */
-  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(host: PulseHost, upkeep: PulseUpkeep) {
     this.#host = host;
@@ -87,13 +72,12 @@ export class Pulse {
       changed: look,
       warn: (message) => this.#say("warn", "host", message),
     });
-    this.#schedules = new Schedules(host.profile);
-    this.#ended = new EndedRuns(host, look);
-    this.#publisher = new Publisher(host.profile, host.now());
-    const { beat, alerts } = this.#publisher.world;
-    this.#beat = beat;
-    // Until the first upkeep, what stood there to be reported is not taken back.
-    this.#found = { alerts: alerts.filter((alert) => alert.kind === "interrupted"), bad: [] };
+    this.#reconciler = new Reconciler(
+      host,
+      { settings: this.#settings, record: this.#record, fleet: this.#fleet, sensors: this.#sensors },
+      look,
+    );
+    this.#beat = this.#reconciler.world.beat;
   }
 
   /** Beats until it is told to stop. */
@@ -114,14 +98,16 @@ export class Pulse {
         this.#beginBeat();
       }
       await this.#links.look();
-      if (this.#ready) await this.#refreshQuietly();
-      else if (now - started >= FIRST_PUBLISH_MS) await this.#refresh(new Map(), true);
+      if (this.#reconciler.isReady) await this.#lookAgain();
+      else if (now - started >= FIRST_PUBLISH_MS) {
+        await this.#reconciler.reconcile(this.#beat, new Map(), true);
+      }
       await this.#watch.next(this.#pause(nextBeat, started));
     }
     await this.#beating;
     await this.#sensors.ended;
     await this.#tending.ended;
-    await this.#ended.ended;
+    await this.#reconciler.ended;
     await this.#links.close();
     this.#watch.close();
     this.#say("ok", "pulse.stop", "pulse stopped");
@@ -162,12 +148,12 @@ export class Pulse {
       1,
       Math.min(
         this.#watch.armed ? POLL_WATCHED_MS : POLL_BLIND_MS,
-        this.#ready ? Infinity : FIRST_PUBLISH_MS - (now - started),
+        this.#reconciler.isReady ? Infinity : FIRST_PUBLISH_MS - (now - started),
         this.#beating === undefined ? nextBeat - now : Infinity,
         this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
-        this.#schedules.msToNext(this.#host.now()),
         this.#sensors.msToNext(this.#host.now()),
-        Math.max(50, Math.min(this.#alertAt, this.#configAt) - this.#host.now()),
+        this.#reconciler.msToNext(this.#host.now()),
+        Math.max(50, this.#configAt - this.#host.now()),
       ),
     );
   }
@@ -178,7 +164,7 @@ export class Pulse {
 
   #sign() {
     const { intervalS, warnings } = this.#settings;
-    return { beat: this.#beat, intervalS, ready: this.#ready, warnings };
+    return { beat: this.#beat, intervalS, ready: this.#reconciler.isReady, warnings };
   }
 
   // --- the beat -------------------------------------------------------------------------------------------
@@ -199,13 +185,13 @@ export class Pulse {
       await this.#reap();
       const { ok, failed } = await this.#sense();
       if (this.#abort.signal.aborted) return;
-      await this.#refresh(this.#sensors.finished(false), true);
+      await this.#reconciler.reconcile(this.#beat, this.#sensors.finished(false), true);
       this.#saySensed(ok, failed, performance.now() - started);
     } catch (error) {
       // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
       this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
       this.#record.noteFailure(error);
-      this.#ready ||= this.#publisher.world.published_at > 0;
+      this.#reconciler.goOnAsPublished();
     }
   }
 
@@ -214,13 +200,13 @@ export class Pulse {
     await this.#tending.freeLeases();
     await mendArchive(profile);
     const sessions = await this.#fleet.read(now());
-    this.#found = await this.#upkeep(this.#host, this.#settings.config, sessions);
+    this.#reconciler.found = await this.#upkeep(this.#host, this.#settings.config, sessions);
     if (!this.#alone) await endOrphanRuns(profile.dir, readNotes(runsNotesPath(profile)));
     this.#alone = true;
   }
 
   #sense(): Promise<{ ok: number; failed: string[] }> {
-    return this.#sensors.beat(this.#publisher.world.readings, this.#pace());
+    return this.#sensors.beat(this.#reconciler.world.readings, this.#pace());
   }
 
   #pace(): Pace {
@@ -238,14 +224,14 @@ export class Pulse {
   // --- the poke -------------------------------------------------------------------------------------------
 
   /** The poke: looks at everything that is looop's own; what cannot be published now is tried again. */
-  async #refreshQuietly(): Promise<void> {
+  async #lookAgain(): Promise<void> {
     try {
       this.#configAt = this.#settings.readChanged();
       // Never some readings of a beat while the others are still being sensed.
       const fresh = this.#sensors.finished(this.#beating !== undefined);
-      const sessions = await this.#refresh(fresh, false);
+      const sessions = await this.#reconciler.reconcile(this.#beat, fresh, false);
       const { concurrency } = this.#pace();
-      await this.#sensors.noticeEdits(this.#publisher.world.readings, concurrency);
+      await this.#sensors.noticeEdits(this.#reconciler.world.readings, concurrency);
       this.#record.keep();
       this.#tending.tend(sessions);
       this.#links.tend(this.#settings.config, sessions, () => {
@@ -256,63 +242,6 @@ export class Pulse {
       this.#say("error", "publish.failed", (error as Error).message);
       this.#record.noteFailure(error);
     }
-  }
-
-  /**
-   * Composes the next world and publishes it when it differs, or in any case; returns the fleet. One after the
-   * other: a look that began before a beat's end must not take its readings back.
-   */
-  #refresh(fresh: ReadonlyMap<string, WorldReading>, always: boolean): Promise<readonly Session[]> {
-    const turn = this.#turn.then(() => this.#refreshNow(fresh, always));
-    this.#turn = turn.catch(() => {});
-    return turn;
-  }
-
-  async #refreshNow(fresh: ReadonlyMap<string, WorldReading>, always: boolean): Promise<readonly Session[]> {
-    const { now } = this.#host;
-    const sessions = await this.#fleet.read(now());
-    const { schedules, bad } = await this.#schedules.look(now());
-    const next = await this.#publisher.compose({
-      beat: this.#beat,
-      sessions,
-      fleetStamp: this.#fleet.stamp,
-      fresh,
-      ...await this.#lookForAlerts(sessions),
-      bad: [...this.#settings.bad, ...this.#found.bad, ...bad],
-      schedules,
-      settings: this.#worldSettings(),
-      ended: this.#ended.facts(sessions, this.#publisher.world.ended, now()),
-    }, now());
-    if (always || this.#publisher.differs(next)) this.#publish(next, fresh);
-    this.#record.noteSuccess();
-    return sessions;
-  }
-
-  /** All alerts as they are now; notes when the next is due. */
-  async #lookForAlerts(
-    sessions: readonly Session[],
-  ): Promise<{ alerts: Alert[]; watched: World["watched"] }> {
-    const { profile, now } = this.#host;
-    const { config } = this.#settings;
-    const { world } = this.#publisher;
-    const hosts = hostAlerts(profile, sessions, config, world.alerts, now());
-    const goals = goalAlerts(profile, config.goal_idle_after, now());
-    const workers = await workerAlerts(this.#host, sessions, config, world);
-    this.#alertAt = Math.min(now() + hosts.nextMs, goals.nextAt, workers.nextAt);
-    const alerts = [...this.#found.alerts, ...hosts.alerts, ...workers.alerts, ...goals.alerts];
-    return { alerts, watched: workers.watched };
-  }
-
-  #worldSettings(): World["settings"] {
-    return { interval_s: this.#settings.intervalS, ask_redeliver_s: this.#settings.config.ask_redeliver };
-  }
-
-  #publish(next: World, fresh: ReadonlyMap<string, WorldReading>): void {
-    this.#publisher.publish(next);
-    this.#sensors.drop(fresh);
-    if (this.#ready) return;
-    this.#ready = true;
-    this.#record.write();
   }
 }
 

@@ -10,6 +10,8 @@
  * must pass the message on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
  */
 
+import { type ShellContext, ShellQuotes } from "../text/shell_quotes.ts";
+
 /** The variable of each placeholder. */
 const VARIABLES: Readonly<Record<string, string>> = { message: "LOOOP_MESSAGE", id: "LOOOP_ID" };
 
@@ -18,59 +20,34 @@ export function hookEnv(message: string, id: string): Record<string, string> {
   return { LOOOP_MESSAGE: message.replaceAll("\0", ""), LOOOP_ID: id };
 }
 
-type Context = "none" | "single" | "double" | "backtick" | "comment";
-
 /** A shell or `eval` whose next word is a script: `sh -c`, `/bin/bash -lc`, `eval`. */
 const TAKES_SCRIPT = /(?:^|[\s;&|(`])(?:(?:\S*\/)?(?:ba|da|z|k|a)?sh(?:\s+-\w+)*\s+-\w*c|eval)\s+$/;
 
 /** Fills `{{message}}` and `{{id}}` of a shell template with quoted references. */
 export function fillHook(template: string): string {
   let out = "";
-  const stack: Context[] = ["none"];
-  for (let at = 0; at < template.length; at++) {
-    const context = stack.at(-1) ?? "none";
-    const char = template[at] ?? "";
+  const quotes = new ShellQuotes();
+  for (let at = 0; at < template.length;) {
+    const { context } = quotes;
     const placeholder = /^\{\{(message|id)\}\}/.exec(template.slice(at, at + 16));
     const isOpen = context === "none" || context === "backtick";
-    if (isOpen && !/\s/.test(char) && TAKES_SCRIPT.test(out.slice(-80))) {
+    if (isOpen && !/\s/.test(template[at] ?? "") && TAKES_SCRIPT.test(out.slice(-80))) {
       const word = readScript(template, at);
       out += quoteScript(word);
-      at = word.end - 1;
+      at = word.end;
     } else if (placeholder !== null) {
       out += reference(VARIABLES[placeholder[1] ?? ""] ?? "", context);
-      at += placeholder[0].length - 1;
-    } else if (context === "single" || context === "comment") {
-      out += char;
-      if (char === (context === "single" ? "'" : "\n")) stack.pop();
-    } else if (char === "\\") {
-      out += char + (template[++at] ?? "");
+      at += placeholder[0].length;
     } else {
-      if (char === "#" && context === "none" && /(?:^|[\s;&|()])$/.test(out)) stack.push("comment");
-      else step(stack, char, template[at + 1]);
-      out += char;
-      if (char === "$" && template[at + 1] === "(") out += template[++at];
+      const length = quotes.read(template, at);
+      out += template.slice(at, at + length);
+      at += length;
     }
   }
   return out;
 }
 
-/** Enters and leaves quotes and substitutions. */
-function step(stack: Context[], char: string, next: string | undefined): void {
-  const context = stack.at(-1) ?? "none";
-  if (char === "$" && next === "(") stack.push("none");
-  else if (char === "`") {
-    if (context === "backtick") stack.pop();
-    else stack.push("backtick");
-  } else if (char === '"') {
-    if (context === "double") stack.pop();
-    else stack.push("double");
-  } else if (context === "double") return;
-  else if (char === "'") stack.push("single");
-  else if (char === "(") stack.push("none");
-  else if (char === ")" && stack.length > 1 && context === "none") stack.pop();
-}
-
-function reference(variable: string, context: Context): string {
+function reference(variable: string, context: ShellContext): string {
   const plain = `\${${variable}}`;
   if (context === "single") return `'"${plain}"'`;
   return context === "double" ? plain : `"${plain}"`;

@@ -1,0 +1,136 @@
+/** Composes the next world from the files as they are, and publishes it when it differs. */
+import { workerAlerts } from "./alerts.ts";
+import { EndedRuns } from "./ended.ts";
+import type { Fleet } from "./fleet.ts";
+import { goalAlerts } from "./goal_alerts.ts";
+import type { PulseHost, UpkeepFindings } from "./host.ts";
+import { hostAlerts } from "./host_alerts.ts";
+import type { OwnRecord } from "./own_record.ts";
+import { Publisher } from "./publisher.ts";
+import { Schedules } from "./schedules.ts";
+import type { Sensing } from "./sensing.ts";
+import type { Session } from "../sessions/session.ts";
+import type { Settings } from "./settings.ts";
+import type { Alert, World, WorldReading } from "../world/world.ts";
+
+/** The parts of the pulse that a look takes its facts from. */
+interface Sources {
+  settings: Settings;
+  record: OwnRecord;
+  fleet: Fleet;
+  sensors: Sensing;
+}
+
+/** Holds the world as it was last published, and all that is computed on the way to the next. */
+export class Reconciler {
+  readonly #host: PulseHost;
+  readonly #from: Sources;
+  readonly #ended: EndedRuns;
+  readonly #schedules: Schedules;
+  readonly #publisher: Publisher;
+  /** What the last upkeep has found. */
+  found: UpkeepFindings;
+  /** When the next alert is due if nothing changes, unix ms. */
+  #alertAt = Infinity;
+  /** The reconciliation under way. */
+  #turn: Promise<unknown> = Promise.resolve();
+  #ready = false;
+
+  /** `look` asks the pulse to look again. */
+  constructor(host: PulseHost, from: Sources, look: () => void) {
+    this.#host = host;
+    this.#from = from;
+    this.#schedules = new Schedules(host.profile);
+    this.#ended = new EndedRuns(host, look);
+    this.#publisher = new Publisher(host.profile, host.now());
+    // Until the first upkeep, what stood there to be reported is not taken back.
+    const { alerts } = this.world;
+    this.found = { alerts: alerts.filter((alert) => alert.kind === "interrupted"), bad: [] };
+  }
+
+  /** The world as it was last published. */
+  get world(): World {
+    return this.#publisher.world;
+  }
+
+  /** The first publication is done. */
+  get isReady(): boolean {
+    return this.#ready;
+  }
+
+  /** Resolves when the last lines of all workers that ended have been read. */
+  get ended(): Promise<void> {
+    return this.#ended.ended;
+  }
+
+  /** After a beat that failed: a world that an earlier pulse has published is kept up to date all the same. */
+  goOnAsPublished(): void {
+    this.#ready ||= this.world.published_at > 0;
+  }
+
+  /** Milliseconds until a schedule or an alert is due. */
+  msToNext(nowMs: number): number {
+    return Math.min(this.#schedules.msToNext(nowMs), Math.max(50, this.#alertAt - nowMs));
+  }
+
+  /**
+   * Composes the next world and publishes it when it differs, or in any case; returns the fleet. One after the
+   * other: a look that began before a beat's end must not take its readings back.
+   */
+  reconcile(
+    beat: number,
+    fresh: ReadonlyMap<string, WorldReading>,
+    always: boolean,
+  ): Promise<readonly Session[]> {
+    const turn = this.#turn.then(() => this.#reconcileNow(beat, fresh, always));
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #reconcileNow(
+    beat: number,
+    fresh: ReadonlyMap<string, WorldReading>,
+    always: boolean,
+  ): Promise<readonly Session[]> {
+    const { now } = this.#host;
+    const { settings, record, fleet } = this.#from;
+    const sessions = await fleet.read(now());
+    const { schedules, bad } = await this.#schedules.look(now());
+    const next = await this.#publisher.compose({
+      beat,
+      sessions,
+      fleetStamp: fleet.stamp,
+      fresh,
+      ...await this.#lookForAlerts(sessions),
+      bad: [...settings.bad, ...this.found.bad, ...bad],
+      schedules,
+      settings: { interval_s: settings.intervalS, ask_redeliver_s: settings.config.ask_redeliver },
+      ended: this.#ended.facts(sessions, this.world.ended, now()),
+    }, now());
+    if (always || this.#publisher.differs(next)) this.#publish(next, fresh);
+    record.noteSuccess();
+    return sessions;
+  }
+
+  /** All alerts as they are now; notes when the next is due. */
+  async #lookForAlerts(
+    sessions: readonly Session[],
+  ): Promise<{ alerts: Alert[]; watched: World["watched"] }> {
+    const { profile, now } = this.#host;
+    const { config } = this.#from.settings;
+    const hosts = hostAlerts(profile, sessions, config, this.world.alerts, now());
+    const goals = goalAlerts(profile, config.goal_idle_after, now());
+    const workers = await workerAlerts(this.#host, sessions, config, this.world);
+    this.#alertAt = Math.min(now() + hosts.nextMs, goals.nextAt, workers.nextAt);
+    const alerts = [...this.found.alerts, ...hosts.alerts, ...workers.alerts, ...goals.alerts];
+    return { alerts, watched: workers.watched };
+  }
+
+  #publish(next: World, fresh: ReadonlyMap<string, WorldReading>): void {
+    this.#publisher.publish(next);
+    this.#from.sensors.drop(fresh);
+    if (this.#ready) return;
+    this.#ready = true;
+    this.#from.record.write();
+  }
+}

@@ -1,0 +1,45 @@
+/** Where in a shell's text one stands: which quotes, substitutions and comments are open there. Pure. */
+
+/** What a character means at a place; inside a substitution that begins within quotes, it is "none" again. */
+export type ShellContext = "none" | "single" | "double" | "backtick" | "comment";
+
+/** Reads a shell's text from its beginning on, and knows the context of the place it has come to. */
+export class ShellQuotes {
+  readonly #stack: ShellContext[] = ["none"];
+
+  get context(): ShellContext {
+    return this.#stack.at(-1) ?? "none";
+  }
+
+  /** Reads what begins at `at`: one character, an escaped one or `$(`; returns how many characters that is. */
+  read(text: string, at: number): number {
+    const char = text[at] ?? "";
+    const { context } = this;
+    if (context === "single" || context === "comment") {
+      if (char === (context === "single" ? "'" : "\n")) this.#stack.pop();
+      return 1;
+    }
+    if (char === "\\") return 2;
+    if (char === "#" && context === "none" && /^[\s;&|()]?$/.test(text[at - 1] ?? "")) {
+      this.#stack.push("comment");
+    } else this.#step(char, text[at + 1]);
+    return char === "$" && text[at + 1] === "(" ? 2 : 1;
+  }
+
+  /** Enters and leaves quotes and substitutions. */
+  #step(char: string, next: string | undefined): void {
+    const { context } = this;
+    if (char === "$" && next === "(") this.#stack.push("none");
+    else if (char === "`") this.#toggle("backtick");
+    else if (char === '"') this.#toggle("double");
+    else if (context === "double") return;
+    else if (char === "'") this.#stack.push("single");
+    else if (char === "(") this.#stack.push("none");
+    else if (char === ")" && this.#stack.length > 1 && context === "none") this.#stack.pop();
+  }
+
+  #toggle(quote: ShellContext): void {
+    if (this.context === quote) this.#stack.pop();
+    else this.#stack.push(quote);
+  }
+}
