@@ -1,4 +1,4 @@
-/** Lines out of bytes that come in pieces. Pure. */
+/** Splits bytes that arrive in pieces into lines. Pure. */
 
 /** Splits a byte stream into lines of text, whatever the pieces; UTF-8, without the newlines. */
 export class LineSplitter {
@@ -12,7 +12,7 @@ export class LineSplitter {
     return lines;
   }
 
-  /** What no newline has ended yet; "" afterwards. */
+  /** The text after the last newline; "" at the next call. */
   end(): string {
     const rest = this.#rest;
     this.#rest = "";

@@ -1,9 +1,9 @@
-/** Where in a shell's text one stands: which quotes, substitutions and comments are open there. Pure. */
+/** Which quotes, substitutions and comments are open at a place in a shell's text. Pure. */
 
-/** What a character means at a place; inside a substitution that begins within quotes, it is "none" again. */
+/** The meaning of a character at its place; inside a substitution within quotes it is "none" again. */
 export type ShellContext = "none" | "single" | "double" | "backtick" | "comment";
 
-/** Reads a shell's text from its beginning on, and knows the context of the place it has come to. */
+/** Reads a shell's text from the beginning and knows the context of the current place. */
 export class ShellQuotes {
   readonly #stack: ShellContext[] = ["none"];
 

@@ -1,6 +1,6 @@
 /** Text for people: safe to print, coloured, measured as a terminal does, wrapped, in tables, ages and bars. Pure. */
 
-/** Paints text, or leaves it alone when there is no colour. Colour never carries meaning alone. */
+/** Paints text, or leaves it alone when colour is off. Colour never carries meaning alone. */
 export interface Styler {
   bold(text: string): string;
   dim(text: string): string;
@@ -23,18 +23,18 @@ export function styler(colour: boolean): Styler {
 }
 
 /**
- * Two columns: what East Asian Width calls wide or fullwidth (https://www.unicode.org/reports/tr11/). Emoji
- * with emoji presentation are wide; a regional indicator alone is not, a pair makes one flag of two columns.
+ * Characters two columns wide: East Asian Width "wide" or "fullwidth" (https://www.unicode.org/reports/tr11/). Emoji
+ * with emoji presentation are wide; a regional indicator alone is not, but a pair makes one flag of two columns.
  */
 const WIDE =
   /^(?:(?![\u{1f1e6}-\u{1f1ff}])\p{Emoji_Presentation}|[\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\u3247\u3250-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe10-\ufe19\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18dff}\u{1aff0}-\u{1b2ff}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}])$/u;
-/** Characters without a column: marks, format characters (except the soft hyphen), Hangul vowels and finals. */
+/** Characters that take no column: marks, format characters (except the soft hyphen), Hangul vowels and finals. */
 const ZERO = /^(?!\u00ad)[\p{Mn}\p{Me}\p{Cf}\u1160-\u11ff]$/u;
 
-/** Known widths plus one, by code point; created when first needed, since most text is plain ASCII. */
+/** Known widths plus one, by code point; created on first use, since most text is plain ASCII. */
 let widths: Uint8Array | undefined;
 
-/** Columns of one code point: 0 (combining), 1 or 2. Control characters count as 0. */
+/** Columns that one code point takes: 0 (combining), 1 or 2. Control characters count as 0. */
 export function charWidth(code: number): number {
   if (code < 0x300) return code < 0x20 || (code >= 0x7f && code < 0xa0) ? 0 : 1;
   widths ??= new Uint8Array(0x110000);
@@ -49,7 +49,7 @@ export function charWidth(code: number): number {
 // deno-lint-ignore no-control-regex -- the colours this module writes
 const SGR = /\x1b\[[0-9;]*m/g;
 
-/** Columns that a text takes on a terminal; colours take none. */
+/** Columns that a text takes on a terminal; colour codes take none. */
 export function displayWidth(text: string): number {
   let width = 0;
   for (const char of text.includes("\x1b") ? text.replace(SGR, "") : text) {
@@ -58,7 +58,7 @@ export function displayWidth(text: string): number {
   return width;
 }
 
-/** The longest beginning of `text` that fits `width` columns; a mark stays with its letter. */
+/** The longest beginning of `text` that fits into `width` columns; a mark stays with its letter. */
 function fitting(text: string, width: number): string {
   let used = 0;
   let end = 0;
@@ -83,8 +83,9 @@ export function pad(text: string, width: number, align: "left" | "right" = "left
 }
 
 /**
- * Breaks plain text at spaces into lines of at most `width` columns, each after `indent` spaces. Line breaks
- * of the text are kept; a word longer than a line is cut.
+ * Breaks plain text at spaces into lines of at most `width` columns, each after `indent` spaces. Line breaks in the
+ * text
+ * are kept; a word longer than a line is cut.
  */
 export function wrap(text: string, width: number, indent = 0): string[] {
   const room = Math.max(2, width - indent);
@@ -94,7 +95,7 @@ export function wrap(text: string, width: number, indent = 0): string[] {
   );
 }
 
-/** The words of a text; a command in backticks is one of them, as long as it fits into a line. */
+/** The words of a text; a command in backticks counts as one word as long as it fits into a line. */
 function wordsOf(text: string, room: number): string[] {
   const words = text.match(/(?:`[^`]*`|[^ \t`]+|`)+/g) ?? [""];
   return words.flatMap((word) => displayWidth(word) > room ? word.split(/[ \t]+/) : [word]);
@@ -135,7 +136,7 @@ export function sanitize(text: string): string {
   return text.replace(ESCAPES, "").replace(/\r\n?/g, "\n").replace(CONTROLS, "").toWellFormed();
 }
 
-/** The same on one line: line breaks and tabs become spaces. */
+/** Like {@link sanitize}, on one line: line breaks and tabs become spaces. */
 export function sanitizeLine(text: string): string {
   return sanitize(text).replace(/[\n\t\u2028\u2029]+/g, " ").trim();
 }
@@ -144,17 +145,18 @@ export function sanitizeLine(text: string): string {
 export interface Column {
   header?: string;
   align?: "left" | "right";
-  /** The fewest columns it may be cut to; when absent it keeps its whole width and is cut last. */
+  /** The smallest width it may be cut to; a column without one keeps its whole width and is cut last. */
   min?: number;
-  /** Colours a cell after it was cut and padded. */
+  /** Colours a cell after it has been cut and padded. */
   paint?: (cell: string) => string;
 }
 
 const GAP = 2;
 
 /**
- * Lays rows out as lines of at most `width` columns. Cells that are too wide are cut with an ellipsis, in the widest
- * shrinkable column first; line breaks and tabs in a cell become spaces, because a row is one line.
+ * Lays rows out as lines of at most `width` columns. Cells that are too wide are cut with an ellipsis, starting with
+ * the
+ * widest shrinkable column; line breaks and tabs in a cell become spaces, because a row is one line.
  */
 export function table(
   rows: readonly (readonly string[])[],
@@ -184,7 +186,7 @@ function formatRow(
   return parts.join(" ".repeat(GAP)).trimEnd();
 }
 
-/** Natural widths, then one column at a time from the widest shrinkable; then, at need, from any. */
+/** The natural widths, reduced one column at a time: the widest shrinkable one first, then, if need be, any. */
 function columnWidths(cells: readonly string[][], width: number, columns: readonly Column[]): number[] {
   const widths = columns.map((_, i) => cells.reduce((max, row) => Math.max(max, displayWidth(row[i]!)), 0));
   const mins = widths.map((natural, i) => Math.min(natural, columns[i]!.min ?? natural));
@@ -202,7 +204,9 @@ function excessOf(widths: readonly number[], width: number): number {
   return shown.reduce((sum, w) => sum + w, 0) + GAP * Math.max(0, shown.length - 1) - width;
 }
 
-/** Takes `excess` columns away, each from the widest that is above its floor; returns what is left over. */
+/**
+ * Takes `excess` columns away, each from the widest that is above its minimum; returns how many it could not take.
+ */
 function shrink(widths: number[], floors: readonly number[], excess: number): number {
   while (excess > 0) {
     let widest = -1;
@@ -216,7 +220,7 @@ function shrink(widths: number[], floors: readonly number[], excess: number): nu
   return excess;
 }
 
-/** A duration as people say it, in the largest whole unit: `3 s`, `4 min`, `2 h`, `5 d`. */
+/** A duration in the largest whole unit, as people say it: `3 s`, `4 min`, `2 h`, `5 d`. */
 export function age(seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
   if (!Number.isFinite(s)) return "?";
@@ -229,7 +233,7 @@ export function age(seconds: number): string {
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
 /**
- * A bar of at most `width` columns for a fraction of 0 to 1, not padded. A fraction above 0 always shows something.
+ * A bar of at most `width` columns for a fraction from 0 to 1, not padded. A fraction above 0 always shows something.
  * Without Unicode the bar is made of `#`.
  */
 export function bar(fraction: number, width: number, unicode = true): string {

@@ -1,12 +1,13 @@
 /**
- * What a program showed on its terminal, as text: its last screen, or readable lines from a recording.
+ * A program's terminal output as text: its last screen, or readable lines from a recording.
  *
- * The emulator is `@xterm/headless`, loaded when something has to be drawn: a recording of plain lines never
- * needs it. Memory is bounded whatever the input.
+ * The emulator is `@xterm/headless`. It is loaded only when something has to be drawn, since a recording of plain
+ * lines
+ * does not need it. Memory is bounded whatever the input.
  */
 import { sanitize } from "./style.ts";
 
-/** The part of `@xterm/headless` in use: its own types are of no form that Deno reads. */
+/** The part of `@xterm/headless` in use, because Deno cannot read the package's own type declarations. */
 interface Terminal {
   readonly buffer: { readonly active: Buffer; readonly normal: Buffer };
   readonly parser: {
@@ -15,13 +16,13 @@ interface Terminal {
   };
   readonly options: { scrollback: number; convertEol: boolean };
   readonly rows: number;
-  /** Calls back when the data is parsed; several writes are parsed in one go, each with its own call. */
+  /** Calls back once the data is parsed; several writes are parsed in one go, each with its own callback. */
   write(data: string | Uint8Array, done: () => void): void;
 }
 
 interface Buffer {
   readonly type: "normal" | "alternate";
-  /** Rows above the screen; the cursor's place below them. */
+  /** Rows above the screen; the cursor's place is relative to them. */
   readonly baseY: number;
   readonly cursorX: number;
   readonly cursorY: number;
@@ -30,7 +31,7 @@ interface Buffer {
   ): { readonly isWrapped: boolean; translateToString(trimRight: boolean): string } | undefined;
 }
 
-/** Size of a terminal. */
+/** Size of a terminal, in columns and rows. */
 export interface TerminalSize {
   cols: number;
   rows: number;
@@ -41,27 +42,29 @@ async function openTerminal({ cols, rows }: TerminalSize, scrollback: number): P
   return new Terminal({ cols, rows, scrollback, allowProposedApi: true, logLevel: "off" });
 }
 
-/** The text of rows that are one wrapped line, trailing spaces included. */
+/** The text of the rows that form one wrapped line, trailing spaces included. */
 function textOf(buffer: Buffer, from: number, to: number): string {
   let text = "";
   for (let y = from; y < to; y++) text += buffer.getLine(y)?.translateToString(false) ?? "";
   return sanitize(text);
 }
 
-/** All rows of the screen that shows now. */
+/** All rows of the visible screen. */
 function screenOf({ buffer: { active }, rows }: Terminal): string[] {
   const top = active.baseY;
   return Array.from({ length: rows }, (_, y) => textOf(active, top + y, top + y + 1).trimEnd());
 }
 
-/** The screen that a program left, as many rows as it has; made after {@link renderScreen}. */
+/** The screen as a program left it, all its rows; {@link renderScreen} returns only the filled ones. */
 export async function renderRows(bytes: Uint8Array | string, size: TerminalSize): Promise<string[]> {
   const terminal = await openTerminal(size, 0);
   await new Promise<void>((resolve) => terminal.write(bytes, resolve));
   return screenOf(terminal);
 }
 
-/** The last `lastLines` non-empty lines of the screen that a program left, e.g. to show why a worker is not ready. */
+/**
+ * The last `lastLines` non-empty lines of the screen as a program left it, e.g. to show why a worker is not ready.
+ */
 export async function renderScreen(
   bytes: Uint8Array | string,
   { cols = 160, rows = 50, lastLines }: { cols?: number; rows?: number; lastLines: number },
@@ -70,26 +73,28 @@ export async function renderScreen(
   return filled.slice(Math.max(0, filled.length - lastLines));
 }
 
-/** Longest line, UTF-16 units: what never ends is cut there. */
+/** Length at which an endless line is cut, UTF-16 units. */
 const MAX_LINE = 1 << 20;
 
 /**
- * What only a screen can show: the cursor going back, up or elsewhere, erasing, another character set. Colours,
- * titles and line ends are none of it, nor is what may be the torn beginning of one of those.
+ * Output that only a screen can show: moving the cursor back, up or elsewhere, erasing, another character set.
+ * Colours,
+ * titles and line ends do not count, nor does a sequence that may be the torn beginning of one of these.
  */
-// deno-lint-ignore no-control-regex -- control characters are what it looks for
+// deno-lint-ignore no-control-regex -- it looks for control characters
 const DRAWS = /\r(?![\r\n]|$)|[\b\v\f\x0e\x0f]|\x1b(?:[^[\]]|\[[\d;:]*[^\d;:m])/;
 
 /**
- * Turns a recorded terminal, piece by piece, into lines that read well one after the other.
+ * Turns a terminal recording, piece by piece, into lines that read well one after the other.
  *
- * Plain output passes as it was printed, each line once it is ended; only colours and control characters go.
- * From the first piece on that draws, an emulator reads on, see {@link Drawing}.
+ * Plain output passes as it was printed, each line once it has ended; only colours and control characters are
+ * removed.
+ * From the first piece that draws, an emulator takes over, see {@link Drawing}.
  */
 export class LogRenderer {
   readonly #size: TerminalSize;
   readonly #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  /** The plain line that is not ended yet, and what of it was shown already. */
+  /** The plain line that has not ended yet, and the part of it that was already shown. */
   #open = "";
   #shown = "";
   #drawing: Drawing | undefined;
@@ -98,7 +103,7 @@ export class LogRenderer {
     this.#size = { cols, rows };
   }
 
-  /** Whether a full-screen program shows its own screen now. */
+  /** Whether a full-screen program's own screen is visible now. */
   get isFullScreen(): boolean {
     return this.#drawing?.isFullScreen === true;
   }
@@ -125,7 +130,7 @@ export class LogRenderer {
     return lines.map(plainLine);
   }
 
-  /** For a recording that has been quiet for a while: also what is not ended yet, such as a question. */
+  /** Lines to show when a recording has been quiet for a while, including an unfinished line such as a question. */
   settle(): string[] {
     if (this.#drawing !== undefined) return this.#drawing.settle();
     if (this.#open === this.#shown || this.#open.trim() === "") return [];
@@ -133,7 +138,7 @@ export class LogRenderer {
     return [plainLine(this.#open)];
   }
 
-  /** The recording is over: returns what is left to show. */
+  /** Ends the recording and returns what is left to show. */
   end(): string[] {
     if (this.#drawing !== undefined) return this.#drawing.end();
     const open = this.#open + this.#decoder.decode();
@@ -143,8 +148,8 @@ export class LogRenderer {
 }
 
 /**
- * The last `count` non-empty lines of output that needs no screen to be read; undefined where a program draws, and
- * only {@link renderScreen} could show it.
+ * The last `count` non-empty lines of plain output; undefined when the program draws, so that only
+ * {@link renderScreen} can show it.
  */
 export function plainTail(text: string, count: number): string[] | undefined {
   const lines = text.split("\n");
@@ -157,39 +162,41 @@ function plainLine(line: string): string {
   return sanitize(line.replace(/\r+$/, "")).replaceAll("\n", " ");
 }
 
-/** Text between two looks at the screen: about a frame of a program that draws. */
+/** Amount of text between two looks at the screen, UTF-16 units: about one frame of a program that draws. */
 const SLICE = 4096;
-/** Looks without a repaint after which what is printed counts as plain output again. */
+/** Looks without a repaint after which output counts as plain again. */
 const CALM = 3;
-/** Looks that a repainted row must keep its text before it is shown. */
+/** Looks for which a repainted row must keep its text before it is shown. */
 const AT_REST = 2;
-/** Clears of the screen after which it is taken for a program's frames rather than for a fresh page. */
+/** Clears of the screen after which they count as a program's frames rather than as fresh pages. */
 const CLEARS = 3;
-/** Latest lines by which a repainted one is known to have been shown. */
+/** Number of latest lines among which a repainted line is recognized as already shown. */
 const REMEMBERED = 500;
 
-/** One line of the screen, at the row it begins in. */
+/** One line of the screen, stored at the row in which it begins. */
 interface Row {
   text: string;
   /** The row below its last one. */
   end: number;
-  /** The cursor has been below it. */
+  /** Whether the cursor has been below it. */
   passed: boolean;
-  /** Looks for which it has kept its text. */
+  /** Number of looks for which it has kept its text. */
   age: number;
-  /** What was last shown of it. */
+  /** The text last shown of it. */
   shown?: string;
 }
 
-/** Why the screen is looked at: after a slice, before it is erased, after some quiet, at the end. */
+/** The reason for looking at the screen: after a slice, before it is erased, after some quiet, at the end. */
 type Look = "slice" | "wipe" | "quiet" | "end";
 
 /**
- * Lines out of what a program draws.
+ * Extracts lines from a program that draws.
  *
- * What is printed from top to bottom is shown as it is passed. What a program repaints is shown when it has come
- * to rest, and again only when its words have changed (not its digits, bars or spinner) or when it leaves the
- * screen. The screen of a full-screen program is no story: it is shown once, as it is when the program leaves
+ * Text printed from top to bottom is shown as the cursor passes it. A repainted line is shown once it has come to
+ * rest,
+ * and again only when its words have changed (not its digits, bars or spinner) or when it leaves the screen. A
+ * full-screen program's screen is not a sequence of lines: it is shown once, in its last state, when the program
+ * leaves
  * it or the recording ends.
  */
 class Drawing {
@@ -224,7 +231,7 @@ class Drawing {
   }
 
   async push(text: string): Promise<string[]> {
-    // A terminal's driver ends lines with CR LF; where none does, the log is a plain file.
+    // A terminal driver ends lines with CR LF; a log without any CR LF is a plain file.
     if (text.includes("\n")) this.#terminal.options.convertEol = !text.includes("\r\n");
     const slices = text.match(new RegExp(`[^]{1,${SLICE}}`, "g")) ?? [];
     await Promise.all(
@@ -262,14 +269,14 @@ class Drawing {
     if (this.#recent.size > REMEMBERED) this.#recent.delete(this.#recent.values().next().value ?? "");
   }
 
-  /** Looks at what is about to be erased. Returns that the sequence is still to be carried out. */
+  /** Looks at the screen before it is erased. Returns false, so that the emulator still carries out the sequence. */
   #wipe(): false {
     this.#look("wipe");
     if (!this.isFullScreen && ++this.#clears <= CLEARS) this.#rows = [];
     return false;
   }
 
-  /** The same for a change to or from the alternate screen, which programs that fill the screen draw on. */
+  /** Does the same when a program enters or leaves the alternate screen, on which full-screen programs draw. */
   #switch(modes: readonly number[]): false {
     if (!modes.some((mode) => mode === 47 || mode === 1047 || mode === 1049)) return false;
     if (this.isFullScreen) this.#showScreen();
@@ -295,7 +302,7 @@ class Drawing {
     if (normal.baseY > 0) this.#forget(normal);
   }
 
-  /** The lines on and above the screen, each at its first row; rows that only go on with a line are left out. */
+  /** The lines on and above the screen, each at its first row; rows that continue a line are left out. */
   #read(buffer: Buffer): Row[] {
     const rows: Row[] = [];
     const length = buffer.baseY + this.#terminal.rows;
@@ -322,7 +329,7 @@ class Drawing {
     row.shown = text;
   }
 
-  /** Whether a repainted row is to be shown: by its words while it stays, to the letter when it goes. */
+  /** Whether a repainted row is to be shown: while it stays, only its words count; when it goes, every character. */
   #isNews({ text, shown, passed, age }: Row, why: Look, leaves: boolean): boolean {
     if (this.#recent.has(text)) return false;
     if (leaves || why === "end" || why === "wipe" && shown === undefined) return true;
@@ -330,7 +337,7 @@ class Drawing {
     return rests && wordsOf(text) !== wordsOf(shown ?? "");
   }
 
-  /** Lets go of the rows above the screen; the beginning of a line that goes on there is kept. */
+  /** Forgets the rows above the screen, but keeps the beginning of a line that continues on it. */
   #forget(normal: Buffer): void {
     const top = normal.baseY;
     const begins = this.#rows.findLastIndex((row, y) => row !== undefined && y < top && row.end > top);
@@ -345,7 +352,7 @@ class Drawing {
   }
 }
 
-/** A text's letters alone. */
+/** The letters of a text alone. */
 function wordsOf(text: string): string {
   return text.replace(/[^\p{L}]+/gu, " ").trim();
 }

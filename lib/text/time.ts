@@ -1,6 +1,6 @@
 /** Times as text, and back. Pure. */
 
-/** The last second of the year 9999: of a later one no ISO text can be made. Unix seconds. */
+/** The last second of the year 9999, Unix seconds; a later time has no ISO text. */
 const LAST_SECOND = 253_402_300_799;
 
 /** A time as ISO 8601 UTC with whole seconds: `2026-03-01T09:00:00Z`. */
@@ -8,7 +8,7 @@ export function isoSeconds(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
-/** A time as a file's name that sorts by age: ISO 8601 UTC with milliseconds, without colons. */
+/** A time as a file name that sorts by age: ISO 8601 UTC with milliseconds, without colons. */
 export function fileStamp(ms: number): string {
   return new Date(ms).toISOString().replaceAll(":", "-");
 }
@@ -23,7 +23,7 @@ export function nanoTime(ms: number): string {
   return new Date(ms).toISOString().replace("Z", "000000Z");
 }
 
-/** Unix seconds of a time that another program wrote as seconds, milliseconds or text; 0 for what is no time. */
+/** Unix seconds of a time that another program wrote as seconds, milliseconds or text; 0 when it is no time. */
 export function unixSeconds(value: unknown): number {
   const number = typeof value === "string" && value.includes("-") ? Date.parse(value) : Number(value);
   if (!Number.isFinite(number) || number <= 0) return 0;
