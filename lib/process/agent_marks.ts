@@ -1,17 +1,17 @@
 /** The marks that agent CLIs leave in the environment of the shells they start, as one table. Pure. */
 
-/** What marks the shells of one agent CLI. */
+/** The marks by which the shells of one agent CLI are recognized. */
 export interface AgentMarks {
   cli: AgentCli;
-  /** Variables that hold the id of the agent's session; none where the CLI names it nowhere. */
+  /** Variables that hold the id of the agent's session; none when the CLI does not reveal it. */
   session: readonly string[];
-  /** A variable that holds a process id of the agent's, by which its sessions are at least told from others. */
+  /** A variable that holds one of the agent's process ids, which at least separates its sessions from each other. */
   process?: string;
-  /** Variables that are set to anything at all. */
+  /** Variables that count when they are set, to whatever value. */
   present: readonly string[];
 }
 
-/** Names of the agent CLIs that looop knows by their marks. */
+/** Names of the agent CLIs that looop recognizes by their marks. */
 export type AgentCli = "pi" | "claude" | "codex" | "opencode" | "gemini" | "qwen" | "copilot";
 
 /** The marks as the real programs set them. */
@@ -30,20 +30,21 @@ export const AGENT_CLIS: readonly AgentMarks[] = [
   },
 ];
 
-/** An agent session as its marks name it. */
+/** An agent's session as its marks identify it. */
 export interface MarkedAgent {
   cli: AgentCli;
-  /** The session's id, else a process id; "" where the CLI gives none, or one that cannot be part of a file's name. */
+  /** The session's id, else a process id; "" when the CLI gives none, or one that cannot be part of a file name. */
   session: string;
-  /** Whether `session` is the CLI's own id of it. */
+  /** Whether `session` is the CLI's own id for it. */
   isNamed: boolean;
 }
 
 type Env = Readonly<Record<string, string>>;
 
 /**
- * The agent in whose shell an environment is, or undefined. Where an agent was started in the shell of another,
- * the marks of both are there; `AI_AGENT`, which the inner one sets anew, decides.
+ * The agent whose shell has this environment, or undefined. When one agent was started in another's shell, the marks
+ * of
+ * both are set; `AI_AGENT`, which the inner one sets anew, decides.
  */
 export function markedAgent(env: Env): MarkedAgent | undefined {
   const found = AGENT_CLIS.filter((marks) => namesOf(marks).some((name) => env[name]));
@@ -58,7 +59,7 @@ function namesOf({ session, process, present }: AgentMarks): string[] {
   return [...session, ...(process === undefined ? [] : [process]), ...present];
 }
 
-/** An id that may be part of a file's name; "" when there is none. */
+/** An id that may be part of a file name; "" when there is none. */
 function idIn(env: Env, name: string): string {
   const id = env[name] ?? "";
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(id) ? id : "";

@@ -1,6 +1,6 @@
 /**
- * Runs one command to its end: a session of its own, a deadline, the tails of its output; nothing of it
- * survives, neither a timeout nor its own normal end.
+ * Runs one command to its end, in a session of its own, with a deadline, keeping the tails of its output. None of its
+ * processes survive, neither after a timeout nor after a normal end.
  */
 import { spawnChild } from "./spawn.ts";
 import { joined } from "../text/bytes.ts";
@@ -10,18 +10,18 @@ import { RunNotes } from "./run_notes.ts";
 import { type ProcessFact, readSystem } from "./table.ts";
 import { delay, killTree, signal, STOP_GRACE_MS, type TreeNotes } from "./tree.ts";
 
-/** What is run, and how. */
+/** The command to run, and its limits. */
 export interface CommandSpec {
   argv: readonly string[];
   cwd: string;
-  /** The whole environment; the mark is added. */
+  /** The whole environment; the mark is added to it. */
   env: Readonly<Record<string, string>>;
   /** A variable that only this run's processes carry. */
   mark: { name: string; value: string };
   timeoutMs: number;
-  /** How much of each stream is kept, its end. */
+  /** How much of the end of each stream is kept, bytes. */
   tailBytes: number;
-  /** Hears who belongs to the run, while it runs, where that must be noted ({@link RunNotes}). */
+  /** Called during the run with the processes that belong to it, where they must be noted ({@link RunNotes}). */
   onNoted?: (notes: TreeNotes) => void;
 }
 
@@ -31,24 +31,24 @@ export interface Tail {
   cut: number;
 }
 
-/** How a command came to its end. */
+/** How a command ended. */
 export interface CommandOutcome {
-  /** Its own exit code; 128+n for a signal. */
+  /** Its own exit code; 128+n for signal n. */
   code: number;
-  /** `self`: by itself; else the deadline or the caller's signal ended it. */
+  /** `self`: the command ended by itself; otherwise the deadline or the caller's signal ended it. */
   endedBy: "self" | "timeout" | "stop";
   stdout: Tail;
   stderr: Tail;
   ms: number;
-  /** Processes that outlived even KILL. */
+  /** Processes that survived even SIGKILL. */
   survivors: ProcessFact[];
 }
 
-/** What not even KILL could end is waited for that much longer. */
+/** How long to wait for processes that survive SIGKILL, ms. */
 const GIVE_UP_MS = 100;
-/** Leftovers of a command that has ended by itself get this long between TERM and KILL. */
+/** Time between TERM and KILL for the leftovers of a command that has ended by itself, ms. */
 const LEFTOVER_GRACE_MS = 2_000;
-/** The longest that a timer can hold, about 24 days. */
+/** The longest timer that the runtime supports, ms (about 24 days). */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
@@ -77,7 +77,7 @@ export async function runCommand(spec: CommandSpec, stop?: AbortSignal): Promise
     if (ending !== undefined) return;
     endedBy = by;
     ending = endTree(child, mark, notes);
-    // What not even KILL could end must not be waited for either.
+    // A process that survives SIGKILL must not be waited for either.
     const giveUp = () => patience = setTimeout(ended.resolve, GIVE_UP_MS);
     ending.then(giveUp, giveUp);
   };
@@ -108,7 +108,7 @@ async function endTree(child: Deno.ChildProcess, mark: string, notes: RunNotes):
   return await killTree({ roots: [root], marks: [mark], graceMs: STOP_GRACE_MS });
 }
 
-/** Ends the command where nobody may look at processes: until it is waited for, its group is its own. */
+/** Ends the command when processes cannot be listed: until its exit is awaited, its group id cannot be reused. */
 async function endGroup(child: Deno.ChildProcess, notes: RunNotes): Promise<ProcessFact[]> {
   for (const name of ["SIGTERM", "SIGKILL"] as const) {
     signal(-child.pid, name);
@@ -119,7 +119,10 @@ async function endGroup(child: Deno.ChildProcess, notes: RunNotes): Promise<Proc
   return [];
 }
 
-/** Ends what the command has left in its session or elsewhere: a session id stays taken while one lives in it. */
+/**
+ * Ends the processes that the command left in its session or elsewhere: a session id stays taken while any live in
+ * it.
+ */
 async function endLeftovers(pid: number, mark: string): Promise<ProcessFact[]> {
   const { table, marks } = await readSystem();
   const marked = marks.withAll([mark]);
@@ -131,7 +134,7 @@ async function endLeftovers(pid: number, mark: string): Promise<ProcessFact[]> {
   return await killTree({ roots, marks: [mark], graceMs: LEFTOVER_GRACE_MS });
 }
 
-/** Keeps the last `cap` bytes of what is pushed. */
+/** Keeps the last `cap` bytes of the data pushed. */
 export class TailBuffer {
   readonly #cap: number;
   #parts: Uint8Array[] = [];
@@ -154,12 +157,12 @@ export class TailBuffer {
     if (drop > 0) this.#parts = this.#parts.slice(drop);
   }
 
-  /** Bytes in memory: the cap and at most one piece more, however much was pushed. */
+  /** Bytes in memory: at most the cap and one more piece, however much was pushed. */
   get held(): number {
     return this.#held;
   }
 
-  /** The last bytes, beginning at a whole UTF-8 character, and how many came before them. */
+  /** The last bytes, beginning at a whole UTF-8 character, and the number of bytes before them. */
   tail(): Tail {
     const whole = joined(this.#parts);
     let from = Math.max(0, whole.length - this.#cap);

@@ -1,16 +1,19 @@
 /**
- * The environment of what looop starts: its own names set, and nothing by which a child would take itself for a part of
- * the caller's agent, terminal or git command.
+ * The environment of the processes that looop starts: looop's own variables set, and none by which a child would take
+ * itself for a part of the caller's agent, terminal or git command.
  */
 import { quietStat } from "../store.ts";
 
-/** Variables by which an agent CLI marks the shells it starts; a worker below an agent must not see them. */
+/** Variables by which an agent CLI marks the shells it starts; a worker started by an agent must not see them. */
 const AGENT_MARKS =
   /^(AI_AGENT|AGENT|CLAUDECODE|CLAUDE_(EFFORT|PID)|PI_(CODING_AGENT|SESSION_ID|SESSION_FILE|PROVIDER|MODEL|REASONING_LEVEL)|GEMINI_SESSION_ID)$|^(CLAUDE_CODE_|CODEX_|OPENCODE|GEMINI_CLI|QWEN_CODE|COPILOT_(CLI|AGENT_|LOADER_))/;
-/** Settings among the same prefixes that a user makes on purpose: they stay. */
+/** Variables with the same prefixes that users set on purpose: they stay. */
 const USER_SETTINGS =
   /^(CODEX_(HOME|API_KEY)|CLAUDE_CODE_(SANDBOXED|OAUTH_TOKEN|EFFORT_LEVEL))$|^(CLAUDE_CODE_(USE|SKIP|DISABLE|ENABLE|MAX|SUBAGENT)|OPENCODE_(CONFIG|DB|DISABLE|ENABLE|EXPERIMENTAL|PERMISSION|API_KEY|MODELS)|(GEMINI_CLI|QWEN_CODE)_(HOME|SYSTEM|CUSTOM|MAX|API))(_|$)/;
-/** What agents set in their shells so that no program asks or pages; a user has the same names with other values. */
+/**
+ * Values that agents set in their shells so that no program asks or pages; other values of these variables are a
+ * user's.
+ */
 const AGENT_VALUES: Readonly<Record<string, RegExp>> = {
   PAGER: /^(cat)?$/,
   GIT_PAGER: /^(cat)?$/,
@@ -24,17 +27,20 @@ const AGENT_VALUES: Readonly<Record<string, RegExp>> = {
   DBUS_SESSION_BUS_ADDRESS: /^$/,
 };
 /**
- * A terminal multiplexer's or emulator's mark: by it a program in a worker's terminal would draw on the user's screen,
- * or speak to an editor that is not there.
+ * Marks of a terminal multiplexer or emulator: with them, a program in a worker's terminal would draw on the user's
+ * screen, or talk to an editor that is not there.
  */
 const SCREEN_MARKS =
   /^(TMUX|STY|ZELLIJ|VSCODE_|TERM_PROGRAM|TERM_SESSION_ID$|KITTY_|WEZTERM_|GHOSTTY_|ITERM_|LC_TERMINAL|KONSOLE_|WT_SESSION$|NVIM$|NVIM_LISTEN_ADDRESS$|INSIDE_EMACS$|BYOBU_)/;
-/** Variables that bind git to one repository: `git rev-parse --local-env-vars`, and what a push in progress adds. */
+/**
+ * Variables that bind git to one repository: those of `git rev-parse --local-env-vars`, and those of a push in
+ * progress.
+ */
 export const GIT_MARKS =
   /^GIT_(ALTERNATE_OBJECT_DIRECTORIES|CONFIG|CONFIG_PARAMETERS|CONFIG_COUNT|CONFIG_(KEY|VALUE)_\d+|OBJECT_DIRECTORY|DIR|WORK_TREE|IMPLICIT_WORK_TREE|GRAFT_FILE|INDEX_FILE|NO_REPLACE_OBJECTS|REPLACE_REF_BASE|PREFIX|INTERNAL_SUPER_PREFIX|SHALLOW_FILE|COMMON_DIR|QUARANTINE_PATH|PUSH_(OPTION|CERT).*)$/;
-/** What git sets for its hooks of the commit in progress; a later commit of a worker is another's, at another time. */
+/** Variables that git sets for the hooks of a commit in progress; a worker's later commit is not that commit. */
 const HOOK_MARKS = /^GIT_((AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|REFLOG_ACTION|EXEC_PATH)$/;
-/** looop's own names of one session, sensor run or `_ run`: never inherited by the next. */
+/** looop's own variables of one session, sensor run or `_ run`: never inherited by the next. */
 const OWN_MARKS =
   /^LOOOP_(HOME|OS|SESSION_ID|SESSION_GEN|WORKER_ID|WORKER_GEN|WORKER_CMD|SENSOR_RUN|RUN|PULSE)$/;
 
@@ -46,7 +52,7 @@ export function isAgentMark(name: string, value: string): boolean {
   return AGENT_MARKS.test(name) && !USER_SETTINGS.test(name);
 }
 
-/** What of the caller's environment a child may see. Pure but for a look at TMPDIR. */
+/** The part of the caller's environment that a child may see. Pure but for a look at TMPDIR. */
 function inheritable(parent: Env): Record<string, string> {
   const names = Object.keys(parent);
   const isAgents = names.some((name) => isAgentMark(name, parent[name] ?? ""));
@@ -58,7 +64,7 @@ function inheritable(parent: Env): Record<string, string> {
     }
     if (isAgents && AGENT_VALUES[name]?.test(value)) return false;
     if (isHooks && (HOOK_MARKS.test(name) || (name === "GIT_EDITOR" && value === ":"))) return false;
-    // The editor's helper finds its server by the marks that are gone.
+    // The editor's helper finds its server by the marks that were removed.
     if (isEditors && (name === "GIT_ASKPASS" || /\/extensions\/git/.test(value))) return false;
     if (name === "WINDOW" && "STY" in parent) return false;
     return name !== "TMPDIR" || isUsableDir(value);
@@ -66,17 +72,17 @@ function inheritable(parent: Env): Record<string, string> {
   return Object.fromEntries(Object.entries(parent).filter(stays));
 }
 
-/** Whether a folder is named from `/` on and is there: programs end at once with another TMPDIR. */
+/** Whether a folder has an absolute path and exists: with any other TMPDIR programs end at once. */
 function isUsableDir(path: string): boolean {
   return path.startsWith("/") && quietStat(path)?.isDirectory === true;
 }
 
-/** The variable by which opencode takes configuration beside its files; lists of plugins are put together. */
+/** The variable by which opencode takes configuration in addition to its files; lists of plugins are merged. */
 export const OPENCODE_CONFIG = "OPENCODE_CONFIG_CONTENT";
-/** Name of the plugin of `lib/hold.ts`, which is one worker's own. */
+/** Name of the plugin of `lib/agents/hold.ts`, which belongs to one worker. */
 export const HOLD_PLUGIN = "looop-hold.mjs";
 
-/** A configuration of opencode's without the plugins of workers; "" when nothing else is in it. Pure. */
+/** An opencode configuration without the plugins of workers; "" when nothing else is in it. Pure. */
 export function withoutHold(config: string): string {
   if (!config.includes(HOLD_PLUGIN)) return config;
   try {
@@ -85,11 +91,11 @@ export function withoutHold(config: string): string {
     const left = own.length > 0 ? { ...rest, plugin: own } : rest;
     return Object.keys(left).length === 0 ? "" : JSON.stringify(left);
   } catch {
-    return config; // nothing of looop's: that is plain JSON
+    return config; // nothing of looop's: its own configuration is plain JSON
   }
 }
 
-/** What looop itself gives its children (`ownVariables` in `records/home.ts`). */
+/** The variables that looop gives its children (`ownVariables` in `records/home.ts`). */
 export interface OwnVariables {
   [name: string]: string;
   LOOOP_BIN: string;

@@ -1,4 +1,4 @@
-/** What is known of one process. */
+/** The facts about one process. */
 
 /** One line of the system's table of processes. */
 export interface ProcessFact {
@@ -6,7 +6,7 @@ export interface ProcessFact {
   ppid: number;
   pgid: number;
   sid: number;
-  /** State letter; Z is a zombie, which is dead and only not yet reaped. */
+  /** State letter; Z is a zombie: dead, but not yet reaped. */
   state: string;
   start: string;
 }

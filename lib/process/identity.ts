@@ -1,37 +1,38 @@
 /**
- * Who a process is, and whether it lives. Nobody else compares pids.
+ * Identifies processes and determines whether they are alive. No other file compares pids.
  *
- * A process is (machine, boot, pid namespace, pid, start time). What cannot be asked is unknown: never dead, never
- * ours, never signalled.
+ * A process is (machine, boot, pid namespace, pid, start time). A process that cannot be checked is unknown: never
+ * dead,
+ * never ours, never signalled.
  */
 import { quietText, readLinkedText } from "../store.ts";
 import { PLATFORM } from "./platform.ts";
 import { runSmall } from "./spawn.ts";
 import { type ProcessTable, readProcesses } from "./table.ts";
 
-/** A process that cannot be mistaken for another: a pid alone is given out again. */
+/** A process that cannot be mistaken for another: a pid alone may be reused. */
 export interface Identity {
   pid: number;
   /** Start time in the kernel's own unit (Linux: clock ticks since boot; macOS: `lstart` text); `-` if unknown. */
   start: string;
-  /** The boot it belongs to; a pid of an earlier boot of the same machine is dead. */
+  /** The boot it belongs to; a process of an earlier boot of the same machine is dead. */
   boot: string;
-  /** The machine; absent in records of looop 0.1.0, which are of this one. */
+  /** The machine; absent in records of looop 0.1.0, which were written on this one. */
   machine?: string;
   /** The pid namespace, `-` where there are none; absent in records of 0.1.0. */
   space?: string;
 }
 
 /**
- * Whether a process lives, as far as that can be said. One that lives beyond our reach, as its lock shows, has the
- * reason; of an unknown one `lock` says whether a free lock would mean its death.
+ * Whether a process is alive, as far as that can be determined. A process that is alive beyond our reach, as its lock
+ * shows, carries the reason; for an unknown one, `lock` is true when a free lock would prove its death.
  */
 export type Standing =
   | { life: "alive"; beyond?: string }
   | { life: "dead" }
   | { life: "unknown"; why: string; lock: boolean };
 
-/** Why no signal can reach a process that may live, or undefined. */
+/** Why no signal can reach a process that may be alive, or undefined. */
 export function beyondReach(standing: Standing): string | undefined {
   if (standing.life === "dead") return undefined;
   return standing.life === "unknown" ? standing.why : standing.beyond;
@@ -43,19 +44,19 @@ const OTHER_MACHINE: Standing = { life: "unknown", why: "it is of another machin
 const OTHER_SPACE: Standing = { life: "unknown", why: "it is of another pid namespace", lock: true };
 const NO_START: Standing = { life: "unknown", why: "its start time is not known", lock: true };
 
-/** An identity as one text, equal for equal ones. */
+/** An identity as one text, the same for equal identities. */
 export function identityKey({ pid, start, boot, machine = "", space = "" }: Identity): string {
   return `${pid}/${start}/${boot}/${machine}/${space}`;
 }
 
-/** Parses "pid start boot machine space" as a supervisor writes it, blanks in the start as `_`. Pure. */
+/** Parses "pid start boot machine space" as a supervisor writes it, with `_` for blanks in the start. Pure. */
 export function parseIdentity(text: string | undefined): Identity | undefined {
   const [pid, start, boot, machine, space] = (text ?? "").trim().split(/ +/);
   if (!pid || !start || !boot || !(Number(pid) > 0)) return undefined;
   return { pid: Number(pid), start: start.replace(/_+/g, " "), boot, ...placeIn({ machine, space }) };
 }
 
-/** The identity in a JSON record; its own keys among others. */
+/** The identity in a JSON record that has other keys, too. */
 export function identityIn(record: { pid: number; [key: string]: unknown }): Identity {
   const text = (value: unknown) => typeof value === "string" ? value : undefined;
   const { pid, start, boot, machine, space } = record;
@@ -78,18 +79,18 @@ function placeIn(
 let machine: string | undefined;
 let space: string | undefined;
 
-/** The machine's own id: that of systemd or dbus, else its name; macOS has the platform's UUID. */
+/** The machine's own id: that of systemd or dbus, else its name; on macOS the platform's UUID. */
 export async function ownMachine(): Promise<string> {
   return machine ??= machineAtHand() ?? await askPlatformId();
 }
 
-/** The same where it can be had without a child; undefined elsewhere. */
+/** The machine's id where it is available without a child process; undefined elsewhere. */
 export function machineAtHand(): string | undefined {
   if (PLATFORM === "linux") machine ??= readMachineId();
   return machine;
 }
 
-/** As the supervisor's shell reads it (`sessions/supervisor.ts`). */
+/** Reads what the supervisor's shell reads (`sessions/supervisor.ts`). */
 function readMachineId(): string {
   const ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map((path) =>
     quietText(path, readLinkedText)?.split("\n")[0] ?? ""
@@ -112,7 +113,7 @@ async function ownSpace(): Promise<string> {
 
 const SPACE = "/proc/self/ns/pid";
 
-/** The same without a child; undefined where the runtime may not read it. */
+/** The pid namespace without a child process; undefined where the runtime may not read it. */
 function spaceAtHand(): string | undefined {
   if (PLATFORM === "darwin") return "-";
   try {
@@ -134,7 +135,7 @@ export async function ownIdentity(): Promise<Identity> {
     { pid: Deno.pid, start: "-", boot: "-", machine: await ownMachine(), space: await ownSpace() };
 }
 
-/** The identity of a process that is alive now, or undefined. */
+/** The identity of a running process, or undefined. */
 export async function identityOf(pid: number): Promise<Identity | undefined> {
   const { processes, boot } = await readProcesses([pid]);
   const fact = processes.get(pid);
@@ -142,7 +143,7 @@ export async function identityOf(pid: number): Promise<Identity | undefined> {
   return { pid, start: fact.start, boot, machine: await ownMachine(), space: await ownSpace() };
 }
 
-/** Whether an identity is of this machine and namespace, as far as that is at hand. */
+/** Whether an identity belongs to this machine and namespace, as far as that is known without asking. */
 export function isOfHere(identity: Identity): boolean {
   const own = { machine: machineAtHand(), space: space ??= spaceAtHand() };
   const fits = (theirs: string | undefined, ours: string | undefined) =>
@@ -152,14 +153,17 @@ export function isOfHere(identity: Identity): boolean {
 
 // --- whether it lives -----------------------------------------------------------------------------------------
 
-/** Whether `identity`, of this machine and namespace, is alive in `table`: same boot, pid and start, no zombie. Pure. */
+/**
+ * Whether `identity`, of this machine and namespace, is alive in `table`: same boot, pid and start, and no zombie.
+ * Pure.
+ */
 export function isAliveIn(table: ProcessTable, identity: Identity): boolean {
   const fact = table.processes.get(identity.pid);
   return fact !== undefined && fact.state !== "Z" && fact.start === identity.start &&
     table.boot === identity.boot;
 }
 
-/** Whether a process exists at all, zombies included; false is certain, true is not. Costs microseconds. */
+/** Whether a process with this pid exists, zombies included; false is certain, true is not. Takes microseconds. */
 export function mayExist(pid: number): boolean {
   try {
     Deno.kill(pid, "SIGURG");
@@ -169,17 +173,22 @@ export function mayExist(pid: number): boolean {
   }
 }
 
-/** The last standing of each process that was not dead, by {@link identityKey}, with its `performance.now()`. */
+/**
+ * The last standing of each process that was not dead, by {@link identityKey}, and its time by `performance.now()`.
+ */
 const verified = new Map<string, { standing: Standing; at: number }>();
 
 /**
- * How identities stand. One `sh` for all that are asked in the same turn, none where no process of their pids exists.
+ * The standings of identities. One `sh` serves all that are asked for in the same turn; none is started when no
+ * process
+ * with their pids exists.
  *
- * A caller that waits may pass `trustMs`: what was found no longer ago counts while a process of its pid exists, which
- * costs no child. Death is never taken on trust, so at worst a zombie, or a pid that was given out again within that
- * time, is noticed that much later.
+ * A caller that waits may pass `trustMs`: a result no older than that counts while a process with its pid exists,
+ * which
+ * costs no child process. Death is always checked anew, so at worst a zombie, or a pid reused within that time, is
+ * noticed that much later.
  *
- * @param lockOf Path of the lock that an identity holds for as long as it lives; asked for where its pid says nothing.
+ * @param lockOf Path of the lock that an identity holds for as long as it lives; tried where its pid does not decide.
  */
 export async function standingsOf(
   identities: readonly Identity[],
@@ -188,7 +197,8 @@ export async function standingsOf(
 ): Promise<Map<Identity, Standing>> {
   machineAtHand();
   space ??= spaceAtHand();
-  // Only where they are not at hand, since a wait would cost the children that questions of one turn share.
+  // Only when it is not at hand, because awaiting would keep questions asked in one turn from sharing a child
+  // process.
   if (space === undefined) await ownSpace();
   const standings = new Map<Identity, Standing>();
   const doubtful = identities.filter((identity) => {
@@ -222,7 +232,7 @@ async function askLocks(
   );
 }
 
-/** What can be said without a child. */
+/** The standing as far as it is known without a child process. */
 function standingAtHand(identity: Identity, trustMs: number): Standing | undefined {
   if (!(identity.pid > 0)) return DEAD;
   if (machine !== undefined && (identity.machine ?? machine) !== machine) return OTHER_MACHINE;
@@ -234,7 +244,7 @@ function standingAtHand(identity: Identity, trustMs: number): Standing | undefin
   return isInReach(last.standing) && !mayExist(identity.pid) ? undefined : last.standing;
 }
 
-/** What a table says; one of another namespace is asked no further than for its boot. */
+/** The standing by a process table; in another namespace's table only the boot can be compared. */
 async function standingIn(table: ProcessTable, identity: Identity): Promise<Standing> {
   if (table.boot === "") return unreadable(table);
   if (identity.boot !== table.boot && identity.boot !== "-") {
@@ -254,13 +264,13 @@ function unreadable(table: ProcessTable): Standing {
   return { life: "unknown", why: table.unreadable ?? "the boot cannot be read", lock: true };
 }
 
-/** Those of the identities that live for certain. */
+/** The identities that are certainly alive. */
 export async function aliveOf(identities: readonly Identity[], trustMs = 0): Promise<Set<Identity>> {
   const standings = await standingsOf(identities, trustMs);
   return new Set(identities.filter((identity) => standings.get(identity)?.life === "alive"));
 }
 
-/** Whether all that were last found alive may still be; each end is reported once. Costs microseconds. */
+/** Whether all processes last found alive may still be; each end is reported once. Takes microseconds. */
 export function allStillThere(): boolean {
   const gone = [...verified].filter(([key, { standing }]) => isInReach(standing) && !mayExist(parseInt(key)));
   for (const [key] of gone) verified.delete(key);
@@ -269,7 +279,7 @@ export function allStillThere(): boolean {
 
 let together: { pids: Set<number>; table: Promise<ProcessTable> } | undefined;
 
-/** Facts of processes; all that is asked before the caller's turn ends is answered by one child. */
+/** Facts about processes; everything asked before the caller's turn ends is answered by one child process. */
 function readTogether(pids: readonly number[]): Promise<ProcessTable> {
   if (together === undefined) {
     const all = new Set<number>();
@@ -294,8 +304,8 @@ for file in "$@"; do
 done`;
 
 /**
- * Asks for locks, shared and without waiting. A kernel's locks hold across pid namespaces, so one that is held says
- * that its holder lives, where its pid says nothing.
+ * Tries locks, shared and without waiting. Kernel locks hold across pid namespaces, so a held lock proves that its
+ * holder is alive even when its pid proves nothing.
  */
 export async function readLocks(paths: readonly string[]): Promise<LockState[]> {
   if (paths.length === 0) return [];
@@ -304,7 +314,7 @@ export async function readLocks(paths: readonly string[]): Promise<LockState[]> 
   return paths.map((_, n) => codes[n] === "0" ? "free" : codes[n] === "1" ? "held" : "unknown");
 }
 
-/** How one stands whose lock was asked for: a held lock is a living holder's, a free one on this machine a dead one's. */
+/** The standing of a process after its lock was tried: a held lock means alive, a free one on this machine dead. */
 export function withLock(standing: Standing, lock: LockState): Standing {
   if (standing.life !== "unknown" || lock === "unknown") return standing;
   if (lock === "held") return { life: "alive", beyond: standing.why };

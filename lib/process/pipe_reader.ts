@@ -1,23 +1,23 @@
-/** Reads the output of children: each pipe to its end, or until it is given up. */
+/** Reads the output of children: each pipe to its end, or until the reader gives up. */
 
-/** Bytes read at once; left to itself a stream takes 64 KiB for each read, which a pulse pays for in memory. */
+/** Bytes per read; a stream left to itself takes 64 KiB for each read, memory that a pulse would pay for. */
 const CHUNK = 4 * 1024;
-/** How long output is still read after its child's end, for another process that holds the pipe, ms. */
+/** How long output is read after its child's end, in case another process still holds the pipe, ms. */
 const DRAIN_MS = 100;
 
-/** Hands a pipe's bytes on, part by part. */
+/** Passes on a pipe's bytes, part by part. */
 export class PipeReader {
-  /** Settles at the pipe's end, after `take` has had enough, or when it was given up. */
+  /** Settles at the pipe's end, after `take` has had enough, or after {@link giveUp}. */
   readonly done: Promise<void>;
   readonly #reader: ReadableStreamBYOBReader;
 
-  /** @param take Gets a copy of each part; says whether it wants more. */
+  /** @param take Receives a copy of each part; returns whether it wants more. */
   constructor(stream: ReadableStream<Uint8Array>, take: (part: Uint8Array) => boolean) {
     this.#reader = stream.getReader({ mode: "byob" });
     this.done = this.#read(take);
   }
 
-  /** Reads no further. */
+  /** Stops reading. */
   giveUp(): Promise<void> {
     return this.#reader.cancel().catch(() => {});
   }
@@ -32,7 +32,7 @@ export class PipeReader {
   }
 }
 
-/** Reads what an ended child has left in its pipes, and gives up what a process outside of it holds open. */
+/** Reads what an ended child has left in its pipes, and gives up pipes that a process outside of it holds open. */
 export async function drain(readers: readonly PipeReader[]): Promise<void> {
   const all = Promise.all(readers.map((reader) => reader.done));
   let timer: ReturnType<typeof setTimeout> | undefined;

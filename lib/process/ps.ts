@@ -1,13 +1,13 @@
 /**
- * macOS's `ps`, which stands in for Linux's /proc: what is asked of it, and what its answers mean.
+ * macOS's `ps`, which replaces Linux's /proc: how it is asked, and how its answers are read.
  *
- * - It cuts lines to the terminal's width, or to 79, unless told `-ww` (ps(1)).
+ * - It cuts lines to the terminal's width, or to 79 characters, without `-ww` (ps(1)).
  * - It fails, or cannot be run at all, in a sandbox. Each answer is followed by its status, so that half an answer is
  *   not taken for a whole one.
- * - `-E` prints the environment behind the arguments, and nothing tells where one begins: so it is asked twice.
+ * - `-E` prints the environment after the arguments without marking where it begins: so `ps` is run twice.
  * - System Integrity Protection hides the environment of Apple's own programs.
  * - Outside a UTF-8 locale it writes letters beyond ASCII as vis(3) does.
- * - The session (`sess`) is an address that says nothing; `s` in the state marks a session's leader.
+ * - The session (`sess`) is an address without meaning; `s` in the state marks a session's leader.
  */
 import type { ProcessFact } from "./fact.ts";
 
@@ -15,22 +15,24 @@ const FIRST = `b=$(sysctl -n kern.bootsessionuuid); echo "\${b:--} $$"`;
 const COLUMNS = "-ww -o pid=,ppid=,pgid=,tty=,stat=,lstart=";
 const STATUS = `echo "= $?"`;
 
-/** Shows the facts of the processes whose pids are its arguments, and its own, which must be among them. */
+/** Prints the facts of the processes whose pids are its arguments, and of itself, which must be among them. */
 export const PS_SOME = `${FIRST}; pids=$$; for pid; do pids=$pids,$pid; done
 ps ${COLUMNS} -p "$pids"; ${STATUS}`;
-/** Shows the facts of all processes. */
+/** Prints the facts of all processes. */
 export const PS_ALL = `${FIRST}; ps -ax ${COLUMNS}; ${STATUS}`;
-/** Shows facts and commands of all processes, then commands with environments; no mark is among its own arguments. */
+/**
+ * Prints facts and commands of all processes, then commands with environments; no mark is among its own arguments.
+ */
 export const PS_WHOLE = `${FIRST}; unset LC_ALL; export LANG=C LC_TIME=C LC_CTYPE=en_US.UTF-8
 ps -ax ${COLUMNS},command=; ${STATUS}
 ps -axwwE -o pid=,command=; ${STATUS}`;
 
-/** An answer of one of the scripts. */
+/** A script's answer. */
 interface Answer {
   boot: string;
   /** Pid of the shell that asked. */
   own: number;
-  /** What each call of `ps` printed; undefined when it failed. */
+  /** The output of each call of `ps`; undefined for one that failed. */
   parts: (string | undefined)[];
 }
 
@@ -45,7 +47,7 @@ function parseAnswer(text: string): Answer {
   return { boot: boot === "-" ? "" : boot, own: Number(own ?? 0), parts };
 }
 
-/** A line of the facts: the terminal tells which session a process belongs to. */
+/** One line of the facts: the terminal shows which session a process belongs to. */
 interface PsFact extends ProcessFact {
   tty: string;
   leads: boolean;
@@ -53,7 +55,7 @@ interface PsFact extends ProcessFact {
 
 const FACT = /^ *(\d+) +(\d+) +(\d+) +(\S+) +(\S+) +(\w+ +\w+ +\w+ +[\d:]+ +\d+)(?: +(.*))?$/gm;
 
-/** The facts in the answer of one of the scripts; undefined when it is none. Pure. */
+/** The facts in a script's answer; undefined when it holds none. Pure. */
 export function parsePsFacts(
   text: string,
 ): { boot: string; facts: Map<number, ProcessFact> | undefined } {
@@ -66,19 +68,20 @@ export function parsePsFacts(
       pgid: Number(pgid),
       sid: 0,
       state: stat.slice(0, 1),
-      // The day of the month is padded with a blank, which a supervisor's shell takes out (`sessions/supervisor.ts`).
+      // The day of the month is padded with a blank, which a supervisor's shell also removes
+      // (`sessions/supervisor.ts`).
       start: start.replace(/ +/g, " "),
       tty,
       leads: stat.includes("s"),
     });
   }
   if (boot === "" || !lines.has(own)) return { boot, facts: undefined };
-  // The scanner itself, and the `ps` that it ran.
+  // Removes the scanner itself and the `ps` that it ran.
   for (const { pid, ppid } of [...lines.values()]) if (pid === own || ppid === own) lines.delete(pid);
   return { boot, facts: withSessions(lines) };
 }
 
-/** Fills in the sessions, 0 where nothing tells. */
+/** Fills in the sessions; 0 where nothing shows one. */
 function withSessions(lines: ReadonlyMap<number, PsFact>): Map<number, ProcessFact> {
   const leaders = new Map(
     [...lines.values()].filter(({ leads, tty }) => leads && tty !== "??")
@@ -102,7 +105,9 @@ function withSessions(lines: ReadonlyMap<number, PsFact>): Map<number, ProcessFa
   );
 }
 
-/** The environment of each process that shows it, in the answer of {@link PS_WHOLE}; variables are separated by blanks. Pure. */
+/**
+ * The environment of each process that shows one, in the answer of {@link PS_WHOLE}; blanks separate variables. Pure.
+ */
 export function parsePsEnvironments(text: string): Map<number, string> {
   const { own, parts: [facts = "", whole = ""] } = parseAnswer(text);
   const commandOf = new Map(
@@ -111,7 +116,7 @@ export function parsePsEnvironments(text: string): Map<number, string> {
   const environments = new Map<number, string>();
   for (const [, pid, rest = ""] of whole.matchAll(LINE)) {
     const command = commandOf.get(pid);
-    // A program that has become another one in between is seen by the next look.
+    // A process that has exec'd another program between the two runs is seen at the next look.
     if (command === undefined || Number(pid) === own) continue;
     if (OWN_SHELL.test(command)) environments.set(Number(pid), " LOOOP_WORKER_GEN=hidden");
     if (!rest.startsWith(`${command} `)) continue;
@@ -121,11 +126,14 @@ export function parsePsEnvironments(text: string): Map<number, string> {
 }
 
 const LINE = /^ *(\d+) (.*)$/gm;
-/** Shells of looop's that others have started and that outlive them; what marks them is hidden with their environment. */
+/**
+ * looop's shells that were started by others and outlive them; their marks are hidden along with their environment.
+ */
 const OWN_SHELL = / looop-(?:supervisor|start|notify|pulse) /;
 
 /**
- * Whether an environment as `ps` prints it holds the variable `mark` (`NAME=VALUE`). A value may hold blanks, so behind
+ * Whether an environment, as `ps` prints it, holds the variable `mark` (`NAME=VALUE`). A value may hold blanks, so
+ * after
  * it the line must end or another variable begin. Pure.
  */
 export function environmentHolds(environment: string, mark: string): boolean {
@@ -141,7 +149,7 @@ export function environmentHolds(environment: string, mark: string): boolean {
   });
 }
 
-/** Text as vis(3) writes it outside a UTF-8 locale, or in one that does not know a letter. */
+/** Text as vis(3) writes it outside a UTF-8 locale, or for letters that the locale does not know. */
 function visible(text: string): string {
   return Array.from(new TextEncoder().encode(text), (byte) => {
     const low = String.fromCharCode(byte & 0x7f);

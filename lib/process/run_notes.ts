@@ -1,24 +1,26 @@
 /**
- * Who belongs to a run, noted while it runs.
+ * Notes which processes belong to a run while it is running.
  *
- * A process that has left its session and lost its parent is known by the marks in its environment alone, and macOS
- * hides the environment of Apple's own programs: `sh`, `sleep`, `perl`. So the tree is looked at while the chain of
- * parents is still whole. Where environments are seen, the marks do, and nothing is noted.
+ * A process that has left its session and lost its parent is recognized by the marks in its environment alone, and
+ * macOS
+ * hides the environment of Apple's own programs: `sh`, `sleep`, `perl`. So the tree is noted while the chain of
+ * parents
+ * is still whole. Where environments can be read, the marks suffice, and nothing is noted.
  */
 import { mayExist } from "./identity.ts";
 import { PLATFORM } from "./platform.ts";
 import { type Marks, type ProcessFact, type ProcessTable, readAllProcesses, readSystem } from "./table.ts";
 import { delay, findTree, killTree, othersIn, signal, type TreeNotes } from "./tree.ts";
 
-/** The first look at a run, ms after its start; each next one comes after twice the time. */
+/** Delay of the first look after a run's start, ms; it doubles for each next look. */
 const FIRST_LOOK_MS = 200;
 const LONGEST_PAUSE_MS = 5_000;
 /** The longest that a signal waits for a look, ms. */
 const LOOK_PATIENCE_MS = 2_000;
-/** Runs at once share a look that began no longer ago, ms. */
+/** Age up to which concurrent runs share a look, ms. */
 const SHARED_MS = 100;
 
-/** Notes of one run; `stop` them. */
+/** Notes of one run; call {@link end} to finish them. */
 export class RunNotes {
   readonly #pid: number;
   readonly #onNoted: (notes: TreeNotes) => void;
@@ -27,14 +29,14 @@ export class RunNotes {
   #pause = FIRST_LOOK_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** Begins to note who belongs to the tree of a child of ours; `onNoted` hears of each look. */
+  /** Begins to note the tree of one of our children; `onNoted` is called after each look. */
   constructor(pid: number, onNoted: (notes: TreeNotes) => void = () => {}) {
     this.#pid = pid;
     this.#onNoted = onNoted;
     if (PLATFORM === "darwin") this.#lookLater();
   }
 
-  /** Looks now, so that what is about to lose its parents is known. */
+  /** Looks now, to record processes that are about to lose their parents. */
   async look(): Promise<void> {
     if (PLATFORM !== "darwin") return;
     const found = await Promise.race([scan(), delay(LOOK_PATIENCE_MS)]);
@@ -47,7 +49,9 @@ export class RunNotes {
     this.#onNoted({ boot: table.boot, members: this.#noted });
   }
 
-  /** How many of the run are left once its child has ended: in its group, noted, or among the `marked`. */
+  /**
+   * How many of the run's processes are left after its child has ended: in its group, noted, or among the `marked`.
+   */
   async left(marked: ReadonlySet<number>): Promise<number> {
     const table = await readAllProcesses();
     const group = [...table.processes.values()].filter(({ pgid }) => pgid === this.#pid).map(({ pid }) =>
@@ -56,12 +60,15 @@ export class RunNotes {
     return findTree(table, { roots: [] }, new Set([...marked, ...group]), this.#noted).length;
   }
 
-  /** Those noted that have left the run's own group, to which a signal to the group does not come. */
+  /** Signals the noted processes that have left the run's group, which a signal to the group does not reach. */
   signalStrays(name: Deno.Signal): void {
     for (const { pid, pgid } of this.#noted) if (pgid !== this.#pid && mayExist(pid)) signal(pid, name);
   }
 
-  /** Looks no more; ends those noted who are still there, but for the run's own child. Returns whom even KILL has left. */
+  /**
+   * Stops looking, and ends the noted processes that remain, except the run's own child. Returns survivors of
+   * SIGKILL.
+   */
   async end(graceMs: number): Promise<ProcessFact[]> {
     clearTimeout(this.#timer);
     this.#timer = undefined;

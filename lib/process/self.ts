@@ -1,42 +1,43 @@
-/** How looop starts itself again, whatever way it is run: compiled, `deno run` of a file, or of a URL. */
+/** How looop starts itself again, however it is run: compiled, by `deno run` of a file, or of a URL. */
 import { UserError } from "../errors.ts";
 import { makeDir, readText, replaceFile } from "../store.ts";
 import { shellQuote } from "../text/quote.ts";
 import type { Profile } from "../paths.ts";
 import { runSmall } from "./spawn.ts";
 
-/** The argv (without further arguments) that starts this same program again. */
+/** The argv (without further arguments) that starts this program again. */
 export interface SelfCommand {
   exe: string;
   args: readonly string[];
-  /** One executable by itself; else a launcher script is needed where one path is asked for. */
+  /** Whether it is one executable; otherwise a launcher script is needed where a single path is asked for. */
   standalone: boolean;
 }
 
 /**
- * Reads how this process was started. To be called once, early: after an upgrade by rename
- * `Deno.execPath()` ends in " (deleted)", and the new program at the same path is the one to start.
+ * Reads how this process was started. Call it once, early: after an upgrade by rename `Deno.execPath()` ends in
+ * " (deleted)", and the new program at the same path is the one to start.
  */
 export function selfCommand(): SelfCommand {
   const exe = Deno.execPath().replace(/ \(deleted\)$/, "");
   if (Deno.build.standalone) return { exe, args: [], standalone: true };
-  // No flag can be read back from a running Deno, so the list is fixed; --cached-only keeps it offline.
+  // A running Deno does not reveal its flags, so the list is fixed; --cached-only keeps it offline.
   const args = ["run", "-A", "--no-prompt", "--quiet", "--cached-only", Deno.mainModule];
   return { exe, args, standalone: false };
 }
 
-/** One executable path that is this program: the binary itself, or a launcher script in the data dir. */
+/** One executable path that starts this program: the binary itself, or a launcher script in the data dir. */
 export function executablePath(profile: Profile, self: SelfCommand): string {
   return self.standalone ? self.exe : launcherPath(profile, self);
 }
 
-/** The word by which a launcher is asked whether it can be run at all; it answers by its exit alone. */
+/** The argument that asks a launcher whether it can run; it answers by its exit code alone. */
 const TRIAL_WORD = "--launcher-runs";
 
 /**
- * Meets what the runtime does not: it ends before a line of ours runs in a folder that is gone (as after `git worktree
- * remove`) or whose name is not UTF-8, with an argument that is not UTF-8, and with a TMPDIR that is empty or relative.
- * There a worker could neither ask nor end itself.
+ * Handles what the runtime does not. Deno ends before a line of ours runs in a folder that is gone (as after `git
+ * worktree remove`) or whose name is not UTF-8, with an argument that is not UTF-8, and with a TMPDIR that is empty
+ * or
+ * relative; a worker could then neither ask nor end itself.
  */
 function launcherText(words: string): string {
   return `#!/bin/sh
@@ -56,7 +57,10 @@ exec ${words} "$@"
 `;
 }
 
-/** A launcher script in the data dir. It must stay valid for as long as those who were given it live. */
+/**
+ * Writes a launcher script into the data dir. It must stay valid for as long as the processes that were given it
+ * live.
+ */
 export function launcherPath(profile: Profile, self: SelfCommand): string {
   const path = `${profile.bin}/looop`;
   const text = launcherText([self.exe, ...self.args].map(shellQuote).join(" "));
@@ -67,19 +71,20 @@ export function launcherPath(profile: Profile, self: SelfCommand): string {
   return path;
 }
 
-/** Whether programs can be run where a launcher lies: on a file system mounted noexec they cannot. */
+/** Whether programs can run where a launcher lies: on a file system mounted noexec they cannot. */
 export async function canBeRun(launcher: string): Promise<boolean> {
   try {
     return (await runSmall(launcher, [TRIAL_WORD])).code === 0;
   } catch (error) {
-    // Busy: a child of this process still has it open for writing. It is asked for that only if it may be run.
+    // Busy: a child of this process still has it open for writing. The kernel checks that only for a file that may be
+    // run.
     return /os error 26\b/.test((error as Error).message);
   }
 }
 
 /**
- * The path by which a worker calls back, its `LOOOP_BIN`: the launcher, or the binary itself where no program can be
- * run in the data dir.
+ * The path by which a worker calls back, its `LOOOP_BIN`: the launcher, or the binary itself where no program can run
+ * in the data dir.
  *
  * @throws {UserError} when there is neither.
  */

@@ -1,22 +1,23 @@
 /**
- * Starts children: in sessions of their own, with nothing of the caller's that is not theirs, and small programs for
- * what they print.
+ * Starts children in sessions of their own, with nothing inherited from the caller that is not theirs, and runs small
+ * programs for their output.
  */
 import { hasDescriptors, isOutOfDescriptors, outOfDescriptors } from "../fault.ts";
 
-/** What a child is started with. */
+/** The program to start, its environment, and where its output goes. */
 export interface ChildSpec {
   argv: readonly string[];
   cwd: string;
-  /** The whole environment. A variable that is not UTF-8 cannot be in it and is inherited. */
+  /** The whole environment. A variable that is not UTF-8 cannot be in it; it is inherited. */
   env: Readonly<Record<string, string>>;
-  /** Both outputs are appended to this file; else they are read by the caller (`piped`) or nobody. */
+  /** Both outputs are appended to a file, read by the caller (`piped`), or discarded. */
   output: { file: string } | "piped" | "null";
 }
 
 /**
- * Called as `sh -c START looop-start LOG NAMES PROGRAM ARGUMENT…`: closes the caller's descriptors, takes the variables
- * NAMES out of the environment and becomes the program, the same process in the same session.
+ * Called as `sh -c START looop-start LOG NAMES PROGRAM ARGUMENT…`: closes the caller's descriptors, removes the
+ * variables
+ * NAMES from the environment and becomes the program, as the same process in the same session.
  *
  * A POSIX shell closes descriptors up to 9; where there are higher ones, bash closes those.
  */
@@ -33,9 +34,9 @@ done
 exec "$@"`;
 
 /**
- * Starts a detached child: a session and group of its own, no input, no descriptor of ours, signals at their defaults.
+ * Starts a detached child: its own session and group, no input, none of our descriptors, default signal handling.
  *
- * @throws what `Deno.Command` throws when no process can be started; a program that is not there exits with 127.
+ * @throws what `Deno.Command` throws when no process can be started; a missing program exits with 127.
  */
 export function spawnChild(spec: ChildSpec): Deno.ChildProcess {
   if (!hasDescriptors()) throw outOfDescriptors(`start "${spec.argv[0]}"`);
@@ -46,7 +47,7 @@ export function spawnChild(spec: ChildSpec): Deno.ChildProcess {
   }
 }
 
-/** A limit of this process as the one line that names it; other errors as they are. */
+/** The error that names an exhausted limit of this process in one line; other errors as they are. */
 function limitFault(program: string, error: unknown): unknown {
   return isOutOfDescriptors(error) ? outOfDescriptors(`start "${program}"`, error) : error;
 }
@@ -73,7 +74,7 @@ function spawnDetached({ argv, cwd, env, output }: ChildSpec): Deno.ChildProcess
   }).spawn();
 }
 
-/** Paths of the caller that a child must not inherit, also where they are not UTF-8 and so seem not to be set. */
+/** The caller's paths that a child must not inherit, not even when they are not UTF-8 and so appear to be unset. */
 const NEVER_INHERITED = [
   "GIT_DIR",
   "GIT_WORK_TREE",
@@ -87,7 +88,7 @@ const NEVER_INHERITED = [
   "TMPDIR",
 ];
 
-/** What to set and which names to take out, so that `from` becomes `to`. Names that no shell knows stay. Pure. */
+/** What to set and which names to remove, so that `from` becomes `to`. Names that no shell knows stay. Pure. */
 export function changesTo(
   to: Readonly<Record<string, string>>,
   from: Readonly<Record<string, string>>,
@@ -99,8 +100,9 @@ export function changesTo(
 }
 
 /**
- * All that can be caught, except for SIGPIPE, which the runtime itself ignores here and resets in children. A signal
- * that our caller ignores is ignored by what we start, too, until it is caught.
+ * All signals that can be caught, except SIGPIPE, which the runtime itself ignores here and resets in children. A
+ * signal
+ * that our caller ignores is also ignored by our children, until it is caught.
  */
 const SIGNALS: readonly Deno.Signal[] = [
   "SIGHUP",
@@ -125,7 +127,7 @@ const SIGNALS: readonly Deno.Signal[] = [
 ];
 let areReset = false;
 
-/** Lets children have every signal's default: exec resets what is caught, and leaves what is ignored. */
+/** Gives children every signal's default: exec resets caught signals, and leaves ignored ones ignored. */
 function resetSignals(): void {
   if (areReset) return;
   areReset = true;
@@ -135,26 +137,26 @@ function resetSignals(): void {
       Deno.addSignalListener(name, nothing);
       Deno.removeSignalListener(name, nothing);
     } catch {
-      // Unknown to this platform.
+      // This platform does not know the signal.
     }
   }
 }
 
-/** What a small program is run with. */
+/** How a small program is run. */
 export interface SmallOptions {
   /** Added to the environment. */
   env?: Readonly<Record<string, string>>;
-  /** Instead of our whole environment. */
+  /** Replaces our whole environment. */
   wholeEnv?: Readonly<Record<string, string>>;
   input?: string;
   cwd?: string;
   /** Ends the program early. */
   stop?: AbortSignal;
-  /** The program is killed after this long, ms. */
+  /** Time after which the program is killed, ms. */
   timeoutMs?: number;
 }
 
-/** How a small program ended; 124 when it took too long. */
+/** A small program's result; code 124 when it timed out. */
 export interface SmallResult {
   code: number;
   stdout: string;
@@ -162,7 +164,7 @@ export interface SmallResult {
 }
 
 /**
- * Runs a small program for what it prints. It must be one that may run twice.
+ * Runs a small program and returns its output. It may be started twice, so it must be safe to repeat.
  *
  * @throws what `Deno.Command` throws when it cannot be started.
  */
@@ -211,14 +213,14 @@ async function runOnce(
 
 async function feed(child: Deno.ChildProcess, input: string): Promise<void> {
   const writer = child.stdin.getWriter();
-  // A program that does not read to the end has seen enough.
+  // A program that stops reading early has seen enough.
   await writer.write(new TextEncoder().encode(input)).catch(() => {});
   await writer.close().catch(() => {});
 }
 
-/** Mends what keeps a child from being run or awaited; false when it is something else. */
+/** Repairs what keeps a child from being started or awaited; false when the cause is something else. */
 function mendSurroundings(error: unknown): boolean {
-  // Ends of children are not reported to one whose caller ignores SIGCHLD.
+  // The ends of children are not reported to a process whose caller ignores SIGCHLD.
   if (!areReset && /os error 10\b/.test((error as Error).message)) {
     resetSignals();
     return true;
@@ -226,7 +228,7 @@ function mendSurroundings(error: unknown): boolean {
   return leaveGoneFolder();
 }
 
-/** Goes to `/` when our own folder was removed under us: Deno before 2.5 starts nothing from there. */
+/** Moves to `/` when our own folder was removed: Deno before 2.5 cannot start anything from there. */
 function leaveGoneFolder(): boolean {
   try {
     Deno.cwd();

@@ -1,13 +1,16 @@
-/** Tells when nobody reads this process's stdout any more, even while nothing is written. */
+/** Notices when nobody reads this process's stdout any more, even while nothing is written. */
 import { delay } from "./tree.ts";
 
 /**
- * Waits on the reader of this process's stdout: ends by SIGPIPE when it is gone, else with 3 when that cannot
- * be told or need not be (a file, a terminal).
+ * Waits on the reader of this process's stdout: ends by SIGPIPE when it is gone, and with 3 when that cannot be found
+ * out
+ * or need not be (a file, a terminal).
  *
- * A pipe whose reader has gone becomes ready for reading, which Deno cannot ask. A closed stdout is /dev/null
- * opened for both ways by the runtime; `>/dev/null` of a shell is open for writing alone. Where there is no
- * perl, GNU `tail` watches its stdout in the same way.
+ * A pipe whose reader has gone becomes ready for reading, which Deno cannot query. The runtime opens a closed stdout
+ * as
+ * /dev/null for both reading and writing; a shell's `>/dev/null` is open for writing only. Where there is no perl,
+ * GNU
+ * `tail` watches its stdout in the same way.
  */
 const AWAIT_READER = `if command -v perl >/dev/null 2>&1; then
 exec perl -e '
@@ -26,7 +29,9 @@ fi
 [ -p /dev/stdout ] || exit 3
 exec tail --pid="$PPID" -f /dev/null 2>/dev/null`;
 
-/** A signal that fires when nobody reads stdout any more, even while nothing is written; and its release. */
+/**
+ * An abort signal that fires when nobody reads stdout any more, even while nothing is written; `close` releases it.
+ */
 export function readerOfStdout(): { gone: AbortSignal; close(): Promise<void> } {
   const gone = new AbortController();
   let child: Deno.ChildProcess;
@@ -38,7 +43,7 @@ export function readerOfStdout(): { gone: AbortSignal; close(): Promise<void> } 
       stderr: "null",
     }).spawn();
   } catch {
-    // Without a helper the next write tells.
+    // Without a helper the next write shows it.
     return { gone: gone.signal, close: () => delay(0) };
   }
   let closed = false;
@@ -52,7 +57,7 @@ export function readerOfStdout(): { gone: AbortSignal; close(): Promise<void> } 
       try {
         child.kill("SIGKILL");
       } catch {
-        // Ended by itself.
+        // It has already ended.
       }
       await ended;
     },

@@ -1,23 +1,24 @@
-/** Work that its caller may end early: by a signal, or by being gone. */
+/** Work that its caller may end early, by a signal or by exiting. */
 import { UserError } from "../errors.ts";
 import { hasDescriptors, outOfDescriptors } from "../fault.ts";
 
-/** Signals that end the work, and the exit code of a verb that one of them has ended. */
+/** Signals that end the work, and the exit code of a verb that each of them has ended. */
 export const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 
 export type StopSignal = keyof typeof STOP_SIGNALS;
 
-/** The error of a verb that one of them has ended; `next` says what became of its work. */
+/** The error of a verb that a signal has ended; `next` says what became of its work. */
 export function stoppedError(by: StopSignal, next: string): UserError {
   return new UserError(`Ended by ${by}`, { next, kind: "stopped", code: STOP_SIGNALS[by] });
 }
 
-/** How often a call looks whether whoever made it is still there. */
+/** Interval at which a call checks whether its caller is still there, ms. */
 const PARENT_POLL_MS = 500;
 
 /**
- * Runs `work`, whose abort signal fires at the first of {@link STOP_SIGNALS} and, as a hang-up, when the caller
- * of this process has ended: what `work` has started in sessions of its own would not hear of either.
+ * Runs `work` with an abort signal, which fires at the first of {@link STOP_SIGNALS} and, as a hang-up, when the
+ * caller
+ * of this process has exited: processes that `work` started in their own sessions would notice neither.
  */
 export async function runStoppable<T>(
   work: (stop: AbortSignal) => Promise<T>,

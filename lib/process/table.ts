@@ -1,5 +1,6 @@
 /**
- * The system's table of processes, and the marks in their environments. The only file that knows how each platform
+ * The system's process table, and the marks in the processes' environments. The only file that knows how each
+ * platform
  * shows them.
  *
  * A binary built without network and FFI permission may not read /proc itself (Deno: "Requires all access"), so facts
@@ -13,22 +14,23 @@ import { runSmall } from "./spawn.ts";
 
 export type { ProcessFact };
 
-/** A moment's view of the machine's processes. */
+/** The machine's processes at one moment. */
 export interface ProcessTable {
   /** Id of the running boot; "" when it cannot be read. */
   boot: string;
   processes: Map<number, ProcessFact>;
-  /** Why the table says nothing about who lives; absent when it does. */
+  /** Why the table cannot show who is alive; absent when it can. */
   unreadable?: string;
 }
 
 const MACOS = PLATFORM === "darwin";
 
-// The first line is "boot pid pid": the scanner as the table shows it, and as it knows itself. They differ where
-// /proc belongs to another pid namespace.
+// The first line is "boot pid pid": the scanner's pid as the table shows it, and as it knows it. They differ where
+// /proc
+// belongs to another pid namespace.
 const FIRST_LINUX = `read -r b </proc/sys/kernel/random/boot_id; read -r s _ </proc/self/stat
 echo "\${b:--} \${s:--} $$"`;
-// The shell's own `read` takes a byte per system call: right for a few processes, `cat` for many.
+// The shell's own `read` takes one system call per byte: right for a few processes; `cat` for many.
 const MANY_LINUX = `${FIRST_LINUX}; exec cat "$@"`;
 const ONE_LINUX = `${FIRST_LINUX}; for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
 const ALL_LINUX = `${FIRST_LINUX}; cat /proc/[0-9]*/stat 2>/dev/null; :`;
@@ -49,7 +51,7 @@ async function sh(script: string, args: readonly string[]): Promise<string> {
   }
 }
 
-/** Facts of the given processes; those that are gone are absent. */
+/** Facts about the given processes; those that are gone are absent. */
 export async function readProcesses(pids: readonly number[]): Promise<ProcessTable> {
   const many = !MACOS && pids.length > 8;
   const text = many
@@ -58,7 +60,7 @@ export async function readProcesses(pids: readonly number[]): Promise<ProcessTab
   return parseProcessTable(text, MACOS);
 }
 
-/** Facts of all processes. */
+/** Facts about all processes. */
 export async function readAllProcesses(): Promise<ProcessTable> {
   return parseProcessTable(await sh(MACOS ? PS_ALL : ALL_LINUX, []), MACOS);
 }
@@ -66,7 +68,7 @@ export async function readAllProcesses(): Promise<ProcessTable> {
 // A program's name may hold spaces, parentheses and newlines, so the match runs to the last ") X n n n".
 const STAT = /^(\d+) \([\s\S]{0,80}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)((?: -?\d+){15}) (\d+)[ \n]/gm;
 
-/** Parses the first line and the process lines of Linux's `stat` files, or what macOS's `ps` has shown. Pure. */
+/** Parses the first line and the process lines of Linux's `stat` files, or the output of macOS's `ps`. Pure. */
 export function parseProcessTable(text: string, macos: boolean): ProcessTable {
   const { boot, facts } = macos ? parsePsFacts(text) : parseStats(text);
   return facts === undefined
@@ -74,7 +76,7 @@ export function parseProcessTable(text: string, macos: boolean): ProcessTable {
     : { boot, processes: facts };
 }
 
-/** What stands in another namespace's table are other processes with the same numbers. */
+/** In another namespace's table the same numbers belong to other processes. */
 function parseStats(text: string): { boot: string; facts: Map<number, ProcessFact> | undefined } {
   const firstLine = text.indexOf("\n");
   const [boot = "", shown, own] = text.slice(0, firstLine).trim().split(" ");
@@ -97,18 +99,18 @@ function fromStat(match: RegExpExecArray): ProcessFact {
   };
 }
 
-/** A `NAME=VALUE` that processes carry in their environment, or several of which any one will do. */
+/** A `NAME=VALUE` that processes carry in their environment, or several, any one of which suffices. */
 export type Mark = string | readonly string[];
 
 /**
- * The marks by which looop knows processes, as one look at all environments found them. The names are those of
+ * The marks by which looop recognizes processes, as one look at all environments found them. The names are those of
  * {@link MARK_NAMES}.
  */
 export class Marks {
   readonly #environments: ReadonlyMap<number, string>;
   readonly #holds: (environment: string, mark: string) => boolean;
 
-  /** `environments` has each process's variables; `holds` knows how they are written. */
+  /** `environments` holds each process's variables; `holds` knows how they are written. */
   constructor(
     environments: ReadonlyMap<number, string>,
     holds: (environment: string, mark: string) => boolean,
@@ -117,7 +119,7 @@ export class Marks {
     this.#holds = holds;
   }
 
-  /** Processes that carry every one of the marks; none for no marks. */
+  /** Processes that carry every one of the marks; none when no marks are given. */
   withAll(marks: readonly Mark[]): Set<number> {
     if (marks.length === 0) return new Set();
     return this.#select((text) => marks.every((mark) => [mark].flat().some((one) => this.#holds(text, one))));
@@ -137,12 +139,12 @@ export class Marks {
 const MARK_NAMES = "LOOOP_(HOME|DATA_DIR|SESSION_(ID|GEN)|WORKER_(ID|GEN)|SENSOR_RUN|RUN|PULSE|TEST_[A-Z]+)";
 const MARKS_LINUX = `grep -zHE -e '^${MARK_NAMES}=' /proc/[0-9]*/environ; :`;
 
-/** The marks of all processes whose environment can be read. */
+/** The marks of all processes whose environments can be read. */
 export async function readMarks(): Promise<Marks> {
   return parseMarks(await sh(MACOS ? PS_WHOLE : MARKS_LINUX, []), MACOS);
 }
 
-/** All processes and their marks, by as few children as the platform takes. */
+/** All processes and their marks, read by as few children as the platform allows. */
 export async function readSystem(): Promise<{ table: ProcessTable; marks: Marks }> {
   if (MACOS) {
     const text = await sh(PS_WHOLE, []);
@@ -152,7 +154,7 @@ export async function readSystem(): Promise<{ table: ProcessTable; marks: Marks 
   return { table, marks };
 }
 
-/** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or what macOS's `ps` has shown. Pure. */
+/** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or the output of macOS's `ps`. Pure. */
 export function parseMarks(text: string, macos: boolean): Marks {
   if (macos) return new Marks(parsePsEnvironments(text), environmentHolds);
   const texts = new Map<number, string>();
@@ -162,15 +164,16 @@ export function parseMarks(text: string, macos: boolean): Marks {
   return new Marks(texts, (variables, mark) => variables.includes(`\0${mark}\0`));
 }
 
-/** A process of ours that does not show its environment. */
+/** One of the user's processes that does not show its environment. */
 export interface HiddenProcess {
   pid: number;
   name: string;
 }
 
 /**
- * Own processes whose parent is gone and whose environment cannot be read, as "pid start name". Theirs is then the
- * first process, or a login's `systemd`.
+ * Prints the user's processes whose parent is gone and whose environment cannot be read, as "pid start name". The
+ * parent
+ * of such a process is then the first process, or a login's `systemd`.
  */
 const HIDDEN_LINUX = `uid=$(id -u)
 for file in $(grep -lE "^Uid:[[:space:]]+$uid[[:space:]]" /proc/[0-9]*/status); do
@@ -184,8 +187,11 @@ for file in $(grep -lE "^Uid:[[:space:]]+$uid[[:space:]]" /proc/[0-9]*/status); 
 done; :`;
 
 /**
- * Own processes whose parent is gone that hide their environment, as `ssh-agent` does, and began no earlier than `start`, a
- * start time in the table's unit. Whose they are cannot be told. None on macOS, which hides Apple's own from everybody.
+ * The user's processes whose parent is gone, that hide their environment, as `ssh-agent` does, and that began no
+ * earlier
+ * than `start`, a start time in the table's unit. Nothing shows whose they are. None on macOS, which hides the
+ * environment
+ * of Apple's own programs from everybody.
  */
 export async function readHidden(start: string): Promise<HiddenProcess[]> {
   if (MACOS || !/^\d+$/.test(start)) return [];

@@ -1,4 +1,4 @@
-/** How a whole tree of processes ends. */
+/** Ends a whole tree of processes. */
 import { type Identity, isOfHere, mayExist } from "./identity.ts";
 import {
   type Mark,
@@ -22,39 +22,44 @@ export function signal(pid: number, name: Deno.Signal): boolean {
 /** A process that was seen to belong to a tree. */
 export type Noted = Pick<ProcessFact, "pid" | "start">;
 
-/** Who was seen to belong to a tree earlier, while the chain of their parents was whole, and in which boot. */
+/**
+ * Processes seen to belong to a tree earlier, while the chain of their parents was whole, and the boot they belong
+ * to.
+ */
 export interface TreeNotes {
   boot: string;
   members: readonly Noted[];
 }
 
-/** What belongs to a tree that is to end. */
+/** The tree to end. */
 export interface TreeSpec {
   /** Processes whose descendants, groups and sessions belong to the tree, themselves included. */
   roots: readonly Identity[];
-  /** Marks that all members inherit; all must be there. Without any the roots alone decide. */
+  /** Marks that all members inherit; all of them must be present. Without any, the roots alone decide. */
   marks: readonly Mark[];
   noted?: TreeNotes;
-  /** Processes that must live on: the supervisor that writes the status down. */
+  /** Processes that must live on: the supervisor, which records the status. */
   spare?: readonly number[];
   /** Time between TERM and KILL, ms. */
   graceMs: number;
   /**
-   * How long, ms, those who have left the roots' sessions get no TERM yet, unless all in these have ended: agents
-   * give each shell command a session of its own. Everybody gets it at once unless given.
+   * How long processes outside the roots' sessions get no TERM, ms, unless all inside have ended: agents give each
+   * shell
+   * command a session of its own. By default everybody gets it at once.
    */
   leadMs?: number;
-  /** What the roots' sessions are told first; TERM unless given. */
+  /** The first signal sent to the roots' sessions; TERM by default. */
   leadSignal?: Deno.Signal;
 }
 
-/** TERM to KILL: long enough to flush a log, short enough for `looop down`. */
+/** Time from TERM to KILL, ms: long enough to flush a log, short enough for `looop down`. */
 export const STOP_GRACE_MS = 5_000;
 const KILL_PASSES = 5;
 
 /**
- * The members of a tree: roots, their descendants, all in their groups and sessions, all that are marked. Zombies,
- * this process and the spared are left out, and so are the `others`, who belong to another run whoever their parent
+ * The members of a tree: roots, their descendants, everything in their groups and sessions, everything marked.
+ * Zombies,
+ * this process and the spared are left out, and so are the `others`, which belong to another run whoever their parent
  * is. Pure.
  */
 export function findTree(
@@ -69,7 +74,7 @@ export function findTree(
     table.processes.get(fact.pid)?.start === fact.start && !others.has(fact.pid)
   );
   const members = new Set<number>([...roots, ...marked, ...stillNoted.map((fact) => fact.pid)]);
-  // A group is the tree's own when its leader is: a noted one, unless its pid is another's by now.
+  // A group belongs to the tree when its leader does: a noted one, unless its pid now belongs to another process.
   const isStill = ({ pid, start }: Noted) => (table.processes.get(pid)?.start ?? start) === start;
   const groups = new Set([...roots, ...noted.filter(isStill).map(({ pid }) => pid)]);
   for (let grew = true; grew;) {
@@ -92,9 +97,9 @@ function isKnown(table: ProcessTable, root: Identity): boolean {
 }
 
 /**
- * Ends a whole tree: TERM, grace, then KILL in up to five passes; returns who is still there (nobody, as a
- * rule). A member is signalled only while its start time is the one that was noted, so that a pid given
- * out again is never hit.
+ * Ends a whole tree: TERM, grace, then KILL in up to five passes; returns the processes that remain (normally none).
+ * A
+ * member is signalled only while its start time is the noted one, so that a reused pid is never hit.
  */
 export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
   let members = await scanTree(spec, []);
@@ -122,7 +127,7 @@ export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
   return await scanTree(spec, noted);
 }
 
-/** Tells those in the roots' sessions to end, and waits until they have or `leadMs` are over. */
+/** Signals the processes in the roots' sessions to end, and waits until they have or `leadMs` have passed. */
 async function endLeaders(
   members: readonly ProcessFact[],
   { roots, leadSignal = "SIGTERM" }: Pick<TreeSpec, "roots" | "leadSignal">,
@@ -140,7 +145,7 @@ async function endLeaders(
   }
 }
 
-/** Whether none of the processes runs any more; a zombie, which nobody may ever reap, does not. */
+/** Whether none of the processes runs any more; a zombie, which may never be reaped, does not run. */
 async function areGone(facts: readonly ProcessFact[]): Promise<boolean> {
   if (!facts.some((fact) => mayExist(fact.pid))) return true;
   const { processes } = await readProcesses(facts.map((fact) => fact.pid));
@@ -153,13 +158,13 @@ async function scanTree(spec: TreeSpec, noted: readonly Noted[]): Promise<Proces
   return (await findTrees([spec], noted))?.members[0] ?? [];
 }
 
-/** The members of several trees and of which boot they are, by one look; undefined when it shows nothing. */
+/** The members of several trees and their boot, found in one look; undefined when it shows nothing. */
 export async function findTrees(
   specs: readonly Pick<TreeSpec, "roots" | "marks" | "noted" | "spare">[],
   noted: readonly Noted[] = [],
 ): Promise<{ boot: string; members: ProcessFact[][] } | undefined> {
   const { table, marks } = await readSystem();
-  // Where the table cannot be read, the marks' pids may be those of another namespace.
+  // When the table cannot be read, the marks' pids may be those of another namespace.
   if (table.unreadable !== undefined) return undefined;
   const members = specs.map((spec) => {
     const marked = marks.withAll(spec.marks);
@@ -169,7 +174,7 @@ export async function findTrees(
   return { boot: table.boot, members };
 }
 
-/** Processes of any run of looop but the one whose processes are `marked`: workers, their supervisors, a pulse. */
+/** Processes of any looop run except the one that owns the `marked` ones: workers, their supervisors, a pulse. */
 export function othersIn(marks: Marks, marked: ReadonlySet<number>): Set<number> {
   const runs = ["LOOOP_SESSION_GEN", "LOOOP_WORKER_GEN"].map((name) => marks.named(name));
   return new Set([...runs, marks.withAll(["LOOOP_PULSE=1"])].flatMap((pids) => [...pids]))
@@ -181,7 +186,7 @@ function merge(noted: readonly Noted[], more: readonly Noted[]): Noted[] {
   return [...noted, ...more.filter((fact) => !known.has(`${fact.pid}/${fact.start}`))];
 }
 
-/** Waits some milliseconds. */
+/** Waits for some milliseconds. */
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
