@@ -9,11 +9,11 @@ import { catchFileLimit, fault, isAbsent, LINK } from "./fault.ts";
 import { listedAs } from "./ids.ts";
 import { baseName, dirName, tempName } from "./paths.ts";
 
-/** How much a write must survive. */
+/** The durability and mode of a write. */
 export interface WriteOptions {
   /** fsync the text and the directory before returning (default). Off for files that can be derived again. */
   durable?: boolean;
-  /** Permission bits; 0600 unless said. */
+  /** Permission bits; 0600 by default. */
   mode?: number;
 }
 
@@ -32,12 +32,12 @@ export function readText(path: string): string | undefined {
 const SMALL_BYTES = 1024 * 1024;
 const TOO_LARGE = "it is far larger than such a file can be";
 
-/** Like {@link readText} for a file that is small unless somebody has made it large: then it is not read. */
+/** Like {@link readText} for a file that is small unless somebody has enlarged it: a large one is not read. */
 export function readSmallText(path: string): string | undefined {
   return readRegular(path, Deno.lstatSync, Deno.readTextFileSync, SMALL_BYTES);
 }
 
-/** Why {@link readSmallText} refuses `path`, or undefined when it does not, or when there is nothing. */
+/** Why {@link readSmallText} refuses `path`; undefined when it does not refuse it, or when nothing is there. */
 export function smallOddness(path: string): string | undefined {
   return oddness(path) ?? ((quietStat(path)?.size ?? 0) > SMALL_BYTES ? TOO_LARGE : undefined);
 }
@@ -63,7 +63,7 @@ export function sameBytes(a: Uint8Array | undefined, b: Uint8Array | undefined):
   return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }
 
-/** The text, or undefined when it is absent or unreadable, for callers to whom both are the same. */
+/** The text, or undefined when it is absent or unreadable, for callers that treat both the same. */
 export function quietText(path: string, read: typeof readText = readText): string | undefined {
   try {
     return read(path);
@@ -99,12 +99,12 @@ export interface BadFile {
 /** The result of reading JSON: a value, or the reason why it cannot be used. */
 export type Parsed<T> = { value: T } | { bad: string };
 
-/** The value of what was read; undefined where there is no file or it cannot be used. */
+/** The value of a read result; undefined when there is no file or it cannot be used. */
 export function valueOf<T>(read: Parsed<T> | undefined): T | undefined {
   return read !== undefined && "value" in read ? read.value : undefined;
 }
 
-/** Parses `text` and checks its shape; a file that does not fit is reported, never thrown. */
+/** Parses `text` and checks its shape; text that does not fit is reported, never thrown. */
 export function parseJson<T>(
   text: string,
   check: (value: unknown) => T | string,
@@ -177,8 +177,9 @@ export function createOnce(path: string, text: string | Uint8Array, options: Wri
 }
 
 /**
- * Appends one whole line with one write(2) to a file opened with O_APPEND, so that lines of several
- * processes never mix (DENO: a `writeSync` of up to 64 KiB was whole in every trial).
+ * Appends one whole line with one write(2) to a file opened with O_APPEND, so that the lines of several processes
+ * never
+ * mix (measured on Deno: a `writeSync` of up to 64 KiB was whole in every trial).
  *
  * If a power cut left a torn last line, a newline ends it first, so that the new line stands alone.
  */
@@ -210,7 +211,7 @@ export function appendLine(path: string, line: string, options: WriteOptions = {
   }
 }
 
-/** Appends bytes as they are to a file that can be derived again, such as a copy of a log. */
+/** Appends bytes to a file that can be derived again, such as a copy of a log. */
 export function appendBytes(path: string, bytes: Uint8Array): void {
   try {
     refuseOdd(path);
@@ -291,7 +292,7 @@ export function syncFile(path: string): void {
   }
 }
 
-/** Updates a file whose only meaning is its time of change; leaves a link or FIFO in its place alone. */
+/** Updates a file of which only the modification time matters; leaves a link or FIFO in its place alone. */
 export function touchFile(path: string): void {
   try {
     refuseOdd(path);
@@ -332,7 +333,7 @@ export function removeTree(path: string): void {
   }
 }
 
-/** Makes a folder (0700) and its parents; what is written into it later then survives a power cut. */
+/** Makes a folder (0700) and its parents, durably, so that files written into it later can survive a power cut. */
 export function makeDir(path: string): void {
   try {
     makeMissing(path);
@@ -341,17 +342,17 @@ export function makeDir(path: string): void {
   }
 }
 
-/** Makes the folders that are missing, the outermost first; each one's name is synced. */
+/** Makes the missing folders, the outermost first; each one's name is synced. */
 function makeMissing(path: string): void {
   if (quietStat(path)?.isDirectory) return;
   const parent = dirName(path);
   if (parent !== path) makeMissing(parent);
-  // Recursive, so that it is no error when another process has just made it.
+  // Recursive, so that it does not fail when another process has just made it.
   Deno.mkdirSync(path, { recursive: true, mode: DIR_MODE });
   syncDir(parent);
 }
 
-/** Makes a folder (0700) whose parent must be there. */
+/** Makes a folder (0700) whose parent must exist. */
 export function makeSubDir(path: string): void {
   try {
     Deno.mkdirSync(path, { mode: DIR_MODE });
@@ -383,12 +384,15 @@ export function listEntries(dir: string): Deno.DirEntry[] {
   }
 }
 
-/** The name under which its folder lists the file that a path leads to ({@link listedAs}); undefined: it leads nowhere. */
+/**
+ * The name under which its folder lists the file that a path leads to ({@link listedAs}); undefined if it leads
+ * nowhere.
+ */
 export function listedName(path: string): string | undefined {
   return listedAs(listEntries(dirName(path)).map((entry) => entry.name), baseName(path), exists(path));
 }
 
-/** What stat(2) says, or undefined when there is nothing. */
+/** The result of stat(2), or undefined when nothing is there. */
 export function statOf(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
@@ -402,8 +406,9 @@ export function statOf(path: string): Deno.FileInfo | undefined {
 export const STAMP_SETTLES_MS = 50;
 
 /**
- * A stamp that shows whether a file or folder changed: equal stamps mean that nothing was replaced, added or removed.
- * Undefined when there is nothing, or while another change could still leave the same stamp.
+ * A stamp that shows whether a file or folder has changed: equal stamps mean that nothing was replaced, added or
+ * removed.
+ * Undefined when nothing is there, or while another change could still leave the same stamp.
  */
 export function settledStamp(path: string, nowMs: number): string | undefined {
   const info = statOf(path);
@@ -466,7 +471,7 @@ function readPart(path: string, from: (size: number) => number, maxBytes: number
 /** The size of one piece of {@link readPieces}, bytes. */
 const PIECE = 64 * 1024;
 
-/** Hands a file to `take` piece by piece from byte `from` on; nothing when there is none. */
+/** Passes a file to `take` piece by piece from byte `from` on; does nothing when there is none. */
 export function readPieces(path: string, from: number, take: (piece: Uint8Array) => void): void {
   const file = openToRead(path);
   if (file === undefined) return;
@@ -492,7 +497,7 @@ export function openToRead(path: string): Deno.FsFile | undefined {
   }
 }
 
-/** How long to wait for a short lock before giving up, ms. */
+/** How long to wait for a short lock, ms. */
 const LOCK_TIMEOUT_MS = 10_000;
 
 /**
@@ -519,7 +524,8 @@ export async function withLock<T>(path: string, work: () => T): Promise<T> {
  * Takes an exclusive flock, or returns undefined after `timeoutMs`.
  *
  * Deno before 2.5 has no try-lock, so a lost race leaves a queued request behind; it is closed the moment it is
- * granted. A caller that got undefined and wants to end must use `Deno.exit`.
+ * granted.
+ * A caller that got undefined and wants to end must use `Deno.exit`.
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Deno.FsFile | undefined> {
   const file = openLock(path);
@@ -542,7 +548,7 @@ export function holdsLock(file: Deno.FsFile, path: string): boolean {
 /**
  * Runs `work` while this process alone holds the lock file at `path`, without giving other tasks a turn.
  *
- * Use it only for files that {@link acquireLock} never takes, or the process could wait for itself.
+ * Use it only for files that {@link acquireLock} never takes; otherwise the process could wait for itself.
  */
 export function withLockSync<T>(path: string, work: () => T): T {
   makeDir(dirName(path));
@@ -600,7 +606,7 @@ function endsTorn(file: Deno.FsFile): boolean {
   return readUpTo(file, 1)[0] !== 10;
 }
 
-/** The new name first: a power cut in between may leave both names, never none. */
+/** Syncs the new name first: a power cut in between may leave both names, never none. */
 function syncMove(from: string, to: string): void {
   syncDir(dirName(to));
   if (dirName(from) !== dirName(to)) syncDir(dirName(from));
@@ -632,7 +638,7 @@ function kindOf(info: Deno.FileInfo): string {
   return info.isDirectory ? "it is a folder" : "it is no regular file";
 }
 
-/** Why looop refuses to read or write `path`, or undefined when it does not, or when there is nothing. */
+/** Why looop refuses to read or write `path`; undefined when it does not refuse it, or when nothing is there. */
 export function oddness(path: string): string | undefined {
   try {
     refuseOdd(path);
@@ -650,7 +656,7 @@ function removeQuietly(path: string): void {
   }
 }
 
-/** What stat(2) says, or undefined when it fails for any reason. */
+/** The result of stat(2), or undefined when it fails for any reason. */
 export function quietStat(path: string): Deno.FileInfo | undefined {
   try {
     return Deno.statSync(path);
