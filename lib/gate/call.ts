@@ -1,15 +1,16 @@
 /**
- * One call of a program, as the gate's rules see it: its name, its arguments with known variables filled in, its
- * options and operands, and where its paths lead. Pure.
+ * One call of a program as the gate's rules see it: its name, its arguments with known variables filled in, its
+ * options
+ * and operands, and where its paths lead. Pure.
  */
 import type { Part, SimpleCommand, Word } from "./shell.ts";
 
-/** Stands in an argument's text for what only the running shell knows (a private-use character). */
+/** Stands in an argument's text for a piece that only the running shell knows (a private-use character). */
 export const UNKNOWN = "\uE000";
-/** A folder that the line itself makes with `mktemp`, in a place that is not known. */
+/** A folder that the line itself makes with `mktemp`, in an unknown place. */
 export const MADE_DIR = "/\uE001/mktemp";
 
-/** What runs a script, and what runs a program's text. */
+/** Programs that run a script or a program's text. */
 export const SHELLS: ReadonlySet<string> = new Set(
   "sh bash zsh dash ksh mksh ash fish csh tcsh yash rbash nu xonsh elvish".split(" "),
 );
@@ -18,20 +19,20 @@ export const INTERPRETERS: ReadonlySet<string> = new Set(
     .split(" "),
 );
 
-/** An argument after expansion of what is known. */
+/** An argument after the expansion of everything known. */
 export interface Arg {
-  /** Each unknown piece is one `UNKNOWN`. */
+  /** The text; each unknown piece is one `UNKNOWN`. */
   text: string;
-  /** Begins with a `~` that the shell expands. */
+  /** Whether it begins with a `~` that the shell expands. */
   tilde: boolean;
-  /** Has a `*`, `?`, `[` or `{` that the shell expands. */
+  /** Whether it has a `*`, `?`, `[` or `{` that the shell expands. */
   glob: boolean;
   word: Word;
-  /** The commands whose output it comes from: of a pipe into `xargs`, of `$(…)`, of a variable that holds it. */
+  /** The commands whose output it comes from: through a pipe into `xargs`, a `$(…)`, or a variable that holds it. */
   origins?: readonly SimpleCommand[];
 }
 
-/** What is known where the command runs. */
+/** What is known about the place where the command runs. */
 export interface Surroundings {
   /** Undefined when it cannot be known. */
   cwd: string | undefined;
@@ -40,10 +41,10 @@ export interface Surroundings {
   tempDirs: readonly string[];
 }
 
-/** One value that a variable or a command substitution may have. */
+/** One possible value of a variable or a command substitution. */
 export interface Value {
   text: string;
-  /** Has a `*` or the like that the shell expanded, or expands where it is not quoted. */
+  /** Whether it has a `*` or the like that the shell expanded, or expands where it is not quoted. */
   glob?: boolean;
 }
 
@@ -55,7 +56,7 @@ export function literalArg(text: string, word: Word): Arg {
   return { text, tilde: false, glob: false, word };
 }
 
-/** Expands a word as the shell would, as far as values are known; an unquoted value splits at blanks. */
+/** Expands a word as the shell would, as far as values are known; an unquoted value is split at blanks. */
 export function expandWord(word: Word, lookup: Lookup): Arg[] {
   const [first, second] = word.parts;
   const value = first === undefined || first.kind === "text" ? undefined : lookup(first);
@@ -83,13 +84,13 @@ function expandPart(part: Part, lookup: Lookup): Value {
   return value === undefined || splits ? { text: UNKNOWN } : value;
 }
 
-/** The value that an argument is for a shell or a variable: its `~` is expanded. */
+/** The value of an argument for a shell or a variable: its `~` is expanded. */
 export function toValue({ text, tilde, glob }: Arg, { home }: Surroundings): Value {
   if (!tilde) return { text, glob };
   return { text: home !== undefined && /^~(?:\/|$)/.test(text) ? home + text.slice(1) : UNKNOWN, glob };
 }
 
-/** Makes a path absolute and plain without looking at the disk; undefined when it cannot be known. */
+/** Makes a path absolute and normalized without looking at the disk; undefined when it cannot be known. */
 export function resolvePath(arg: Arg, { cwd, home }: Surroundings): string | undefined {
   let path = arg.text;
   if (path.includes(UNKNOWN) || hasBraces(arg)) return undefined;
@@ -104,7 +105,9 @@ export function resolvePath(arg: Arg, { cwd, home }: Surroundings): string | und
   return normalizePath(path);
 }
 
-/** `{a,/etc}` names several paths; only those without a way out of the directory are read as one. */
+/**
+ * `{a,/etc}` names several paths; a brace expression is read as one path only if no alternative leaves the directory.
+ */
 function hasBraces({ glob, text }: Arg): boolean {
   return glob && /\{[^}]*,/.test(text) && /[{,](?:[/~]|\.\.)|\.\.[,}]/.test(text);
 }
@@ -125,9 +128,11 @@ export function isUnder(path: string, dir: string): boolean {
 }
 
 /**
- * Whether a path may be removed with everything in it: it is strictly below the data dir or a temp dir, and is not
- * one of these, nor everything in one (`*`), nor something that holds the data dir or the home. So is a folder that
- * the line itself made with `mktemp`.
+ * Whether a path may be removed with everything in it: it must be strictly below the data dir or a temp dir, and must
+ * not
+ * be one of these, everything in one (`*`), or a folder that holds the data dir or the home. A folder that the line
+ * itself
+ * made with `mktemp` may be removed, too.
  */
 function isRemovable(arg: Arg, around: Surroundings): boolean {
   const path = resolvePath(arg, around);
@@ -141,7 +146,7 @@ function isRemovable(arg: Arg, around: Surroundings): boolean {
   });
 }
 
-/** Packages whose program has another name than they, as `npx` and its kin are told. */
+/** Packages whose program has another name, as `npx` and the like are given them. */
 const PROGRAM_OF_PACKAGE: Readonly<Record<string, string>> = {
   "firebase-tools": "firebase",
   "aws-cdk": "cdk",
@@ -172,13 +177,13 @@ export function programName(text: string): string {
   );
 }
 
-/** What a call is made of. */
+/** The parts of a call. */
 export interface CallParts {
   /** The program and its arguments. */
   words: readonly Arg[];
   /** Text that is known to reach its standard input. */
   input: string;
-  /** What is known to reach its standard input as words, such as the paths that `find` prints for `xargs`. */
+  /** The words known to reach its standard input, such as the paths that `find` prints for `xargs`. */
   inputWords: () => readonly Arg[] | undefined;
   /** Whether text fetched from elsewhere reaches its standard input or, as a word, the program itself. */
   fetched: (arg?: Arg) => boolean;
@@ -187,11 +192,11 @@ export interface CallParts {
   around: Surroundings;
 }
 
-/** The view of one call that rules ask their questions to. */
+/** The view of one call that the rules query. */
 export class Call {
   readonly program: string;
   readonly args: readonly Arg[];
-  /** Options of this program that take their value from the next word; undefined when they are not known. */
+  /** Options of this program that take their value from the next word; undefined when they are unknown. */
   readonly valueOptions: ReadonlySet<string> | undefined;
   #operands: Arg[] | undefined;
 
@@ -232,7 +237,7 @@ export class Call {
     return this.operandArgs.map((arg) => arg.text);
   }
 
-  /** The operands without those behind an option: they may be its values, where the program's options are not known. */
+  /** The operands except those after an option, which may be its values when the program's options are unknown. */
   get #surelyOperands(): readonly string[] {
     return this.args.flatMap(({ text }, index) =>
       isOption(text) || isOption(this.args[index - 1]?.text ?? "") ? [] : [text]
@@ -241,7 +246,8 @@ export class Call {
 
   /**
    * Whether the subcommands begin with these words, such as `pr merge`. A word may be a choice (`merge|close`) or
-   * hold a `*` for anything; `…` is any number of words.
+   * hold a
+   * `*` for anything; `…` stands for any number of words.
    */
   isVerb(verb: string): boolean {
     const pattern = verb.split(" ");
@@ -280,7 +286,7 @@ export class Call {
     );
   }
 
-  /** Whether a path may be removed with all that is in it. */
+  /** Whether a path may be removed with everything in it. */
   isRemovable(arg: Arg): boolean {
     return isRemovable(arg, this.parts.around);
   }
@@ -297,7 +303,7 @@ export class Call {
       (more === undefined && /^(?:--version|-V|-h|help|version)$/.test(only?.text ?? ""));
   }
 
-  /** Whether the call says what it would do and does nothing: `--dry-run` and what other programs call it. */
+  /** Whether the call only shows what it would do: `--dry-run` and its names in other programs. */
   get rehearses(): boolean {
     const given = this.#options().filter((text) => REHEARSAL.test(text));
     return given.length > 0 && !this.values("--dry-run").some((value) => /^(?:none|false|no|0)$/.test(value));
@@ -325,13 +331,13 @@ function isWord(text: string | undefined, pattern: string): boolean {
   );
 }
 
-/** Whether a text is like a pattern with one `*`. */
+/** Whether a text matches a pattern with one `*`. */
 function isLike(text: string, pattern: string): boolean {
   const [head = "", tail = ""] = pattern.split("*");
   return text.length >= head.length + tail.length && text.startsWith(head) && text.endsWith(tail);
 }
 
-/** The folders that a call of `find` walks; none given is the current one. */
+/** The folders that a call of `find` walks; the current one when none is given. */
 export function findRoots({ args }: Pick<Call, "args">): readonly Arg[] {
   const start = args.findIndex(({ text }) => !/^-(?:[HLP]|O[0-9]*|D)$/.test(text));
   const behind = start < 0 ? [] : args.slice(start);
@@ -350,9 +356,10 @@ function isOption(text: string): boolean {
 }
 
 /**
- * Options that take their value from the next word, by program: without them `git -C x push` would read as
- * the subcommand `x`. Only those that may stand before a subcommand or an operand that a rule looks at. A program
- * that is not here is read twice, with and without the words behind its options.
+ * Options that take their value from the next word, by program: without them `git -C x push` would read as the
+ * subcommand `x`. Only options that may precede a subcommand or operand that a rule checks are listed. A call of a
+ * program
+ * that is not listed is read twice, with and without the words after its options.
  */
 const VALUE_OPTIONS: Readonly<Record<string, string>> = {
   "git hub yadm":
@@ -404,7 +411,7 @@ const VALUE_OPTIONS: Readonly<Record<string, string>> = {
 
 const VALUE_OPTIONS_OF = new Map<string, ReadonlySet<string> | undefined>();
 
-/** Options of a program that take their value from the next word; undefined when they are not known. */
+/** A program's options that take their value from the next word; undefined when they are unknown. */
 function valueOptionsOf(program: string): ReadonlySet<string> | undefined {
   if (!VALUE_OPTIONS_OF.has(program)) {
     const found = Object.entries(VALUE_OPTIONS).find(([names]) => names.split(" ").includes(program));

@@ -1,12 +1,12 @@
 /**
- * Text from elsewhere that a line fetches, and whether a shell or an interpreter runs it: `curl … | sh`,
+ * Text that a line fetches from elsewhere, and whether a shell or an interpreter runs it: `curl … | sh`,
  * `bash <(curl …)`, `curl -o x … && ./x`. Pure.
  */
 import { type Arg, type Call, INTERPRETERS, programName, SHELLS, UNKNOWN } from "./call.ts";
 import { shellOptions } from "./questions.ts";
 import type { SimpleCommand } from "./shell.ts";
 
-/** Programs whose output is text from elsewhere, or text that hides what it is. */
+/** Programs whose output is text from elsewhere, or text that hides its content. */
 const FETCHERS = new Set(
   "curl wget fetch lynx http https xh aria2c nc ncat netcat socat base64 base32 xxd openssl uudecode".split(
     " ",
@@ -25,7 +25,7 @@ export function isFetch({ words }: SimpleCommand): boolean {
   return false;
 }
 
-/** The files into which a command puts what it fetches: `curl -o F`, `curl -O`, `curl > F`. */
+/** The files into which a command writes what it fetches: `curl -o F`, `curl -O`, `curl > F`. */
 export function fetchedFiles(command: SimpleCommand, words: readonly Arg[]): string[] {
   const texts = words.map((word) => word.text);
   const files = texts.flatMap((text, index) => {
@@ -42,7 +42,7 @@ export function fetchedFiles(command: SimpleCommand, words: readonly Arg[]): str
   return [...files, ...targets.map(({ target }) => target.text)].map(plainPath);
 }
 
-/** A path without `./` in front. */
+/** A path without a leading `./`. */
 export function plainPath(path: string): string {
   return path.replace(/^(?:\.\/)+/, "");
 }
@@ -62,7 +62,7 @@ export function runsFetched(call: Call, isFetchedWord: (arg: Arg) => boolean, is
   return isFed && (readsInput || (isShell && call.has("-s")) || call.args.some((arg) => arg.text === "-"));
 }
 
-/** `deno run URL` and `python fetch.py "$(curl …)"` differ: only a script operand or `-c` is run. */
+/** `deno run URL` and `python fetch.py "$(curl …)"` differ: only a script operand or the value of `-c` is run. */
 function runsItsWords(call: Call): boolean {
   if (/^(?:eval|source|\.)$/.test(call.program) || SHELLS.has(call.program)) return true;
   const [first] = call.operandArgs;
@@ -70,7 +70,7 @@ function runsItsWords(call: Call): boolean {
   return isCode || (first !== undefined && call.parts.fetched(first));
 }
 
-/** `$(curl …)` or a fetched file in the place of the program. */
+/** Whether `$(curl …)` or a fetched file is used as the program. */
 export function isFetchedProgram(call: Call): boolean {
   const [program] = call.parts.words;
   if (program === undefined) return false;

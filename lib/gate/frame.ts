@@ -1,6 +1,7 @@
 /**
  * One shell text that is judged: which shell runs it, what is known at each of its commands, and what a command
- * changes for those behind it. Pure.
+ * changes
+ * for the commands after it. Pure.
  */
 import {
   type Arg,
@@ -18,21 +19,21 @@ import { isFetch } from "./fetched.ts";
 import { literalWord, type Scope, type Script, type SimpleCommand, type Word } from "./shell.ts";
 import { fedPaths, fedText, type Known, readingsOf, valuesOf, Variables } from "./values.ts";
 
-/** Subshells inside one another that are searched for a `cd`; beyond it the directory is unknown. */
+/** Number of nested subshells that are searched for a `cd`; beyond it the directory is unknown. */
 const MAX_SCOPES = 100;
-/** PATH_MAX on macOS; Linux has 4096. */
+/** PATH_MAX on macOS, characters; Linux has 4096. */
 const MAX_PATH_CHARS = 1_024;
-/** Commands left of a pipe that are asked where their output comes from. */
+/** Number of commands left of a pipe that are searched for the origin of their output. */
 const MAX_UPSTREAM = 16;
 
 /** One shell process. */
 export interface Shell {
   variables: Variables;
   functions: Map<string, Body[]>;
-  /** Functions that are being judged, so that one that calls itself ends. */
+  /** Functions being judged, so that a recursive one ends. */
   active: Set<string>;
   called: Set<string>;
-  /** What is run when the shell ends or gets a signal. */
+  /** Commands to run when the shell ends or gets a signal. */
   traps: Trap[];
 }
 
@@ -46,19 +47,19 @@ export interface Body {
 export interface Trap {
   text: string;
   place: Place;
-  /** The clock of the variables when it was set. */
+  /** The clock of the variables when the trap was set. */
   setAt: number;
 }
 
-/** One text that is judged, and what reaches it from outside. */
+/** One text that is judged, and everything that reaches it from outside. */
 export interface Frame {
   script: Script;
   shell: Shell;
   cwd: string | undefined;
   cwds: Map<Scope, string | undefined>;
-  /** How many of the first N commands fetch text from elsewhere. */
+  /** The number of commands that fetch text from elsewhere among the first N. */
   fetches: Uint32Array;
-  /** Where the bodies of functions begin and end. */
+  /** The beginning and end of each function's body. */
   bodies: ReadonlyMap<number, number>;
   /** Standard input of the text itself. */
   input: string;
@@ -69,7 +70,7 @@ export interface Frame {
   isGuess: boolean;
 }
 
-/** What reaches a text from outside. */
+/** Everything that reaches a text from outside. */
 export interface Entry {
   cwd: string | undefined;
   layer: number;
@@ -84,7 +85,7 @@ export interface Entry {
   isGuess?: boolean;
 }
 
-/** What reaches one simple command. */
+/** Everything that reaches one simple command. */
 export interface Place {
   frame: Frame;
   command: SimpleCommand;
@@ -94,7 +95,7 @@ export interface Place {
   input: string;
   isFed: boolean;
   layer: number;
-  /** Whether the call is only guessed, behind a program that is not known. */
+  /** Whether the call is only a guess, made from the words after an unknown program. */
   isGuess: boolean;
 }
 
@@ -140,7 +141,7 @@ export function knownIn({ script, shell, positional, unsetBefore }: Frame, aroun
   return { script, variables: shell.variables, positional, unsetBefore, around };
 }
 
-/** The directory a scope is in: its own after a `cd`, else the one its parent was in when it began. */
+/** The directory of a scope: its own after a `cd`, else its parent's when the scope began. */
 export function cwdOf({ cwds, cwd }: Frame, scope: Scope): string | undefined {
   let at: Scope | undefined = scope;
   for (let steps = 0; at !== undefined && steps < MAX_SCOPES; at = at.parent, steps++) {
@@ -149,7 +150,9 @@ export function cwdOf({ cwds, cwd }: Frame, scope: Scope): string | undefined {
   return at === undefined ? cwd : undefined;
 }
 
-/** The directory, of several possible ones, in which a `rm -r` does the most harm; undefined where one is not known. */
+/**
+ * Out of several possible directories, the one in which a `rm -r` does the most harm; undefined when one is unknown.
+ */
 export function worstDirectory(
   cwds: readonly (string | undefined)[],
   { dataDir, tempDirs }: Surroundings,
@@ -165,11 +168,13 @@ export function changeDirectory(call: Call, place: Place): void {
   const [target] = call.operandArgs;
   const home = call.program === "cd" ? place.around.home : undefined;
   const cwd = target === undefined ? home : /^-?$/.test(target.text) ? undefined : call.path(target);
-  // A path that the kernel would refuse is no path; without this limit `cd x; cd x; …` takes quadratic time.
+  // The kernel refuses a longer path; without this limit `cd x; cd x; …` would take quadratic time.
   place.around = { ...place.around, cwd: (cwd?.length ?? 0) > MAX_PATH_CHARS ? undefined : cwd };
 }
 
-/** What is known to reach a command: its heredoc, what `echo`, `printf` or `cat` feeds it, or the text's own input. */
+/**
+ * The text known to reach a command: its heredoc, the output of `echo`, `printf` or `cat`, or the text's own input.
+ */
 export function inputOf(
   { fetches, input, isFed }: Frame,
   command: SimpleCommand,
@@ -184,13 +189,13 @@ export function inputOf(
   return { input: upstreamFrom === undefined ? input : "", isFed: fed };
 }
 
-/** The words that are known to reach a command's input, such as the paths below the roots of `find`. */
+/** The words known to reach a command's input, such as the paths below the roots of `find`. */
 export function inputWords({ command, frame, index, input, lookup }: Place): readonly Arg[] | undefined {
   const origins = upstreamOf(frame.script, command, index);
   const paths = command.fedBy === undefined ? undefined : fedPaths(command.fedBy, lookup);
   if (paths !== undefined) return paths.map((arg) => ({ ...arg, origins }));
   const texts = input.split(/\s+/).filter((text) => text !== "");
-  // In a heredoc the shell's own expansions are still to come.
+  // In a heredoc the shell's own expansions have not happened yet.
   if (texts.length === 0 || /[$`\\]/.test(input)) {
     return origins.length === 0 ? undefined : [unknownFrom(origins)];
   }
@@ -201,7 +206,7 @@ function unknownFrom(origins: readonly SimpleCommand[]): Arg {
   return { ...literalArg(UNKNOWN, literalWord(UNKNOWN)), origins };
 }
 
-/** The commands left of a pipe, the nearest ones if there are many. */
+/** The commands left of a pipe; only the nearest when there are many. */
 function upstreamOf(
   { commands }: Script,
   { upstreamFrom }: SimpleCommand,
@@ -212,7 +217,7 @@ function upstreamOf(
     : commands.slice(Math.max(upstreamFrom, index - MAX_UPSTREAM), index);
 }
 
-/** The commands whose output a word is made of. */
+/** The commands whose output a word consists of. */
 export function originsOf({ parts }: Word, { script, shell }: Frame): readonly SimpleCommand[] {
   return parts.flatMap(({ name, from, to }) =>
     from !== undefined
@@ -223,7 +228,7 @@ export function originsOf({ parts }: Word, { script, shell }: Frame): readonly S
   );
 }
 
-/** Notes what a command assigns: `x=…`, `export x=…`, `for x in …`, `read x`. */
+/** Records what a command assigns: `x=…`, `export x=…`, `for x in …`, `read x`. */
 export function assign(frame: Frame, index: number, known: Known): void {
   const command = frame.script.commands[index] as SimpleCommand;
   const { variables } = frame.shell;
@@ -242,7 +247,7 @@ export function assign(frame: Frame, index: number, known: Known): void {
   }
 }
 
-/** `for x in a b`: each word is a value of `x`; without words the arguments of the shell or function are. */
+/** `for x in a b`: each word is a value of `x`; without words, each argument of the shell or function is. */
 function assignLoop({ words }: SimpleCommand, frame: Frame, known: Known): void {
   const list = words.slice(3);
   const inAll = (lookup: Lookup) => list.flatMap((word) => expandWord(word, lookup));
@@ -257,7 +262,7 @@ function assignLoop({ words }: SimpleCommand, frame: Frame, known: Known): void 
   );
 }
 
-/** The variables of a new shell: those that are exported, and those in front of the command. */
+/** The variables of a new shell: the exported ones, and the assignments before the command. */
 export function environmentOf({ frame, command, around }: Place): Variables {
   const variables = frame.shell.variables.child();
   for (const { name, values } of command.assignments) {

@@ -1,10 +1,12 @@
 /**
  * The gate of `looop _ run`: refuses a command that looks irreversible, before it runs.
  *
- * It is a tripwire, not a sandbox. It reads the line as a shell would and stops the accident that is written out:
+ * It is a tripwire, not a sandbox. It reads the line as a shell would and stops the accident that is spelled out:
  * `git -C x push -f`, `bash -c 'rm -rf ~'`. It does not stop a script file, a program's own code (`python -c`), an
- * alias, a symlink, a name put together at run time, or anybody who means to get past it. The rules are in
- * `table.ts`. Pure: it looks at no file and runs nothing.
+ * alias,
+ * a symlink, a name put together at run time, or anybody who means to get past it. The rules are in `table.ts`. Pure:
+ * it
+ * looks at no file and runs nothing.
  */
 import {
   type Arg,
@@ -49,30 +51,30 @@ import { type ConfigEntry, type ConfigRule, configRule, ruleFor, type RuleId, RU
 import { readingsOf } from "./values.ts";
 import { guessInner, type Inner, unwrap } from "./wrappers.ts";
 
-/** What the gate thinks of a command. */
+/** The gate's verdict on a command. */
 export type Verdict = { allowed: true } | Refusal;
 
 export interface Refusal {
   allowed: false;
   /** Stable id of the rule, such as `git-push`; `config` for an entry of `gate.deny`. */
   rule: string;
-  /** The whole command as it was given, on one line and cut at 2,000 characters. */
+  /** The whole command as given, on one line and cut at 2,000 characters. */
   command: string;
-  /** The simple command that the rule is about, on one line and cut at 160 characters. */
+  /** The simple command that the rule refuses, on one line and cut at 160 characters. */
   part: string;
   why: string;
   instead: string;
 }
 
 export interface GateOptions {
-  /** Absolute. */
+  /** The data dir, an absolute path. */
   dataDir: string;
-  /** Where the command will run; absolute. */
+  /** The directory in which the command will run, an absolute path. */
   cwd: string;
   home?: string;
-  /** Absolute; `/tmp` and its kin unless said. */
+  /** Absolute paths; `/tmp` and the like by default. */
   tempDirs?: readonly string[];
-  /** Entries of `gate.deny`: what they match is refused. */
+  /** Entries of `gate.deny`: calls that match one are refused. */
   deny?: readonly ConfigEntry[];
   /** Entries of `gate.allow`: they lift the built-in rules from the calls they match. */
   allow?: readonly ConfigEntry[];
@@ -86,18 +88,16 @@ const TEMP_DIRS = [
   "/var/folders",
   "/private/var/folders",
 ];
-/** Wrappers and scripts inside one another that are followed; beyond it the command is refused. */
+/** Number of nested wrappers and scripts that are followed; beyond it the command is refused. */
 const MAX_LAYERS = 24;
-/** Characters read per character given, scripts inside scripts and functions at each call counted again. */
+/** Characters read per character given; nested scripts, and functions at each call, count again. */
 const READ_FACTOR = 64;
-/** Characters that one command of a function counts for at each call. */
+/** Characters that one command of a function counts for, at each call. */
 const CHARS_PER_COMMAND = 20;
 const MAX_SHOWN_LINE = 2_000;
 const MAX_SHOWN_PART = 160;
 
-/**
- * Judges a shell line or an exact argv. Never throws; time is linear in the length of the command.
- */
+/** Judges a shell line or an exact argv. Never throws; takes time linear in the length of the command. */
 export function judge(
   command: { line: string } | { argv: readonly string[] },
   options: GateOptions,
@@ -108,7 +108,7 @@ export function judge(
   return refusal ?? { allowed: true };
 }
 
-/** The parts of the one line that a user reads: what was refused and why, and what to do next. */
+/** The parts of the one line that a user reads: what was refused, why, and what to do next. */
 export function explainVerdict(
   { command, part, rule, why, instead }: Refusal,
 ): { message: string; next: string } {
@@ -120,19 +120,19 @@ export function explainVerdict(
   };
 }
 
-/** What is thought of a text, and the directory in which its shell ends. */
+/** The verdict on a text, and the directory in which its shell ends. */
 interface Judged {
   refusal?: Refusal | undefined;
   cwd?: string | undefined;
 }
 
-/** Judges one command and what it runs in its turn. */
+/** Judges one command and everything it runs in turn. */
 class Judge {
   readonly #deny: readonly ConfigRule[];
   readonly #allow: readonly ConfigRule[];
   readonly #around: Surroundings;
   readonly #whole: string;
-  /** Files that an earlier command of the line fetched, as they were named. */
+  /** Files that an earlier command of the line fetched, by the names it used. */
   readonly #fetched = new Set<string>();
   #charsLeft: number;
 
@@ -170,7 +170,7 @@ class Judge {
     return { refusal, cwd: cwdOf(frame, script.scope) };
   }
 
-  /** Judges a range of commands, but for the bodies of functions in it; the range may be such a body itself. */
+  /** Judges a range of commands except the bodies of functions in it; the range may itself be such a body. */
   #commands(frame: Frame, from: number, to: number, isBody = false): Refusal | undefined {
     for (let index = from; index < to; index++) {
       const end = frame.bodies.get(index);
@@ -184,7 +184,7 @@ class Judge {
     return undefined;
   }
 
-  /** What runs when the shell ends: its traps, and the functions that something else may call. */
+  /** Judges what runs when the shell ends: its traps, and the functions that something else may call. */
   #end(frame: Frame): Refusal | undefined {
     const { shell, layer } = frame;
     const end = cwdOf(frame, frame.script.scope);
@@ -205,7 +205,7 @@ class Judge {
     return undefined;
   }
 
-  /** Judges what a function does when it is called, and follows its `cd`. */
+  /** Judges what a function does when called, and follows its `cd`. */
   #function(
     name: string,
     bodies: readonly Body[],
@@ -234,7 +234,7 @@ class Judge {
     return undefined;
   }
 
-  /** Judges a simple command in every reading of its variables. */
+  /** Judges a simple command for every reading of its variables. */
   #command(frame: Frame, index: number): Refusal | undefined {
     const command = frame.script.commands[index] as SimpleCommand;
     const around = { ...this.#around, cwd: cwdOf(frame, command.scope) };
@@ -272,7 +272,7 @@ class Judge {
     return words.length === 0 ? undefined : this.#call(words, place);
   }
 
-  /** Judges one call, then what it would run in its turn. */
+  /** Judges one call, then everything it would run in turn. */
   #call(words: readonly Arg[], place: Place): Refusal | undefined {
     if (place.layer > MAX_LAYERS) return this.#refuse("unreadable", place.command.source);
     const [name] = words;
@@ -372,7 +372,7 @@ function forShow(source: string, maxChars: number): string {
   return oneLine(source.slice(0, maxChars * 4).replace(/\\\n\s*/g, ""), maxChars).replaceAll(UNKNOWN, "…");
 }
 
-/** An exact argv as a line with the same words, for people. */
+/** An exact argv as a line with the same words, for people to read. */
 function quotedLine(argv: readonly string[]): string {
   const quote = (text: string) => /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
   return argv.map(quote).join(" ");

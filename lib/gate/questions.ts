@@ -1,6 +1,7 @@
 /**
- * What the gate's table asks of a call where program, subcommand and options are not enough: does it remove, publish
- * or change something that nothing brings back? Pure.
+ * Questions that the gate's table asks about a call where program, subcommand and options are not enough: does it
+ * remove,
+ * publish or change something that cannot be brought back? Pure.
  */
 import {
   type Arg,
@@ -15,12 +16,12 @@ import {
 } from "./call.ts";
 import type { SimpleCommand } from "./shell.ts";
 
-/** A shell's own options, those in front of its script. */
+/** A shell's own options, which precede its script. */
 export interface ShellOptions {
   has: (letter: string) => boolean;
   /** The text of `--command=…`. */
   text: string | undefined;
-  /** Index of the first argument behind them. */
+  /** Index of the first argument after them. */
   end: number;
 }
 
@@ -50,18 +51,18 @@ function optionsOf(letters: string, end: number, text: string | undefined): Shel
   return { has: (letter) => letters.includes(letter), end, text };
 }
 
-/** Whether git is to throw away what is in no commit. */
+/** Whether git would discard changes that are in no commit. */
 export function discardsChanges(call: Call): boolean {
   if (worksInMadeDir(call)) return false;
   if (call.isVerb("restore")) return !call.has("--staged", "-S") || call.has("--worktree", "-W");
   if (!call.isVerb("checkout")) return true;
-  // `checkout HEAD x` takes a file back; `checkout -b new origin/x` makes a branch.
+  // `checkout HEAD x` restores a file; `checkout -b new origin/x` makes a branch.
   const namesFiles = call.operands.length > 2 && !call.has("-b", "-B", "-t", "--track", "--orphan");
   return call.has("-f", "--force") || call.operands[1] === "." || namesFiles ||
     call.args.slice(0, -1).some((arg) => arg.text === "--");
 }
 
-/** Whether git works in a folder that the line itself made: nothing of anybody's is in there. */
+/** Whether git works in a folder that the line itself made: nothing there belongs to anybody. */
 export function worksInMadeDir(call: Call): boolean {
   const { around, words } = call.parts;
   const at = call.args.findIndex(({ text }) => text === "-C");
@@ -71,7 +72,7 @@ export function worksInMadeDir(call: Call): boolean {
     [`${around.tempDirs[0]}/mktemp`, MADE_DIR].some((made) => isUnder(dir, made));
 }
 
-/** Whether git is sent to a repository in a folder that may be removed: a clone for a test. */
+/** Whether git pushes to a repository in a folder that may be removed: a clone for a test. */
 export function pushesToScratch(call: Call): boolean {
   const target = call.operandArgs[1];
   return call.isVerb("push") && target !== undefined && /^(?:[./~]|file:\/\/)/.test(target.text) &&
@@ -86,17 +87,17 @@ export function pullMerges(call: Call): boolean {
     !settings.some((setting) => /^pull\.(?:ff=only|rebase=(?:true|merges|interactive))$/.test(setting));
 }
 
-/** Whether the call's own settings let a merge only move the branch forward. */
+/** Whether the call's own settings restrict merges to fast-forwards. */
 export function mergesFast(call: Call): boolean {
   return call.values("-c").includes("merge.ff=only");
 }
 
-/** Whether svn, which knows no local commit, works on the server: a URL is among its operands. */
+/** Whether svn, which has no local commits, works on the server: a URL is among its operands. */
 export function operatesOnUrl(call: Call): boolean {
   return call.operands.some((text) => /^[a-z+]+:\/\//.test(text) || text.startsWith("^/"));
 }
 
-/** Whether a forge's API is asked for more than reading. */
+/** Whether a forge's API is asked to do more than read. */
 export function changesThroughApi(call: Call): boolean {
   const methods = call.values("-X", "--method");
   const fields = call.values("-f", "-F", "--field", "--raw-field", "--input");
@@ -106,7 +107,7 @@ export function changesThroughApi(call: Call): boolean {
 
 const isWriteMethod = (method: string): boolean => /^(?:DELETE|PUT|PATCH|POST)$/i.test(method);
 
-/** Whether a call of `aws` does more than read: its verbs are `list-…`, `describe-…` and the like, or it changes. */
+/** Whether a call of `aws` does more than read: verbs such as `list-…` and `describe-…` read, all others change. */
 export function changesAws(call: Call): boolean {
   const [service = "", verb = "", ...rest] = call.operands;
   if (verb === "" || rest.at(-1) === "help" || verb === "help" || AWS_LOCAL.test(service)) return false;
@@ -124,7 +125,10 @@ const AWS_READS = new RegExp(
     "start-query-execution|start-live-tail|login)$",
 );
 
-/** Whether something in a cloud goes or changes: a verb that changes stands among the groups, before one that reads. */
+/**
+ * Whether something in a cloud is removed or changed: a verb that changes stands among the groups, before any that
+ * reads.
+ */
 export function changesCloud(call: Call): boolean {
   const words = call.operands;
   if (CLOUD_LOCAL.test(words[0] ?? "")) return false;
@@ -145,7 +149,7 @@ const CLOUD_CHANGES = new RegExp(
     "run-command|power-off|shutdown|redeploy|generate-keys)(?:-.*)?$",
 );
 
-/** Whether a copy between stores of objects goes to one of them, or removes what the source does not have. */
+/** Whether a copy between object stores goes to one of them, or removes what the source does not have. */
 export function changesStore(call: Call): boolean {
   const verb = call.operands.find((word) => STORE_COPIES.test(word)) ?? "";
   const target = call.operands.at(-1) ?? "";
@@ -166,12 +170,12 @@ export function runsAnsibleModule(call: Call): boolean {
   return !call.values("-m", "--module-name").some((module) => reads.test(module));
 }
 
-/** Whether a task is run that ships something by its name, and is not told to rehearse. */
+/** Whether the call runs a task whose name says that it ships something, without a dry run. */
 export function runsShippingTask(call: Call): boolean {
   return shippingTask(call) !== undefined && !rehearsesTask(call);
 }
 
-/** The task among the operands that ships something; `npm` and its kin name it behind `run`. */
+/** The operand that names a task that ships something; `npm` and the like have it after `run`. */
 function shippingTask(call: Call): string | undefined {
   const [verb = "", ...rest] = call.operands;
   if (
@@ -198,7 +202,7 @@ function isShippingTask(task: string): boolean {
   return resets || isShippingName(task);
 }
 
-/** npm takes the options in front of `--` for itself; the others hand them to the task or understand them. */
+/** npm takes the options before `--` for itself; the others pass them to the task or understand them. */
 function rehearsesTask(call: Call): boolean {
   const dashes = call.args.findIndex(({ text }) => text === "--");
   const texts = call.args.map(({ text }) => text);
@@ -220,7 +224,10 @@ function rehearsesTask(call: Call): boolean {
   return call.has(...options);
 }
 
-/** Whether a script is run that ships something by its name: `bash scripts/deploy.sh`, `deno run deploy.ts`. */
+/**
+ * Whether the call runs a script whose name says that it ships something: `bash scripts/deploy.sh`, `deno run
+ * deploy.ts`.
+ */
 function shipsScript(call: Call): boolean {
   const isShell = SHELLS.has(call.program) || call.program === "source" || call.program === ".";
   if (!isShell && !INTERPRETERS.has(call.program)) return false;
@@ -230,7 +237,7 @@ function shipsScript(call: Call): boolean {
   return /\.\w+$|\//.test(file) && isShippingName(file.slice(file.lastIndexOf("/") + 1));
 }
 
-/** A program of one's own that ships something; `lsb_release` and other installed programs only look so. */
+/** A user's own program that ships something; `lsb_release` and other installed programs only look like one. */
 function isShippingProgram({ parts }: Call): boolean {
   const path = parts.words[0]?.text ?? "";
   const name = path.slice(path.lastIndexOf("/") + 1);
@@ -238,7 +245,10 @@ function isShippingProgram({ parts }: Call): boolean {
   return isShippingName(name) && (isOwn || SHIPPING.has(nameWords(name)[0] ?? ""));
 }
 
-/** Names of scripts and tasks that ship something: `deploy`, `deploy:prod`, `release.sh`; not `release:build`. */
+/**
+ * Whether a script's or task's name says that it ships something: `deploy`, `deploy:prod`, `release.sh`; not
+ * `release:build`.
+ */
 function isShippingName(name: string): boolean {
   const words = nameWords(name);
   const isBuild = words.includes("build");
@@ -257,15 +267,15 @@ const REHEARSAL: ReadonlySet<string> = new Set(
     .split(" "),
 );
 
-/** Whether a folder is removed that is not surely below the data dir or a temp dir. */
+/** Whether the call removes a folder that is not certainly below the data dir or a temp dir. */
 export function removesTreeOutside(call: Call): boolean {
   const removes = call.has("-r", "-R", "--recursive") ||
     /^(?:rimraf|del|del-cli|trash-empty)$/.test(call.program);
-  // An empty path names nothing: rm complains.
+  // An empty path names nothing; rm rejects it.
   return removes && call.operandArgs.some((arg) => arg.text !== "" && !call.isRemovable(arg));
 }
 
-/** Whether find deletes something that is not surely below the data dir or a temp dir. */
+/** Whether find deletes something that is not certainly below the data dir or a temp dir. */
 export function findDeletesOutside(call: Call): boolean {
   if (!call.args.some((arg) => arg.text === "-delete")) return false;
   const roots = findRoots(call);
@@ -276,7 +286,9 @@ export function findDeletesOutside(call: Call): boolean {
   return roots.some((root) => !call.isRemovable(root) && !(isNarrow && isInside(call.path(root))));
 }
 
-/** Whether a copy removes what the source does not have, elsewhere or not surely below the data dir or a temp dir. */
+/**
+ * Whether a copy removes what the source does not have, elsewhere or not certainly below the data dir or a temp dir.
+ */
 export function syncDeletes(call: Call): boolean {
   const target = call.operandArgs.at(-1);
   const removes = call.args.some(({ text }) => /^--(?:del$|delete|remove-source-files)/.test(text)) ||
@@ -284,13 +296,13 @@ export function syncDeletes(call: Call): boolean {
   return removes && (target === undefined || /^[^/]+:/.test(target.text) || !call.isRemovable(target));
 }
 
-/** Whether the rights of everything below a folder of the system or of the home are changed. */
+/** Whether the call changes the permissions of everything below a system folder or the home. */
 export function changesSystemRights(call: Call): boolean {
   const isRecursive = call.has("-R", "--recursive") || call.program === "restorecon";
   return isRecursive && call.operandArgs.slice(1).some((arg) => isSystemDir(call, arg));
 }
 
-/** `/`, the home, something that holds them, or a folder directly below `/`. */
+/** `/`, the home, a folder that holds either, or a folder directly below `/`. */
 function isSystemDir(call: Call, arg: Arg): boolean {
   const path = call.path(arg);
   const { home, dataDir, tempDirs } = call.parts.around;
@@ -300,7 +312,7 @@ function isSystemDir(call: Call, arg: Arg): boolean {
   return /^\/[^/]*$/.test(path) || (home !== undefined && isUnder(home, path.replace(/\/\*$/, "")));
 }
 
-/** Whether a disk is written to. */
+/** Whether the call writes to a disk. */
 export function writesDisk(call: Call): boolean {
   const isTarget = (text: string) => isDisk(text.replace(/^of=/, "")) && !text.startsWith("if=");
   const copies = /^(?:cp|mv|install|rsync|pv|dcfldd|ddrescue)$/.test(call.program);
@@ -309,13 +321,13 @@ export function writesDisk(call: Call): boolean {
     : call.operands.some(isTarget);
 }
 
-/** A disk, as a file: whatever is written to it replaces what was on it. */
+/** Whether a path is a disk: writing to it overwrites its content. */
 export function isDisk(path: string): boolean {
   return /^\/dev\/(?:sd|hd|vd|xvd|nvme|mmcblk|md|dm-|r?disk|mapper\/|disk\/|loop|sr\d|zvol|mtd|mem$|kmem$)/
     .test(path);
 }
 
-/** Whether a disk tool only shows, only says what it would do, or works on a file that may be removed. */
+/** Whether a disk tool only shows something, only says what it would do, or works on a file that may be removed. */
 export function onlyReadsDisk(call: Call): boolean {
   const options = call.args.filter(({ text }) => text.startsWith("-"));
   if (call.has(...DISK_READS[call.program] ?? []) || call.has("--version")) return true;
@@ -336,7 +348,7 @@ export function onlyReadsDisk(call: Call): boolean {
 const DISK_TOOLS_ON_FILES = new Set(
   "mkfs mke2fs mkswap sgdisk sfdisk parted wipefs fsck e2fsck fdisk gdisk".split(" "),
 );
-/** Options with which a disk tool only shows, or only says what it would do. */
+/** Options with which a disk tool only shows something, or only says what it would do. */
 const DISK_READS: Readonly<Record<string, readonly string[]>> = {
   fdisk: ["-l", "--list"],
   gdisk: ["-l", "--list"],
@@ -357,20 +369,20 @@ const DISK_READS: Readonly<Record<string, readonly string[]>> = {
 };
 const PARTED_WRITES = /^(?:mk.*|rm|resizepart|name|set|toggle|rescue|disk_set|disk_toggle|type)$/;
 
-/** Whether every process is killed: `kill -9 -1`, `kill -- -1`; a lone `kill -1 PID` is the signal HUP. */
+/** Whether the call kills every process: `kill -9 -1`, `kill -- -1`; a lone `kill -1 PID` sends HUP. */
 export function killsAll(call: Call): boolean {
   const words = call.args.map((arg) => arg.text);
   const last = words.lastIndexOf("-1");
   return last > 0 || (last === 0 && words.length === 1);
 }
 
-/** Whether processes are killed that were found by name, port or file: `lsof -ti :80 | xargs kill`. */
+/** Whether the call kills processes found by name, port or file: `lsof -ti :80 | xargs kill`. */
 export function killsFound(call: Call): boolean {
   if (signalsNothing(call)) return false;
   return call.args.some((arg) => call.parts.originsOf(arg).some(selectsProcesses));
 }
 
-/** Whether a command lists processes of anybody; `pgrep -P $$` lists one's own children. */
+/** Whether a command lists anybody's processes; `pgrep -P $$` lists one's own children. */
 function selectsProcesses({ words }: SimpleCommand): boolean {
   const texts = words.map(({ text }) => text.slice(text.lastIndexOf("/") + 1));
   const isSelector =
@@ -379,13 +391,13 @@ function selectsProcesses({ words }: SimpleCommand): boolean {
   return !isOwn && texts.slice(0, 3).some((text) => isSelector.test(text));
 }
 
-/** Whether only the existence of a process is asked for, or the names of signals. */
+/** Whether the call only checks that a process exists, or lists the names of signals. */
 export function signalsNothing(call: Call): boolean {
   return call.args.some(({ text }) => /^(?:-l|-L|--list|--list=.*|-0|--signal=0|-s0)$/.test(text)) ||
     call.values("-s", "--signal").includes("0");
 }
 
-/** Whether the call gives a database a statement that changes or removes what is there. */
+/** Whether the call gives a database a statement that changes or removes existing data. */
 export function runsDestructiveSql(call: Call): boolean {
   if (/^(?:sqlite3|duckdb|litecli)$/.test(call.program) && isScratchDatabase(call)) return false;
   const given = call.values(
@@ -422,7 +434,7 @@ function isDestructiveSql(text: string): boolean {
   return code.split("\n").some((line) => statement.test(line) || graph.test(line));
 }
 
-/** Whether a database is to lose data, by a program that does or by a command given to one. */
+/** Whether the call removes data from a database, by its own function or by a command given to one. */
 export function removesData(call: Call): boolean {
   const words = call.operands;
   if (call.program === "mysqladmin") return words.includes("drop") || words.includes("shutdown");
@@ -448,7 +460,7 @@ export function resetsDatabase(call: Call): boolean {
   return !call.isVerb("db push") || call.has("--force-reset", "--accept-data-loss");
 }
 
-/** Whether containers, images or volumes go with what is in them, and not only what can be made again. */
+/** Whether the call removes containers, images or volumes with their content, and not only what can be made again. */
 export function removesContainerData(call: Call): boolean {
   const isCompose = /compose$/.test(call.program) || call.isVerb("compose down|rm");
   if (isCompose) return call.has("-v", "--volumes", "--rmi");
@@ -459,20 +471,20 @@ export function removesContainerData(call: Call): boolean {
   return true;
 }
 
-/** Whether an image is built right into a registry. */
+/** Whether an image is built straight into a registry. */
 export function buildsIntoRegistry(call: Call): boolean {
   if (call.has("--push") && !call.values("--push").includes("false")) return true;
   return call.values("-o", "--output", "--set").some((output) => /type=registry|push=true/.test(output));
 }
 
-/** Whether an image is copied into a registry; to a folder, an archive or the local store it is not. */
+/** Whether an image is copied into a registry, rather than to a folder, an archive or the local store. */
 export function copiesToRegistry(call: Call): boolean {
   return !call.isVerb("copy|sync") ||
     !/^(?:dir|oci|oci-archive|docker-archive|docker-daemon|containers-storage):|^[./]/
       .test(call.operands.at(-1) ?? "");
 }
 
-/** Whether a request changes something elsewhere. A plain POST is left out: it is also how queries are asked. */
+/** Whether a request changes something elsewhere. A plain POST is left out: queries use it, too. */
 export function changesOverHttp(call: Call): boolean {
   if (isLocalUrl(call)) return false;
   const methods = methodsOf(call);
@@ -490,7 +502,7 @@ export function changesOverHttp(call: Call): boolean {
   return isOrder || methods.some((method) => /^(?:DELETE|PUT|PATCH)$/.test(method));
 }
 
-/** Addresses that start something: a deployment, a build, a restart. */
+/** Addresses that trigger something: a deployment, a build, a restart. */
 const ORDER = new RegExp(
   "[/_.-](?:deploy|deploys|deployments|redeploy|build_hooks|trigger|triggers|dispatches|publish|releases|merge|merges|" +
     "restart|shutdown|reboot|destroy|delete|delete_series|purge|purge_cache|rollback|reset|_delete_by_query|" +
@@ -506,18 +518,18 @@ export function changesOverFtp(call: Call): boolean {
     .test(script);
 }
 
-/** Whether a request sends people a message, or mail. */
+/** Whether a request sends people a message or mail. */
 export function sendsMessage(call: Call): boolean {
   if (call.has("--mail-rcpt") || call.operands.some((url) => /^smtps?:/.test(url))) return true;
   const posts = methodsOf(call).includes("POST") || sendsData(call);
-  // `$SLACK_WEBHOOK_URL` is known by its name.
+  // `$SLACK_WEBHOOK_URL` is recognized by its name.
   return call.operandArgs.some(({ text, word }) =>
     /\/bot[^/]+\/send/i.test(text) ||
     (posts && (MESSENGERS.test(text) || /\$\{?\w*(?:webhook|slack|discord)/i.test(word.text)))
   );
 }
 
-/** Services that bring a message to people. */
+/** Services that deliver messages to people. */
 const MESSENGERS = new RegExp(
   "hooks\\.slack\\.com|slack\\.com/api/(?:chat|files|conversations|reactions)|discord(?:app)?\\.com/api|" +
     "\\.webhook\\.office\\.com|office365\\.com/webhook|api\\.telegram\\.org|api\\.sendgrid\\.com|api\\.mailgun\\.net|" +
@@ -564,7 +576,7 @@ function sendsData(call: Call): boolean {
   return !call.has("-G", "--get") && (dataOf(call).length > 0 || call.values("-F", "--form").length > 0);
 }
 
-/** Whether `git gc` removes at once what nothing refers to. */
+/** Whether `git gc` removes unreferenced objects at once. */
 export function prunesNow(call: Call): boolean {
   return call.values("--prune").some((when) => /^(?:now|all)$/.test(when));
 }
@@ -574,7 +586,7 @@ export function copiesThere(call: Call): boolean {
   return call.operands.at(-1)?.includes(":") ?? false;
 }
 
-/** Whether salt is asked for more than a look. */
+/** Whether salt is asked for more than reading. */
 export function runsSaltState(call: Call): boolean {
   return !call.operands.some((text) => /^(?:test|grains|status|pillar|sys)\./.test(text));
 }
@@ -594,12 +606,12 @@ export function erasesDrive(call: Call): boolean {
   return call.args.some(({ text }) => /^--(?:security-erase|trim-sector|make-bad|write-sector)/.test(text));
 }
 
-/** Whether macOS's network settings are changed. */
+/** Whether the call changes macOS's network settings. */
 export function setsNetwork(call: Call): boolean {
   return call.args.some(({ text }) => /^-(?:set|remove|delete)/.test(text));
 }
 
-/** Whether firewalld's rules are changed. */
+/** Whether the call changes firewalld's rules. */
 export function setsFirewall(call: Call): boolean {
   return call.args.some(({ text }) =>
     /^--(?:remove|add|reload|complete-reload|panic-on|set|delete)/.test(text)
@@ -621,17 +633,17 @@ export function stopsServer(call: Call): boolean {
   return call.values("-s", "-k").some((signal) => /stop|quit|restart/.test(signal));
 }
 
-/** Whether screen is told to end a terminal. */
+/** Whether screen is asked to end a terminal. */
 export function endsScreen(call: Call): boolean {
   return call.args.some(({ text }) => /^(?:quit|kill)$/.test(text));
 }
 
-/** Whether the name of a remote procedure says that it removes or sends. */
+/** Whether a remote procedure's name says that it removes or sends something. */
 export function callsToChange(call: Call): boolean {
   return call.operands.some((text) => /[/.](?:Delete|Remove|Destroy|Purge|Drop|Send)\w*$/.test(text));
 }
 
-/** Whether a mail program sends; without an addressee it reads. */
+/** Whether a mail program sends mail; without a recipient it reads. */
 export function mails(call: Call): boolean {
   return call.has("-s") || call.operands.length > 0;
 }
@@ -641,17 +653,17 @@ export function notifies(call: Call): boolean {
   return !call.isVerb("serve|subscribe|sub|version|verify|generate");
 }
 
-/** Whether a program or script ships something by its name. */
+/** Whether a program's or script's name says that it ships something. */
 export function ships(call: Call): boolean {
   return isShippingProgram(call) || shipsScript(call);
 }
 
-/** Whether a builder puts its image into a registry. */
+/** Whether a builder pushes its image to a registry. */
 export function publishesImage(call: Call): boolean {
   return call.has("--publish", "--push") || buildsIntoRegistry(call);
 }
 
-/** Whether a command is run as another user; `sudo -v` and the like run nothing. */
+/** Whether the call runs a command as another user; `sudo -v` and the like run nothing. */
 export function actsAsOther({ args }: Call): boolean {
   const asks = /^(?:--version|-V|--validate|-v|--reset-timestamp|-k|-l|--list)$/;
   return args.length === 0 || !args.every(({ text }) => asks.test(text));

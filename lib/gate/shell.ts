@@ -1,23 +1,25 @@
 /**
- * Shell text as the gate reads it: a flat list of simple commands with what was quoted, expanded, piped and
- * redirected. An adapter to `unbash`, which knows bash's grammar; nothing else imports that library. Pure.
+ * Shell text as the gate reads it: a flat list of simple commands, with what was quoted, expanded, piped and
+ * redirected.
+ * An adapter to `unbash`, which knows bash's grammar; nothing else imports that library. Pure.
  *
- * Text that bash would refuse yields what can be read of it and more rather than less: the bodies of functions
- * and of branches not taken are listed, and reading goes on behind a syntax error, since a line may be meant for
- * another shell. Nothing throws, and the time is linear in the text's length.
+ * From text that bash would refuse, everything readable is taken, and more rather than less: the bodies of functions
+ * and
+ * of branches not taken are listed, and reading continues after a syntax error, since a line may be meant for another
+ * shell. Nothing throws, and the time is linear in the text's length.
  */
 import { forEachChild, parse } from "unbash";
 import type * as Bash from "unbash";
 
 /** One piece of a word. */
 export interface Part {
-  /** `text` is literal; the others are known only when the shell runs. */
+  /** `text` is literal; the other kinds are known only when the shell runs. */
   kind: "text" | "variable" | "command" | "process";
   /** Literal text after quote removal, or the source of an expansion, such as `${x:-y}`. */
   text: string;
-  /** Inside quotes or behind a backslash: no globbing, no tilde, no splitting. */
+  /** Whether it is inside quotes or after a backslash: no globbing, no tilde, no splitting. */
   quoted: boolean;
-  /** The variable's name, where its value is taken as it is: `$x`, `${x:-y}`, `${x:?}`, `${x[@]}`, `${x%/}`. */
+  /** The variable's name, where its value is used unchanged: `$x`, `${x:-y}`, `${x:?}`, `${x[@]}`, `${x%/}`. */
   name?: string;
   /** The commands inside `$(…)`, backticks or `<(…)`, as a range of `Script.commands`. */
   from?: number;
@@ -33,7 +35,7 @@ export interface Word {
 /** `NAME=value`. */
 export interface Assignment {
   name: string;
-  /** One for a scalar, all elements for an array; undefined where `+=` or an index makes it unknown. */
+  /** One word for a scalar, all elements for an array; undefined where `+=` or an index makes it unknown. */
   values: readonly Word[] | undefined;
 }
 
@@ -43,7 +45,7 @@ export interface Redirection {
   target: Word;
 }
 
-/** A subshell, or the shell itself: a `cd` lasts until its end. */
+/** A subshell, or the shell itself: a `cd` has effect until its end. */
 export interface Scope {
   parent: Scope | undefined;
 }
@@ -51,23 +53,23 @@ export interface Scope {
 /** One simple command: assignments, words, redirections. */
 export interface SimpleCommand {
   assignments: Assignment[];
-  /** Those behind `export`, `local` and the like; also among `words`. */
+  /** Assignments after `export`, `local` and the like; they are also among `words`. */
   declared: Assignment[];
   words: Word[];
-  /** Its own, and those for reading of the compound commands around it. */
+  /** Its own redirections, and the input redirections of the compound commands around it. */
   redirections: Redirection[];
-  /** Text of its heredocs and here-strings. */
+  /** The text of its heredocs and here-strings. */
   input: string | undefined;
   /** The simple command directly left of the pipe. */
   fedBy: SimpleCommand | undefined;
-  /** Where the pipeline left of it begins, as an index of `Script.commands`. */
+  /** The beginning of the pipeline left of it, as an index of `Script.commands`. */
   upstreamFrom: number | undefined;
   scope: Scope;
-  /** As it was written. */
+  /** The text as it was written. */
   source: string;
 }
 
-/** The body of a function, as a range of `Script.commands`. */
+/** A function's body, as a range of `Script.commands`. */
 export interface FunctionBody {
   name: string;
   from: number;
@@ -75,30 +77,36 @@ export interface FunctionBody {
   scope: Scope;
 }
 
-/** All simple commands of a text, those inside `$(…)` right behind the command that holds them. */
+/** All simple commands of a text; those inside `$(…)` directly follow the command that holds them. */
 export interface Script {
   commands: SimpleCommand[];
   functions: FunctionBody[];
-  /** The shell itself. */
+  /** The scope of the shell itself. */
   scope: Scope;
-  /** A quote, bracket, heredoc or compound command has no end, or bash would refuse the text otherwise. */
+  /**
+   * Whether a quote, bracket, heredoc or compound command has no end, or bash would refuse the text for another
+   * reason.
+   */
   unterminated: boolean;
-  /** Nested beyond what is read; some of the text was skipped. */
+  /** Whether the nesting exceeds the limit, so that some of the text was skipped. */
   tooDeep: boolean;
 }
 
-/** Characters of `$(…)` and `${…}` inside one another that are read, per character of the text. */
+/** Characters of nested `$(…)` and `${…}` that are read, per character of the text. */
 const NESTED_FACTOR = 8;
-/** The same for a short text, in characters. */
+/** The same limit for a short text, in characters. */
 const NESTED_CHARS = 20_000;
-/** Brackets open at once that are read; the library's time grows with the square of what is nested. */
+/** Number of open brackets that are read; the library's time grows with the square of the nesting. */
 const MAX_OPEN = 200;
-/** Syntax errors behind which reading goes on. */
+/** Number of syntax errors after which reading continues. */
 const MAX_ERRORS = 16;
-/** A line without quotes, expansions, operators and keywords: the library, which takes 3 ms to warm up, is not needed. */
+/**
+ * A line without quotes, expansions, operators and keywords: it can be read without the library, which takes 3 ms to
+ * warm up.
+ */
 const PLAIN_LINE =
   /^(?!(?:if|for|while|until|case|select|function|time|coproc|then|else|elif|fi|do|done|esac|in) )[a-z][\w./-]*(?: [\w./:@%+,=-]+)*$/;
-/** From a syntax error to the next command. */
+/** The text from a syntax error to the next command. */
 const TO_NEXT_COMMAND = /^[^;&|)\n]*[;&|)\n]*\s*/;
 /** A parameter expansion whose value is the variable's own. */
 const PLAIN_VALUE = /^\$\{([A-Za-z_][A-Za-z0-9_]*|[0-9]|[@*])(?:\[[@*]\])?(?:\}$|:?[-?]|%\/\}$)/;
@@ -117,7 +125,7 @@ export function parseShell(text: string): Script {
     else if (isTooDeep(text)) script.tooDeep = true;
     else new Reader(text, script).readAll();
   } catch {
-    // The stack is too small for the nesting, or the library cannot take the text: not read, so not judged.
+    // The nesting exhausts the stack, or the library cannot take the text: it is not read, so it is not judged.
     script.tooDeep = true;
   }
   return script;
@@ -154,13 +162,13 @@ function isTooDeep(text: string): boolean {
   return false;
 }
 
-/** Where a node stands: the text that it was written in, its subshell, and what feeds it. */
+/** The context of a node: the text that holds it, its subshell, and what feeds it. */
 interface Place {
   source: string;
   scope: Scope;
   fedBy?: SimpleCommand | undefined;
   upstreamFrom?: number | undefined;
-  /** What the compound commands around it redirect for reading, and the text of their heredocs. */
+  /** The input redirections of the compound commands around it, and the text of their heredocs. */
   reads?: readonly Redirection[];
   input?: string | undefined;
 }
@@ -172,7 +180,7 @@ class Reader {
     this.#charsLeft = text.length * NESTED_FACTOR + NESTED_CHARS;
   }
 
-  /** Reads the text, and goes on behind a syntax error. */
+  /** Reads the text, continuing after syntax errors. */
   readAll(): void {
     let source = this.text;
     for (let errors = 0; source !== ""; errors++) {
@@ -233,7 +241,7 @@ class Reader {
     });
   }
 
-  /** A compound command's redirections stand alone in the list; its input reaches the commands inside. */
+  /** Lists a compound command's redirections on their own; its input reaches the commands inside. */
   #redirected({ command, redirects, pos, end }: Bash.Redirected, place: Place): void {
     const outer = this.#add(place, place.source.slice(pos, end));
     this.#redirect(outer, redirects, place);
@@ -241,7 +249,7 @@ class Reader {
     this.#visit(command, { ...place, reads, input: outer.input });
   }
 
-  /** The body is listed where it is defined. */
+  /** Lists a function's body where it is defined. */
   #function({ name, body }: Bash.Function, place: Place): void {
     const scope = { parent: place.scope };
     const from = this.script.commands.length;
@@ -249,7 +257,7 @@ class Reader {
     this.script.functions.push({ name: name.value, from, to: this.script.commands.length, scope });
   }
 
-  /** The header of a loop is listed as a command named `for`, which says what is assigned. */
+  /** Lists a loop's header as a command named `for`, which shows what is assigned. */
   #loop({ type, name, wordlist, body, pos }: Bash.For | Bash.Select, place: Place): void {
     const header = this.#add(place, place.source.slice(pos, body.pos));
     header.words.push(literalWord(type === "For" ? "for" : "select"), this.#word(name, place));
@@ -288,7 +296,7 @@ class Reader {
     };
   }
 
-  /** `export NAME=value` is a word, too, for who looks at the words. */
+  /** Lists `export NAME=value` as a word, too, for rules that look at the words. */
   #declaration(node: Bash.Assignment, place: Place, command: SimpleCommand): void {
     const assignment = this.#assignment(node, place);
     command.declared.push(assignment);
@@ -320,7 +328,7 @@ class Reader {
     return toWord(parts);
   }
 
-  /** Adds what a part of a word is made of. */
+  /** Adds the pieces of a part of a word. */
   #part(part: Bash.WordPart, place: Place, parts: Part[], quoted: boolean): void {
     switch (part.type) {
       case "Literal":
@@ -343,13 +351,13 @@ class Reader {
       case "ArithmeticExpansion":
         return void parts.push(this.#expansion(part, place, quoted));
     }
-    // Globs and braces: literal text, which may hold expansions.
+    // Globs and braces are literal text that may hold expansions.
     const inner = "parts" in part ? part.parts ?? [] : [];
     if (inner.every(({ type }) => type === "Literal")) parts.push({ kind: "text", text: part.text, quoted });
     else this.#pattern(part.text, inner, place, parts);
   }
 
-  /** `{a,"$x"}`: the brackets around it as text, between them what may hold expansions. */
+  /** Adds `{a,"$x"}`: the brackets as text, and between them whatever may hold expansions. */
   #pattern(text: string, inner: readonly Bash.WordPart[], place: Place, parts: Part[]): void {
     const begin = text.search(/[{[(]/) + 1;
     parts.push({ kind: "text", text: text.slice(0, begin), quoted: false });
@@ -367,7 +375,7 @@ class Reader {
     return { kind: "variable", text: part.text, quoted, ...(name === undefined ? {} : { name }) };
   }
 
-  /** `$(…)`, `<(…)` and what is like them, in a subshell of its own. */
+  /** Reads `$(…)`, `<(…)` and the like, in a subshell of its own. */
   #nested(
     node: Bash.CommandExpansionPart | Bash.ProcessSubstitutionPart | Bash.ArithmeticCommandExpansion,
     { source, scope }: Place,
@@ -380,14 +388,14 @@ class Reader {
     return { kind, text: node.text, from, to: this.script.commands.length };
   }
 
-  /** Whether a text inside the text may be read, too: at each level the library goes through it once more. */
+  /** Whether a nested text may still be read: at each level the library goes through it once more. */
   #mayRead(text: string): boolean {
     this.#charsLeft -= text.length;
     if (this.#charsLeft < 0) this.script.tooDeep = true;
     return this.#charsLeft >= 0;
   }
 
-  /** Unquoted text, whose backslashes quote what follows them. */
+  /** Adds unquoted text, in which backslashes quote the character after them. */
   #literal(text: string, parts: Part[]): void {
     if (!text.includes("\\")) return void parts.push({ kind: "text", text, quoted: false });
     for (const [piece, escaped, plain] of text.matchAll(/\\([^])|([^\\]+)|\\$/g)) {

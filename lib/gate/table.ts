@@ -1,11 +1,14 @@
 /**
  * The gate's table: which calls look irreversible, why, and what to do instead. A row is one line: the rule, its
- * programs, the subcommands it refuses and, where these are not enough, a question to the call. How a line becomes
- * calls is in `judge.ts`; this file only says what is refused.
+ * programs,
+ * the subcommands it refuses and, where these are not enough, a question about the call. `judge.ts` turns a line into
+ * calls; this file only says what is refused.
  *
  * A call is refused when nothing that looop or git keeps can undo it: it ends or changes something outside this
- * machine, is seen by other people at once, or destroys data. What a new build, git's reflog or a second command brings
- * back (`git commit --amend`, `docker stop`, `rm FILE`) passes; a merge is refused, too, since it needs the human's yes.
+ * machine,
+ * is seen by other people at once, or destroys data. Changes that a new build, git's reflog or a second command can
+ * undo
+ * (`git commit --amend`, `docker stop`, `rm FILE`) pass; a merge is refused, too, since it needs the human's yes.
  */
 import { type Call, programName } from "./call.ts";
 import * as ask from "./questions.ts";
@@ -205,7 +208,7 @@ const TEXTS = {
     instead: "use `looop _ notify` for the human; for others, have a worker `looop _ ask`",
   },
   "print": { why: "paper cannot be taken back", instead: HUMAN },
-  // Not in the table below: about the line, not about one call.
+  // Not in the table below: these concern the line, not one call.
   "unreadable": {
     why: "it is nested too deep to be read",
     instead: "put it into a script file and say in words what it does",
@@ -223,9 +226,10 @@ type Question = (call: Call) => boolean;
 /**
  * A row: its rule; its programs; the subcommands that it refuses, none for every call; a question that narrows it
  * further, by its name in `questions.ts`. In a subcommand `a|b` is a choice, `*` anything, `…` any number of words;
- * `[-f --force]` behind it: only with one of these options, `![-n]`: only without them. Asked from top to bottom.
+ * `[-f --force]` after it: only with one of these options, `![-n]`: only without them. Rows are tried from top to
+ * bottom.
  *
- * It is text, and searched for a program's name, since at each start of `_ run` only a row or two are asked.
+ * The table is text, searched for a program's name, since each start of `_ run` needs only a row or two.
  */
 const TABLE = `
 # Version control
@@ -573,7 +577,7 @@ print; lp, lpr
 
 interface Row {
   rule: RuleId;
-  /** Whether it is about every program. */
+  /** Whether it applies to every program. */
   isGeneral: boolean;
   verbs: readonly string[];
   question: Question | undefined;
@@ -581,7 +585,7 @@ interface Row {
 
 const ROWS_OF = new Map<string, readonly Row[]>();
 
-/** The rows of a program; "*" has those of every program. */
+/** The rows of a program; "*" has those that apply to every program. */
 function rowsOf(program: string): readonly Row[] {
   const known = ROWS_OF.get(program);
   if (known !== undefined) return known;
@@ -603,8 +607,9 @@ function toRow(line: string): Row {
 }
 
 /**
- * The lines of a table in which a name stands in a field, as one of several behind commas. Fields end in `;`, and a
- * blank stands in front of each name.
+ * The lines of a table that have a name in the given field, which may hold several, separated by commas. Fields end
+ * in
+ * `;`, and each name follows a blank.
  */
 export function linesNaming(table: string, name: string, field: number): string[] {
   const lines: string[] = [];
@@ -620,14 +625,14 @@ export function linesNaming(table: string, name: string, field: number): string[
   return lines;
 }
 
-/** Whether the table speaks about a program by its name. */
+/** Whether the table mentions a program by name. */
 export function hasRules(program: string): boolean {
   return program !== "*" && rowsOf(program).length > 0;
 }
 
 /**
- * The rule that refuses a call. A guessed call, behind a program that is not known, is asked only by rows that name
- * subcommands or ask a question.
+ * The rule that refuses a call. A guessed call, made from the words after an unknown program, is tried only against
+ * rows that name subcommands or ask a question.
  */
 export function ruleFor(call: Call, isGuess: boolean): RuleId | undefined {
   const rows = [...rowsOf(call.program), ...rowsOf("*")];
@@ -643,7 +648,7 @@ function matches(call: Call, { verbs, question }: Row): boolean {
   return (verbs.length === 0 || verbs.some((verb) => matchesVerb(call, verb))) && (question?.(call) ?? true);
 }
 
-/** Whether a call has a subcommand, and the options that it asks for. */
+/** Whether a call has a subcommand and the options that the row requires. */
 function matchesVerb(call: Call, verb: string): boolean {
   const words = verb.replace(/ ?!?\[.*/, "");
   if (words !== "" && !call.isVerb(words)) return false;
@@ -652,10 +657,13 @@ function matchesVerb(call: Call, verb: string): boolean {
   );
 }
 
-/** An entry of `gate.deny` or `gate.allow`: `"git stash drop"` is the program, subcommands and options that must be there. */
+/**
+ * An entry of `gate.deny` or `gate.allow`: `"git stash drop"` lists the program, subcommands and options that must be
+ * present.
+ */
 export type ConfigEntry = string | { match: string; why?: string | undefined };
 
-/** An entry of the config, ready to be asked. */
+/** An entry of the config, ready to be matched. */
 export interface ConfigRule {
   match: string;
   why: string | undefined;

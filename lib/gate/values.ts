@@ -1,5 +1,5 @@
 /**
- * What the variables of a shell line may hold: every value that the line gives them, or unknown. So a loop over
+ * The possible values of a shell line's variables: every value that the line gives them, or unknown. So a loop over
  * literal words is judged word by word, and `rm -rf "$work"` by what `work` can be. Pure.
  */
 import {
@@ -19,35 +19,35 @@ import {
 } from "./call.ts";
 import { literalWord, type Part, type Script, type SimpleCommand, type Word } from "./shell.ts";
 
-/** Values of one variable that are followed; with more it is unknown. */
+/** Number of values of one variable that are followed; with more it is unknown. */
 const MAX_VALUES = 16;
-/** Readings of one command, by the values of its variables; beyond it the last variables are unknown. */
+/** Number of readings of one command, by the values of its variables; beyond it the last variables are unknown. */
 const MAX_READINGS = 64;
-/** Variables whose value is a number, and so is never empty nor a path. */
+/** Variables whose value is a number, and therefore never empty nor a path. */
 const NUMBERS = new Set(
   "$ ! # ? RANDOM SRANDOM UID EUID PPID SECONDS EPOCHSECONDS BASHPID LINENO".split(" "),
 );
 const ZERO: Value = { text: "0" };
 
-/** What one variable may hold. */
+/** The possible values of one variable. */
 interface Variable {
   values: Value[];
-  /** Whether it may hold something else, too. */
+  /** Whether it may have other values, too. */
   isOpen: boolean;
   /** The commands whose output it holds. */
   origins: readonly SimpleCommand[];
-  /** When it was first set, in assignments from the beginning. */
+  /** The clock when it was first set, in assignments from the beginning. */
   since: number;
   isExported: boolean;
 }
 
-/** The variables of one shell process. A value is never forgotten: branches and loops are not followed. */
+/** The variables of one shell process. A value is never forgotten, because branches and loops are not followed. */
 export class Variables {
   readonly #known = new Map<string, Variable>();
-  /** Assignments so far. */
+  /** Number of assignments so far. */
   clock = 0;
 
-  /** Adds values to a variable; without values it may hold anything from now on. */
+  /** Adds values to a variable; without values it may have any value from now on. */
   set(name: string, values: readonly Value[] | undefined, origins: readonly SimpleCommand[] = []): void {
     this.clock++;
     const variable = this.#known.get(name) ??
@@ -71,8 +71,9 @@ export class Variables {
   }
 
   /**
-   * The values that a variable may have; undefined when they are not known. Text that may run before the variable is
-   * set, such as a trap's, sees it empty, too.
+   * The possible values of a variable; undefined when they are unknown. Text that may run before the variable is set,
+   * such
+   * as a trap's, may also see it empty.
    */
   valuesOf(name: string, unsetBefore = Infinity): readonly Value[] | undefined {
     const variable = this.#known.get(name);
@@ -100,18 +101,18 @@ export class Variables {
   }
 }
 
-/** What decides the value of a variable at one place of the line. */
+/** Everything that decides a variable's value at one place of the line. */
 export interface Known {
   variables: Variables;
   around: Surroundings;
   script: Script;
-  /** `$1`, `$2` and so on; undefined when they are not known. */
+  /** `$1`, `$2` and so on; undefined when they are unknown. */
   positional: readonly Value[] | undefined;
   /** The clock before which the text may run. */
   unsetBefore: number | undefined;
 }
 
-/** One lookup for each reading of the words: each variable with several values has each of them in turn. */
+/** One lookup for each reading of the words: each variable with several values takes each of them in turn. */
 export function readingsOf(words: readonly Word[], known: Known): Lookup[] {
   const choices = new Map<string, readonly Value[]>();
   let readings = 1;
@@ -166,7 +167,7 @@ function valueOf(name: string, { variables, around, positional, unsetBefore }: K
   return text === undefined ? undefined : { text };
 }
 
-/** What `$(mktemp -d)`, `$(pwd)`, `$(date +%s)` and the like print; anything else is unknown. */
+/** The output of `$(mktemp -d)`, `$(pwd)`, `$(date +%s)` and the like; anything else is unknown. */
 function outputOf(part: Part, known: Known): Value | undefined {
   const { script, around } = known;
   const command = script.commands[part.from ?? 0];
@@ -179,7 +180,7 @@ function outputOf(part: Part, known: Known): Value | undefined {
   return program === "date" && /^\+[^/]+$/.test(words.at(-1)?.text ?? "") ? ZERO : undefined;
 }
 
-/** The path that a call of mktemp prints: the one of its template where that is known. */
+/** The path that a call of mktemp prints: its template's path where that is known. */
 function madeBy(words: readonly Arg[], around: Surroundings): string {
   const temp = around.tempDirs[0] ?? "/tmp";
   const texts = words.map(({ text }) => text);
@@ -198,14 +199,14 @@ function madeBy(words: readonly Arg[], around: Surroundings): string {
     : MADE_DIR;
 }
 
-/** The values of some words in every reading; undefined when one of them is not known. */
+/** The values of some words in every reading; undefined when one of them is unknown. */
 export function valuesOf(words: readonly Word[], known: Known): Value[] | undefined {
   const values = words.map((word) => valuesOfWord(word, known));
   return values.every((value) => value !== undefined) ? values.flat() : undefined;
 }
 
 function valuesOfWord(word: Word, known: Known): Value[] | undefined {
-  // An assigned value is not split, nor is a `~` inside it followed.
+  // An assigned value is not split, and a `~` inside it is not expanded.
   const whole = { ...word, parts: word.parts.map((part) => ({ ...part, quoted: true })) };
   const isHome = word.parts[0]?.quoted === false && word.text.startsWith("~");
   const isGlob = word.parts.some((part) => part.kind === "text" && !part.quoted && /[*?[{]/.test(part.text));
@@ -218,7 +219,9 @@ function valuesOfWord(word: Word, known: Known): Value[] | undefined {
   return expanded.some(({ text }) => text.includes(UNKNOWN)) ? undefined : expanded;
 }
 
-/** The text that `echo`, `printf` or `cat <<EOF` prints; unknown pieces are one `UNKNOWN` each, else "". */
+/**
+ * The text that `echo`, `printf` or `cat <<EOF` prints, with `UNKNOWN` for each unknown piece; "" for other commands.
+ */
 export function fedText(command: SimpleCommand, lookup: Lookup, around: Surroundings): string {
   const [program, ...args] = command.words.flatMap((word) => expandWord(word, lookup));
   if (program?.text === "cat") return command.input ?? "";
@@ -231,7 +234,7 @@ export function fedText(command: SimpleCommand, lookup: Lookup, around: Surround
   return texts.filter((text) => !/^-[neE]+$/.test(text)).join(" ").replaceAll("\\n", "\n");
 }
 
-/** What `find` prints: paths below its roots. */
+/** The output of `find`: paths below its roots. */
 export function fedPaths(command: SimpleCommand, lookup: Lookup): Arg[] | undefined {
   const [program, ...args] = command.words.flatMap((word) => expandWord(word, lookup));
   if (

@@ -1,6 +1,7 @@
 /**
- * What a program would run in its turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
- * Pure; one layer at a time, `judge.ts` follows them.
+ * The commands that a program would run in turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
+ * Pure; it
+ * unwraps one layer at a time, and `judge.ts` follows the layers.
  */
 import { type Arg, type Call, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
 import { runsPrograms, shellOptions } from "./questions.ts";
@@ -8,19 +9,19 @@ import { literalWord } from "./shell.ts";
 import { hasRules, linesNaming } from "./table.ts";
 import { pathsFound } from "./values.ts";
 
-/** A command inside a command: as words, or as text for a shell. */
+/** A command inside a command, as words or as text for a shell. */
 export type Inner = ({ words: readonly Arg[]; text?: undefined } | { words?: undefined; text: string }) & {
-  /** It runs on another machine, in a container or in a directory that is not known. */
+  /** Whether it runs on another machine, in a container or in an unknown directory. */
   isElsewhere?: boolean;
-  /** It is run by this shell itself, with its variables. */
+  /** Whether this shell itself runs it, with its variables. */
   isSameShell?: boolean;
-  /** It is run when this shell ends. */
+  /** Whether it runs when this shell ends. */
   isTrap?: boolean;
-  /** `$1`, `$2` and so on, of a new shell. */
+  /** `$1`, `$2` and so on, for a new shell. */
   positional?: readonly Arg[];
 };
 
-/** Options of `docker run` and its kin whose value is the next word. */
+/** Options of `docker run` and similar programs whose value is the next word. */
 const CONTAINER =
   "-a --add-host --annotation --attach --cap-add --cap-drop --cidfile --cpus --cpu-shares --device " +
   "--dns -e --env --env-file --entrypoint --expose --gpus --group-add --hostname -h --ip --ipc -l --label --label-file " +
@@ -29,16 +30,17 @@ const CONTAINER =
   "--userns -v --volume --volumes-from -w --workdir";
 /** The same for `docker exec`. */
 const EXEC = "-e --env -u --user -w --workdir --env-file --index -f --file -p --project-name --detach-keys";
-/** The same for the runners of packages. */
+/** The same for the package runners. */
 const PACKAGE =
   "-p --package -w --workspace --prefix --from --with --python --spec -C --dir --filter -F --cwd";
 
 /**
- * Wrappers: programs, with their first operands where these make them one; then, each where it is needed:
- * `values …` options whose value is the next word; `skips N` words in front of the command that are no options;
- * `dashes`: the command begins behind `--`, if there is one; `behind …` options behind which its words begin;
+ * Wrappers: programs, with their first operands where these make them one; then, as needed:
+ * `values …` options whose value is the next word; `skips N` words before the command that are not options;
+ * `dashes`: the command begins after `--`, if there is one; `behind …` options after which its words begin;
  * `texts …` options whose value is the command as text for a shell; `text`: its words are joined by blanks and given
- * to a shell; `elsewhere`: it runs on another machine, in a container or in a directory that is not known.
+ * to a
+ * shell; `elsewhere`: it runs on another machine, in a container or in an unknown directory.
  */
 const WRAPPERS = `
 # The machine's own
@@ -139,7 +141,7 @@ const WRAPPERS = `
  repo forall; texts -c; elsewhere
 `;
 
-/** How to find the command behind a wrapper's own arguments. */
+/** How to find the command after a wrapper's own arguments. */
 interface Wrapper {
   values: readonly string[];
   skips: number | undefined;
@@ -178,7 +180,7 @@ function toWrapper(line: string): Wrapper {
   };
 }
 
-/** Programs whose words are data: what is quoted or searched for there is not run. */
+/** Programs whose words are data: text that they quote or search for is not run. */
 const PLAIN = new Set(
   ("echo printf cat tac grep egrep fgrep zgrep rg ag ack sed gsed awk gawk mawk jq yq fx man info tldr cheat apropos " +
     "whatis which type whereis help hash test [ [[ true false : ls ll exa eza tree head tail wc sort uniq cut paste join " +
@@ -201,8 +203,9 @@ export function unwrap(call: Call): Inner[] {
 }
 
 /**
- * The first known program among the words of one that is not known: it may well be a wrapper. Undefined where there
- * is none, or where the words are data.
+ * The first known program among the words of an unknown one, which may well be a wrapper. Undefined when there is
+ * none,
+ * or when the words are data.
  */
 export function guessInner(call: Call): Inner | undefined {
   const { program, args } = call;
@@ -217,7 +220,7 @@ export function guessInner(call: Call): Inner | undefined {
   return at < 0 ? undefined : { words: args.slice(at), isElsewhere: true };
 }
 
-/** Words behind an unknown program that are looked at. */
+/** Number of words after an unknown program that are looked at. */
 const MAX_GUESSED = 12;
 
 const isRunnable = (program: string): boolean =>
@@ -228,14 +231,14 @@ function unwrapPlainly(call: Call): Inner[] {
   return found === undefined ? [] : commandIn(call, found.wrapper, found.verbs);
 }
 
-/** What pnpm and yarn do themselves: `pnpm rm -r x` takes a package out of package.json files. */
+/** Verbs of pnpm and yarn themselves: `pnpm rm -r x` removes a package from package.json files. */
 const OWN_VERBS = new Set(
   ("add install i ci remove rm uninstall un up update upgrade why list ls outdated audit link unlink init create config " +
     "cache store import patch rebuild info view run run-script test t start pack login logout publish version")
     .split(" "),
 );
 
-/** The wrapper that a call is, and how many of its operands name it. */
+/** The wrapper that a call is, and the number of its operands that name it. */
 function wrapperOf(call: Call): { wrapper: Wrapper; verbs: number } | undefined {
   // `command -v rm` only looks a program up.
   if (call.program === "command" && /^-[vV]/.test(call.args[0]?.text ?? "")) return undefined;
@@ -271,7 +274,7 @@ function asInner(words: readonly Arg[], where: { isElsewhere?: boolean } = {}): 
   return words.length === 0 ? [] : [{ words, ...where }];
 }
 
-/** Index of the first word behind options, their values, assignments and `skips` further words. */
+/** Index of the first word after options, their values, assignments and `skips` further words. */
 function commandStart(args: readonly Arg[], values: readonly string[], skips: number): number {
   let left = skips;
   let index = 0;
@@ -319,7 +322,7 @@ const SPECIAL = new Map<string, (call: Call) => Inner[]>([
   ["hyperfine", (call) => call.operands.map((text) => ({ text }))],
 ]);
 
-/** Puts words back into a script's text, for programs that hand them to a shell joined by blanks. */
+/** Joins words back into a script's text, for programs that hand them to a shell joined by blanks. */
 function textOf(args: readonly Arg[], inner: { isElsewhere?: boolean; isSameShell?: boolean }): Inner[] {
   const text = args.map((arg) => arg.text).join(" ");
   return text.trim() === "" ? [] : [{ text, ...inner }];
@@ -338,7 +341,7 @@ function unwrapShell(call: Call): Inner[] {
   return readsInput && call.input.trim() !== "" ? [{ text: call.input }] : [];
 }
 
-/** `trap ACTION SIGNAL…`; a lone word is a signal, `-p` and `-l` only print. */
+/** `trap ACTION SIGNAL…`; a lone word is a signal, and `-p` and `-l` only print. */
 function unwrapTrap(call: Call): Inner[] {
   const [action, signal] = call.operandArgs;
   if (action === undefined || signal === undefined || call.has("-p", "-l")) return [];
@@ -354,13 +357,13 @@ function unwrapEnv(call: Call): Inner[] {
   return asInner(words, { isElsewhere });
 }
 
-/** xargs appends the words of its input, or puts them in the place of `-I`'s word. */
+/** xargs appends the words of its input, or puts them in place of `-I`'s word. */
 function unwrapXargs(call: Call): Inner[] {
   const values =
     "-I -i -n -P -L -s -d -a -E -R -S -J -j --max-args --max-procs --delimiter --arg-file --replace --jobs --id"
       .split(" ");
   const all = call.args.slice(commandStart(call.args, values, 0));
-  // parallel: its inputs may stand behind `:::`.
+  // parallel: its inputs may follow `:::`.
   const inputs = all.findIndex((arg) => /^:::/.test(arg.text));
   const words = inputs < 0 ? all : all.slice(0, inputs);
   if (words.length === 0) return [];
@@ -384,7 +387,7 @@ function unwrapXargs(call: Call): Inner[] {
 }
 const MAX_FED_WORDS = 64;
 
-/** A command with one word of the input in the places for it. */
+/** A command with one word of the input in its placeholders. */
 function inPlace(words: readonly Arg[], place: string, input: Arg, isParallel: boolean): Inner[] {
   const replaced = words.map((arg) =>
     arg.text === place ? { ...input } : { ...arg, text: arg.text.replaceAll(place, () => input.text) }
@@ -395,7 +398,7 @@ function inPlace(words: readonly Arg[], place: string, input: Arg, isParallel: b
     : [{ words: replaced }];
 }
 
-/** `find ROOT… -exec CMD {} ;`: what it finds lies below its roots. */
+/** `find ROOT… -exec CMD {} ;`: the paths found lie below its roots. */
 function unwrapFind(call: Call): Inner[] {
   const found = pathsFound(call);
   const inners: Inner[] = [];
@@ -419,7 +422,7 @@ function actionEnd(args: readonly Arg[], start: number): number {
   return args.length;
 }
 
-/** A lone `{}` is each path found; where finds in finds would multiply them, it is one unknown path. */
+/** A lone `{}` stands for each path found; where nested finds would multiply them, for one unknown path. */
 function withFound(arg: Arg, found: readonly Arg[], length: number): readonly Arg[] {
   if (arg.text === "{}" && found.length * length <= MAX_FOUND_WORDS) return found;
   return [{ ...arg, text: arg.text.replaceAll("{}", UNKNOWN) }];
@@ -438,7 +441,7 @@ function unwrapInput(call: Call): Inner[] {
   return call.input.trim() === "" ? [] : [{ text: call.input, isElsewhere: true }];
 }
 
-/** ssh joins its words by blanks and gives them to the login shell there; without words, its input. */
+/** ssh joins its words by blanks and gives them to the login shell there; without words it gives its input. */
 function unwrapSsh(call: Call): Inner[] {
   const words = unwrapPlainly(call);
   return words.length > 0 ? words : unwrapInput(call);
@@ -471,7 +474,7 @@ function unwrapScreen(call: Call): Inner[] {
   return call.args.slice(typed + 1).map(({ text }) => ({ text: text.replaceAll(/\\[nr]|\^M/g, "\n") }));
 }
 
-/** Git runs commands of the user's too. */
+/** Git runs the user's commands, too. */
 function unwrapGit(call: Call): Inner[] {
   if (call.isVerb("rebase")) return call.values("-x", "--exec").map((text) => ({ text, isElsewhere: true }));
   if (call.isVerb("submodule foreach")) return textOf(call.operandArgs.slice(2), { isElsewhere: true });
@@ -482,7 +485,7 @@ function unwrapGit(call: Call): Inner[] {
   return unwrapPlainly(call);
 }
 
-/** `cargo watch -x publish` is `cargo publish`, at each change. */
+/** `cargo watch -x publish` runs `cargo publish` at each change. */
 function unwrapCargo(call: Call): Inner[] {
   if (!call.isVerb("watch")) return [];
   return [
@@ -491,13 +494,13 @@ function unwrapCargo(call: Call): Inner[] {
   ];
 }
 
-/** `deno run npm:wrangler deploy` is `wrangler deploy`. */
+/** `deno run npm:wrangler deploy` runs `wrangler deploy`. */
 function unwrapDeno(call: Call): Inner[] {
   const index = call.args.findIndex(({ text }) => /^(?:npm|jsr):/.test(text));
   return index < 0 || !call.isVerb("run|x") ? [] : asInner(call.args.slice(index));
 }
 
-/** `python -m twine upload` is `twine upload`. */
+/** `python -m twine upload` runs `twine upload`. */
 function unwrapPython(call: Call): Inner[] {
   const index = call.args.findIndex((arg) => arg.text === "-m");
   return index < 0 || programName(call.args[index + 1]?.text ?? "") === "python"
@@ -505,7 +508,7 @@ function unwrapPython(call: Call): Inner[] {
     : asInner(call.args.slice(index + 1));
 }
 
-/** `nix run nixpkgs#gh -- pr merge` is `gh pr merge`. */
+/** `nix run nixpkgs#gh -- pr merge` runs `gh pr merge`. */
 function unwrapNix(call: Call): Inner[] {
   const [verb, installable] = call.operandArgs;
   const dashes = call.args.findIndex((arg) => arg.text === "--");
@@ -516,7 +519,7 @@ function unwrapNix(call: Call): Inner[] {
   });
 }
 
-/** `docker run IMAGE CMD`: the command, or the program that the image or `--entrypoint` names with its arguments. */
+/** `docker run IMAGE CMD`: the command, or the program that the image or `--entrypoint` names, with its arguments. */
 function unwrapContainer(call: Call): Inner[] {
   const verbs = ["compose run", "container run", "run", "create"].find((verb) => call.isVerb(verb));
   if (verbs === undefined) return unwrapPlainly(call);
