@@ -1,12 +1,12 @@
-/** What a document holds that cannot be understood: it is named, never left out silently. */
+/** The parts of a document that cannot be understood: they are reported, never left out silently. */
 
-/** A thing that could not be understood, and the line where it begins. */
+/** A part that could not be understood, and the line where it begins. */
 export interface Bad {
   line: number;
   reason: string;
 }
 
-/** Thrown where a value cannot be understood; the message says why. */
+/** Thrown for a value that cannot be understood; the message says why. */
 export class NotUnderstood extends Error {
   override name = "NotUnderstood";
 }

@@ -1,10 +1,13 @@
-/** Bytes as services send them to text: compressed unasked, in the encoding they declare or in another one. */
+/**
+ * Turns bytes as services send them into text: compressed without being asked, in the encoding they declare or in
+ * another.
+ */
 import { joined } from "../text/bytes.ts";
 
 /** Largest size of a document once unpacked, bytes: a few kilobytes of gzip can hold gigabytes. */
 const MAX_UNPACKED = 64 * 1024 * 1024;
 
-/** Why bytes are no text. */
+/** Thrown for bytes that are not text, with the reason. */
 export class Undecodable extends Error {
   override name = "Undecodable";
 }
@@ -12,9 +15,11 @@ export class Undecodable extends Error {
 /**
  * The text of a document.
  *
- * A byte order mark decides first. Text that is valid UTF-8 is taken as such, whatever is declared: no other text
- * of more than a few letters is valid UTF-8 by chance. Then count `charset` (an HTTP header's, say) and what an XML
- * declaration says; what fits nothing is read as Windows-1252, which is what web pages without a word mean.
+ * A byte order mark decides first. Valid UTF-8 is taken as such, whatever is declared: no other text of more than a
+ * few
+ * letters is valid UTF-8 by chance. Next come `charset` (from an HTTP header, for example) and the XML declaration;
+ * bytes
+ * that fit none of these are read as Windows-1252, the default of web pages that declare nothing.
  *
  * @throws {Undecodable} when it is compressed and damaged, or larger than 64 MB once unpacked.
  */
@@ -54,7 +59,9 @@ async function unpacked(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<Arra
   return joined(parts);
 }
 
-/** The encoding that a byte order mark names, or the zero bytes beside the first two letters where there is no mark. */
+/**
+ * The encoding shown by a byte order mark, or by the zero bytes beside the first two letters where there is no mark.
+ */
 function markedEncoding([a, b, c, d]: Uint8Array): string | undefined {
   if (a === 0xef && b === 0xbb && c === 0xbf) return "utf-8";
   if ((a === 0xff && b === 0xfe) || (a && b === 0 && c && d === 0)) return "utf-16le";
@@ -62,7 +69,7 @@ function markedEncoding([a, b, c, d]: Uint8Array): string | undefined {
   return undefined;
 }
 
-/** How far from the start an XML declaration may stand, bytes. */
+/** Distance from the start within which an XML declaration is looked for, bytes. */
 const DECLARATION_BYTES = 200;
 
 function declaredEncoding(bytes: Uint8Array): string | undefined {
@@ -72,7 +79,7 @@ function declaredEncoding(bytes: Uint8Array): string | undefined {
 
 const ESCAPE = 0x1b;
 
-/** Encodings whose text is valid UTF-8, too, as all its bytes are below 128. */
+/** Whether text in this encoding is also valid UTF-8, as all its bytes are below 128. */
 function isSevenBit(label: string): boolean {
   return /^iso-2022/i.test(label);
 }
@@ -85,8 +92,8 @@ function decode(bytes: Uint8Array, label: string): string | undefined {
   }
 }
 
-/** Control characters that no text has and some parsers stop at. */
-// deno-lint-ignore no-control-regex -- they are what must go
+/** Control characters that no text has and that stop some parsers. */
+// deno-lint-ignore no-control-regex -- it removes them
 const CONTROLS = /[\u0000-\u0008\u000b\u000c\u000e-\u001f]/g;
 
 function strip(text: string): string {
@@ -96,8 +103,9 @@ function strip(text: string): string {
 const [CR, LF, SPACE, TAB] = [13, 10, 32, 9];
 
 /**
- * Puts letters together that a calendar folded in their middle: lines are folded by bytes (RFC 5545, 3.1), and
- * some writers count so strictly that a letter's bytes stand on two lines. Lines keep their number.
+ * Rejoins letters that a calendar's folding split: lines are folded by bytes (RFC 5545, 3.1), and some writers count
+ * so
+ * strictly that one letter's bytes end up on two lines. Line numbers stay the same.
  */
 function withWholeLetters(bytes: Uint8Array): Uint8Array {
   const out = bytes.slice();

@@ -1,4 +1,4 @@
-/** What a calendar (iCalendar, RFC 5545) has in a span of time: every occurrence of every event, by instants. */
+/** A calendar's content (iCalendar, RFC 5545) in a span of time: every occurrence of every event, as instants. */
 import { type Bad, NotUnderstood } from "./bad.ts";
 import { type Entry, readEntry } from "./calendar_entries.ts";
 import { parseComponents, propertyOf } from "./calendar_lines.ts";
@@ -7,7 +7,7 @@ import { zonesOf } from "./calendar_zones.ts";
 import { occurrencesOf } from "./recurrence.ts";
 import { DAY_MS, instantOf, type Zone } from "./zones.ts";
 
-/** A span of time, ms since 1970; `to` is not in it. */
+/** A span of time, ms since 1970; `to` is exclusive. */
 export interface Span {
   from: number;
   to: number;
@@ -17,31 +17,32 @@ export interface Span {
 export interface CalendarEvent {
   uid: string;
   title: string;
-  /** `2026-03-01T08:00:00Z`, or `2026-03-01` for whole days. */
+  /** `2026-03-01T08:00:00Z`, or `2026-03-01` for an all-day event. */
   start: string;
-  /** The same for the end, at which it is over. */
+  /** The exclusive end, in the same form. */
   end: string;
   all_day: boolean;
-  /** The zone in which it recurs; null for whole days and for times without a zone. */
+  /** The zone in which it recurs; null for all-day events and for times without a zone. */
   zone: string | null;
   location: string;
   url: string;
 }
 
-/** What a file of calendars holds. */
+/** The content of a calendar file. */
 export interface CalendarReading {
   events: CalendarEvent[];
   bad: Bad[];
-  /** How many events were understood, whenever they are. */
+  /** How many events were understood, in or outside the span. */
   understood: number;
 }
 
 /**
- * Reads one or more calendars. An event that cannot be understood costs itself alone; a part of one (an odd rule, an
- * exception in an unknown zone) costs that part. Both are in `bad`. Cancelled events are left out.
+ * Reads one or more calendars. An event that cannot be understood is left out alone; so is a part of one (an odd
+ * rule, an
+ * exception in an unknown zone). Both are listed in `bad`. Cancelled events are left out.
  *
- * @param local The zone of times without one; by default what the calendar or this machine says.
- * @returns Undefined when the text is no calendar at all.
+ * @param local The zone of times without one; by default the calendar's or this machine's.
+ * @returns Undefined when the text is not a calendar at all.
  */
 export async function parseCalendar(
   text: string,
@@ -65,7 +66,7 @@ export async function parseCalendar(
   return { events: inOrder(found), bad: bad.toSorted((a, b) => a.line - b.line), understood: entries.length };
 }
 
-/** An event with all that stands in for single occurrences of it. */
+/** An event with all entries that replace single occurrences of it. */
 interface Series {
   masters: Entry[];
   overrides: Entry[];
@@ -89,13 +90,13 @@ function bySeries(entries: readonly Entry[]): Series[] {
   });
 }
 
-/** Room around the span for what a zone's offset, in two directions, can move, ms. */
+/** Margin around the span, ms: a zone's offset can move a time in either direction. */
 const MARGIN_MS = 2 * DAY_MS;
 
 function occurrencesOfSeries({ masters, overrides }: Series, span: Span, bad: Bad[]): Found[] {
   const own = masters.filter(({ cancelled }) => !cancelled)
     .flatMap((master) => occurrencesOfMaster(master, overrides, span, bad));
-  // Each stands where it was moved to, also when what it stood in for is not there (any more).
+  // Each stays where it was moved to, even when the occurrence that it replaced no longer exists.
   const moved = overrides.filter(({ cancelled }) => !cancelled)
     .map((entry) => foundAt(entry, entry.start.wall, entry.start.zone, entry.length));
   return [...own, ...moved].filter((found) =>
@@ -129,13 +130,13 @@ function occurrencesOfMaster(master: Entry, overrides: readonly Entry[], span: S
   });
 }
 
-/** From which wall-clock time on an entry stands in for all occurrences, and how far it moves each, ms. */
+/** The wall-clock time from which an entry replaces all occurrences, and how far it moves each, ms. */
 function shiftOf(entry: Entry, zone: Zone) {
   const from = wallIn(entry.replaces!, zone);
   return { entry, from, by: wallIn(entry.start, zone) - from };
 }
 
-/** The wall-clock times of an event, those of its rules and those added, in a span of wall-clock time. */
+/** The wall-clock times of an event within a span of wall-clock time: those of its rules and those added. */
 function times(master: Entry, from: number, to: number, bad: Bad[]): { wall: number; length: Length }[] {
   const { start, length } = master;
   const isSkipped = (wall: number) =>
@@ -161,13 +162,15 @@ function times(master: Entry, from: number, to: number, bad: Bad[]): { wall: num
   }));
 }
 
-/** The last wall-clock time that an `UNTIL` lets in: a whole day when it is a date (RFC 5545, 3.3.10). */
+/** The last wall-clock time that an `UNTIL` admits: the whole day when it is a date (RFC 5545, 3.3.10). */
 function lastWall(until: Moment, start: Moment): number {
   if (until.isDate) return until.wall + (start.isDate ? 0 : DAY_MS - 1);
   return wallIn(until, start.zone);
 }
 
-/** A time among an event's own: a date takes the event's time of day, an event of whole days takes the date. */
+/**
+ * A time as one of an event's own: a date gets the event's time of day; for an all-day event only the date counts.
+ */
 function wallAs(moment: Moment, start: Moment): number {
   const wall = wallIn(moment, start.zone);
   if (start.isDate) return midnight(wall);
@@ -178,7 +181,7 @@ function midnight(wall: number): number {
   return Math.floor(wall / DAY_MS) * DAY_MS;
 }
 
-/** Whether an occurrence is excepted. A date excepts all of its day. */
+/** Whether an occurrence is excluded. A date excludes its whole day. */
 function exclusions(start: Moment, moments: readonly Moment[]): (wall: number) => boolean {
   const whole = new Set<number>();
   const exact = new Set<number>();
@@ -220,7 +223,7 @@ function instantText(instant: number): string {
   return new Date(instant).toISOString().replace(".000", "");
 }
 
-/** By time, without doubles: a file may hold the same event twice. */
+/** Sorts by time and removes duplicates: a file may hold the same event twice. */
 function inOrder(found: readonly Found[]): CalendarEvent[] {
   const sorted = found.toSorted((a, b) => a.begins - b.begins || a.event.title.localeCompare(b.event.title));
   const seen = new Set<string>();

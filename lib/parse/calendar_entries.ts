@@ -1,4 +1,4 @@
-/** One event of a calendar (`VEVENT`), as it is written: what it says of its occurrences, not yet when they are. */
+/** One event of a calendar (`VEVENT`) as written: the rules of its occurrences, not yet their times. */
 import { type Bad, NotUnderstood } from "./bad.ts";
 import { type Component, type Property, propertyOf, textOf } from "./calendar_lines.ts";
 import {
@@ -26,17 +26,19 @@ export interface Entry {
   rules: { rule: Rule; until: Moment | undefined; line: number }[];
   added: { moment: Moment; length: Length }[];
   excluded: Moment[];
-  /** The occurrence that it stands in for; with `onwards`, for all later ones, too. */
+  /** The occurrence that it replaces; with `onwards`, all later ones, too. */
   replaces: Moment | undefined;
   onwards: boolean;
 }
 
-/** An event, or undefined when it has no start that is understood. What of it is not understood goes into `bad`. */
+/** An event, or undefined when it has no start that is understood. Parts that are not understood go into `bad`. */
 export function readEntry(component: Component, zones: ZoneLookup, bad: Bad[]): Entry | undefined {
   const title = textOf(propertyOf(component, "SUMMARY"));
   const uid = propertyOf(component, "UID")?.value ?? "";
   const name = `event "${(title || uid || "without a title").slice(0, 80)}"`;
-  /** What `read` makes of each value of these properties; those it does not understand are told and left out. */
+  /**
+   * The result of `read` for each value of these properties; values it does not understand are reported and left out.
+   */
   const each = <T>(names: string, read: (value: string, property: Property) => T): T[] =>
     component.properties.filter((property) => names.split(" ").includes(property.name))
       .flatMap((property) =>
@@ -105,7 +107,7 @@ function readPeriod(value: string, params: Property["params"], usual: Length, zo
   return { moment, length };
 }
 
-/** How long something lasts: in days when it has no time of day, at least one; else exactly, and never less than 0. */
+/** The time between two moments: in whole days, at least one, between dates; otherwise exact, and never negative. */
 function lengthBetween(start: Moment, end: Moment): Length {
   if (start.isDate) return { days: Math.max(1, Math.round((end.wall - start.wall) / DAY_MS)), ms: 0 };
   return { days: 0, ms: Math.max(0, instantOfMoment(end) - instantOfMoment(start)) };

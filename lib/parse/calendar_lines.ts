@@ -6,11 +6,11 @@ export interface Property {
   line: number;
   name: string;
   params: Readonly<Record<string, string>>;
-  /** As written; text is not unescaped. */
+  /** The value as written; text is not unescaped. */
   value: string;
 }
 
-/** A `BEGIN` … `END` with the properties and components in it. */
+/** A `BEGIN` … `END` with its properties and components. */
 export interface Component {
   line: number;
   name: string;
@@ -18,7 +18,7 @@ export interface Component {
   components: Component[];
 }
 
-/** The components of a file, in one root of their own, and what of its form is bad. */
+/** The components of a file, under one root, and the faults in its form. */
 export function parseComponents(text: string): { root: Component; bad: Bad[] } {
   const open = [component("", 1)];
   const bad: Bad[] = [];
@@ -39,7 +39,7 @@ function component(name: string, line: number): Component {
   return { name, line, properties: [], components: [] };
 }
 
-/** Lines with those that continue them. */
+/** Joins each line with its continuation lines. */
 function* unfolded(text: string): Generator<{ line: number; content: string }> {
   let content = "";
   let start = 1;
@@ -56,7 +56,7 @@ function* unfolded(text: string): Generator<{ line: number; content: string }> {
   if (content.trim() !== "") yield { line: start, content };
 }
 
-/** Components of a calendar, which stand side by side: one that begins within another shows that this was left open. */
+/** Calendar components that stand side by side: when one begins within another, the outer one was left open. */
 const SIDE_BY_SIDE = ["VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE"];
 
 function begin(open: Component[], name: string, line: number, bad: Bad[]): void {
@@ -77,7 +77,7 @@ function end(open: Component[], name: string, line: number, bad: Bad[]): void {
   open.at(-1)!.components.push(closed);
 }
 
-/** Gives up the components from `at` inwards, which have no end. A calendar is kept for what is whole in it. */
+/** Gives up the components from `at` inwards, which have no end. A calendar is kept for its complete parts. */
 function leaveOpen(open: Component[], at: number, bad: Bad[]): void {
   while (open.length > at) {
     const left = open.pop()!;
@@ -86,10 +86,10 @@ function leaveOpen(open: Component[], at: number, bad: Bad[]): void {
   }
 }
 
-/** Properties whose value is a list of times: a zone's name before it may hold colons without quotes. */
+/** Properties whose value is a list of times: a zone name before it may hold colons without quotes. */
 const TIMES = /^(DTSTART|DTEND|RECURRENCE-ID|EXDATE|RDATE)\b(.*):(\s*\d{4}-?\d{2}-?\d{2}.*)$/i;
 const ANY = /^([A-Za-z0-9-]+)((?:;[A-Za-z0-9-]+=(?:"[^"]*"|[^":;])*)*):(.*)$/s;
-/** For parameters that keep no rule: the value begins at the first colon. */
+/** For parameters that follow no rule: the value begins at the first colon. */
 const LOOSE = /^([A-Za-z0-9-]+)(;[^:]*)?:(.*)$/s;
 
 function addProperty(to: Component, line: number, content: string, bad: Bad[]): void {
@@ -98,7 +98,7 @@ function addProperty(to: Component, line: number, content: string, bad: Bad[]): 
   if (name !== undefined) {
     to.properties.push({ line, name: name.toUpperCase(), params: parseParams(params), value: value.trim() });
   } else if (bad.at(-1)?.reason !== NO_PROPERTY || bad.at(-1)!.line < to.line) {
-    // A text that was folded wrongly is many such lines: they are one fault.
+    // Wrongly folded text yields many such lines; they count as one fault.
     bad.push({ line, reason: NO_PROPERTY });
   }
 }
@@ -107,7 +107,7 @@ const NO_PROPERTY = "a line that is no property (NAME:value)";
 
 function parseParams(text: string): Record<string, string> {
   const params: Record<string, string> = {};
-  // A value ends at the next `;NAME=`, so that one with colons, commas or semicolons is whole without quotes, too.
+  // A value ends at the next `;NAME=`, so that one with colons, commas or semicolons is complete even without quotes.
   for (const part of text.split(/;(?=[A-Za-z-]+=)/)) {
     const at = part.indexOf("=");
     if (at > 0) {
@@ -117,12 +117,12 @@ function parseParams(text: string): Record<string, string> {
   return params;
 }
 
-/** The first property of a name. */
+/** The first property with this name. */
 export function propertyOf(component: Component, name: string): Property | undefined {
   return component.properties.find((property) => property.name === name);
 }
 
-/** A text value without its escapes. */
+/** A text value with its escapes resolved. */
 export function textOf(property: Property | undefined): string {
   return (property?.value ?? "").replace(
     /\\([nN\\;,:"])/g,

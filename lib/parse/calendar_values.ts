@@ -1,9 +1,9 @@
-/** Values of iCalendar properties: times, durations, recurrence rules. Lenient in form, strict in what they mean. */
+/** Values of iCalendar properties: times, durations, recurrence rules. Lenient about form, strict about meaning. */
 import { NotUnderstood } from "./bad.ts";
 import type { Property } from "./calendar_lines.ts";
 import { DAY_MS, instantOf, UTC, wallOf, type Zone } from "./zones.ts";
 
-/** A date or a time: its wall-clock time (ms, as if UTC) in a zone. A date's is its midnight. */
+/** A date or a time: its wall-clock time (ms, as if UTC) in a zone. A date's time is midnight. */
 export interface Moment {
   wall: number;
   zone: Zone;
@@ -12,7 +12,7 @@ export interface Moment {
   floating: boolean;
 }
 
-/** How a property's zone is found. */
+/** How to find a property's zone. */
 export interface ZoneLookup {
   /** The zone of dates, and of times without a zone. */
   local: Zone;
@@ -22,7 +22,7 @@ export interface ZoneLookup {
 const TIME =
   /^(\d{4})-?(\d{2})-?(\d{2})(?:[T ](\d{2}):?(\d{2})(?::?(\d{2})(?:\.\d+)?)?(Z|[+-]\d{2}:?\d{2})?)?$/i;
 
-/** One date or time of a property. @throws {NotUnderstood} */
+/** Parses one date or time of a property. @throws {NotUnderstood} */
 export function parseMoment(text: string, params: Property["params"], zones: ZoneLookup): Moment {
   const [, year, month, day, hour, minute, second = "0", suffix] = TIME.exec(text.trim()) ?? [];
   const date = wallTime(Number(year), Number(month), Number(day));
@@ -60,18 +60,18 @@ export function offsetOf(text: string): number {
   return sign === "-" ? -ms : ms;
 }
 
-/** When a moment is. */
+/** The instant of a moment. */
 export function instantOfMoment({ wall, zone }: Moment): number {
   return instantOf(wall, zone).instant;
 }
 
-/** The wall-clock time of a moment as a clock in another zone shows it; one without a zone is the same everywhere. */
+/** A moment's wall-clock time as a clock in another zone shows it; a moment without a zone is the same everywhere. */
 export function wallIn(moment: Moment, zone: Zone): number {
   if (moment.floating || moment.zone === zone) return moment.wall;
   return wallOf(instantOfMoment(moment), zone);
 }
 
-/** How long something lasts: whole days of the calendar, then exact time. */
+/** A duration: whole calendar days, then exact time. */
 export interface Length {
   days: number;
   ms: number;
@@ -80,7 +80,7 @@ export interface Length {
 const DURATION =
   /^([+-])?P(?:(\d{1,5})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,7})H)?(?:(\d{1,8})M)?(?:(\d{1,9})S)?)?$/i;
 
-/** A `DURATION`. @throws {NotUnderstood} */
+/** Parses a `DURATION`. @throws {NotUnderstood} */
 export function parseDuration(text: string): Length {
   const parts = DURATION.exec(text.trim());
   if (parts === null || parts.slice(2).every((part) => part === undefined)) {
@@ -93,7 +93,7 @@ export function parseDuration(text: string): Length {
   return { days: sign * (weeks * 7 + days), ms: sign * ((hours * 60 + minutes) * 60 + seconds) * 1000 };
 }
 
-/** The end of what begins at a wall-clock time: days are added on the calendar, the rest on the clock. */
+/** The instant of the end, for a start in wall-clock time: days are added on the calendar, the rest on the clock. */
 export function endOf(wall: number, length: Length, zone: Zone): number {
   return instantOf(wall + length.days * DAY_MS, zone).instant + length.ms;
 }

@@ -1,4 +1,4 @@
-/** The time zones of one calendar: those it defines itself, those it names, and the one for what has none. */
+/** The time zones of one calendar: those it defines, those it names, and the one for times without a zone. */
 import { type Bad, NotUnderstood } from "./bad.ts";
 import { type Component, type Property, propertyOf, textOf } from "./calendar_lines.ts";
 import { offsetOf, parseMoment, type ZoneLookup } from "./calendar_values.ts";
@@ -16,10 +16,11 @@ import {
 } from "./zones.ts";
 
 /**
- * How a calendar's zones are found. Times without a zone are in `local`, else in the zone that the calendar names as
- * its own (`X-WR-TIMEZONE`), else in this machine's.
+ * How to find a calendar's zones. Times without a zone are in `local`, else in the zone that the calendar names as
+ * its own
+ * (`X-WR-TIMEZONE`), else in this machine's.
  *
- * `until` (ms) is how far the changes of clocks of its own zones are worked out.
+ * The clock changes of zones that the calendar defines are computed up to `until` (ms).
  */
 export async function zonesOf(
   calendar: Component,
@@ -39,12 +40,12 @@ export async function zonesOf(
   return { byId, local: local ?? (named === "" ? undefined : byId(named)) ?? localZone() };
 }
 
-/** A zone's id as it is in a definition and in a parameter alike, which escape and quote it differently. */
+/** A zone's id in one form for definitions and parameters, which escape and quote it differently. */
 function plainId(tzid: string): string {
   return tzid.replace(/["\\]/g, "").trim();
 }
 
-/** Windows' zone names, when the calendar has an id that is nothing else. */
+/** Windows' zone names, loaded only when the calendar has an id that is nothing else. */
 async function windowsZones(calendar: Component, own: ReadonlyMap<string, Zone>) {
   const ids = new Set(
     calendar.components.flatMap(({ properties }) => properties.flatMap(({ params }) => params["TZID"] ?? [])),
@@ -74,7 +75,7 @@ function ownZones(calendar: Component, until: number, bad: Bad[]): Map<string, Z
   return zones;
 }
 
-/** When the clocks change to one observance (`STANDARD` or `DAYLIGHT`) of a zone. */
+/** The times at which the clocks change to one observance (`STANDARD` or `DAYLIGHT`) of a zone. */
 function transitionsOf(observance: Component, until: number): Transition[] {
   const from = offsetOf(propertyOf(observance, "TZOFFSETFROM")?.value ?? "");
   const to = offsetOf(propertyOf(observance, "TZOFFSETTO")?.value ?? "");

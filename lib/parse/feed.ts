@@ -3,35 +3,35 @@ import { parseFeed as parseWhole } from "feedsmith";
 import type { Bad } from "./bad.ts";
 import { plainText } from "./html.ts";
 
-/** One entry, whatever the format calls its parts. Absent parts are empty. */
+/** One entry, in the same form for every format. Absent parts are empty. */
 export interface FeedEntry {
-  /** Different for each entry of the feed: its own id, else its link, its title or its text. */
+  /** An id unique within the feed: the entry's own, else its link, its title or its text. */
   id: string;
   title: string;
   link: string;
-  /** ISO 8601 in UTC; a date alone, or what cannot be read as a date, stands as written. */
+  /** ISO 8601 in UTC; a date without a time, or one that cannot be read, stays as written. */
   date: string;
-  /** Its beginning, without markup. */
+  /** The beginning of its text, without markup. */
   text: string;
 }
 
-/** What a feed holds. */
+/** A feed's content. */
 export interface FeedReading {
   format: "rss" | "rdf" | "atom" | "json";
   title: string;
-  /** The newest first where entries have dates, else in the feed's order. */
+  /** Newest first when entries have dates, else in the feed's order. */
   entries: FeedEntry[];
   bad: Bad[];
 }
 
 type Format = FeedReading["format"];
-/** What the library makes of a feed or an entry: its parts by their names. */
+/** The library's view of a feed or an entry: its parts by name. */
 type Parts = Readonly<Record<string, unknown>>;
 
 /**
- * Reads a feed. An entry that cannot be understood costs itself alone and is in `bad`, and so is a missing end.
+ * Reads a feed. An entry that cannot be understood is left out alone and listed in `bad`, and so is a missing end.
  *
- * @returns Undefined when the text is no feed at all.
+ * @returns Undefined when the text is not a feed at all.
  */
 export async function parseFeed(text: string): Promise<FeedReading | undefined> {
   const found = text.trimStart().startsWith("{") ? await readJson(text) : readXml(text);
@@ -46,7 +46,7 @@ export async function parseFeed(text: string): Promise<FeedReading | undefined> 
   };
 }
 
-/** A feed as the library gives it. */
+/** A feed as the library returns it. */
 interface Found {
   format: Format;
   feed: Parts;
@@ -69,7 +69,7 @@ async function readJson(text: string): Promise<Found | undefined> {
   if (whole === undefined) return undefined;
   const { items: all = [], ...feed } = JSON.parse(text) as { items?: unknown[] };
   if (!Array.isArray(all) || all.length === whole.items.length) return { ...whole, bad: [] };
-  // The library drops what is no entry; given each one alone, it shows which.
+  // The library drops anything that is not an entry; trying each one alone shows which.
   const { findNodeAtLocation, parseTree } = await import("jsonc-parser");
   const tree = parseTree(text);
   const toLine = lineCounter(text);
@@ -105,10 +105,10 @@ function missingEnd(text: string, root: string): Bad[] {
     : [{ line: lineCounter(text)(text.length), reason: `the file ends before </${root}>` }];
 }
 
-/** How near the end of a file the end of its feed is looked for, characters. */
+/** Distance from the end of a file within which the end of its feed is looked for, characters. */
 const END_CHARS = 4096;
 
-/** Entry by entry, so that a fault of one does not touch the others. */
+/** Reads entry by entry, so that a fault in one does not affect the others. */
 function readEach(text: string, root: string, tag: string, bad: Bad[]): Found | undefined {
   const { slices, unclosed } = slicesOf(text, tag);
   const toLine = lineCounter(text);
@@ -123,7 +123,7 @@ function readEach(text: string, root: string, tag: string, bad: Bad[]): Found | 
       found.format = whole.format;
       for (const item of whole.items) found.items.push(item);
     } else if (group.length > 1) {
-      // Halves, as a call of the library costs more than an entry, and most entries are good.
+      // Reads halves, because a call of the library costs more than an entry, and most entries are good.
       read(group.slice(0, group.length >> 1));
       read(group.slice(group.length >> 1));
     } else {
@@ -137,7 +137,7 @@ function readEach(text: string, root: string, tag: string, bad: Bad[]): Found | 
   return { ...found, bad: bad.toSorted((a, b) => a.line - b.line) };
 }
 
-/** What stands around an entry, with the prefixes that it may use. In RSS a channel is within the root. */
+/** The text around an entry, with the prefixes that it may use. In RSS the channel is inside the root. */
 function frameOf(head: string, root: string): { open: string; close: string } {
   const channel = /<(?:[\w.-]+:)?channel(?=[\s>])[^>]*>/i.exec(head)?.[0] ?? "<channel>";
   const tags = /^<(?:[\w.-]+:)?rss/i.test(root) ? [root, channel] : [root];
@@ -145,13 +145,13 @@ function frameOf(head: string, root: string): { open: string; close: string } {
   return { open: tags.join(""), close: close.join("") };
 }
 
-/** Where an entry stands in the text. */
+/** The place of an entry in the text. */
 interface Slice {
   from: number;
   to: number;
 }
 
-/** Where the entries stand in the text. What stands in comments and CDATA is no tag. */
+/** The places of the entries in the text. Text in comments and CDATA is not a tag. */
 function slicesOf(text: string, tag: string): { slices: Slice[]; unclosed?: number } {
   const edge = new RegExp(`<(/?)(?:[\\w.-]+:)?${tag}(?=[\\s/>])[^<>]*?(/?)>`, "iy");
   const slices: Slice[] = [];
@@ -174,14 +174,14 @@ function slicesOf(text: string, tag: string): { slices: Slice[]; unclosed?: numb
   return { slices, ...(open === undefined ? {} : { unclosed: open }) };
 }
 
-/** The end of what begins here with `start`; the text's own where it has none. */
+/** The end of the section that begins here with `start`; the end of the text when it is not closed. */
 function skip(text: string, at: number, start: string, end: string): number | undefined {
   if (!text.startsWith(start, at)) return undefined;
   const found = text.indexOf(end, at + start.length);
   return found < 0 ? text.length : found + end.length;
 }
 
-/** Counts the line of one place after another; each is asked for in the text's order. */
+/** Returns a function that gives the line of a place; places must be asked for in the text's order. */
 function lineCounter(text: string): (at: number) => number {
   let line = 1;
   let next = text.indexOf("\n");
@@ -226,7 +226,7 @@ function entryOf(item: Parts, format: Format, base: string): FeedEntry {
   return { id: flat(id) || "untitled", title, link, date: dateText(date), text };
 }
 
-/** The page of an entry or a feed: not its source, its answers or its enclosures. */
+/** The page of an entry or a feed: not its source, its replies or its enclosures. */
 function linkOf(parts: Parts, format: Format): string {
   const links = [...list(parts["links"]), ...list(record(parts["atom"])["links"])].map(record)
     .filter(({ rel }) => rel === undefined || rel === "alternate");
@@ -244,7 +244,7 @@ function absolute(link: string, base: string): string {
   return URL.parse(link, base)?.href ?? link;
 }
 
-/** Feeds whose entries share an id, or have none of their own: what tells them apart is added to it. */
+/** Makes ids unique where a feed's entries share one or have none: a distinguishing part is added. */
 function distinct(entries: readonly FeedEntry[]): FeedEntry[] {
   const byId = Map.groupBy(entries, ({ id }) => id);
   const shared = (entry: FeedEntry) =>
@@ -258,7 +258,7 @@ function distinct(entries: readonly FeedEntry[]): FeedEntry[] {
   });
 }
 
-/** The newest first. An entry without a date stays beside the one before it. */
+/** Sorts newest first. An entry without a date stays beside the one before it. */
 function newestFirst(entries: readonly FeedEntry[]): FeedEntry[] {
   let time = Infinity;
   const timed = entries.map((entry) => {
@@ -269,7 +269,7 @@ function newestFirst(entries: readonly FeedEntry[]): FeedEntry[] {
   return timed.toSorted((a, b) => a.time === b.time ? 0 : b.time - a.time).map(({ entry }) => entry);
 }
 
-/** Zones that RFC 822 and its users write and the runtime does not know. */
+/** Zones used in RFC 822 dates that the runtime does not know. */
 const ZONES: Readonly<Record<string, string>> = {
   BST: "+0100",
   CET: "+0100",
@@ -284,7 +284,7 @@ const ZONES: Readonly<Record<string, string>> = {
   WET: "+0000",
 };
 
-/** Forms that name a day for certain; the runtime would read a date into any text with a number. */
+/** Forms that certainly name a day; the runtime would read a date into any text with a number. */
 const DATED =
   /^\d{4}-\d{2}-\d{2}[T ]\d|\b\d{1,2}[ -][a-z]{3,9}[ -]\d{2,4}\b|[a-z]{3,9}\.? \d{1,2},? \d{4}\b/i;
 
@@ -292,7 +292,7 @@ function dateText(text: string): string {
   const written = flat(text);
   if (!DATED.test(written)) return written;
   const named = written.replace(/\b[A-Z]{2,4}$/, (zone) => ZONES[zone] ?? zone);
-  // A time without a zone is UTC, so that a feed reads the same on every machine.
+  // A time without a zone is taken as UTC, so that a feed reads the same on every machine.
   const zoned = /\d:\d{2}(:\d{2}(\.\d+)?)?$/.test(named)
     ? `${named}${/^\d{4}-/.test(named) ? "Z" : " GMT"}`
     : named;
@@ -300,7 +300,7 @@ function dateText(text: string): string {
   return Number.isNaN(time) ? written : new Date(time).toISOString().replace(".000", "");
 }
 
-/** One line. */
+/** The text on one line. */
 function flat(text: string): string {
   return text.replace(/\s+/g, " ").trim();
 }
@@ -309,7 +309,7 @@ function firstOf(...values: unknown[]): string {
   return values.map(string).find((text) => text.trim() !== "") ?? "";
 }
 
-/** A part's text: its own, that of its `value`, or that of the first of several. */
+/** A part's text: its own, its `value`'s, or that of the first of several. */
 function string(part: unknown): string {
   if (typeof part === "string") return part;
   if (typeof part === "number") return String(part);

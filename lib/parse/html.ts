@@ -1,11 +1,11 @@
 /** HTML in feeds, as a line of plain text. */
 import { decodeHTML } from "entities";
 
-/** How much of a text is read, and kept, in characters. */
+/** Limits of the text that is read and kept, characters. */
 const MAX_READ = 8_000;
 const MAX_KEPT = 1_000;
 
-/** A text that may hold HTML without its tags, on one line, its first 1,000 characters. */
+/** A text that may hold HTML as one line without tags, at most 1,000 characters. */
 export function plainText(html: string): string {
   const head = html.slice(0, MAX_READ)
     .replace(/<!--[\s\S]*?-->/g, " ")

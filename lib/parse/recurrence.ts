@@ -3,7 +3,7 @@ import { RRuleTemporal } from "rrule-temporal";
 import { NotUnderstood } from "./bad.ts";
 import { DAY_MS } from "./zones.ts";
 
-/** A checked rule without its end, which is told apart. */
+/** A checked rule; its end is kept apart from its pattern. */
 export interface Rule {
   /** FREQ, INTERVAL, WKST and BY… parts, as text. */
   pattern: string;
@@ -14,7 +14,10 @@ export interface Rule {
 
 const list = (item: string) => new RegExp(`^${item}(,${item})*$`);
 const upTo = (pattern: string) => list(`[+-]?0*(${pattern})`);
-/** What each part of a rule may be; the library drops what it does not know, which would be another rule. */
+/**
+ * The valid values of each part of a rule; the library drops parts that it does not know, which would change the
+ * rule.
+ */
 const PARTS: Readonly<Record<string, RegExp>> = {
   FREQ: /^(SECONDLY|MINUTELY|HOURLY|DAILY|WEEKLY|MONTHLY|YEARLY)$/,
   INTERVAL: /^0*[1-9]\d{0,5}$/,
@@ -30,12 +33,12 @@ const PARTS: Readonly<Record<string, RegExp>> = {
   BYWEEKNO: upTo("[1-9]|[1-4]\\d|5[0-3]"),
   BYMONTH: list("0*([1-9]|1[0-2])"),
   BYSETPOS: upTo("[1-9]\\d{0,2}"),
-  // Calendars other than ours, and moving what falls on no day, are not computed (RFC 7529).
+  // Other calendars, and moving dates that do not exist, are not supported (RFC 7529).
   RSCALE: /^GREGORIAN$/,
   SKIP: /^OMIT$/,
 };
 
-/** A rule from its text. @throws {NotUnderstood} on a part that is unknown or out of its range. */
+/** Parses a rule. @throws {NotUnderstood} on a part that is unknown or out of its range. */
 export function parseRule(text: string): Rule {
   const parts = text.toUpperCase().replace(/\s/g, "").split(";").filter((part) => part !== "")
     .map((part) => part.split("=") as [string, string]);
@@ -59,14 +62,14 @@ export function parseRule(text: string): Rule {
   };
 }
 
-/** The values of a part, split; none when the rule does not have it. */
+/** The values of a part, split; undefined when the rule does not have it. */
 function valuesOf(pattern: string, name: string): string[] | undefined {
   return new RegExp(`(?:^|;)${name}=([^;]*)`).exec(pattern)?.[1]?.split(",");
 }
 
 /**
- * Whether a day is one that a rule's parts allow, all of them: the library lets some through that one part of several
- * rules out (a weekday beside BYYEARDAY, a 53rd Friday that is the next year's first).
+ * Whether all parts of a rule allow a day: the library lets some days through that one part of several rules out (a
+ * weekday beside BYYEARDAY, a 53rd Friday that is the next year's first).
  */
 function dayFilter(pattern: string): (wall: number) => boolean {
   const numbers = (name: string) => valuesOf(pattern, name)?.map(Number);
@@ -96,22 +99,23 @@ function dayFilter(pattern: string): (wall: number) => boolean {
 
 const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"];
 
-/** The number of a day in a span, from its start (1, 2, …) and from its end (-1, -2, …). */
+/** The number of a day in a span, counted from its start (1, 2, …) and from its end (-1, -2, …). */
 function placeIn(day: number, start: number, end: number): [number, number] {
   return [day - start / DAY_MS + 1, day - end / DAY_MS];
 }
 
-/** The how manieth of its weekday the n-th day of a span is, counted from the same end. */
+/** The ordinal, among days of its weekday, of the n-th day of a span, counted from the same end. */
 function weekOf(n: number): number {
   return n > 0 ? Math.ceil(n / 7) : Math.floor(n / 7);
 }
 
-/** Steps of the library before it gives up: rules that match nothing end, too, in under a second. */
+/** Steps after which the library gives up, so that even a rule that matches nothing ends in under a second. */
 const MAX_STEPS = 100_000;
 
 /**
  * The wall-clock times of a rule in a span, in order (ms, as if UTC), both ends included. The first is `start`
- * itself, which counts as an occurrence whether it fits the rule or not (RFC 5545, 3.8.5.3).
+ * itself,
+ * which counts as an occurrence whether it fits the rule or not (RFC 5545, 3.8.5.3).
  *
  * `isSkipped` says which times no clock shows: these do not count (3.3.10).
  *
@@ -125,7 +129,7 @@ export function occurrencesOf(
   isSkipped: (wall: number) => boolean,
 ): number[] {
   if (to < start) return [];
-  // Positions are counted before anything could be filtered.
+  // BYSETPOS positions are counted before anything could be filtered.
   const isAllowed = rule.pattern.includes("BYSETPOS=") ? () => true : dayFilter(rule.pattern);
   const counts = (wall: number) => wall === start || (isAllowed(wall) && !isSkipped(wall));
   if (rule.count === undefined) return between(rule, start, Math.max(from, start), to).filter(counts);

@@ -1,4 +1,4 @@
-/** Time zones: from wall-clock time to an instant, for zones of the IANA database and for those of a calendar. */
+/** Time zones: conversion between wall-clock times and instants, for zones of the IANA database and of a calendar. */
 
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
@@ -6,13 +6,13 @@ export const DAY_MS = 24 * HOUR_MS;
 /** A time zone. Times are milliseconds since 1970; a wall-clock time is written as if it were UTC. */
 export interface Zone {
   name: string;
-  /** How far wall-clock time is ahead of UTC at an instant, ms. */
+  /** The difference from UTC to wall-clock time at an instant, ms. */
   offsetAt(instant: number): number;
 }
 
 export const UTC: Zone = { name: "UTC", offsetAt: () => 0 };
 
-/** A change of offset: at an instant, from one to another, all ms. */
+/** A change of offset: its instant, the old and the new offset, all in ms. */
 export interface Transition {
   at: number;
   from: number;
@@ -20,8 +20,8 @@ export interface Transition {
 }
 
 /**
- * The instant of a wall-clock time. A time that occurs twice is the first of the two; one that a change of clocks
- * skips is read with the offset before the change and marked `skipped` (RFC 5545, 3.3.5).
+ * The instant of a wall-clock time. For a time that occurs twice it is the first; a time that a clock change skips is
+ * read with the offset before the change and marked `skipped` (RFC 5545, 3.3.5).
  */
 export function instantOf(wall: number, zone: Zone): { instant: number; skipped: boolean } {
   const before = zone.offsetAt(wall - DAY_MS);
@@ -36,7 +36,7 @@ export function wallOf(instant: number, zone: Zone): number {
   return instant + zone.offsetAt(instant);
 }
 
-/** The zone of a list of transitions, in any order. Before the first one its `from` holds. */
+/** The zone of a list of transitions, in any order. Before the first one its `from` applies. */
 export function zoneOfTransitions(name: string, transitions: readonly Transition[]): Zone {
   const sorted = transitions.toSorted((a, b) => a.at - b.at);
   return {
@@ -53,9 +53,9 @@ export function zoneOfTransitions(name: string, transitions: readonly Transition
   };
 }
 
-/** Offsets change on the quarter hour, so that one look serves all instants of it. */
+/** Time within which an offset is looked up once, ms: offsets change on the quarter hour. */
 const SAME_OFFSET_MS = HOUR_MS / 4;
-/** No zone changes its offset and back within this time, so that equal offsets at both ends hold for all of it. */
+/** Time within which no zone changes its offset and back, ms: equal offsets at both ends hold throughout. */
 const NO_TWO_CHANGES_MS = 8 * DAY_MS;
 
 /** A zone of the IANA database (any name that the runtime knows), or undefined. */
@@ -110,9 +110,10 @@ const UTC_NAMES = /^(?:Z|tzone:\/\/Microsoft\/Utc)$/i;
 /**
  * The zone that a calendar means by a `TZID`.
  *
- * A name of the IANA form wins over the calendar's own definition, which exporters often shorten to the current
- * year. Every other name is the calendar's own first ("EST" there may well have summer time); then what the
- * runtime knows, a database name behind a vendor's prefix, a fixed offset, and last Windows' names.
+ * A name of the IANA form wins over the calendar's own definition, which exporters often shorten to the current year.
+ * Any other name is first looked up in the calendar itself ("EST" there may well have summer time); then come the
+ * names
+ * the runtime knows, a database name after a vendor's prefix, a fixed offset, and last Windows' names.
  */
 export function findZone(
   tzid: string,
