@@ -1,4 +1,4 @@
-/** `config.json`: from JSON with comments to checked settings with defaults. Pure, except {@link readConfig}. */
+/** `config.json`: turns JSON with comments into checked settings with defaults. Pure, except {@link readConfig}. */
 import {
   applyEdits,
   findNodeAtLocation,
@@ -21,7 +21,7 @@ export interface RunnerConfig {
   preset?: string | undefined;
   /** Template of the form that ends by itself; `true` makes workers use the preset's own without `--headless`. */
   headless?: string | boolean | undefined;
-  /** Template that goes on with the agent's session `{{session_id}}`. */
+  /** Template that resumes the agent's session `{{session_id}}`. */
   resume?: string | undefined;
   /** Variables for the agent. */
   env?: Record<string, string> | undefined;
@@ -31,55 +31,55 @@ export interface RunnerConfig {
   timeout?: number | undefined;
 }
 
-/** Another machine on which workers can run: a place (`reach`), or an engine that makes places (`driver`). */
+/** Another machine on which workers can run: a place (`reach`), or an engine that creates places (`driver`). */
 export interface HostConfig {
   /** Command line that, with one more word `sh`, runs a shell over there. */
   reach?: string[] | undefined;
-  /** Script that starts, lists and stops jobs; a path from the data dir on, or the name of a built-in one. */
+  /** Script that starts, lists and stops jobs: a path relative to the data dir, or the name of a built-in driver. */
   driver?: string | undefined;
-  /** Handed to the driver as it is. */
+  /** Passed to the driver unchanged. */
   options?: Record<string, unknown> | undefined;
-  /** Workers alive there at once. */
+  /** Most workers alive there at once. */
   max_workers?: number | undefined;
   /** Variables for the workers there. */
   env?: Record<string, string> | undefined;
-  /** `false`: ssh is run without the options that looop adds. */
+  /** `false` runs ssh without the options that looop adds. */
   ssh_options?: boolean | undefined;
   /** Folder in which workers start there. */
   cwd?: string | undefined;
 }
 
-/** Everything config.json can say, with defaults filled in. Times are in seconds unless the name says otherwise. */
+/** Everything config.json can set, with defaults filled in. Times are in seconds unless the name says otherwise. */
 export interface Config {
   /** Name of the runner for `_ worker start` without `--runner`. */
   default: string;
   runners: Record<string, RunnerConfig>;
-  /** Seconds from beat to beat. */
+  /** Time between beats. */
   interval: number;
   session_ttl: number;
   sensor_concurrency: number;
-  /** A pending ask is delivered again after this long. */
+  /** Time after which a pending ask is delivered again. */
   ask_redeliver: number;
-  /** A running worker that prints nothing for this long is reported. */
+  /** Time without output after which a running worker is reported. */
   silent_after: number;
-  /** A worker that has not called back after this long is reported. */
+  /** Time after which a worker that has not called back is reported. */
   ready_timeout: number;
-  /** Workers alive at once, on all machines; 0 for no limit. */
+  /** Most workers alive at once, on all machines; 0 for no limit. */
   max_workers: number;
-  /** Settings of single goals: seconds after which a worker that serves it is ended. */
+  /** Settings of single goals: the time after which a worker that serves the goal is ended. */
   goals: Record<string, { timeout?: number | undefined }>;
   /** Other machines by name. */
   hosts: Record<string, HostConfig>;
-  /** A machine with workers that is not heard for this long is reported; 0 for never. */
+  /** Time after which a machine with workers that cannot be heard is reported; 0 for never. */
   host_silent_after: number;
-  /** A worker on another machine ends itself when its home is not heard for this long; 0 for never. */
+  /** Time after which a worker on another machine ends itself when it cannot hear its home; 0 for never. */
   orphan_after: number;
-  /** A goal without a move for this long is reported; 0 for never. */
+  /** Time without a move after which a goal is reported; 0 for never. */
   goal_idle_after: number;
-  /** Shell template run by `_ notify`. */
+  /** Shell template that `_ notify` runs. */
   notification?: string | undefined;
   gate: { deny: string[]; allow: string[] };
-  /** Dollars per million tokens by runner and model, for agents that record only tokens. */
+  /** Dollars per million tokens, by runner and model, for agents that record only tokens. */
   prices: Record<
     string,
     { input?: number | undefined; output?: number | undefined; cached?: number | undefined }
@@ -204,17 +204,17 @@ const SCHEMA = v.object({
   ),
 });
 
-/** The keys that config.json may have, for the manual and for nearest matches. */
+/** The keys that config.json may have, for the manual and for suggestions of the nearest match. */
 export const CONFIG_KEYS: readonly string[] = Object.keys(SCHEMA.entries);
 
-/** A checked config, and what is odd but harmless in it. */
+/** A checked config, and its harmless oddities. */
 export interface ConfigResult {
   config: Config;
-  /** One line each: unknown keys with the nearest match. */
+  /** One line for each unknown key, with the nearest match. */
   warnings: string[];
 }
 
-/** The config when there is no file. */
+/** The config used when there is no file. */
 export function defaultConfig(): Config {
   return v.parse(SCHEMA, {}) as Config;
 }
@@ -222,7 +222,7 @@ export function defaultConfig(): Config {
 /**
  * Parses the text of config.json.
  *
- * @throws {UserError} `config.json:LINE:COL: …` at the first fault.
+ * @throws {UserError} `config.json:LINE:COL: …` for the first fault.
  */
 export function parseConfig(source: string, name = "config.json"): ConfigResult {
   const errors: ParseError[] = [];
@@ -286,14 +286,16 @@ function spaced(code: string): string {
   return code.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase();
 }
 
-/** Reads and checks the config file; defaults when there is none. @throws {UserError} when it is broken. */
+/** Reads and checks the config file; returns defaults when there is none. @throws {UserError} when it is broken. */
 export function readConfig(path: string): ConfigResult {
   const source = readLinkedText(path);
   const name = path.slice(path.lastIndexOf("/") + 1);
   return source === undefined ? { config: defaultConfig(), warnings: [] } : parseConfig(source, name);
 }
 
-/** The text of config.json with `value` at `path`, comments and order kept; the very same text when it is there already. */
+/**
+ * The text of config.json with `value` at `path`, comments and order kept; unchanged when the value is already there.
+ */
 export function setConfigValue(source: string, path: readonly string[], value: unknown): string {
   let at: unknown = parse(source, [], { allowTrailingComma: true });
   for (const key of path) at = (at as Record<string, unknown> | undefined)?.[key];

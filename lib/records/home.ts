@@ -1,6 +1,7 @@
 /**
- * Which data dir this is. A copy of a living one is a profile of its own; one that was moved, or restored from a
- * backup, is itself.
+ * Identifies the data dir. A copy of a living one is a profile of its own; one that was moved, or restored from a
+ * backup,
+ * stays the same profile.
  */
 import type { OwnVariables } from "../process/child_env.ts";
 import { machineAtHand, ownMachine } from "../process/identity.ts";
@@ -9,7 +10,7 @@ import type { Profile } from "../paths.ts";
 import { createOnce, quietStat, readJson, replaceFile, valueOf, withLockSync } from "../store.ts";
 import { isRecord } from "../text/json.ts";
 
-/** `.home`: the id, and where the folder was when `up` last looked. No device number: a reboot changes it. */
+/** `.home`: the id, and where the folder was at the last `up`. No device number, because a reboot changes it. */
 interface Home {
   v: 1;
   /** 16 hex digits. */
@@ -35,7 +36,9 @@ function readHome(path: string): Home | undefined {
   return valueOf(readJson(path, checkHome));
 }
 
-/** The id of a data dir, "" when it has none yet; `copied` when it is another data dir's, which is still there. */
+/**
+ * The id of a data dir, "" when it has none yet; `copied` when it belongs to another data dir, which still exists.
+ */
 export function homeOf(profile: Profile): { id: string; copied: boolean } {
   const home = readHome(profile.home);
   return home === undefined ? { id: "", copied: false } : { id: home.id, copied: isCopy(profile, home) };
@@ -50,7 +53,7 @@ function inodeOf(path: string): number {
   return quietStat(path)?.ino ?? 0;
 }
 
-/** Whether a run that recorded `home` as its data dir's id was started in another data dir than this. */
+/** Whether a run that recorded `home` as its data dir's id was started in a different data dir. */
 export function isOfAnother(
   { id, copied }: { id: string; copied: boolean },
   home: string | undefined,
@@ -59,7 +62,7 @@ export function isOfAnother(
   return copied ? home === id : home !== id;
 }
 
-/** Gives the data dir an id when it has none, and a copy its own. */
+/** Gives an id to a data dir that has none, and a new one to a copy. */
 export function ensureHome(profile: Profile): string {
   const { id, copied } = homeOf(profile);
   if (id !== "" && !copied) return id;
@@ -73,7 +76,7 @@ export function ensureHome(profile: Profile): string {
   });
 }
 
-/** Notes where the data dir is now, for `up`: it may have been moved since. */
+/** Records where the data dir is now, for `up`: it may have been moved since the last time. */
 export async function settleHome(profile: Profile): Promise<void> {
   ensureHome(profile);
   const machine = await ownMachine();
@@ -94,7 +97,7 @@ function homeText({ v, id, machine, path, ino }: Home): string {
   return `${JSON.stringify({ v, id, machine, path, ino })}\n`;
 }
 
-/** The id that the pulse of this very folder has recorded: then `.home` alone was lost. */
+/** The id that the pulse of this very folder has recorded: it shows that only `.home` was lost. */
 function livingId(profile: Profile): string | undefined {
   const record = valueOf(readJson(profile.pulse, (value) => isRecord(value) ? value : "not an object"));
   return record?.["dir"] === profile.dir && homeOf(profile).id === "" ? checkedId(record["home"]) : undefined;
@@ -110,14 +113,14 @@ function randomId(): string {
   return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-/** The mark of everything that this data dir has started, wherever it lay then. */
+/** The mark of everything that this data dir has started, wherever it was at the time. */
 export function homeMark(profile: Profile): Mark {
   const { id, copied } = homeOf(profile);
   const byPath = `LOOOP_DATA_DIR=${profile.dir}`;
   return id === "" || copied ? byPath : [byPath, `LOOOP_HOME=${id}`];
 }
 
-/** What every child of looop learns about its data dir. The last three are 0.16's. */
+/** The variables that describe the data dir to every child of looop. The last three are 0.16's. */
 export function ownVariables(profile: Profile, bin: string): OwnVariables {
   const { id, copied } = homeOf(profile);
   return {

@@ -1,31 +1,31 @@
-/** `hosts/<name>.json`: what is known of another machine. Derived by the pulse, read by everybody who shows it. */
+/** `hosts/<name>.json`: the known state of another machine. Written by the pulse, read by everybody who shows it. */
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { listFiles, makeDir, readJson, replaceFile } from "../store.ts";
 import { isRecord } from "../text/json.ts";
 
-/** How a host stands. Times in ms since 1970. */
+/** The known state of one host. Times in ms since 1970. */
 export interface HostRecord {
   v: 1;
   name: string;
-  /** `up`: its post says how everything stands; `down`: it is tried; `idle`: nothing runs there. */
+  /** `up`: its reports show the state of its workers; `down`: it does not answer; `idle`: nothing runs there. */
   state: "up" | "down" | "idle";
-  /** When the state began. */
+  /** When this state began. */
   since: number;
   /** When it was last heard. */
   seen: number;
   /** Why it is down. */
   error: string;
   boot: string;
-  /** How far its clock is ahead of ours, s. */
+  /** How far its clock is ahead of ours, s; negative when it is behind. */
   skew_s: number;
-  /** Lines from it that were none of ours, since the pulse began. */
+  /** Number of lines from it that were not looop's, since the pulse began. */
   bad_lines: number;
-  /** Runs over there that this home does not know, as `id.gen`. */
+  /** Runs on it that this home does not know, as `id.gen`. */
   strays: string[];
 }
 
-/** How long an `up` may be old before it says nothing: the record is written every 5 s while the host is heard, ms. */
+/** Age at which an `up` is no longer believed, ms: the record is written every 5 s while the host is heard. */
 const FRESH_MS = 30_000;
 
 /** Folder of the records. */
@@ -51,27 +51,28 @@ function checkHost(value: unknown): HostRecord | string {
   };
 }
 
-/** What is known of a host; undefined when nothing is. */
+/** The known state of a host; undefined when nothing is known. */
 export function readHost(profile: Profile, name: string): HostRecord | undefined {
   const read = readJson(`${hostsDir(profile)}/${name}.json`, checkHost);
   return read !== undefined && "value" in read ? read.value : undefined;
 }
 
-/** All hosts of which something is known. */
+/** All hosts with a record. */
 export function readHosts(profile: Profile): HostRecord[] {
   return listFiles(hostsDir(profile), ".json").map((file) => file.slice(0, -".json".length)).filter(isId)
     .map((name) => readHost(profile, name)).filter((host) => host !== undefined);
 }
 
-/** Puts down what is known of a host. */
+/** Writes a host's record. */
 export function writeHost(profile: Profile, host: HostRecord): void {
   makeDir(hostsDir(profile));
   replaceFile(`${hostsDir(profile)}/${host.name}.json`, `${JSON.stringify(host)}\n`, { durable: false });
 }
 
 /**
- * For how many seconds nothing can be asked of a host; undefined while it is heard. A host that nobody has tried yet
- * is not unreachable: then it is 0.
+ * Seconds for which a host has not been heard; undefined while it is heard. For a host that nobody has tried yet it
+ * is 0,
+ * since that one is not unreachable.
  */
 export function unreachableS(host: HostRecord | undefined, nowMs: number): number | undefined {
   if (host === undefined) return undefined;

@@ -1,8 +1,10 @@
 /**
- * Intents: what `_ run` and `_ notify` are about to do, written to disk before they do it and removed after.
+ * Intents: the actions that `_ run` and `_ notify` are about to take, written to disk before they begin and removed
+ * after.
  *
  * An intent whose owner is dead was cut off halfway. Nobody knows how far it got, so it is reported and never done
- * again. It stays in `.wal/` until the pulse reports it, then in `.wal/interrupted/` for `_ wait`.
+ * again.
+ * It stays in `.wal/` until the pulse reports it, then in `.wal/interrupted/` for `_ wait`.
  */
 import { isRecord } from "../text/json.ts";
 import { oneLine } from "../errors.ts";
@@ -24,7 +26,7 @@ export interface Intent {
   kind: "run" | "notify";
   /** SHA-256 of the whole command or message. */
   fingerprint: string;
-  /** The command or message for people, on one line and cut. */
+  /** The command or message, shortened to one line for people. */
   what: string;
   /** Unix ms. */
   ts: number;
@@ -34,12 +36,12 @@ export interface Intent {
   approved?: string;
 }
 
-/** What a verb is about to do. */
+/** The action that a verb is about to take. */
 export interface IntentSpec {
   kind: Intent["kind"];
-  /** The whole command or message; its hash is kept. */
+  /** The whole command or message; only its hash is kept. */
   text: string;
-  /** The same for people. */
+  /** The command or message, shortened to one line for people. */
   what: string;
   reason?: string | undefined;
   approved?: string | undefined;
@@ -47,7 +49,7 @@ export interface IntentSpec {
 
 const WHAT_CHARS = 300;
 
-/** Records durably what this process is about to do. */
+/** Durably records the action that this process is about to take. */
 export async function openIntent(profile: Profile, spec: IntentSpec, nowMs: number): Promise<Intent> {
   const intent: Intent = {
     v: 1,
@@ -114,11 +116,13 @@ function readIntents(dir: string): { intents: Intent[]; bad: BadFile[] } {
 const ORPHAN_GRACE_MS = 2_000;
 
 /**
- * Ends the processes of intents whose owner is dead, reports each (journal, events.jsonl) and moves it to where
+ * Ends the processes of intents whose owner is dead, reports each intent (journal, events.jsonl) and moves it to
+ * where
  * {@link interruptions} finds it. An intent with a living owner is left alone, however long it takes. Nothing is run
  * again.
  *
- * The processes are ended first and the file moves last, so that a crash in between repeats the work and loses nothing.
+ * The processes are ended first and the file moves last, so that a crash in between repeats the work and loses
+ * nothing.
  */
 export async function reapIntents(
   profile: Profile,
@@ -142,7 +146,7 @@ export async function reapIntents(
   return { interrupted, bad };
 }
 
-/** Where a run under way keeps who belongs to it, for whoever finds it interrupted. */
+/** Where a running `_ run` keeps notes of its processes, for the reaper if it is interrupted. */
 export function runNotesPath(profile: Profile, intent: Intent): string {
   return `${profile.wal}/${intent.id}.noted`;
 }
@@ -161,7 +165,7 @@ function describe({ kind, what, reason, approved }: Intent): string {
   return `interrupted: ${kind} ${what}${why}: looop ended in the middle of it; ${advice}${yes}`;
 }
 
-/** Every reported intent that is still kept: its id and one line that says what was interrupted. */
+/** Every reported intent that is still kept: its id, and one line that says what was interrupted. */
 export function interruptions(profile: Profile): { id: string; text: string }[] {
   return readIntents(interruptedDir(profile)).intents.map((intent) => ({
     id: intent.id,

@@ -1,4 +1,4 @@
-/** The journal: one line a move, for people and for the root agent's memory; and the log of lifecycle events. */
+/** The journal: one line per move, for people and for the root agent's memory; and the log of lifecycle events. */
 import { isoSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { LineSplitter } from "../text/lines.ts";
@@ -18,14 +18,15 @@ import {
   statOf,
 } from "../store.ts";
 
-/** A log is rotated when it is larger than this, or when a month has ended. */
+/** Size above which a log is rotated, bytes; it is also rotated when a month has ended. */
 export const ROTATE_BYTES = 5 * 1024 * 1024;
 const MAX_ENTRY_CHARS = 2000;
 const TAIL_BLOCK = 16 * 1024;
 
 /**
  * `- YYYY-MM-DD HH:MM <text> [<mover>]` in local time. Newlines are flattened, so that no text can forge an entry;
- * the mover stands last, so that no text can forge that either. What looop does by itself has no mover.
+ * the
+ * mover comes last, so that no text can forge it either. Entries about looop's own doings have no mover.
  */
 export function formatEntry(text: string, at: Date, mover?: string): string {
   return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}${mover === undefined ? "" : ` [${mover}]`}`;
@@ -38,7 +39,7 @@ function localMinute(at: Date): string {
   }`;
 }
 
-/** Appends one move; `mover` is who made it: `root`, `worker w1` or `hand`. Durable. */
+/** Appends one move, durably; `mover` is who made it: `root`, `worker w1` or `hand`. */
 export function appendJournal(profile: Profile, text: string, at: Date, mover?: string): void {
   rotate(profile, profile.journal, profile.journalHistory, ".md", at);
   appendLine(profile.journal, formatEntry(text, at, mover));
@@ -54,7 +55,7 @@ export function journalTail(profile: Profile, count: number): string[] {
   return lines;
 }
 
-/** Names of logs that were put aside (`2026-05`, `2026-05~2`, …, `2026-05~10`) in the order of writing. Pure. */
+/** Names of rotated logs (`2026-05`, `2026-05~2`, …, `2026-05~10`) in the order in which they were written. Pure. */
 function writtenOrder(names: readonly string[], suffix: string): string[] {
   const keyed = names.map((name) => {
     const [month = "", number = "1"] = name.slice(0, -suffix.length).split("~");
@@ -73,7 +74,7 @@ function tailLines(path: string, count: number): string[] {
   }
 }
 
-/** Every line of the journal or the events, oldest first, from the files that were written to since `sinceMs`. */
+/** Every line of the journal or the events, oldest first, from files modified since `sinceMs`. */
 export function eachLogLine(
   profile: Profile,
   log: "journal" | "events",
@@ -93,7 +94,7 @@ export function eachLogLine(
   }
 }
 
-/** Reads what is added to the journal, through its rotation. */
+/** Reads the journal's new lines, through its rotation. */
 export class JournalFollower {
   readonly #path: string;
   #inode: number | null | undefined;
@@ -106,7 +107,7 @@ export class JournalFollower {
     this.#size = info?.size ?? 0;
   }
 
-  /** Whole lines that were added since the last call; of a journal that was put aside those of the new one. */
+  /** The whole lines added since the last call; after a rotation, the lines of the new journal. */
   more(): string[] {
     const info = statOf(this.#path);
     if (info === undefined || oddness(this.#path) !== undefined) return [];
@@ -120,7 +121,7 @@ export class JournalFollower {
   }
 }
 
-/** One lifecycle event as a line: constant name, variable fields. */
+/** Appends one lifecycle event as a line: constant name, variable fields. */
 export function appendEvent(
   profile: Profile,
   event: string,
@@ -133,8 +134,9 @@ export function appendEvent(
 }
 
 /**
- * Moves a log aside, named by the month of its last line, when it is too large or of an earlier month.
- * A writer that has the old file open still writes into it under its new name: nothing is lost.
+ * Moves a log aside, named by the month of its last line, when it is too large or from an earlier month. A writer
+ * that
+ * has the old file open still writes into it under its new name: nothing is lost.
  */
 function rotate(profile: Profile, path: string, history: string, suffix: string, at: Date): void {
   const info = statOf(path);
@@ -151,7 +153,7 @@ function monthOf(date: Date): string {
   return `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}`;
 }
 
-/** The activity map of a parsed `.goal-activity.json`, or why it is none. Pure. */
+/** The activity map of a parsed `.goal-activity.json`, or the reason why it is not one. Pure. */
 export function checkActivity(value: unknown): Record<string, number> | string {
   if (!isRecord(value)) return "not an object";
   return Object.fromEntries(
@@ -159,7 +161,7 @@ export function checkActivity(value: unknown): Record<string, number> | string {
   );
 }
 
-/** The activity map of the profile: id → unix seconds of the last move. */
+/** The profile's activity map: id → unix seconds of the last move. */
 export function readActivity(profile: Profile): Parsed<Record<string, number>> {
   return readJson(profile.goalActivity, checkActivity) ?? { value: {} };
 }

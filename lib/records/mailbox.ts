@@ -1,9 +1,11 @@
 /**
- * The mailbox: workers post asks, the root agent answers, each ask gets exactly one outcome.
+ * The mailbox: workers post asks, the root agent answers, and each ask gets exactly one outcome.
  *
- * An ask is a file `asks/<worker>-<n>.json`, its outcome `answers/<id>.json`; both come into being whole and
- * once. When the worker has printed the outcome the pair moves to `asks/archive/YYYY-MM/`. Every step can be
- * repeated after a crash: an ask without an outcome is pending, one with an unread outcome is read again.
+ * An ask is a file `asks/<worker>-<n>.json`, its outcome `answers/<id>.json`; each is created whole and only once.
+ * When
+ * the worker has printed the outcome, the pair moves to `asks/archive/YYYY-MM/`. Every step can be repeated after a
+ * crash:
+ * an ask without an outcome is pending, and one with an unread outcome is read again.
  */
 import { utcMonth } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
@@ -38,17 +40,17 @@ export interface Ask {
   reference?: string;
   options?: string[];
   ts: number;
-  /** Generation of the asking session; "" when the asker is no session of ours. */
+  /** Generation of the asking session; "" when the asker is not a session of ours. */
   gen: string;
 }
 
-/** What became of a question. `answer ts` are 0.16's. */
+/** The outcome of a question. `answer ts` are 0.16's. */
 export interface Answer {
   v: 1;
   answer: string;
   ts: number;
   outcome: "answered" | "declined" | "withdrawn";
-  /** Who gave it: `root:…`, `worker:…` or `hand`; absent in those of 0.16. */
+  /** The answerer: `root:…`, `worker:…` or `hand`; absent in answers written by 0.16. */
   by?: string;
 }
 
@@ -86,7 +88,7 @@ function answerPath(profile: Profile, id: string): string {
   return `${profile.answers}/${id}.json`;
 }
 
-/** Exists once an asker has taken the answer: from then on it cannot be replaced. */
+/** A file that exists once the asker has taken the answer, which then cannot be replaced. */
 function takenPath(profile: Profile, id: string): string {
   return `${profile.answers}/${id}.taken`;
 }
@@ -95,15 +97,15 @@ function mailboxLock(profile: Profile): string {
   return `${profile.asks}/.lock`;
 }
 
-/** Asks on disk in order of time, then id; with and without an outcome; and files that cannot be read. */
+/** Asks on disk in order of time, then id, with and without an outcome; and files that cannot be read. */
 export interface MailboxView {
   pending: Ask[];
-  /** Ids of asks that have an outcome which nobody has read yet. */
+  /** Ids of asks whose outcome nobody has read yet. */
   answered: string[];
   bad: BadFile[];
 }
 
-/** Reads the whole live mailbox. The archive is not looked at. */
+/** Reads the whole live mailbox, but not the archive. */
 export function readMailbox(profile: Profile): MailboxView {
   const pending: Ask[] = [];
   const answered: string[] = [];
@@ -132,7 +134,7 @@ export function readMailbox(profile: Profile): MailboxView {
   return { pending, answered, bad };
 }
 
-/** What a question says. */
+/** The content of a question. */
 export interface Question {
   worker: string;
   prompt: string;
@@ -140,24 +142,26 @@ export interface Question {
   options?: readonly string[] | undefined;
 }
 
-/** The ask of a question, and how it came to be. */
+/** The ask for a question, and whether it is new. */
 export interface PostedAsk {
   id: string;
-  /** It is new. */
+  /** Whether this call posted it. */
   posted: boolean;
-  /** Seconds since its answer was read: the same run has asked it before and is given that answer again. */
+  /** Seconds since its answer was read; present when the same run asked it before and is given that answer again. */
   readAgo?: number;
 }
 
-/** How long the answer that a run has read stands for the same question, seconds. */
+/** How long an answer that a run has read is given again for the same question, seconds. */
 const ANSWER_STANDS_S = 600;
 
 /**
- * Posts a question, or takes up the one that the same worker has asked before in the same words and that is
- * still pending or whose outcome it has never read. A run that asks again what it has read the answer of a few
- * minutes ago is given that answer again, so that no person is asked twice.
+ * Posts a question, or takes up the one that the same worker asked before in the same words and that is still pending
+ * or
+ * whose outcome it has never read. A run that repeats a question whose answer it read a few minutes ago gets that
+ * answer
+ * again, so that no person is asked twice.
  *
- * @param anew Asks in any case what was answered and read.
+ * @param anew Asks again even if the question was answered and the answer read.
  */
 export async function postAsk(
   profile: Profile,
@@ -193,7 +197,7 @@ export async function postAsk(
         ts: Math.floor(nowMs / 1000),
         gen,
       };
-      // 0.16 does not know our lock: creating exclusively keeps its asks safe too.
+      // 0.16 does not know our lock; creating the file exclusively keeps its asks safe, too.
       if (createOnce(askPath(profile, id), `${JSON.stringify(ask, null, 2)}\n`)) return { id, posted: true };
     }
   });
@@ -203,10 +207,10 @@ function isSameQuestion(ask: Ask, question: Question): boolean {
   return ask.worker === question.worker && ask.prompt === question.prompt;
 }
 
-/** The questions of a run that are looked through for one whose answer it has read. */
+/** Number of a run's latest questions that are searched for one whose answer it has read. */
 const LOOKED_THROUGH = 100;
 
-/** The same question of the same run, by prompt, reference and options, whose answer was read not long ago. */
+/** The same question of the same run, by prompt, reference and options, if its answer was read recently. */
 function findRead(
   profile: Profile,
   question: Question,
@@ -236,12 +240,12 @@ function isWhollySame(ask: Ask, question: Question): boolean {
     options(ask.options) === options(question.options);
 }
 
-/** 0.16 marks no answer as read: its answered questions are not those of a session that looop has started. */
+/** 0.16 does not mark answers as read: its answered questions are not those of a session that looop has started. */
 function isOverIn016(profile: Profile, ask: Ask): boolean {
   return ask.gen === "" && exists(answerPath(profile, ask.id));
 }
 
-/** One more than the highest number ever given to this worker. Cost: a few looks, whatever the history. */
+/** One more than the highest number ever given to this worker. Takes a few looks, however long the history. */
 function nextNumber(profile: Profile, worker: string): number {
   let highest = 0;
   for (const file of [...listFiles(profile.asks, ".json"), ...listFiles(profile.answers, ".json")]) {
@@ -254,7 +258,7 @@ function nextNumber(profile: Profile, worker: string): number {
   return firstUnused(isUsed, highest + 1);
 }
 
-/** The first number from `from` on that is not used, given that used numbers have no gaps. Gallops, then halves. */
+/** The first unused number from `from` on, given that used numbers have no gaps. Gallops, then halves. */
 export function firstUnused(isUsed: (n: number) => boolean, from: number): number {
   if (!isUsed(from)) return from;
   let low = from;
@@ -272,7 +276,7 @@ export function firstUnused(isUsed: (n: number) => boolean, from: number): numbe
   return high;
 }
 
-/** The ask of an id while it is live, whatever its outcome. */
+/** The ask with an id while it is live, whatever its outcome. */
 function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
   return readJson(askPath(profile, id), checkAsk);
 }
@@ -289,20 +293,22 @@ export function findOutcome(profile: Profile, id: string): Parsed<Answer> | unde
   return undefined;
 }
 
-/** How an answer is given. */
+/** An answer, and how it may be given. */
 export interface GivenAnswer {
   id: string;
   text: string;
   outcome: "answered" | "declined";
-  /** Who answers, as {@link Answer} names them. */
+  /** The answerer, named as in {@link Answer}. */
   by: string;
-  /** Accept a text that is none of the offered options. */
+  /** Accept a text that is not one of the offered options. */
   free: boolean;
   /** Replace an answer that nobody has read yet. */
   replace: boolean;
 }
 
-/** Answers an ask; the first answer wins. @throws {UserError} unknown, already answered, already read. */
+/**
+ * Answers an ask; the first answer wins. @throws {UserError} when it is unknown, already answered or already read.
+ */
 export async function answerAsk(profile: Profile, reply: GivenAnswer, nowMs: number): Promise<Ask> {
   const { id } = reply;
   const read = findAsk(profile, id);
@@ -357,7 +363,7 @@ function unknownAsk(profile: Profile, id: string): UserError {
   });
 }
 
-/** The error of an ask that has its outcome. */
+/** The error for an ask that already has its outcome. */
 function overAsk(id: string, how: string, next = "list the pending ones with `looop _ state`"): UserError {
   return new UserError(`Ask "${id}" ${how}`, { next, kind: "already_answered" });
 }
@@ -373,14 +379,14 @@ export async function takeOutcome(profile: Profile, id: string): Promise<Parsed<
   });
 }
 
-/** Moves a read pair to the archive. The ask goes first, so that at no moment it looks pending again. */
+/** Moves a read pair to the archive. The ask goes first, so that it never looks pending again. */
 export async function archiveAsk(profile: Profile, id: string, nowMs: number): Promise<void> {
   const month = `${profile.asksArchive}/${utcMonth(nowMs)}`;
   makeDir(month);
   await withLock(mailboxLock(profile), () => {
     const isFirst = moveFile(askPath(profile, id), `${month}/${id}.json`);
     finishArchive(profile, id, month);
-    // From the time at which it was read, the answer stands for the same question for a while.
+    // The answer is given again for the same question for a while, counted from when it was read.
     if (isFirst) stampFile(`${month}/${id}.answer.json`, nowMs);
   });
 }
@@ -390,7 +396,7 @@ function finishArchive(profile: Profile, id: string, month: string): void {
   removeFile(takenPath(profile, id));
 }
 
-/** Takes one pending ask back; it goes to the archive at once. @throws {UserError} unknown, already answered. */
+/** Takes one pending ask back and archives it at once. @throws {UserError} when it is unknown or already answered. */
 export async function withdrawAsk(profile: Profile, id: string, by: string, nowMs: number): Promise<void> {
   const answer: Answer = { v: 1, answer: "", ts: Math.floor(nowMs / 1000), outcome: "withdrawn", by };
   await withLock(mailboxLock(profile), () => {
@@ -402,7 +408,7 @@ export async function withdrawAsk(profile: Profile, id: string, by: string, nowM
   await archiveAsk(profile, id, nowMs);
 }
 
-/** Withdraws all pending asks of a worker that the root agent ends; they go to the archive at once. */
+/** Withdraws and archives all pending asks of a worker that the root agent ends; returns their ids. */
 export async function withdrawAsks(profile: Profile, worker: string, nowMs: number): Promise<string[]> {
   const ids = readMailbox(profile).pending.filter((ask) => ask.worker === worker).map((ask) => ask.id);
   const answer: Answer = { v: 1, answer: "", ts: Math.floor(nowMs / 1000), outcome: "withdrawn" };
@@ -413,7 +419,7 @@ export async function withdrawAsks(profile: Profile, worker: string, nowMs: numb
   return withdrawn;
 }
 
-/** Ends archivings that a crash cut in two: answers whose ask is already in the archive. */
+/** Completes archivings that a crash interrupted: answers whose ask is already in the archive. */
 export async function mendArchive(profile: Profile): Promise<void> {
   const orphans = listFiles(profile.answers, ".json").map((file) => file.slice(0, -5)).filter((id) =>
     !exists(askPath(profile, id))
@@ -427,7 +433,9 @@ export async function mendArchive(profile: Profile): Promise<void> {
   }
 }
 
-/** Archives answered asks of workers that are gone and will not read them, once older than `ttlS` seconds. */
+/**
+ * Archives answered asks of workers that are gone and will not read them, once they are older than `ttlS` seconds.
+ */
 export async function expireUnread(
   profile: Profile,
   ttlS: number,
@@ -441,7 +449,7 @@ export async function expireUnread(
   }
 }
 
-/** Checks a prompt at the door. @throws {UsageError} empty or far too long. */
+/** Checks a prompt before it is posted. @throws {UsageError} when it is empty or far too long. */
 export function checkPrompt(text: string): string {
   if (text.trim() === "") throw new UsageError("The question is empty", { next: 'say it with --prompt "…"' });
   if (text.length > 1024 * 1024) {
@@ -452,7 +460,7 @@ export function checkPrompt(text: string): string {
   return text;
 }
 
-/** Questions that were put into the archive since `sinceMs`, with what became of each. */
+/** Questions archived since `sinceMs`, each with its outcome. */
 export function archivedAsks(profile: Profile, sinceMs: number): { ask: Ask; answer: Answer | undefined }[] {
   const since = utcMonth(sinceMs);
   return listDirs(profile.asksArchive).filter((month) => month >= since).flatMap((month) => {

@@ -1,19 +1,19 @@
-/** A move: what a mutating verb leaves behind besides its own file. */
+/** A move: the traces that a mutating verb leaves besides its own file. */
 import { appendEvent, appendJournal, readActivity } from "./journal.ts";
 import type { Profile } from "../paths.ts";
 import { replaceFile, touchFile, withLockSync } from "../store.ts";
 
-/** Who makes a move, as the records name them. */
+/** The maker of a move, as the records name it. */
 export interface Mark {
-  /** In events, answers and `changes.by`. */
+  /** Name in events, answers and `changes.by`. */
   by: string;
-  /** In the journal. */
+  /** Name in the journal. */
   label: string;
-  /** The cursor that is theirs alone. */
+  /** The maker's own cursor. */
   observer: string;
 }
 
-/** Where, when and by whom a move is made; a verb's context has all of it. */
+/** Where, when and by whom a move is made; part of every verb's context. */
 export interface Mover {
   profile: Profile;
   /** The text of `--journal`, which replaces the verb's own. */
@@ -29,12 +29,12 @@ export function recordMove(mover: Mover, text: string): void {
   poke(mover.profile);
 }
 
-/** Journals a text under the name of whoever calls. */
+/** Journals a text under the caller's name. */
 export function journalAs({ profile, caller, now }: Omit<Mover, "journalText">, text: string): void {
   appendJournal(profile, text, new Date(now()), caller.label);
 }
 
-/** Appends a lifecycle event under the name of whoever calls. */
+/** Appends a lifecycle event under the caller's name. */
 export function eventAs(
   { profile, caller, now }: Omit<Mover, "journalText">,
   event: string,
@@ -43,19 +43,19 @@ export function eventAs(
   appendEvent(profile, event, { ...fields, by: caller.by }, new Date(now()));
 }
 
-/** Notes that a goal or worker was acted on just now. */
+/** Records that a goal or worker was acted on just now. */
 export function noteActivity(profile: Profile, id: string, nowMs: number): void {
-  // Read and written under a lock: of moves made at once none is forgotten.
+  // Read and written under a lock, so that simultaneous moves are all kept.
   withLockSync(`${profile.lockDir}/activity`, () => {
     const before = readActivity(profile);
-    // What does not parse is a person's to mend; ages are a convenience that must not stop a verb.
+    // A file that does not parse is a person's to mend; ages are a convenience that must not stop a verb.
     if ("bad" in before) return;
     const activity = { ...before.value, [id]: Math.floor(nowMs / 1000) };
     replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);
   });
 }
 
-/** Touches `.poke`. What was done stands without it: a pulse that is not told finds it at its next look. */
+/** Touches `.poke`. A failure costs only time: a pulse that is not poked finds the change at its next look. */
 export function poke(profile: Profile): void {
   try {
     touchFile(profile.poke);

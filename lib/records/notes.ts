@@ -1,6 +1,7 @@
 /**
- * Files that keep who was seen to belong to a tree of processes: the boot, then `pid start` a line. They outlive the one
- * that wrote them, so that its end leaves nobody behind; a crash of the machine ends all that they name.
+ * Files that note which processes belong to a tree: the boot, then one `pid start` per line. They outlive their
+ * writer, so
+ * that its end leaves no process behind; a crash of the machine ends all the processes they name.
  */
 import type { TreeNotes } from "../process/tree.ts";
 import { quietText, removeFile, replaceFile } from "../store.ts";
@@ -13,7 +14,7 @@ export function readNotes(path: string): TreeNotes | undefined {
   return boot === "" || members.length === 0 ? undefined : { boot, members };
 }
 
-/** Keeps these notes, or none. */
+/** Writes these notes, or removes the file when there are none. */
 export function writeNotes(path: string, notes: TreeNotes | undefined): void {
   if (notes === undefined || notes.members.length === 0) {
     removeFile(path, { durable: false });
@@ -23,7 +24,7 @@ export function writeNotes(path: string, notes: TreeNotes | undefined): void {
   if (quietText(path) !== text) replaceFile(path, text, { durable: false });
 }
 
-/** Several notes of one boot as one; those of another boot than the last one's are over. Pure. */
+/** Merges notes of one boot; notes of an earlier boot than the last one's are dropped. Pure. */
 export function joinNotes(notes: readonly TreeNotes[]): TreeNotes | undefined {
   const boot = notes.at(-1)?.boot;
   if (boot === undefined) return undefined;

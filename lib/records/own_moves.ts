@@ -1,6 +1,7 @@
 /**
- * Own moves, `.moves.json`: who wrote which text last. An item that still is as its writer left it is no news to
- * that writer; an edit after it is. Without the file everything is news to everybody, so it need not be durable.
+ * Own moves, `.moves.json`: who last wrote which text. An item that is still as its writer left it is not news to
+ * that
+ * writer; an edit after it is. Without the file everything is news to everybody, so it need not be durable.
  */
 import { isRecord, isRecordOf, isText } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
@@ -10,23 +11,23 @@ import { sha256 } from "../text/bytes.ts";
 
 /** The last move on one item. */
 export interface OwnMove {
-  /** Hash of what was written, "" when it was removed; of a worker its generation. */
+  /** Hash of the text written, "" when it was removed; for a worker its generation. */
   hash: string;
-  /** Who wrote it, as `changes.by` names them. */
+  /** The writer, as `changes.by` names it. */
   by: string;
   /** Unix seconds. */
   ts: number;
-  /** The writer's cursor: two sessions may share a name in `by`. */
+  /** The writer's cursor, since two sessions may share a name in `by`. */
   observer: string;
 }
 
 /** Item (`goal:ID`, `policy`, `sensor:NAME`, `schedule:ID`, `worker:ID`, `ask:ID`) → its last move. */
 export type OwnMoves = Readonly<Record<string, OwnMove>>;
 
-/** Stands as the hash in the move of one who answered a question. */
+/** The value of `hash` in the move of somebody who answered a question. */
 export const ANSWERED = "answered";
 
-/** Items that are remembered; beyond them the oldest are forgotten. */
+/** Number of items remembered; beyond it the oldest are forgotten. */
 const MAX_ITEMS = 500;
 
 function checkMoves(value: unknown): OwnMoves | string {
@@ -36,15 +37,15 @@ function checkMoves(value: unknown): OwnMoves | string {
   return isRecordOf(value, isMove) ? value as OwnMoves : "not a record of moves";
 }
 
-/** The moves; none when the file cannot be read. */
+/** The recorded moves; none when the file cannot be read. */
 export function readOwnMoves(profile: Profile): OwnMoves {
   const read = readJson(profile.moves, checkMoves);
   return read !== undefined && "value" in read ? read.value : {};
 }
 
 /**
- * Notes that the caller is about to write `text` to the file at `path` (undefined: to remove it). To be called
- * before the file is changed, since the caller's own `_ wait` may look in between.
+ * Records that the caller is about to write `text` to the file at `path` (undefined: to remove it). Call it before
+ * changing the file, since the caller's own `_ wait` may look in between.
  */
 export async function noteOwnText(
   mover: Omit<Mover, "journalText">,
@@ -56,7 +57,7 @@ export async function noteOwnText(
   noteOwn(mover, item, text === undefined ? "" : await sha256(text));
 }
 
-/** Notes a move of the caller by the hash that it leads to; where that fails, the move is news to its maker. */
+/** Records a move of the caller by the hash that it leads to; if that fails, the move is news to its own maker. */
 export function noteOwn(
   { profile, caller, now }: Omit<Mover, "journalText">,
   item: string,
@@ -71,6 +72,6 @@ export function noteOwn(
       replaceFile(profile.moves, `${JSON.stringify({ ...Object.fromEntries(newest), [item]: move })}\n`);
     });
   } catch {
-    // A full disk must not keep the move itself from being made.
+    // A full disk must not prevent the move itself.
   }
 }

@@ -19,31 +19,31 @@ import {
   withLockSync,
 } from "../store.ts";
 
-/** How many earlier playbooks are kept. */
+/** Number of earlier playbooks kept. */
 const PLAYBOOKS_KEPT = 20;
 
-/** The text, with a newline at its end when it had none. */
+/** The text, ending in a newline. */
 export function withNewline(text: string): string {
   return text.endsWith("\n") ? text : `${text}\n`;
 }
 
 export type PolicyKind = "goal" | "sensor" | "playbook";
 
-/** Where the previous text of a goal, a sensor or the playbook (`text`) is kept, for `_ undo`. */
+/** Where `_ undo` finds the previous text of a goal, a sensor or the playbook (`text`). */
 export function undoPath(profile: Profile, kind: PolicyKind, id: string): string {
   return `${profile.undo}/${kind}-${id}`;
 }
 
-/** Changes policy while no other verb does, so that every one of several texts written at once is kept. */
+/** Changes policy while no other verb does, so that each of several texts written at once is kept. */
 export function changePolicy<T>(profile: Profile, change: () => T): T {
   return withLockSync(`${profile.lockDir}/policy`, change);
 }
 
-/** Where the previous text of one policy file is kept. */
+/** The place where the previous text of one policy file is kept. */
 export interface UndoSlot {
   dir: string;
   path: string;
-  /** The time of the move, unix ms: the name under which a text goes into the history. */
+  /** The time of the move, unix ms; it names a text in the history. */
   nowMs: number;
 }
 
@@ -52,15 +52,15 @@ export function undoSlot(profile: Profile, kind: PolicyKind, id: string, nowMs: 
   return { dir: profile.undo, path: undoPath(profile, kind, id), nowMs };
 }
 
-/** How many texts beyond the reach of undo are kept for one file. */
+/** Number of texts beyond the reach of undo that are kept per file. */
 const HISTORY_KEPT = 20;
 
 /**
  * Replaces a policy file and keeps the previous text; false when nothing would change. Call it within
  * {@link changePolicy}.
  *
- * The text on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that a verb puts
- * aside is in `.undo/` or its history, including a person's edit between two verbs.
+ * The text on disk is kept, whoever wrote it, and so is the text that its slot held before: every text that a verb
+ * replaces is in `.undo/` or its history, including a person's edit between two verbs.
  */
 export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0o600): boolean {
   refuseAlias(path);
@@ -86,7 +86,8 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
 }
 
 /**
- * Exchanges a policy file's text with the previous one; false when none is kept. A file that is gone comes back. After a
+ * Exchanges a policy file's text with the previous one; false when none is kept. A file that is gone comes back.
+ * After a
  * crash at any moment, the next undo or write completes the exchange. Call it within {@link changePolicy}.
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
@@ -101,7 +102,7 @@ export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean 
   return true;
 }
 
-/** The file of an exchange under way: it holds the newer text until the slot can take it. */
+/** The file of an exchange in progress: it holds the newer text until the slot can take it. */
 function stagePath(undo: UndoSlot): string {
   return `${undo.dir}/swap-${baseName(undo.path)}`;
 }
@@ -120,7 +121,7 @@ function finishSwap(path: string, undo: UndoSlot): void {
   moveFile(stagePath(undo), undo.path);
 }
 
-/** Keeps a text beyond the reach of undo, under the time at which it was put aside. */
+/** Keeps a text beyond the reach of undo, named by the time at which it was replaced. */
 function keepDisplaced(undo: UndoSlot, text: Uint8Array): void {
   const dir = `${undo.dir}/history/${baseName(undo.path)}`;
   makeDir(dir);
@@ -140,7 +141,7 @@ function freeName(dir: string, stamp: string): string {
 /**
  * Refuses to write a file that the disk takes for another one: a goal `a` would replace the goal `A`.
  *
- * @throws {UserError} names the other.
+ * @throws {UserError} naming the other one.
  */
 export function refuseAlias(path: string): void {
   const [name, listed] = [baseName(path), listedName(path)];
@@ -151,13 +152,13 @@ export function refuseAlias(path: string): void {
   });
 }
 
-/** Whether a script is executable; who else may read a file is its owner's business. */
+/** Whether a script is executable by its owner; other permissions are the owner's business. */
 function canBeUsedAs(path: string, mode: number): boolean {
   const run = mode & 0o100;
   return ((quietStat(path)?.mode ?? 0) & run) === run;
 }
 
-/** Keeps a playbook's text under its UTC time; the last 20 stay. */
+/** Keeps a playbook's text under its UTC time; only the last 20 are kept. */
 export function keepPlaybook(profile: Profile, text: Uint8Array, atMs: number): void {
   makeDir(profile.playbookHistory);
   const stamp = fileStamp(atMs);

@@ -2,24 +2,26 @@
  * The agents that looop can start as workers, as one table of data that config.json's runners fall back to.
  * `lib/agents/runners.ts` turns a template into a shell command.
  *
- * A template is a shell line with placeholders: `{{prompt_file}}` is the path of the worker's prompt, `{{session_id}}`
- * the agent's own session. A plain template of 0.16 has only the first; the words that give or resume a session are then
+ * A template is a shell line with placeholders: `{{prompt_file}}` is the path of the worker's prompt,
+ * `{{session_id}}` the
+ * agent's own session. A plain template of 0.16 has only the first; the words that name or resume a session are then
  * inserted after the program's name, so that a user's own line keeps its options.
  */
 
-/** The CLIs whose own records looop reads: what was said and done, and what it cost. */
+/** The CLIs whose own records looop reads, for the conversation and its cost. */
 export const RECORDS_KINDS = ["pi", "claude", "codex", "opencode", "gemini", "qwen", "copilot"] as const;
 export type RecordsKind = typeof RECORDS_KINDS[number];
 
-/** How an agent names its own sessions on its command line. The words go right after the program's name. */
+/** The command-line words by which an agent's sessions are named. They go right after the program's name. */
 export interface SessionWords {
   /** Gives a new session its id at the start; absent where the CLI cannot. */
   start?: string;
-  /** Goes on with a session. */
+  /** Resumes a session. */
   resume: string;
   /**
    * For a CLI whose interactive form takes no prompt when it resumes: the subcommand that takes one (and ends by
-   * itself), and what replaces the interactive form's words for the prompt.
+   * itself),
+   * and the replacement for the interactive form's words for the prompt.
    */
   resumedBy?: { subcommand: string; prompt: RegExp; instead: string };
   /** Matches a template that names sessions itself; nothing is added to such a template at the start. */
@@ -28,45 +30,49 @@ export interface SessionWords {
 
 /** A built-in runner. */
 export interface RunnerPreset {
-  /** Shell template that works in a pseudo-terminal, where the agent does not end by itself. */
+  /** Shell template for a pseudo-terminal, in which the agent does not end by itself. */
   interactive: string;
   /** Shell template that ends by itself when the task is done. */
   headless?: string;
   /** Whether `interactive` needs a terminal; the headless form never does. */
   pty: boolean;
   /**
-   * `script` means that a shell runs the prompt, so the worker contract is written as comments; `brief` that the agent has
-   * no shell and could not keep the contract: it carries out the brief alone and ends by itself.
+   * `script`: a shell runs the prompt, so the worker contract is written as comments. `brief`: the agent has no shell
+   * and
+   * could not keep the contract, so it carries out the brief alone and ends by itself.
    */
   prompt: "text" | "script" | "brief";
-  /** Matches what follows the program's name in a template that runs without a terminal interface. */
+  /** Matches the words after the program's name in a template that runs without a terminal interface. */
   headlessWords?: RegExp;
-  /** Word of the template that must be on PATH. */
+  /** The template's program, which must be on PATH. */
   program: string;
   /** How to get the program. */
   install: string;
   summary: string;
   session?: SessionWords;
   records?: RecordsKind;
-  /** The agent records a reply's cost only after the reply's tool calls have ended; `hold.ts` waits for that. */
+  /**
+   * Whether the agent records a reply's cost only after the reply's tool calls have ended; `hold.ts` waits for that.
+   */
   recordsAfterTools?: true;
   /**
-   * Told to end, the agent ends its running command first and asks its model once more before it goes. Its replies are
-   * recorded before their commands run, so it is ended at once instead.
+   * Whether the agent, when signalled to end, first ends its running command and asks its model once more. Its
+   * replies are
+   * recorded before their commands run, so it is killed at once instead.
    */
   asksOnceMore?: true;
-  /** Set for the agent unless the user's environment or the config says otherwise. */
+  /** Set for the agent unless the user's environment or the config sets it. */
   env?: Readonly<Record<string, string>>;
-  /** What the contract tells the worker about the time limit of its shell tool. */
+  /** The contract's sentence about the time limit of the agent's shell tool. */
   shellLimit?: string;
 }
 
 /** The option by which pi and claude run without a terminal interface. */
 const PRINT_OPTION = /\s(-p|--print)(\s|$)/;
-/** The same of gemini and copilot. */
+/** The same option of gemini and copilot. */
 const PROMPT_OPTION = /\s(-p|--prompt)[\s=]/;
 
-/** Lines that were seen to run unattended in a pseudo-terminal. */
+/** Templates that were seen to run unattended in a pseudo-terminal. */
 export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   pi: {
     interactive: "pi @{{prompt_file}}",
@@ -102,7 +108,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
       given: /\s(--session-id|--resume|--continue|--fork-session|--no-session-persistence|-c|-r)\b/,
     },
     records: "claude",
-    // Without it the Bash tool cuts every wait off after 10 minutes at most; with it a timeout of hours is allowed.
+    // Without it the Bash tool ends every wait after 10 minutes at most; with it a timeout of hours is allowed.
     env: { BASH_MAX_TIMEOUT_MS: "86400000" },
     shellLimit:
       "Give the Bash tool timeout: 86400000 for it; if it is moved to the background all the same,\n" +
@@ -125,7 +131,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   },
   opencode: {
     interactive: 'opencode --auto --prompt "$(cat {{prompt_file}})"',
-    // A prompt on its command line is put into quotes, and the quotes within are escaped.
+    // opencode quotes a prompt given on its command line and escapes the quotes inside.
     headless: "opencode run --auto <{{prompt_file}}",
     pty: true,
     prompt: "text",
@@ -172,7 +178,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     program: "qwen",
     install: "npm install -g @qwen-code/qwen-code",
     summary: "Qwen Code",
-    // A prompt without an option is carried out without a terminal interface.
+    // Without an option it carries out a prompt without a terminal interface.
     headlessWords: /^(?!.*\s(-i|--prompt-interactive)\b).*\{\{prompt_file\}\}/s,
     session: {
       start: "--session-id {{session_id}}",
@@ -199,7 +205,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     },
     records: "copilot",
     asksOnceMore: true,
-    // Only this very value also trusts the folder.
+    // Only this exact value also trusts the folder.
     env: { COPILOT_ALLOW_ALL: "true" },
     shellLimit:
       "Give the bash tool initial_wait: 600 for it; when it says that the command still runs, read it with\n" +
@@ -228,7 +234,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   },
 };
 
-/** The preset of a name, or undefined; safe for names that every object has, like `constructor`. */
+/** The preset with a name, or undefined; safe for names that every object has, like `constructor`. */
 export function presetNamed(name: string | undefined): RunnerPreset | undefined {
   return name !== undefined && Object.hasOwn(RUNNER_PRESETS, name) ? RUNNER_PRESETS[name] : undefined;
 }

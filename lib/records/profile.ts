@@ -13,9 +13,11 @@ import {
 import { createOnce, exists, listEntries, makeDir, quietText, readText } from "../store.ts";
 
 /**
- * Makes the profile ready for use and creates it when it does not exist. Cheap when it exists.
+ * Makes the profile ready for use, creating it when it does not exist. Cheap when it exists.
  *
- * @throws {UserError} when the data dir is not a folder, belongs to somebody else, is writable by others, or has a newer format.
+ * @throws {UserError} when the data dir is not a folder, belongs to somebody else, is writable by others, or has a
+ * newer
+ * format.
  */
 export function openProfile(profile: Profile): void {
   checkProfile(profile);
@@ -26,12 +28,12 @@ export function openProfile(profile: Profile): void {
   ensureHome(profile);
 }
 
-/** A data dir that cannot be written now may be read all the same. */
+/** Gives the data dir its id. One that is read-only at the moment can still be read. */
 function nameHome(profile: Profile): void {
   try {
     ensureHome(profile);
   } catch {
-    // What then needs to write reports it.
+    // The next thing that needs to write reports the fault.
   }
 }
 
@@ -78,7 +80,7 @@ function holdsNothingBut({ playbook, goals, sensors }: Profile, seeds: readonly 
 
 /** Writes the seeds: policy only into an empty profile, never over a file that exists. */
 function seed(profile: Profile): void {
-  // The format is written last: seeds without it are what a killed first call has left.
+  // The format is written last: seeds without it are left over from a first call that was killed.
   if (!exists(profile.format) && holdsNothingBut(profile, policySeeds(profile))) {
     for (const { path, text, mode } of policySeeds(profile)) createOnce(path, text, { mode });
   }

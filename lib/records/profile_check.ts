@@ -5,12 +5,12 @@ import { isTempName, type Profile } from "../paths.ts";
 import { shellQuote } from "../text/quote.ts";
 import { exists, listEntries, readText, statOf } from "../store.ts";
 
-/** The number of the data format that this program writes and knows. */
+/** The number of the data format that this program reads and writes. */
 export const FORMAT = 1;
 
 /**
- * Refuses a data dir that must not be used. A data dir that does not exist yet is fine and is not created, except for
- * processes that one has started: theirs is gone.
+ * Refuses a data dir that must not be used. One that does not exist yet is fine and is not created, unless this
+ * process was started by a profile: then that profile's data dir is gone.
  *
  * @throws {UserError} as {@link openProfile} does.
  */
@@ -20,7 +20,7 @@ export function checkProfile(profile: Profile, env: Readonly<Record<string, stri
   checkFormat(profile);
 }
 
-/** @throws {UserError} when the data dir is not there any more, as after it was moved. */
+/** @throws {UserError} when the data dir no longer exists, for example because it was moved. */
 export function requireDir(profile: Profile): void {
   if (statOf(profile.dir) !== undefined) return;
   throw new UserError(`The data dir "${profile.dir}" is gone: it was moved or removed`, {
@@ -42,7 +42,7 @@ function checkDir(profile: Profile): void {
   if (((info.mode ?? DIR_PRIVATE) & 0o077) !== 0) makePrivate(profile);
 }
 
-/** Refuses a data dir that others can write: they could make looop run commands. */
+/** Refuses a data dir that others can write to: they could make looop run commands. */
 function refuseForeign(dir: string, info: Deno.FileInfo): void {
   const uid = Deno.uid();
   if (uid !== null && info.uid !== null && info.uid !== uid) {
@@ -63,7 +63,9 @@ function refuseForeign(dir: string, info: Deno.FileInfo): void {
   }
 }
 
-/** Refuses to close a folder that is not a profile (a home, a checkout) to others who can read it today. */
+/**
+ * Makes a data dir private, but refuses to do so to another folder (a home, a checkout) that others can read today.
+ */
 function makePrivate(profile: Profile): void {
   const { dir } = profile;
   if (!isOurs(profile)) {

@@ -1,29 +1,31 @@
 /**
- * When a schedule is due: the first line of `schedules/<id>.md`, and the due times that it stands for. Pure.
+ * When a schedule is due: the first line of `schedules/<id>.md`, and the due times that it describes. Pure.
  *
- * Cron expressions are read by croner, which is loaded only where a schedule needs it. A change of clocks neither
- * drops nor doubles a due time: a time that the clock skips is due as much later as the clock jumps, and a time that it
- * repeats is due the first time. Only a cron expression with `*` for the hour goes by elapsed time, as Vixie cron does.
+ * Cron expressions are read by croner, which is loaded only when a schedule needs it. A clock change neither drops
+ * nor
+ * doubles a due time: a time that the clock skips is due as much later as the clock jumps, and a time that it repeats
+ * is
+ * due the first time. Only a cron expression with `*` for the hour goes by elapsed time, as Vixie cron does.
  */
 import { UsageError } from "../errors.ts";
 
-/** When a schedule is due. Times are wall-clock times of `zone`, an IANA name. */
+/** The rule of a schedule. Times are wall-clock times of `zone`, an IANA name. */
 export type When =
   | { kind: "at"; time: string; zone: string }
   | { kind: "every"; every: string; from: string; zone: string }
   | { kind: "cron"; expr: string; zone: string };
 
-/** The due times of a span of time, unix ms. */
+/** The due times within a span of time, unix ms. */
 export interface DueTimes {
-  /** How many there are; exact up to {@link MAX_COUNTED}. */
+  /** Their number; exact up to {@link MAX_COUNTED}. */
   count: number;
-  /** The last of them. */
+  /** The last one within the span. */
   last: number | undefined;
   /** The first one after the span. */
   next: number | undefined;
 }
 
-/** The most due times of one span that are counted one by one. */
+/** Number of due times of one span that are counted one by one. */
 export const MAX_COUNTED = 10_000;
 
 const DAY_MS = 86_400_000;
@@ -34,9 +36,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: DAY_MS,
   w: 7 * DAY_MS,
 };
-/** The shortest period of `every`, ms: less would be a clock, not a reminder. */
+/** The shortest period of `every`, ms: anything less would be a clock, not a reminder. */
 const MIN_EVERY_MS = 60_000;
-/** No zone is further from UTC, and no clock jumps further, ms. */
+/** Upper bound of a zone's offset from UTC and of a clock's jump, ms. */
 const WIDEST_JUMP_MS = 3 * 3_600_000;
 
 /** The first line of a schedule's file, without its newline. */
@@ -51,7 +53,7 @@ export function formatWhen(when: When): string {
   }
 }
 
-/** Reads the first line of a schedule's file; the reason when it cannot be used. */
+/** Parses the first line of a schedule's file; returns the reason when it cannot be used. */
 export async function parseWhen(line: string): Promise<When | string> {
   const at = /^when: at (\S+) (\S+)$/.exec(line);
   const every = /^when: every (\S+) from (\S+) (\S+)$/.exec(line);
@@ -89,7 +91,7 @@ function durationFault(text: string): string | undefined {
   return ms < MIN_EVERY_MS ? `"${text}" is shorter than a minute` : undefined;
 }
 
-/** The length of `90m`, `2h30m`, `1d` or `1w` in ms; undefined when it is none. */
+/** The length of `90m`, `2h30m`, `1d` or `1w` in ms; undefined when the text is not a duration. */
 export function parseDuration(text: string): number | undefined {
   if (!/^(\d{1,6}[smhdw])+$/.test(text)) return undefined;
   const parts = [...text.matchAll(/(\d+)([smhdw])/g)];
@@ -147,7 +149,10 @@ function countTimes(times: readonly number[], afterMs: number, untilMs: number):
   };
 }
 
-/** Days and weeks keep their time of day over a change of clocks; hours and minutes go by elapsed time. */
+/**
+ * The due times of `every`: days and weeks keep their time of day over a clock change; hours and minutes go by
+ * elapsed time.
+ */
 function periodTimes(
   { every, from, zone }: Extract<When, { kind: "every" }>,
   afterMs: number,
@@ -194,7 +199,7 @@ async function cronTimes(
     last = next;
     next = after(next);
   }
-  // Too many to count one by one: the last one is looked for near the end.
+  // Too many to count one by one: the last one is searched for near the end.
   if (next !== undefined && next <= untilMs) {
     for (let at = after(untilMs - DAY_MS); at !== undefined && at <= untilMs; at = after(at)) last = at;
     next = after(untilMs);
@@ -202,7 +207,7 @@ async function cronTimes(
   return { count, last, next };
 }
 
-/** The first instant after `ms` among wall-clock times that `nextWall` lists, each as if it were UTC. */
+/** The first instant after `ms` among the wall-clock times that `nextWall` lists, each as if it were UTC. */
 function nextByWall(
   nextWall: (wall: number) => number | undefined,
   zone: string,
@@ -236,7 +241,7 @@ function formatOf(zone: string): Intl.DateTimeFormat {
   return made;
 }
 
-/** The wall-clock time of an instant in a zone, as the ms of the same time in UTC. */
+/** An instant's wall-clock time in a zone, as the ms of the same time in UTC. */
 function toWall(ms: number, zone: string): number {
   const part: Record<string, number> = {};
   for (const { type, value } of formatOf(zone).formatToParts(ms)) part[type] = Number(value);
@@ -244,7 +249,7 @@ function toWall(ms: number, zone: string): number {
   return Date.UTC(year, month - 1, day, hour, minute, second);
 }
 
-/** `YYYY-MM-DDTHH:MM[:SS]` of a wall-clock time in ms; seconds only where there are some. */
+/** `YYYY-MM-DDTHH:MM[:SS]` for a wall-clock time in ms; seconds only when they are not 0. */
 function wallText(wall: number): string {
   const text = new Date(wall).toISOString();
   return text.slice(17, 19) === "00" ? text.slice(0, 16) : text.slice(0, 19);
@@ -268,7 +273,7 @@ export function machineZone(): string {
   return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-/** The options of `_ schedule write` that say when. */
+/** The options of `_ schedule write` that set the time. */
 export interface WhenOptions {
   at: string | undefined;
   every: string | undefined;
@@ -276,7 +281,7 @@ export interface WhenOptions {
 }
 
 /**
- * The schedule that a call asks for; its fields are still to be checked by {@link faultOf}.
+ * The schedule that a call asks for; {@link faultOf} still has to check its fields.
  *
  * @throws {UsageError} for none or several of the options.
  */
@@ -294,7 +299,9 @@ export function chooseWhen({ at, every, cron }: WhenOptions, zone: string, nowMs
   return { kind: "at", time: wallTimeOf(at ?? "", zone, nowMs), zone };
 }
 
-/** `09:00` is the next such time, a time with an offset is that instant in `zone`; all else stands as it is. */
+/**
+ * `09:00` becomes the next such time, a time with an offset that instant in `zone`; any other text stays as it is.
+ */
 function wallTimeOf(text: string, zone: string, nowMs: number): string {
   const time = text.trim().replace(/^(\d{4}-\d{2}-\d{2}) (?=\d)/, "$1T");
   if (/^\d{2}:\d{2}$/.test(time)) {

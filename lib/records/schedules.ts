@@ -1,8 +1,10 @@
 /**
- * Schedules: reminders in time, `schedules/<id>.md`, and what has become of them, `.schedules.json`.
+ * Schedules: reminders in time, `schedules/<id>.md`, and their history, `.schedules.json`.
  *
- * A schedule that is due is fired once: its due time, and how many due times no agent was given, are written down
- * durably before anybody is shown them. A reader that remembers the due time of the last firing it was given therefore
+ * A schedule that is due is fired once: its due time, and the number of due times that no agent was given, are
+ * written
+ * durably before anybody is shown them. A reader that remembers the due time of the last firing it was given
+ * therefore
  * misses none and gets none twice, whatever happens to pulse and machine in between.
  */
 import { isRecord, isRecordOf } from "../text/json.ts";
@@ -28,35 +30,35 @@ export interface Schedule {
   id: string;
   when: When;
   text: string;
-  /** The whole file. */
+  /** The whole text of the file. */
   file: string;
-  /** When the file was last written, unix ms: due times before that are not its own. */
+  /** When the file was last written, unix ms: earlier due times do not count for it. */
   writtenMs: number;
 }
 
 /** The last firing of a schedule. Times in unix ms. */
 export interface Firing {
-  /** The last due time, and when it was fired. */
+  /** The last due time; `fired` is when it was fired. */
   due: number;
   at: number;
-  /** Due times before it that no agent was given. */
+  /** Number of due times before it that no agent was given. */
   missed: number;
-  /** The reminder, at most {@link MAX_FIRED_CHARS} characters of it. */
+  /** The reminder, cut at {@link MAX_FIRED_CHARS} characters. */
   text: string;
-  /** The last due time that some agent was given; 0 when there was none. */
+  /** The last due time that any agent was given; 0 when there was none. */
   given: number;
 }
 
-/** What `.schedules.json` remembers of one schedule. */
+/** The record of one schedule in `.schedules.json`. */
 interface Entry {
-  /** The first line that the times below belong to. */
+  /** The first line of the file to which the times below belong. */
   when: string;
   /** Due times up to this one have been dealt with, unix ms. */
   until: number;
   firing?: Firing;
 }
 
-/** The part of a reminder that wakes an agent; all of it is in its file. */
+/** Length at which a reminder is cut in a wake, characters; its file has the whole. */
 const MAX_FIRED_CHARS = 2_000;
 
 /** The schedules of a profile with their firings and next due times, unix ms. */
@@ -71,7 +73,7 @@ export function formatSchedule(when: When, text: string): string {
   return `${formatWhen(when)}\n${text.endsWith("\n") ? text : `${text}\n`}`;
 }
 
-/** What a pulse remembers of the files between two looks: their texts, what they say, and when each is due next. */
+/** A pulse's memory of the files between two looks: their texts, their rules, and each one's next due time. */
 export type Known = Map<string, { text: string; when: When; next?: number | undefined }>;
 
 /** Reads every schedule; a file that cannot be used is reported. */
@@ -116,10 +118,12 @@ export function schedulePath(profile: Profile, id: string): string {
 }
 
 /**
- * Fires what is due, durably, and returns how things stand. Called by the pulse alone; cheap without schedules.
+ * Fires the schedules that are due, durably, and returns the state of all. Called by the pulse alone; cheap without
+ * schedules.
  *
- * A schedule that was missed while nothing ran fires once. One that will never be due again is put aside. `known` is the
- * caller's memory between two calls.
+ * A schedule that was missed while nothing ran fires once. One that will never be due again moves to the archive.
+ * `known`
+ * is the caller's memory between two calls.
  */
 export async function fireSchedules(
   profile: Profile,
@@ -182,7 +186,7 @@ async function fireOne(
   return { entry: { when: line, until: last, firing }, next };
 }
 
-/** Entries about to be written, with what a wait has noted about their firings in the meantime. */
+/** Entries about to be written, together with what a wait has recorded about their firings in the meantime. */
 function withGiven(
   changed: Readonly<Record<string, Entry>>,
   now: Readonly<Record<string, Entry>>,
@@ -203,7 +207,7 @@ function firingsOf(entries: Readonly<Record<string, Entry>>): Record<string, Fir
   );
 }
 
-/** Remembers durably up to which due time an agent was given each schedule's firings, unix ms by id. */
+/** Durably remembers up to which due time an agent was given each schedule's firings, unix ms by id. */
 export function noteGiven(profile: Profile, given: Readonly<Record<string, number>>): void {
   if (Object.keys(given).length === 0) return;
   updateEntries(
@@ -244,13 +248,16 @@ function isFiring(value: unknown): boolean {
     typeof value["text"] === "string";
 }
 
-/** Entries by id; none when the file is absent or broken: then what is due since each file's time fires again. */
+/**
+ * Entries by id; none when the file is absent or broken: every due time since each schedule was written then fires
+ * again.
+ */
 function readEntries(profile: Profile): Record<string, Entry> {
   const read = readJson(profile.schedulesState, checkEntries);
   return read !== undefined && "value" in read ? read.value : {};
 }
 
-/** Changes the entries under a lock: the pulse fires while a wait notes what it has given. */
+/** Changes the entries under a lock, because the pulse fires while a wait records what it has delivered. */
 function updateEntries(
   profile: Profile,
   change: (entries: Record<string, Entry>) => Record<string, Entry>,

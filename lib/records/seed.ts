@@ -1,4 +1,4 @@
-/** What a fresh profile begins with. Pure. */
+/** The content of a fresh profile. Pure. */
 import { RUNNER_PRESETS } from "./presets.ts";
 
 export const SEED_PLAYBOOK = `# PLAYBOOK

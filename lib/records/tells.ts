@@ -1,9 +1,11 @@
 /**
- * Tells: what the root agent says to a worker that runs, kept until the worker takes it.
+ * Tells: messages from the root agent to a running worker, kept until the worker takes them.
  *
- * A tell is a file `tells/<worker>/<n>.json`, whole from the moment it has its name. It becomes `<n>.taken` before it is
- * printed and `<n>.done` after, so that one whose taker is killed in between is given again, marked `again`: nothing
- * is lost, and what comes twice says so. Tells belong to one run of a worker (its generation).
+ * A tell is a file `tells/<worker>/<n>.json`, complete as soon as it has its name. It becomes `<n>.taken` before it
+ * is
+ * printed and `<n>.done` after. If its taker is killed in between, it is given again, marked `again`: nothing is
+ * lost, and
+ * a repetition is labelled as one. Tells belong to one run of a worker (its generation).
  */
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";
@@ -19,25 +21,25 @@ import {
   removeTree,
 } from "../store.ts";
 
-/** One tell. `ts` in unix seconds; `by` is who said it, as in the journal. */
+/** One tell. `ts` in unix seconds; `by` is the sender, named as in the journal. */
 export interface Tell {
   v: 1;
   n: number;
-  /** Generation of the run that it is for. */
+  /** Generation of the run that it is addressed to. */
   gen: string;
   text: string;
   by: string;
   ts: number;
 }
 
-/** A tell as its worker is given it; `again` when an earlier call may have printed it already. */
+/** A tell as given to its worker; `again` when an earlier call may have printed it already. */
 export interface Given extends Tell {
   again: boolean;
 }
 
 type TellState = "json" | "taken" | "done";
 
-/** The longest tell, bytes: it is read by an agent between two steps. */
+/** The longest tell, bytes: an agent reads it between two steps. */
 const MAX_TELL_BYTES = 64 * 1024;
 
 function checkTell(value: unknown): Tell | string {
@@ -53,7 +55,7 @@ function folder(profile: Profile, worker: string): string {
   return `${profile.tells}/${worker}`;
 }
 
-/** Numbers of a worker's tells that are in a state, in order. */
+/** Numbers of a worker's tells in one state, in order. */
 function numbersOf(dir: string, state: TellState): number[] {
   return listFiles(dir, `.${state}`)
     .map((name) => Number(name.slice(0, -state.length - 1)))
@@ -90,7 +92,7 @@ function highest(dir: string): number {
   return Math.max(0, ...(["json", "taken", "done"] as const).flatMap((state) => numbersOf(dir, state)));
 }
 
-/** Takes what a run has been told and has not finished reading; call {@link finishTells} once it is printed. */
+/** Takes the tells that a run has not finished reading; call {@link finishTells} once they are printed. */
 export function takeTells(profile: Profile, worker: string, gen: string): Given[] {
   const dir = folder(profile, worker);
   const again = readTells(dir, "taken", gen).map((tell) => ({ ...tell, again: true }));
@@ -106,18 +108,18 @@ export function finishTells(profile: Profile, worker: string, tells: readonly Te
   for (const { n } of tells) moveFile(`${dir}/${n}.taken`, `${dir}/${n}.done`);
 }
 
-/** What a run was told and has not finished reading, oldest first. */
+/** The tells that a run has not finished reading, oldest first. */
 export function untold(profile: Profile, worker: string, gen: string): Tell[] {
   const dir = folder(profile, worker);
   return [...readTells(dir, "taken", gen), ...readTells(dir, "json", gen)];
 }
 
-/** Whether something waits for a worker; one listing of one folder, for the line on stderr. */
+/** Whether a tell waits for a worker; lists one folder only, since every call of a worker asks this. */
 export function hasTells(profile: Profile, worker: string): boolean {
   return listFiles(folder(profile, worker), ".json").length > 0;
 }
 
-/** Tells that cannot be read, of all workers. */
+/** Tells of all workers that cannot be read. */
 export function badTells(profile: Profile): BadFile[] {
   return listEntries(profile.tells).filter((entry) => entry.isDirectory).flatMap(({ name }) => {
     const dir = `${profile.tells}/${name}`;
@@ -128,12 +130,12 @@ export function badTells(profile: Profile): BadFile[] {
   });
 }
 
-/** Removes everything that a worker was told; for a session that is gone. */
+/** Removes all tells of a worker whose session is gone. */
 export function dropTells(profile: Profile, worker: string): void {
   removeTree(folder(profile, worker));
 }
 
-/** The readable tells of one run in one state; what is not one of its own is left alone. */
+/** The readable tells of one run in one state; other files are left alone. */
 function readTells(dir: string, state: TellState, gen: string): Tell[] {
   return numbersOf(dir, state).flatMap((n) => {
     const read = readJson(`${dir}/${n}.${state}`, checkTell);
@@ -143,14 +145,14 @@ function readTells(dir: string, state: TellState, gen: string): Tell[] {
   });
 }
 
-/** Tells as a worker reads them. Pure. */
+/** Tells as text for their worker. Pure. */
 export function showTells(tells: readonly Given[]): string {
   return tells.map(({ text, by, again }) => `${again ? "(again) " : ""}${by || "root"}: ${text}`).join(
     "\n\n",
   );
 }
 
-/** Tells as JSON, without what is looop's own matter. Pure. */
+/** Tells as JSON, without looop's internal fields. Pure. */
 export function tellRows(tells: readonly Given[]): Record<string, unknown>[] {
   return tells.map(({ n, text, by, ts, again }) => ({ n, text, by, ts, again }));
 }

@@ -2,11 +2,14 @@
  * The notification hook: a shell template that receives a message and never runs it.
  *
  * The message is not written into the shell's text. It is in the environment, and a placeholder becomes a quoted
- * reference to it. The shell therefore expands it as data, whatever the message holds and whatever surrounds the
- * placeholder (quotes, backticks, a here-document, a comment). A mistake about the surrounding quotes could at worst split
- * it into words. Pure.
+ * reference
+ * to it. The shell therefore expands it as data, whatever the message holds and whatever surrounds the placeholder
+ * (quotes, backticks, a here-document, a comment). A mistake about the surrounding quotes could at worst split it
+ * into
+ * words. Pure.
  *
- * This cannot protect a template whose words are evaluated elsewhere, as in `ssh host notify {{message}}`. Such a template
+ * This cannot protect a template whose words are evaluated elsewhere, as in `ssh host notify {{message}}`. Such a
+ * template
  * must pass the message on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
  */
 
@@ -23,7 +26,7 @@ export function hookEnv(message: string, id: string): Record<string, string> {
 /** A shell or `eval` whose next word is a script: `sh -c`, `/bin/bash -lc`, `eval`. */
 const TAKES_SCRIPT = /(?:^|[\s;&|(`])(?:(?:\S*\/)?(?:ba|da|z|k|a)?sh(?:\s+-\w+)*\s+-\w*c|eval)\s+$/;
 
-/** Fills `{{message}}` and `{{id}}` of a shell template with quoted references. */
+/** Replaces `{{message}}` and `{{id}}` in a shell template by quoted references. */
 export function fillHook(template: string): string {
   let out = "";
   const quotes = new ShellQuotes();
@@ -56,7 +59,7 @@ function reference(variable: string, context: ShellContext): string {
 /** A word that an inner shell will read: its text, with a mark for each part that the outer shell inserts. */
 interface ScriptWord {
   text: string;
-  /** The parts that the outer shell expands, as the template has them; mark n stands for `live[n]`. */
+  /** The parts that the outer shell expands, as written in the template; mark n stands for `live[n]`. */
   live: string[];
   /** Index after the word. */
   end: number;
@@ -64,7 +67,7 @@ interface ScriptWord {
 
 const mark = (n: number) => `\uE000${n}\uE001`;
 
-/** Reads one word made of quoted pieces, as a shell would join them. */
+/** Reads one word of joined quoted pieces, as a shell would. */
 function readScript(template: string, from: number): ScriptWord {
   let text = "";
   const live: string[] = [];
@@ -94,7 +97,7 @@ function readScript(template: string, from: number): ScriptWord {
   return { text, live, end: Math.max(at, from + 1) };
 }
 
-/** The `$x`, `${…}`, `$(…)` or backticks that begin here. */
+/** The `$x`, `${…}`, `$(…)` or backticks that begin at `at`; undefined when none do. */
 function expansionAt(template: string, at: number): string | undefined {
   const rest = template.slice(at);
   const simple = /^(?:\$(?:\w+|[@*#?$!-]|\{[^}]*\})|`(?:[^`\\]|\\[\s\S])*`)/.exec(rest);

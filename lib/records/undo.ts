@@ -1,13 +1,13 @@
-/** Brings back the previous text of a policy file, or a goal or sensor that was put aside. */
+/** Brings back the previous text of a policy file, or a goal or sensor that was archived or removed. */
 import { UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
 import { keepPlaybook, type PolicyKind, swapPolicy, undoPath, undoSlot } from "./policy.ts";
 import { exists, listEntries, moveOnce, quietText, readLinkedBytes, readLinkedText } from "../store.ts";
 
-/** What an undo did. */
+/** The effect of an undo. */
 export type Undone = "swapped" | "unarchived";
 
-/** The place of a policy file, and where it goes when it is put aside. */
+/** The place of a policy file, and the folder to which it goes when it is archived or removed. */
 interface Place {
   path: string;
   archive?: { dir: string; suffix: string };
@@ -31,9 +31,11 @@ function placeOf(profile: Profile, kind: PolicyKind, id: string): Place {
 }
 
 /**
- * Undoes the last write of a policy file by exchanging its text with the previous one, so that a second undo brings the
- * newer text back. A goal or sensor that was put aside comes back from its archive unchanged, but only if nothing has
- * taken its place; a later undo continues with its texts.
+ * Undoes the last write of a policy file by exchanging its text with the previous one, so that a second undo brings
+ * the
+ * newer text back. A goal or sensor in the archive comes back unchanged, but only if nothing has taken its place; a
+ * later
+ * undo continues with its texts.
  *
  * @throws {UserError} when there is nothing to go back to.
  */
@@ -50,7 +52,7 @@ export function undoPolicy(profile: Profile, kind: PolicyKind, id: string, nowMs
   return "swapped";
 }
 
-/** The text that an undo made now would bring back, or undefined. */
+/** The text that an undo would bring back now, or undefined. */
 export function textBefore(profile: Profile, kind: PolicyKind, id: string): string | undefined {
   const place = placeOf(profile, kind, id);
   const archived = exists(place.path) ? undefined : newestOf(place, id);
