@@ -1,20 +1,22 @@
-/** Who calls a verb: a root agent, a worker of this profile, or a person's own hand. */
+/** Identifies the caller of a verb: a root agent, a worker of this profile, or a person. */
 import { isId } from "../ids.ts";
 import { listDirs } from "../store.ts";
 import { markedAgent } from "../process/agent_marks.ts";
 import type { Profile } from "../paths.ts";
 import { generationOf } from "./session.ts";
 
-/** Who calls, and under which names that is written down. */
+/** The caller, and the names under which it is recorded. */
 export interface Caller {
   kind: "root" | "worker" | "hand";
-  /** In events, answers and `changes.by`: `root:<cli>-<4 of the session>`, `worker:<id>` or `hand`. */
+  /** Name in events, answers and `changes.by`: `root:<cli>-<4 of the session>`, `worker:<id>` or `hand`. */
   by: string;
-  /** In the journal, in brackets. */
+  /** Name in the journal, in brackets. */
   label: string;
-  /** Names its cursor below `.cursors/`, and so the whole of it: two sessions may share the 4 letters of `by`. */
+  /**
+   * Name of its cursor below `.cursors/`, with the whole session id: two sessions may share the 4 letters in `by`.
+   */
   observer: string;
-  /** The agent CLI, or the name that `LOOOP_AGENT` gives; "" for others. */
+  /** The agent CLI, or the name in `LOOOP_AGENT`; "" for others. */
   agent: string;
   /** Id of the agent's session, "" where there is none. */
   session: string;
@@ -40,7 +42,7 @@ export function workerCaller(worker: string): Caller {
   return { ...HAND, kind: "worker", by: `worker:${worker}`, label: `worker ${worker}`, observer: "", worker };
 }
 
-/** Tells by its environment who calls; costs a small read in the environment of a worker alone. */
+/** Identifies the caller by its environment; only for a worker does this read a small file. */
 export function callerOf(profile: Profile, env: Env): Caller {
   const worker = workerOf(profile, env);
   if (worker !== undefined) return workerCaller(worker);
@@ -65,14 +67,15 @@ function rootCaller(cli: string, session: string): Caller {
 }
 
 /**
- * The worker of this profile whose environment this is: session and generation match, and the data dir is the one
+ * The worker of this profile to which an environment belongs: session and generation match, and the data dir is the
+ * one
  * that the environment itself has led to.
  */
 function workerOf(profile: Profile, env: Env): string | undefined {
   const { LOOOP_SESSION_ID: id = "", LOOOP_SESSION_GEN: gen = "" } = env;
   if (id === "" || gen === "" || !isId(id)) return undefined;
   if (generationOf(profile, id) === gen) return id;
-  // What an earlier run of the id has left running is a worker still.
+  // Processes left by an earlier run of the id still count as a worker's.
   const earlier = listDirs(profile.sessions).filter((name) => name.startsWith(`${id}~`));
   return earlier.some((name) => generationOf(profile, name) === gen) ? id : undefined;
 }

@@ -3,15 +3,16 @@ import { joined } from "../text/bytes.ts";
 import { fault, isAbsent } from "../fault.ts";
 import { readTailBytes, statOf } from "../store.ts";
 
-/** So many of the last bytes read are remembered, to be found again in the copy of a log that was cut short. */
+/** Number of the last bytes read that are remembered, to find them again in the copy of a log that was cut short. */
 const MARK_BYTES = 256;
-/** More than this is not written between two looks: further back, the copy is not searched. */
+/** Number of bytes at the end of the copy that are searched: no more is written between two looks. */
 const COPY_BYTES = 1024 * 1024;
 
 /**
- * The growing end of a log. It is kept open, so that a log that is renamed away is read to its end before the
- * new one; when it is cut short (its end copied to `output.1.log`, see output_log.ts), what was not yet read is
- * read from the copy.
+ * The growing end of a log. The file is kept open, so that a log that is renamed away is read to its end before the
+ * new
+ * one; when it is cut short (its end copied to `output.1.log`, see output_log.ts), the unread part is read from the
+ * copy.
  */
 export class GrowingLog {
   readonly #dir: string;
@@ -29,13 +30,13 @@ export class GrowingLog {
     this.#mark = readTailBytes(`${dir}/output.log`, MARK_BYTES);
   }
 
-  /** Opens the log at its end as it is now; undefined when there is none. */
+  /** Opens the log at its present end; undefined when there is none. */
   static open(dir: string): GrowingLog | undefined {
     const file = openLog(`${dir}/output.log`);
     return file === undefined ? undefined : new GrowingLog(dir, file);
   }
 
-  /** What was added since the last call. */
+  /** The bytes added since the last call. */
   read(): Uint8Array {
     const parts = [this.#cutAway(), this.#rest()];
     const info = statOf(`${this.#dir}/output.log`);
@@ -77,7 +78,7 @@ export class GrowingLog {
   }
 }
 
-/** What stands behind the last occurrence of `mark`; nothing when it is not there. */
+/** The bytes after the last occurrence of `mark`; none when it is not there. */
 function behind(bytes: Uint8Array, mark: Uint8Array): Uint8Array {
   const latin1 = new TextDecoder("latin1");
   const at = mark.length === 0 ? 0 : latin1.decode(bytes).lastIndexOf(latin1.decode(mark));

@@ -1,6 +1,7 @@
 /**
- * Leases: who owns a task for a while. Taken by an exclusive creation, taken over and given back under one short
- * lock with fresh liveness, so one racer wins.
+ * Leases: who owns a task for a while. A lease is taken by exclusive creation; it is taken over and given back under
+ * one
+ * short lock with freshly checked liveness, so that one racer wins.
  */
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";
@@ -27,7 +28,7 @@ export interface Lease {
   name: string;
   /** Unix seconds. */
   ts: number;
-  /** Generation of the holder's session; "" when it is no session of ours. */
+  /** Generation of the holder's session; "" when it is not a session of ours. */
   gen: string;
 }
 
@@ -56,7 +57,10 @@ export function listLeases(profile: Profile): { leases: Lease[]; bad: { path: st
   return { leases, bad };
 }
 
-/** Takes the lease `name` for a session; "held" when it has it already. @throws {UserError} held by another. */
+/**
+ * Takes the lease `name` for a session; "held" when the session already has it. @throws {UserError} when another has
+ * it.
+ */
 export async function acquireLease(
   profile: Profile,
   name: string,
@@ -69,7 +73,7 @@ export async function acquireLease(
   const lease: Lease = { v: 1, session, name, ts: Math.floor(nowMs / 1000), gen };
   const text = `${JSON.stringify(lease)}\n`;
   for (;;) {
-    // Creating is exclusive by itself; only what removes a lease must be alone while it makes sure which.
+    // Creation is exclusive by itself; only removal needs the lock, to be sure which lease it removes.
     const before = readJson(path, checkLease);
     if (before === undefined) {
       if (createOnce(path, text)) return "acquired";
@@ -82,10 +86,10 @@ export async function acquireLease(
       if (!("bad" in current) && current.value.session === session && current.value.gen === lease.gen) {
         return "held";
       }
-      // Liveness was asked before the lock; it holds only for the very lease that was read then.
+      // Liveness was checked before the lock; it applies only to the very lease that was read then.
       if (!sameLease(before, current)) return undefined;
       if (!dead) throw heldBy(name, current);
-      // In one step: were it nobody's for a moment, another could take it as if it were new.
+      // In one step: if the lease were free for a moment, another process could take it as if it were new.
       replaceFile(path, text);
       return "taken_over";
     });
@@ -110,23 +114,23 @@ function heldBy(name: string, current: Parsed<Lease>): UserError {
   });
 }
 
-/** A lease is stale when its holder's session has ended or is of another generation. Unknown is not stale. */
+/** Whether a lease is stale: its holder's session has ended or is of another generation. Unknown is not stale. */
 async function isStale(profile: Profile, read: Parsed<Lease>, nowMs: number): Promise<boolean> {
   if ("bad" in read) return false;
   const { session, gen } = read.value;
   const holder = await findSession(profile, session, nowMs);
-  // 0.16 and people claim under names without a session: nobody can be alive under such a name.
+  // 0.16 and people claim under names without a session: nothing can be alive under such a name.
   if (holder === undefined) return !isUnreadable(profile, session);
   return await isOver(profile, holder, gen);
 }
 
-/** Whether the run that took a lease is over. A lost one is not while its agent runs on and works at the task. */
+/** Whether the run that took a lease is over. A lost run is not, while its agent still works on the task. */
 async function isOver(profile: Profile, holder: Session, gen: string): Promise<boolean> {
   if (gen !== "" && gen !== holder.gen) return true;
   return !holder.view.alive && !await runsOn(profile, holder);
 }
 
-/** Whether a session is there whose record cannot be read: it may well live. */
+/** Whether a session exists whose record cannot be read: it may well be alive. */
 function isUnreadable(profile: Profile, session: string): boolean {
   return isId(session) && exists(sessionDir(profile, session));
 }
@@ -162,7 +166,7 @@ export async function releaseLeasesOf(profile: Profile, session: string, gen: st
     }));
 }
 
-/** Frees the leases of sessions that have ended; liveness is asked anew, and unknown frees nothing. */
+/** Frees the leases of sessions that have ended; liveness is checked anew, and an unknown one frees nothing. */
 export async function reapLeases(profile: Profile, nowMs: number): Promise<Lease[]> {
   const { leases } = listLeases(profile);
   if (leases.length === 0) return [];

@@ -1,8 +1,9 @@
 /**
- * Who belongs to a worker's tree, noted at each beat: `sessions/<id>/noted`.
+ * The processes of a worker's tree, noted at each beat: `sessions/<id>/noted`.
  *
- * A process that has left the agent's session, lost its parent and shows no mark is found by nothing else when the
- * worker ends: `process/run_notes.ts` says which those are on macOS, `env -i` makes them anywhere.
+ * A process that has left the agent's session, lost its parent and shows no mark can only be found by these notes
+ * when the
+ * worker ends: `process/run_notes.ts` says which those are on macOS; `env -i` makes them anywhere.
  */
 import type { Identity } from "../process/identity.ts";
 import { findTrees, type TreeSpec } from "../process/tree.ts";
@@ -10,7 +11,7 @@ import type { Profile } from "../paths.ts";
 import { readNotes, writeNotes } from "../records/notes.ts";
 import { type Session, sessionMarks } from "./session.ts";
 
-/** What of a session leads to its processes. */
+/** The parts of a session that lead to its processes. */
 interface Run {
   gen: string;
   dir: string;
@@ -21,7 +22,7 @@ function notesPath(dir: string): string {
   return `${dir}/noted`;
 }
 
-/** By what the processes of a session are known: the agent's first one, the marks, and the notes. */
+/** The ways to recognize a session's processes: the agent's first process, the marks, and the notes. */
 export function treeOf(
   profile: Profile,
   id: string,
@@ -35,7 +36,7 @@ export function treeOf(
   };
 }
 
-/** Whether something of a session's tree runs; also where nobody can say. */
+/** Whether any process of a session's tree runs; also true when that cannot be determined. */
 export async function hasProcesses(
   profile: Profile,
   id: string,
@@ -45,14 +46,14 @@ export async function hasProcesses(
   return found === undefined || (found.members[0] ?? []).length > 0;
 }
 
-/** Whether the agent of a lost session runs on: its supervisor is gone, which ends nobody. */
+/** Whether the agent of a lost session is still running: its supervisor is gone, but that does not end the agent. */
 export async function runsOn(profile: Profile, session: Session): Promise<boolean> {
   const { view, isAnothers } = session;
   return view.state === "lost" && view.host === undefined && !isAnothers &&
     await hasProcesses(profile, session.view.id, session);
 }
 
-/** Notes who belongs to the trees of these living sessions now. One look serves them all. */
+/** Notes the processes of these living sessions' trees now. One look serves them all. */
 export async function noteTrees(profile: Profile, sessions: readonly Session[]): Promise<void> {
   const here = sessions.filter(({ view, host, program }) =>
     view.alive && host === undefined && program !== undefined

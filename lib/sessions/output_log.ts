@@ -1,9 +1,9 @@
 /**
- * A session's recorded output: bounded while its writer goes on.
+ * A session's recorded output, kept within bounds while its writer continues.
  *
- * `output.log` grows; beyond a size its last part is copied to `output.1.log` and it is truncated in place, since
- * the writer has it open (O_APPEND: its next write lands at the new end). The very first part is kept once as
- * `output.head.log`. What is written between copy and truncation, microseconds, is lost.
+ * `output.log` grows; beyond a size its last part is copied to `output.1.log` and it is truncated in place, since the
+ * writer has it open (O_APPEND: its next write lands at the new end). The very first part is kept once as
+ * `output.head.log`. Output written between copy and truncation, within microseconds, is lost.
  */
 import { joined } from "../text/bytes.ts";
 import {
@@ -17,12 +17,12 @@ import {
 } from "../store.ts";
 import { fault, isDiskFull } from "../fault.ts";
 
-/** `output.log` is put aside when it is larger, and this much of its end is kept. */
+/** Size above which `output.log` is rotated, and size of the end that is kept, bytes. */
 const OUTPUT_MAX_BYTES = 10 * 1024 * 1024;
-/** How much of the beginning is kept: how the agent began, and with which warnings. */
+/** Size of the beginning that is kept, bytes: how the agent began, and with which warnings. */
 const OUTPUT_HEAD_BYTES = 64 * 1024;
 
-/** Puts `output.log` of a session's folder aside when it is too large; says whether it was. */
+/** Rotates the `output.log` in a session's folder when it is too large; returns whether it was. */
 export function rotateOutput(dir: string, maxBytes = OUTPUT_MAX_BYTES): boolean {
   const path = `${dir}/output.log`;
   if ((statOf(path)?.size ?? 0) <= maxBytes) return false;
@@ -33,7 +33,7 @@ export function rotateOutput(dir: string, maxBytes = OUTPUT_MAX_BYTES): boolean 
   };
   let tail: Uint8Array = new Uint8Array();
   try {
-    // Once more when it has grown during the copy, so that the gap is as small as can be.
+    // Copies again when it has grown during the copy, so that the gap is as small as possible.
     for (let copied = -1, tries = 0; tries < 3 && copied !== statOf(path)?.size; tries++) {
       copied = statOf(path)?.size ?? 0;
       tail = readTailBytes(path, maxBytes);
@@ -42,14 +42,17 @@ export function rotateOutput(dir: string, maxBytes = OUTPUT_MAX_BYTES): boolean 
     truncate(path);
   } catch (error) {
     if (!isDiskFull(error)) throw error;
-    // It may be this very log that has filled the disk: only cutting it makes the room for what is kept of it.
+    // This very log may have filled the disk: only truncating it makes room for the part that is kept.
     truncate(path);
     keep(tail);
   }
   return true;
 }
 
-/** Keeps only the beginning and the last `keepBytes` of an ended session's output; says whether that was less. */
+/**
+ * Keeps only the beginning and the last `keepBytes` of an ended session's output; returns whether anything was
+ * removed.
+ */
 export function trimOutput(dir: string, keepBytes: number): boolean {
   const path = `${dir}/output.log`;
   if (outputBytes(dir) <= keepBytes + OUTPUT_HEAD_BYTES) return false;
@@ -64,7 +67,7 @@ export function trimOutput(dir: string, keepBytes: number): boolean {
   return true;
 }
 
-/** Size of everything recorded of a session's output, bytes. */
+/** Size of all recorded output of a session, bytes. */
 export function outputBytes(dir: string): number {
   return ["output.log", "output.1.log", "output.head.log"].reduce(
     (sum, name) => sum + (statOf(`${dir}/${name}`)?.size ?? 0),
@@ -72,7 +75,7 @@ export function outputBytes(dir: string): number {
   );
 }
 
-/** The last `maxBytes` of a session's output, across what was put aside. */
+/** The last `maxBytes` of a session's output, across a rotation. */
 export function readOutputTail(dir: string, maxBytes: number): Uint8Array {
   const last = readTailBytes(`${dir}/output.log`, maxBytes);
   if (last.length >= maxBytes) return last;

@@ -1,4 +1,4 @@
-/** Sessions: what is recorded of workers, what state that adds up to, and whether they live. */
+/** Sessions: the records of workers, the state that these show, and whether the workers are alive. */
 import { oneLine, UserError } from "../errors.ts";
 import { isoSeconds, nanoTime, unixSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
@@ -38,7 +38,7 @@ export type EndedBy = "self" | "root" | "human" | "down" | "timeout" | "crash" |
 export interface SessionMeta {
   v: 1;
   id: string;
-  /** Generation: tells two uses of one id apart. */
+  /** Generation: distinguishes two uses of one id. */
   gen: string;
   cmd: string[];
   babysit_pid: number;
@@ -47,9 +47,9 @@ export interface SessionMeta {
   cwd: string;
   /** Unix seconds after which the session is ended by the pulse. */
   deadline?: number;
-  /** The machine it was placed on, where that is another; then the pulse writes what that machine says of it. */
+  /** The other machine on which it was placed, if any; the pulse then writes what that machine reports about it. */
   host?: string;
-  /** The engine's own name of its job. */
+  /** The engine's own name for its job. */
   handle?: string;
   /** Id of the data dir that has started it. */
   home?: string;
@@ -70,42 +70,42 @@ export interface WorkerView {
   ended?: string;
   /** Seconds since its last output. */
   idle_s: number;
-  /** The machine it runs on, where that is another. */
+  /** The other machine on which it runs, if any. */
   host?: string;
   /** Seconds for which that machine has not been heard. */
   unreachable_s?: number;
-  /** Why nobody here can say whether it lives; it counts as alive. */
+  /** Why nothing here can determine whether it is alive; it counts as alive. */
   unknown?: string;
 }
 
-/** A worker with what only looop itself needs. */
+/** A worker, with the fields that only looop itself needs. */
 export interface Session {
   view: WorkerView;
   gen: string;
   dir: string;
-  /** The supervisor, when it has written itself down. */
+  /** The supervisor, once it has recorded itself. */
   supervisor?: Identity;
-  /** First process of the agent. */
+  /** The agent's first process. */
   program?: Identity;
   deadline?: number;
   startedAt: number;
   endedAt?: number;
   /** Whether an end was requested (`end` exists). */
   ending: boolean;
-  /** The machine it runs on, where that is another. */
+  /** The other machine on which it runs, if any. */
   host?: string;
   /** The goal that it serves. */
   goal?: string;
-  /** Why no signal can reach it, though it lives or may live. */
+  /** Why no signal can reach it, though it is or may be alive. */
   beyond?: string;
-  /** It was started by the data dir that this one is a copy of: not ours to end, and lost. */
+  /** Set when it was started by the data dir of which this one is a copy: not ours to end, and lost. */
   isAnothers?: true;
 }
 
-/** A supervisor that has not written itself down after this long has failed. */
+/** Time after which a supervisor that has not recorded itself has failed, ms. */
 const STARTING_MS = 10_000;
 
-/** How long the supervisor may take to bring the agent up before `worker start` gives up, ms. */
+/** Time after which `worker start` gives up on a supervisor that has not started the agent, ms. */
 export const START_TIMEOUT_MS = 8_000;
 
 /** The folder of a session. */
@@ -118,12 +118,12 @@ export function listSessionIds(profile: Profile): string[] {
   return listDirs(profile.sessions).filter((name) => isId(name) && name !== "pulse");
 }
 
-/** Text of `meta.json`. */
+/** The text of `meta.json`. */
 export function metaText(meta: SessionMeta): string {
   return `${JSON.stringify({ ...meta, started_at: nanoTime(meta.started_at * 1000) })}\n`;
 }
 
-/** Text of the `status.json` of a session that has ended. */
+/** The text of `status.json` for a session that has ended. */
 export function endedStatusText(
   end: { state: string; by: string },
   exitCode: number | null,
@@ -133,20 +133,20 @@ export function endedStatusText(
   return `${JSON.stringify({ ...status, ended_by: end.by })}\n`;
 }
 
-/** Text of the `status.json` of a session that runs on another machine. */
+/** The text of `status.json` for a session that runs on another machine. */
 export function runningStatusText(nowMs: number): string {
   const status = { state: "running", child_pid: null, exit_code: null, last_change: nanoTime(nowMs) };
   return `${JSON.stringify(status)}\n`;
 }
 
-/** Everything recorded about one session, its liveness not yet known. */
+/** Everything recorded about one session, before its liveness is known. */
 export interface SessionRecord {
   id: string;
   dir: string;
   meta: SessionMeta;
   status: { state: string; exit_code: number | null; last_change: number; ended_by?: string } | undefined;
   supervisor: Identity | undefined;
-  /** The file that the supervisor keeps locked for as long as it lives, where it could. */
+  /** The file that the supervisor keeps locked for as long as it lives, where locking was possible. */
   lock: string | undefined;
   program: Identity | undefined;
   end: { state: string; by: string } | undefined;
@@ -154,12 +154,12 @@ export interface SessionRecord {
   lastOutput: number;
 }
 
-/** A worker can do anything to its own files: what is no small regular file is none. */
+/** A worker can do anything to its own files: only a small regular file counts. */
 function smallText(path: string): string | undefined {
   return quietText(path, readSmallText);
 }
 
-/** Reads one session's files, or undefined when there is no (readable) session. */
+/** Reads one session's files; undefined when there is no readable session. */
 export function readSession(profile: Profile, id: string): SessionRecord | undefined {
   const dir = sessionDir(profile, id);
   const meta = parseMeta(smallText(`${dir}/meta.json`), id);
@@ -170,7 +170,7 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
     id,
     dir,
     meta,
-    // One file of one session that cannot be read must not hide all the others.
+    // An unreadable file of one session must not hide all the others.
     ...readStatus(dir),
     supervisor,
     lock,
@@ -181,14 +181,14 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
   };
 }
 
-/** What the supervisor has written of itself into `sup`. */
+/** The supervisor's own record, in `sup`. */
 function readSupervisor(dir: string): { supervisor: Identity | undefined; lock: string | undefined } {
   const text = smallText(`${dir}/sup`);
   const isLocked = text?.trimEnd().endsWith(" locked") === true;
   return { supervisor: parseIdentity(text), lock: isLocked ? `${dir}/lock` : undefined };
 }
 
-/** What is not as it should be in the folders of sessions: those of `open` sessions, and folders that are none. */
+/** Faults in the folders of sessions: unreadable files of `open` sessions, and folders that are not sessions. */
 export function badSessionFiles(
   profile: Profile,
   known: ReadonlySet<string>,
@@ -223,7 +223,7 @@ function strayReason(profile: Profile, id: string): string {
   return `it is the session of "${oneLine(String(read.value["id"]), 70)}", copied`;
 }
 
-/** The generation of an id's present session, "" when it has none; costs one file, no look at processes. */
+/** The generation of an id's present session, "" when it has none; reads one file and looks at no process. */
 export function generationOf(profile: Profile, id: string): string {
   return parseMeta(smallText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
 }
@@ -233,7 +233,7 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
   const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
   if ("bad" in parsed) return undefined;
   const value = parsed.value;
-  // A folder that was copied is no second worker.
+  // A copied folder is not a second worker.
   if (typeof value["id"] === "string" && value["id"] !== id.replace(/~\d+$/, "")) return undefined;
   return {
     v: 1,
@@ -274,13 +274,13 @@ function parseEnd(text: string | undefined): SessionRecord["end"] {
   return state && by ? { state, by } : undefined;
 }
 
-/** Whether the record alone says that the session is over. */
+/** Whether the record alone shows that the session is over. */
 export function hasEnded({ status }: Pick<SessionRecord, "status">): boolean {
   return status?.state === "exited" || status?.state === "killed";
 }
 
 /**
- * What every process of one run of a session carries in its environment; the rarest first. 0.16 knows no
+ * The marks that every process of one run of a session carries in its environment; the rarest first. 0.16 knows no
  * generations.
  */
 export function sessionMarks(profile: Profile, id: string, gen: string): Mark[] {
@@ -289,8 +289,8 @@ export function sessionMarks(profile: Profile, id: string, gen: string): Mark[] 
 }
 
 /**
- * Whether a session that 0.16 has started runs on. It recorded a bare pid, which proves nothing; but what it
- * started carries the session's marks.
+ * Whether a session that 0.16 has started is still running. It recorded a bare pid, which proves nothing; but the
+ * processes that it started carry the session's marks.
  */
 async function isForeignAlive(profile: Profile, record: SessionRecord): Promise<boolean> {
   const { meta, supervisor, status, id } = record;
@@ -299,7 +299,7 @@ async function isForeignAlive(profile: Profile, record: SessionRecord): Promise<
   return (await readMarked(sessionMarks(profile, id, ""))).size > 0;
 }
 
-/** The state that a record and how its supervisor stands add up to. Pure. */
+/** The session that a record and its supervisor's standing describe. Pure. */
 export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: number): Session {
   const { meta, status } = record;
   const ended = hasEnded(record);
@@ -341,7 +341,7 @@ export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: nu
 function stateOf(record: SessionRecord, supervisorAlive: boolean, nowMs: number): SessionState {
   const said = record.status?.state;
   if (said === "exited" || said === "killed") return said;
-  // Only the machine itself says that a worker of its own is lost: its silence means nothing.
+  // Only the machine itself can declare one of its workers lost: its silence means nothing.
   if (record.meta.host !== undefined) return said === "lost" || said === "running" ? said : "starting";
   if (supervisorAlive) return said === "running" ? "running" : "starting";
   if (record.supervisor !== undefined) return "lost";
@@ -356,7 +356,7 @@ function endedByOf(record: SessionRecord, state: SessionState): EndedBy | undefi
   return state === "lost" ? "crash" : undefined;
 }
 
-/** How supervisors stand, each asked for once. */
+/** The standings of supervisors, each determined once. */
 class Standings {
   readonly #found = new Map<string, Standing>();
   readonly #trustMs: number;
@@ -365,7 +365,7 @@ class Standings {
     this.#trustMs = trustMs;
   }
 
-  /** Dead when there is no supervisor, or when it was not asked for. */
+  /** Dead when there is no supervisor, or when its standing was not asked for. */
   of(record: Pick<SessionRecord, "supervisor">): Standing {
     const { supervisor } = record;
     return (supervisor === undefined ? undefined : this.#found.get(identityKey(supervisor))) ??
@@ -385,11 +385,15 @@ class Standings {
 }
 
 /**
- * All sessions, their liveness asked of the system in one go (`trustMs` as in {@link standingsOf}). Sorted by id.
+ * All sessions, with liveness determined in one go (`trustMs` as in {@link standingsOf}). Sorted by id.
  *
- * The child answers while the files are read, so a worker may end in between. What seems dead without an end is
- * therefore read again: a supervisor that is gone by then had written its status before, and so no worker that
- * ends meanwhile ever looks lost. Nor one that has just come up: a supervisor that is new then is asked for too.
+ * The child process answers while the files are read, so a worker may end in between. A session that seems dead
+ * without an
+ * end is therefore read again: a supervisor that is gone by then had written its status before, so no worker that
+ * ends
+ * meanwhile ever looks lost. Nor does one that has just started: a supervisor that is new at the second reading is
+ * asked
+ * for, too.
  */
 export async function readFleet(
   profile: Profile,
@@ -423,7 +427,7 @@ export async function readFleet(
   return sessions;
 }
 
-/** Notes for living workers on other machines for how long those have not been heard. */
+/** Adds to living workers on other machines how long those machines have not been heard. */
 function addReach(profile: Profile, sessions: readonly Session[], nowMs: number): void {
   const silence = new Map<string, number | undefined>();
   for (const { host, view } of sessions) {
@@ -434,7 +438,7 @@ function addReach(profile: Profile, sessions: readonly Session[], nowMs: number)
   }
 }
 
-/** A session that came with a copy: whatever lives of it is the original's. */
+/** A session that came with a copy: any living process of it belongs to the original. */
 function anothersSession(record: SessionRecord, nowMs: number): Session {
   const { host: _host, ...meta } = record.meta;
   const gone = { ...record, meta, supervisor: record.supervisor ?? { pid: 0, start: "", boot: "" } };
@@ -446,7 +450,7 @@ export async function findSession(profile: Profile, id: string, nowMs: number): 
   return (await readFleet(profile, nowMs, [id]))[0];
 }
 
-/** Notes that a worker has called back; a no-op for ids without a session. */
+/** Records that a worker has called back; does nothing for ids without a session. */
 export function markReady(profile: Profile, id: string): void {
   const dir = sessionDir(profile, id);
   if (statOf(`${dir}/meta.json`) === undefined || statOf(`${dir}/ready`) !== undefined) return;
@@ -454,20 +458,26 @@ export function markReady(profile: Profile, id: string): void {
 }
 
 /**
- * Writes down how a session is about to end, before any signal. The first to say it wins.
- * `killed root` and the like for a kill, `exited self` for a worker that ends itself.
+ * Records how a session is about to end, before any signal. The first record wins: `killed root` and the like for a
+ * kill,
+ * `exited self` for a worker that ends itself.
  */
 export function recordEnd(session: Session, state: "exited" | "killed", by: EndedBy): boolean {
   return createOnce(`${session.dir}/end`, `${state} ${by}\n`);
 }
 
-/** Longest wait for the own end, ms: beyond TERM and KILL something is wrong, and blocking does not mend it. */
+/**
+ * Longest wait for the session's own end, ms: if TERM and KILL have not sufficed, something is wrong that waiting
+ * does not
+ * mend.
+ */
 const END_TIMEOUT_MS = 10_000;
 
 /**
- * Waits inside a session's tree for the end that is recorded. An agent whose command returned now would ask its
- * model once more, and pay for a reply that nobody reads; some agents outlive their terminal by seconds, so the wait goes
- * on until this process is ended, too.
+ * Waits, inside a session's tree, for the recorded end. An agent whose command returned now would ask its model once
+ * more, and pay for a reply that nobody reads; some agents outlive their terminal by seconds, so the wait lasts until
+ * this
+ * process is ended, too.
  */
 export async function untilEnded(
   profile: Profile,
@@ -492,7 +502,7 @@ export function writeFinalStatus(session: Session, nowMs: number): void {
   replaceFile(`${session.dir}/status.json`, text);
 }
 
-/** The error of an id that has no session. */
+/** The error for an id that has no session. */
 export function unknownWorker(id: string): UserError {
   return new UserError(`There is no worker "${id}"`, {
     next: "list them with `looop _ worker list`",
