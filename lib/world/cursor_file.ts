@@ -1,8 +1,9 @@
 /**
  * The cursor files, `.cursors/<observer>.json`: what each reader was last given, who it is, and whether it waits.
  *
- * While a reader waits its file says so, with the waiting process's identity. A wait that comes back without news
- * leaves the file as it was, word for word, so that the time of the file is the time of the last call.
+ * While a reader waits, its file says so, with the waiting process's identity. A wait that returns without news
+ * leaves the
+ * file exactly as it was, so that the time of the file is the time of the last call.
  */
 import { checkRecord, isRecord, isText, parseExact } from "../text/json.ts";
 import { dirName, type Profile } from "../paths.ts";
@@ -19,19 +20,19 @@ import {
   valueOf,
 } from "../store.ts";
 
-/** Who reads, as its file says. */
+/** The reader, as its file describes it. */
 export interface ReaderRecord {
-  /** The agent CLI, or the name that it gave itself; "" for a person's hand. */
+  /** The agent CLI, or the name that it gave itself; "" for a person. */
   agent: string;
-  /** Id of the agent's session; "" where there is none. */
+  /** Id of the agent's session; "" when there is none. */
   session: string;
-  /** Unix ms of its first call. */
+  /** Time of its first call, unix ms. */
   since: number;
 }
 
-/** A wait that blocks. */
+/** A wait that is blocked. */
 export interface Waiting extends Identity {
-  /** Unix ms since when. */
+  /** When it began to wait, unix ms. */
   at: number;
 }
 
@@ -42,7 +43,7 @@ export interface CursorFile {
   waiting?: Waiting;
 }
 
-/** Where the cursor of an observer is. */
+/** The path of an observer's cursor. */
 export function cursorPath(profile: Profile, observer: string): string {
   return `${profile.cursors}/${observer}.json`;
 }
@@ -69,35 +70,38 @@ function isWaiting(value: unknown): value is Waiting {
     typeof value["at"] === "number";
 }
 
-/** How long a reader has been awake without a sign of life of the pulse: seconds, counted from this beat. */
+/** How long a reader has been awake without a sign of life from the pulse: seconds, counted from this beat. */
 export interface Silence {
   beat: number;
   awake_s: number;
 }
 
-/** What earlier calls of a reader have found of a pulse's silence; it stands beside the cursor, which they leave. */
+/**
+ * The silence of the pulse that earlier calls of a reader have observed; kept beside the cursor, which they leave
+ * alone.
+ */
 export function readSilence(path: string): Silence | undefined {
   const value = valueOf(readJson(`${path}.silence`, checkRecord));
   const { beat, awake_s } = value ?? {};
   return typeof beat === "number" && typeof awake_s === "number" ? { beat, awake_s } : undefined;
 }
 
-/** Notes a silence for the reader's next call; undefined: there is none any more. */
+/** Records a silence for the reader's next call; undefined clears it. */
 export function writeSilence(path: string, silence: Silence | undefined): void {
   if (silence !== undefined) replaceFile(`${path}.silence`, JSON.stringify(silence), { durable: false });
   else removeFile(`${path}.silence`, { durable: false });
 }
 
-/** A cursor file, or undefined when there is none that can be used: then its reader is new. */
+/** A cursor file; undefined when there is none that can be used, so that its reader counts as new. */
 export function readCursorFile(path: string): CursorFile | undefined {
   const read = readJson(path, checkFile, parseExact);
   return read !== undefined && "value" in read ? read.value : undefined;
 }
 
-/** Writes a cursor file; of agents' sessions the last few keep theirs. */
+/** Writes a cursor file; of the agent sessions' cursors only the latest are kept. */
 export function writeCursorFile(path: string, { cursor, reader, waiting }: CursorFile): void {
   const isNew = statOf(path) === undefined;
-  // In one order, so that a cursor that is as it was leaves the same text.
+  // In a fixed order, so that an unchanged cursor has the same text.
   const ordered = Object.fromEntries(
     Object.keys(emptyCursor()).map((key) => [key, cursor[key as keyof Cursor]]),
   );
@@ -106,7 +110,7 @@ export function writeCursorFile(path: string, { cursor, reader, waiting }: Curso
   if (isNew) forgetSessions(dirName(path));
 }
 
-/** Agents' sessions whose cursors are kept. */
+/** Number of agent sessions whose cursors are kept. */
 const SESSIONS_KEPT = 8;
 
 /** Removes the cursors of the agent sessions that have called least recently. */
@@ -117,7 +121,7 @@ function forgetSessions(dir: string): void {
   for (const name of newestFirst.slice(SESSIONS_KEPT)) removeFile(`${dir}/${name}`);
 }
 
-/** The folders that cursors are in. */
+/** The folders that hold cursors. */
 export function cursorDirs({ cursors }: Profile): string[] {
   return [cursors, ...listDirs(cursors).map((dir) => `${cursors}/${dir}`)];
 }

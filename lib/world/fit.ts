@@ -1,22 +1,22 @@
-/** Makes a state fit the reader: agents' shell tools cut long output, so looop elides by plan. Pure. */
+/** Makes a state fit its reader: agents' shell tools cut long output, so looop elides by plan. Pure. */
 import { printableJson } from "../text/json.ts";
 
-/** What stands in place of an elided value. */
+/** The placeholder for an elided value. */
 export interface Elided {
   elided: number;
   file: string;
 }
 
-/** A value that may be elided: where it is, how much it matters. */
+/** A value that may be elided: its place and its rank. */
 interface Candidate {
   holder: Record<string, unknown>;
   key: string;
   file: string;
-  /** Lower goes first. */
+  /** The lowest rank is elided first. */
   rank: number;
 }
 
-/** Where the elided parts can be read whole. */
+/** Files in which the elided parts can be read in full. */
 export interface FitFiles {
   snapshot(name: string): string;
   journal: string;
@@ -25,10 +25,11 @@ export interface FitFiles {
 }
 
 /**
- * Returns `state` as pretty JSON of at most `maxBytes`, if that can be had without touching `changes` and
- * `asks`, which are always whole; else as one line. What goes, in this order: journal lines, unchanged readings from
- * the oldest on, workers, the bookkeeping of readings, changed readings, goals, bad files, all that is left of the
- * readings.
+ * Returns `state` as pretty JSON of at most `maxBytes` if that is possible without touching `changes` and `asks`,
+ * which are
+ * always whole; otherwise as one line. Elided in this order: journal lines, unchanged readings from the oldest on,
+ * workers,
+ * the bookkeeping of readings, changed readings, goals, bad files, everything left of the readings.
  */
 export function fitState(
   state: Record<string, unknown>,

@@ -11,15 +11,15 @@ export interface Listener {
   session: string;
   /** ISO time of its first call. */
   since: string;
-  /** A wait of it blocks now. */
+  /** Whether it is blocked in a wait now. */
   blocked: boolean;
   last_call_s: number;
 }
 
-/** A reader that has not called for this long listens no more, ms. */
+/** Time without a call after which a reader no longer counts as listening, ms. */
 const PRESENT_MS = 1_800_000;
 
-/** The root agent that listens, or null; a person's hand is none. */
+/** The root agent that listens, or null; a person does not count. */
 export async function readListener(profile: Profile, nowMs: number): Promise<Listener | null> {
   const readers = listObservers(profile).flatMap((observer) => {
     const path = cursorPath(profile, observer);

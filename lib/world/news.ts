@@ -27,28 +27,29 @@ interface Item {
   key?: string;
 }
 
-/** One thing that is other than the reader knows it. */
+/** One thing that differs from what the reader knows. */
 export interface News {
-  /** Why it wakes, as `reason` has it: `ask:w1-1`. */
+  /** Its entry in `reason`: `ask:w1-1`. */
   reason: string;
   /**
-   * `wakes`; `rides` with the next wake; `hidden`: it is not shown, but the cursor takes it in; `held`: it may be
-   * news in a moment.
+   * `wakes`; `rides` along with the next wake; `hidden`: not shown, but the cursor takes it in; `held`: it may become
+   * news in
+   * a moment.
    */
   weight: "wakes" | "rides" | "hidden" | "held";
-  /** Where it stands in `changes`: a list of that path takes it, or, with `key`, a record. */
+  /** Its place in `changes`: the path of a list or, with `key`, of a record. */
   at: readonly string[];
   key?: string;
-  /** What stands there, in ever shorter forms; none when the reason says all. */
+  /** Its value there, in ever shorter forms; none when the reason says everything. */
   forms: readonly unknown[];
-  /** Who brought it about, where that is known. */
+  /** Who caused it, where that is known. */
   by?: string;
-  /** A question that was given before and is still not answered. */
+  /** Set for a question that was given before and is still unanswered. */
   again?: true;
   item: Item;
 }
 
-/** Who reads. */
+/** The reader of a wake. */
 export interface Reader {
   /** The reader's cursor; moves under that name are its own. */
   observer: string;
@@ -72,12 +73,12 @@ const KINDS: Readonly<Record<string, Finder>> = {
   answered: answeredNews,
 };
 
-/** Everything that is other than the cursor has it, the most urgent first. */
+/** Everything that differs from the cursor, the most urgent first. */
 export function newsOf(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   return Object.values(KINDS).flatMap((find) => find(cursor, sight, reader));
 }
 
-/** The cursor of a reader who is now given all news but `kept` and what is held, which stay news. */
+/** The cursor of a reader who is now given all news except `kept` and held ones, which stay news. */
 export function cursorAfter(
   before: Cursor,
   sight: Sight,
@@ -94,7 +95,7 @@ export function cursorAfter(
   return withToken({ ...reverted, world_hash: "" }, sight);
 }
 
-/** A cursor in which one item is as it was before. */
+/** A cursor with one item put back to what it was before. */
 function revert(cursor: Cursor, before: Cursor, { part, key }: Item): Cursor {
   if (key === undefined) return { ...cursor, [part]: before[part] };
   const [now, then] = [cursor[part], before[part]];
@@ -113,7 +114,7 @@ function askNews(cursor: Cursor, { asks, world, nowMs }: Sight): News[] {
   const redeliverMs = world.settings.ask_redeliver_s * 1000;
   const due = asks.filter(({ id }) => {
     const at = Object.hasOwn(cursor.asks, id) ? cursor.asks[id] : undefined;
-    // A clock that was set back must not make an ask due, nor hide it for ever.
+    // A clock that was set back must neither make an ask due nor hide it for ever.
     return at === undefined || (redeliverMs > 0 && Math.abs(nowMs - at) >= redeliverMs);
   });
   return due.map(({ id }) => ({
@@ -159,10 +160,10 @@ function pulseNews(cursor: Cursor, sight: Sight): News[] {
   }];
 }
 
-/** Where alerts of a kind stand in `changes`, and how; others stand in `alerts` with their screen. */
+/** The place and form in `changes` of each kind of alert; other kinds go into `alerts` with their screen. */
 const ALERTS: Readonly<Record<string, { at: string; show(alert: Alert): unknown[] }>> = {};
 
-/** Lines of a screen that a short form keeps. */
+/** Number of screen lines in a short form. */
 const FEW_LINES = 3;
 
 function alertNews(cursor: Cursor, { world }: Sight): News[] {
@@ -182,7 +183,7 @@ function alertForms({ kind, id, screen }: Alert): unknown[] {
   return [{ kind, id, ...(screen === undefined ? {} : { screen }) }, ...few, { kind, id }];
 }
 
-/** How long the pulse may take to say how a worker ended before that is reported without, ms. */
+/** How long to wait for the pulse to say how a worker ended before reporting the end without it, ms. */
 const FACTS_MS = 3_000;
 
 function workerNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
@@ -214,12 +215,12 @@ function workerNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   });
 }
 
-/** The facts of this run in this state. */
+/** The facts, if they are of this run in this state. */
 function factsOf(facts: EndedFacts | undefined, { gen, state }: WorkerRun): EndedFacts | undefined {
   return facts?.gen === gen && facts.state === state ? facts : undefined;
 }
 
-/** Whether a living pulse is about to publish how a worker ended; of a lost one it always does. */
+/** Whether a living pulse is about to publish how a worker ended; for a lost one it always will. */
 function isComing(sight: Sight, { ended }: WorkerRun): boolean {
   if (pulseWord(sight) !== "alive") return false;
   return ended === undefined || Math.abs(sight.nowMs - Date.parse(ended)) < FACTS_MS;
@@ -268,7 +269,7 @@ function goalNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   });
 }
 
-/** Reminders that are due; one that an agent was given before this reader began is not given again. */
+/** Reminders that are due; a reminder that an agent was given before this reader began is not given again. */
 function scheduleNews(cursor: Cursor, { world, nowMs }: Sight): News[] {
   return Object.entries(world.schedules.firings).flatMap(([id, { due, at, missed, text, given }]): News[] => {
     const known = own(cursor.schedules, id) ?? (at > cursor.seen ? 0 : given);
@@ -285,7 +286,7 @@ function scheduleNews(cursor: Cursor, { world, nowMs }: Sight): News[] {
   });
 }
 
-/** Schedules that somebody wrote, rewrote or removed; one that is done has moved away by itself. */
+/** Schedules that somebody wrote, rewrote or removed; a finished one has moved away by itself. */
 function scheduleFileNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   const { files, firings } = sight.world.schedules;
   const ids = [...new Set([...Object.keys(files), ...Object.keys(cursor.schedule_files)])];
@@ -293,7 +294,7 @@ function scheduleFileNews(cursor: Cursor, sight: Sight, reader: Reader): News[] 
     const [was, is] = [own(cursor.schedule_files, id), own(files, id)];
     if (was === is?.hash) return [];
     const hash = is?.hash ?? "";
-    // A file that became bad is reported as that.
+    // A file that became bad is reported as a bad file.
     const isBad = sight.bad.some(({ path }) => path.endsWith(`/schedules/${id}.md`));
     const isDone = is === undefined && (isBad || own(firings, id) !== undefined);
     const next = is?.next === undefined ? {} : { next: isoSeconds(is.next) };
@@ -346,10 +347,10 @@ function signalNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   ];
 }
 
-/** Longest message of a failure, in characters. */
+/** Longest message of a failure, characters. */
 const MESSAGE_CHARS = 300;
 
-/** How a reading changed; a failure comes with its message. */
+/** The change of a reading; a failure comes with its message. */
 function signalForms(before: { signal: unknown } | undefined, reading: unknown): unknown[] {
   const to = signalOf(reading);
   if (isErrorReading(reading)) {
@@ -366,7 +367,7 @@ function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined
   return Object.hasOwn(record, key) ? record[key] : undefined;
 }
 
-/** Whether an item is as the reader itself has left it; nothing is own to a person's hand. */
+/** Whether an item is still as the reader itself left it; nothing counts as a person's own. */
 function isOwn({ moves }: Sight, { observer }: Reader, item: string, hash: string): boolean {
   const move = own(moves, item);
   return observer !== "hand" && move?.hash === hash && move.observer === observer;
@@ -377,7 +378,7 @@ function moverOf({ moves }: Sight, item: string, hash: string): { by?: string } 
   return move?.hash === hash ? { by: move.by } : {};
 }
 
-/** What a reader without a cursor is given: the whole world, but what the standing parts show anyway. */
+/** The news for a reader without a cursor: the whole world, except for what the standing parts show anyway. */
 export function wholeWorld(sight: Sight, reader: Reader): News[] {
   return newsOf(emptyCursor(), sight, reader)
     .filter(({ item }) => !["goals", "playbook", "pulse", "schedule_files"].includes(item.part))

@@ -1,8 +1,9 @@
 /**
- * An observer: what can be seen at one moment, and the cursor of what one reader was last given of it. Pure.
+ * An observer: what can be seen at one moment, and the cursor, which holds what one reader was last given of it.
+ * Pure.
  *
- * Comparing the two is by level: what changed between two calls is found by the second, whatever happened to
- * events, processes and machines meanwhile. `news.ts` does it.
+ * The comparison is level-triggered: a change between two calls is found by the second, whatever happened to events,
+ * processes and machines in the meantime. `news.ts` makes it.
  */
 import { isListOf, isRecord, isRecordOf, isText } from "../text/json.ts";
 import type { Ask } from "../records/mailbox.ts";
@@ -12,10 +13,10 @@ import type { WorkerView } from "../sessions/session.ts";
 import type { BadFile } from "../store.ts";
 import type { World } from "./world.ts";
 
-/** A worker and which run of its id it is. */
+/** A worker, and which run of its id it is. */
 export type WorkerRun = WorkerView & { gen: string };
 
-/** All that an observer can see at one moment. */
+/** Everything that an observer can see at one moment. */
 export interface Sight {
   world: World;
   /** Pending questions, the oldest first. */
@@ -25,28 +26,28 @@ export interface Sight {
   workers: readonly WorkerRun[];
   pulse: { wanted: boolean; alive: boolean; stalled: boolean; failing?: string };
   bad: readonly BadFile[];
-  /** Path of config.json: a fault there is reported as such. */
+  /** Path of config.json: a fault in it is reported as `config`. */
   configFile: string;
   moves: OwnMoves;
   nowMs: number;
 }
 
-/** How the pulse is, in a word; in the order of {@link PULSE_SIGNS}. */
+/** The pulse's states, in the order of {@link PULSE_SIGNS}. */
 export const PULSE_WORDS = ["down", "alive", "failing", "stalled", "stopped"] as const;
-/** Their signs in a token. */
+/** The states' signs in a token. */
 const PULSE_SIGNS = "012sx";
 
-/** `down`: wanted and dead; `stopped`: a person has ended the loop, or never begun it. */
+/** `down`: wanted and dead; `stopped`: a person has ended the loop, or never started it. */
 export type PulseWord = typeof PULSE_WORDS[number];
 
-/** How the pulse is. */
+/** The pulse's state in one word. */
 export function pulseWord({ pulse }: Pick<Sight, "pulse">): PulseWord {
   if (!pulse.alive) return pulse.wanted ? "down" : "stopped";
   if (pulse.failing !== undefined) return "failing";
   return pulse.stalled ? "stalled" : "alive";
 }
 
-/** What an observer was last given; in `.cursors/<observer>.json` with who it is and whether it waits. */
+/** What an observer was last given; kept in `.cursors/<observer>.json` with who it is and whether it waits. */
 export interface Cursor {
   v: 2;
   token: string;
@@ -54,20 +55,20 @@ export interface Cursor {
   world_hash: string;
   playbook: string;
   goals: Record<string, string>;
-  /** Wake hash and signal by reading. */
+  /** Wake hash and signal of each reading. */
   signals: Record<string, { wake: string; signal: unknown }>;
   workers: Record<string, { gen: string; state: string }>;
   /** Ask id → unix ms of its last delivery. */
   asks: Record<string, number>;
-  /** Keys of alerts that were given, the newest last. */
+  /** Keys of the alerts given, the newest last. */
   alerts: string[];
   flapping: string[];
-  /** Paths of files that were reported as bad. */
+  /** Paths of the files reported as bad. */
   bad: string[];
   pulse: PulseWord;
-  /** Schedule id → the last due time that was given, unix ms; and the hash of its file. */
+  /** Schedule id → the last due time given, unix ms; and the hash of its file. */
   schedules: Record<string, number>;
-  /** The time of the sight, unix ms: a schedule that fired later is new though the cursor does not know it. */
+  /** The time of the sight, unix ms: a schedule that fired later is new even though the cursor does not know it. */
   seen: number;
   schedule_files: Record<string, string>;
 }
@@ -94,7 +95,7 @@ const CURSOR_PARTS: Readonly<Record<keyof Cursor, (part: unknown) => boolean>> =
   schedule_files: (part) => isRecordOf(part, isText),
 };
 
-/** Checks that a parsed cursor file is one. */
+/** The cursor in a parsed file, or the reason why it is not one. */
 export function checkCursor(value: unknown): Cursor | string {
   if (!isRecord(value)) return "not a cursor";
   const whole: Record<string, unknown> = { ...LATER_PARTS, ...value };
@@ -104,7 +105,7 @@ export function checkCursor(value: unknown): Cursor | string {
   return whole as unknown as Cursor;
 }
 
-/** The cursor of a reader who was given nothing yet. */
+/** The cursor of a reader who has been given nothing yet. */
 export function emptyCursor(): Cursor {
   return {
     v: 2,
@@ -125,12 +126,13 @@ export function emptyCursor(): Cursor {
   };
 }
 
-/** Alerts that are remembered as given; one that comes back after so many others is given again. */
+/** Number of alerts remembered as given; one that returns after so many others is given again. */
 const MAX_ALERTS = 300;
 
 /**
- * The cursor of an observer that is now given this sight. `delivered`: ids of the asks that are; the others keep
- * the time of their last delivery.
+ * The cursor of an observer that is now given this sight. `delivered` are the ids of the asks given; the others keep
+ * the
+ * time of their last delivery.
  */
 export function cursorOf(sight: Sight, delivered: readonly string[], before?: Cursor): Cursor {
   const { world } = sight;
@@ -166,12 +168,12 @@ export function cursorOf(sight: Sight, delivered: readonly string[], before?: Cu
   }, sight);
 }
 
-/** A worker that is coming up counts as running: its start is one change at most. */
+/** The state for comparisons: a worker that is coming up counts as running, so its start is one change at most. */
 export function settled(state: string): string {
   return state === "starting" ? "running" : state;
 }
 
-/** Tags of each kind that a token carries; what they leave out is given again, and a token stays short. */
+/** Most tags of each kind in a token, to keep it short; items left out are given again. */
 const MAX_TAGS = 20;
 
 /** A cursor with its token: the short opaque name that `--since` takes. */
@@ -187,21 +189,22 @@ function tagsOf(texts: readonly string[]): string {
   return texts.slice(-MAX_TAGS).map(tag).sort().join("");
 }
 
-/** Six base-36 digits of FNV-1a; enough to tell the pending asks of one moment apart. */
+/** Six base-36 digits of FNV-1a, enough to distinguish the pending asks of one moment. */
 function tag(text: string): string {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193) >>> 0;
   return (hash % 36 ** 6).toString(36).padStart(6, "0");
 }
 
-/** The token of one who has seen all of this sight. */
+/** The token of a reader who has seen all of this sight. */
 export function tokenOf(sight: Sight): string {
   return cursorOf(sight, []).token;
 }
 
 /**
- * The cursor that `--since TOKEN` stands for: the remembered one when it is that, else what the token itself
- * says, which is enough to wake for the right things but not to say what they were before.
+ * The cursor for `--since TOKEN`: the remembered one if the token is its own, else one made from the token alone,
+ * which is
+ * enough to wake for the right things but not to say what they were before.
  */
 export function cursorSince(token: string, remembered: Cursor | undefined, sight: Sight): Cursor | undefined {
   if (remembered?.token === token) return remembered;

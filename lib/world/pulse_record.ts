@@ -1,4 +1,4 @@
-/** The pulse as others see it: its record, whether it lives, whether it is wanted. */
+/** The pulse as others see it: its record, whether it is alive, whether it is wanted. */
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
 import {
@@ -16,25 +16,27 @@ import { readJson, replaceFile, statOf, valueOf } from "../store.ts";
 /** `.pulse.json`, written by the pulse at the start and end of each beat. */
 export interface PulseRecord extends Identity {
   v: 1;
-  /** The data dir's id and path when it was written: neither a copy's pulse nor one of before a move is here. */
+  /**
+   * The data dir's id and path at the time of writing: a copy's pulse, or one from before a move, is not this one.
+   */
   home: string;
   dir: string;
-  /** looop's version and executable, to notice upgrades. */
+  /** looop's version and executable, to detect upgrades. */
   version: string;
   exe: string;
-  /** PATH that it was started with: where workers' programs are looked for, too. */
+  /** The PATH with which it was started; workers' programs are looked up there, too. */
   path: string;
   beat: number;
-  /** Seconds of machine uptime at the last sign of life: immune to a clock that is set. */
+  /** The machine's uptime at the last sign of life, seconds: unaffected when the clock is set. */
   uptime_s: number;
   interval_s: number;
-  /** The first publication is done. */
+  /** Whether the first publication is done. */
   ready: boolean;
-  /** Unix ms. */
+  /** When it was started, unix ms. */
   started_at: number;
-  /** Why it cannot publish, as it has failed to several times in a row; "" when it can. */
+  /** Why it cannot publish, after several failures in a row; "" when it can. */
   failing: string;
-  /** One line each: what the pulse wants people to know (a broken config it goes on without). */
+  /** One line for each thing that people should know (such as a broken config that it runs without). */
   warnings: string[];
 }
 
@@ -60,13 +62,13 @@ function checkPulse(value: unknown): PulseRecord | string {
   };
 }
 
-/** The pulse's record, or undefined when none is readable. */
+/** The pulse's record, or undefined when none can be read. */
 export function readPulse(profile: Profile): PulseRecord | undefined {
   const read = readJson(profile.pulse, checkPulse);
   return valueOf(read);
 }
 
-/** Writes the pulse's record. Derived: not fsynced. */
+/** Writes the pulse's record. It is derived, so it is not fsynced. */
 export function writePulse(profile: Profile, record: PulseRecord): void {
   replaceFile(profile.pulse, `${JSON.stringify(record)}\n`, { durable: false });
 }
@@ -79,17 +81,17 @@ export interface PulseView {
   /** Seconds since the last sign of life; null when there never was one. */
   age_s: number | null;
   interval_s: number;
-  /** Alive, but silent for over two intervals, or unable to publish. */
+  /** Whether it is alive, but silent for over two intervals or unable to publish. */
   stalled: boolean;
   /** Why it cannot publish; absent when it can. */
   failing?: string;
-  /** Why nobody here can say whether it lives; it counts as alive. */
+  /** Why nothing here can determine whether it is alive; it counts as alive. */
   unknown?: string;
-  /** Pid of a living pulse of looop 0.16 in the place of ours. */
+  /** Pid of a living pulse of looop 0.16 in place of ours. */
   of016?: number;
 }
 
-/** How the pulse of a record stands. Asks the system only where its number alone does not say that it is dead. */
+/** The standing of the pulse in a record. Asks the system only when the pid alone does not show that it is dead. */
 export async function pulseStanding(
   profile: Profile,
   record: PulseRecord | undefined,
@@ -101,8 +103,9 @@ export async function pulseStanding(
 }
 
 /**
- * The pid of a living pulse of looop 0.16, undefined when there is none. It is a session of the name `pulse`, without
- * `v`, and it holds the same lock as ours, which no pid that was given out again does.
+ * The pid of a living pulse of looop 0.16, or undefined. It is a session with the name `pulse`, without `v`, and
+ * holds the
+ * same lock as ours, which no process with a reused pid does.
  */
 export async function pulseOf016(profile: Profile): Promise<number | undefined> {
   const [meta, status] = ["meta", "status"].map((name) =>
@@ -116,10 +119,10 @@ export async function pulseOf016(profile: Profile): Promise<number | undefined> 
   return lock === "free" ? undefined : pid;
 }
 
-/** What a person must do about a pulse of looop 0.16. */
+/** The advice for a person about a pulse of looop 0.16. */
 export const NEXT_OF_016 = "stop it with the `looop down` of that version, then run `looop up`";
 
-/** The error of a verb that needs a pulse of ours while one of looop 0.16 runs. */
+/** The error of a verb that needs our pulse while one of looop 0.16 runs. */
 export function pulseOf016Error(pid: number): UserError {
   return new UserError(`A pulse of looop 0.16 runs on this data dir (pid ${pid})`, {
     next: NEXT_OF_016,
@@ -127,7 +130,7 @@ export function pulseOf016Error(pid: number): UserError {
   });
 }
 
-/** Whether the pulse lives, or may. */
+/** Whether the pulse is, or may be, alive. */
 export async function isPulseAlive(
   profile: Profile,
   record: PulseRecord | undefined,
@@ -136,12 +139,12 @@ export async function isPulseAlive(
   return (await pulseStanding(profile, record, trustMs)).life !== "dead";
 }
 
-/** Whether a living pulse was started where the data dir lay before: it stops as soon as it notices. */
+/** Whether a living pulse was started at the data dir's previous place: it stops as soon as it notices. */
 export function isMoved(profile: Profile, { dir }: PulseRecord): boolean {
   return dir !== "" && dir !== profile.dir;
 }
 
-/** The pulse as it is now. */
+/** The pulse's present state. */
 export async function viewPulse(
   profile: Profile,
   record: PulseRecord | undefined,
@@ -167,36 +170,36 @@ export async function viewPulse(
   };
 }
 
-/** Uptime is compared only while the pulse lives: a dead one's may be of an earlier boot. */
+/** Uptime is compared only while the pulse is alive: a dead one's may be from an earlier boot. */
 function ageOf(profile: Profile, record: PulseRecord, alive: boolean, nowMs: number): number {
   if (alive) return Math.max(0, Math.floor(Deno.osUptime() - record.uptime_s));
   const last = statOf(profile.pulse)?.mtime?.getTime() ?? record.started_at;
   return Math.max(0, Math.floor((nowMs - last) / 1000));
 }
 
-/** Whether `up` was the last word, not `down`. */
+/** Whether `up` was called last, not `down`. */
 export function isWanted(profile: Profile): boolean {
   return lastWord(profile)["wanted"] === true;
 }
 
-/** Whether `down` was the last word. A record that is missing or broken is no word at all. */
+/** Whether `down` was called last. A missing or broken record counts as neither. */
 export function isUnwanted(profile: Profile): boolean {
   return lastWord(profile)["wanted"] === false;
 }
 
-/** What `up` or `down` has recorded; nothing when there is no such record, or none that can be read. */
+/** The record of the last `up` or `down`; empty when there is none that can be read. */
 function lastWord(profile: Profile): Record<string, unknown> {
   const read = readJson(profile.wanted, checkRecord);
   return valueOf(read) ?? {};
 }
 
-/** Records that the pulse is wanted, or is not. Durable: it decides what happens after a reboot. */
+/** Records whether the pulse is wanted. Durable, because it decides what happens after a reboot. */
 export function setWanted(profile: Profile, wanted: boolean, nowMs: number, logFormat: string): void {
   const record = { v: 1, wanted, ts: Math.floor(nowMs / 1000), log_format: logFormat };
   replaceFile(profile.wanted, `${JSON.stringify(record)}\n`);
 }
 
-/** The log format that `up` was last given. */
+/** The log format given to the last `up`. */
 export function wantedLogFormat(profile: Profile): string {
   return lastWord(profile)["log_format"] === "json" ? "json" : "text";
 }

@@ -1,4 +1,4 @@
-/** What a sensor run means: outcome to reading, header comments, signals. Pure. */
+/** The meaning of a sensor run: turns its outcome into a reading; header comments, signals. Pure. */
 import { canonical, isExactNumber, isRecord, parseExact } from "../text/json.ts";
 
 /** How one run of a sensor ended. Sizes in bytes. */
@@ -8,21 +8,21 @@ export interface SensorOutcome {
   exitCode: number;
   timedOut: boolean;
   tooLarge: boolean;
-  /** The script's first line ends in CRLF: its interpreter's name has a carriage return too many. */
+  /** Whether the script's first line ends in CRLF, which adds a carriage return to its interpreter's name. */
   crlf?: boolean;
   /** Wall time of the run, ms. */
   ms: number;
 }
 
-/** A reading as readers see it: any JSON value; by convention `{signal, detail}`. */
+/** A sensor's reading: any JSON value; by convention `{signal, detail}`. */
 export type Reading = unknown;
 
 const STDERR_TAIL = 1024;
-/** Deeper than any reading is meant; what is far deeper overflows the stack of whoever walks it. */
+/** Depth beyond that of any sensible reading; a far deeper value would overflow the stack of whatever walks it. */
 const MAX_DEPTH = 128;
 const HEAD = 256;
 
-/** The reading of an outcome, by the table of the contract. `lastGood` is kept in the detail of an error. */
+/** The reading for an outcome, by the table of the contract. `lastGood` is kept in the detail of an error. */
 export function readingOf(
   outcome: SensorOutcome,
   maxBytes: number,
@@ -52,14 +52,14 @@ export function readingOf(
   return wellFormed(value.value);
 }
 
-/** Whether a number was too large to be one: in JSON it would silently become null. */
+/** Whether a value holds a number that was too large to parse: in JSON it would silently become null. */
 function holdsInfinity(value: unknown, levels = MAX_DEPTH): boolean {
   if (typeof value === "number") return !Number.isFinite(value);
   if (value === null || typeof value !== "object" || levels === 0) return false;
   return Object.values(value).some((part) => holdsInfinity(part, levels - 1));
 }
 
-/** The same value with half characters, as of an emoji that was cut, replaced: other programs refuse to read them. */
+/** The same value with lone surrogates (half of a cut emoji) replaced: other programs refuse to read them. */
 function wellFormed(value: unknown): unknown {
   if (typeof value === "string") return value.toWellFormed();
   if (Array.isArray(value)) return value.map(wellFormed);
@@ -126,24 +126,24 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** What of a reading can wake an agent: its `.signal`, or the whole value when it has none. */
+/** The part of a reading that can wake an agent: its `.signal`, or the whole value when it has none. */
 export function signalOf(reading: Reading): unknown {
   return isRecord(reading) && "signal" in reading ? reading["signal"] : reading;
 }
 
-/** Whether a reading tells of a failed run. */
+/** Whether a reading reports a failed run. */
 export function isErrorReading(reading: Reading): boolean {
   const signal = signalOf(reading);
   return isRecord(signal) && signal["error"] === true && ("exit_code" in signal || "reason" in signal);
 }
 
-/** What a failed run's reading says for people; "" for one that did not fail. */
+/** The message of a failed run's reading, for people; "" for a run that did not fail. */
 export function messageOf(reading: Reading): string {
   const detail = isRecord(reading) ? reading["detail"] : undefined;
   return isRecord(detail) && isErrorReading(reading) ? String(detail["message"] ?? "") : "";
 }
 
-/** Two signals are the same when their canonical texts are. */
+/** Whether two signals are the same, by their canonical texts. */
 export function sameSignal(a: unknown, b: unknown): boolean {
   return canonical(a) === canonical(b);
 }
@@ -152,7 +152,7 @@ export function sameSignal(a: unknown, b: unknown): boolean {
 export interface SensorHeader {
   /** Seconds between two runs; every beat when absent. */
   interval?: number;
-  /** Seconds a run may take. */
+  /** The longest time a run may take, seconds. */
   timeout?: number;
   summary?: string;
   needs: string[];

@@ -1,4 +1,4 @@
-/** The ready-made sensors: what each needs, and how one is fitted with a user's settings. Pure. */
+/** The ready-made sensors: what each needs, and how it is adapted to a user's settings. Pure. */
 import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
 import { findProgram } from "../process/programs.ts";
@@ -13,21 +13,21 @@ export interface Example {
   header: SensorHeader;
 }
 
-/** The examples of a module's table. */
+/** The examples in a module's table. */
 export function examplesOf(table: Readonly<Record<string, string>>): Example[] {
   return Object.entries(table).map(([name, script]) => ({ name, script, header: parseHeader(script) }));
 }
 
-/** What of a sensor's needs is missing: programs not found and variables not set. */
+/** A sensor's unmet needs: programs not found and variables not set. */
 export interface Missing {
   programs: string[];
   variables: string[];
 }
 
-/** Variables that looop gives each sensor, so that no user needs to set them. */
+/** Variables that looop gives to each sensor, so that no user needs to set them. */
 const GIVEN: readonly string[] = ["LOOOP_BIN", "LOOOP_DATA_DIR", "LOOOP_CONFIG"];
 
-/** Compares a header with what is there. */
+/** Compares a header's needs with the environment. */
 export function missingOf(
   header: SensorHeader,
   hasProgram: (name: string) => boolean,
@@ -39,7 +39,7 @@ export function missingOf(
   };
 }
 
-/** `NAME=VALUE` pairs, only of settings that the sensor declares. @throws {UsageError} */
+/** Parses `NAME=VALUE` pairs; only settings that the sensor declares are accepted. @throws {UsageError} */
 export function parseSettings(pairs: readonly string[], header: SensorHeader): Record<string, string> {
   const known = [...header.env, ...header.optional];
   return Object.fromEntries(pairs.map((pair) => {
@@ -57,8 +57,9 @@ export function parseSettings(pairs: readonly string[], header: SensorHeader): R
 }
 
 /**
- * A script with settings in it: lines right below its header comments, each quoted. They win over variables of
- * the same name in the pulse's environment, which may be meant for another copy of the same sensor.
+ * A script with settings added: lines directly below its header comments, each quoted. They override variables with
+ * the
+ * same name in the pulse's environment, which may be meant for another copy of the same sensor.
  */
 export function withSettings(script: string, settings: Readonly<Record<string, string>>): string {
   const names = Object.keys(settings);
@@ -69,7 +70,7 @@ export function withSettings(script: string, settings: Readonly<Record<string, s
   return [...lines.slice(0, end), ...added, ...lines.slice(end)].join("\n");
 }
 
-/** The ready-made sensors by what they watch, in the order of the list. */
+/** The ready-made sensors grouped by what they watch, in the order of the list. */
 export const EXAMPLE_GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ["Code and reviews", ["git-repo", "git-unmerged", "github-prs", "github-my-prs", "gitlab-mrs"]],
   ["Builds and tests", ["command", "github-runs", "github-queue", "buildkite-queue"]],
@@ -85,11 +86,11 @@ export const EXAMPLE_GROUPS: readonly (readonly [string, readonly string[]])[] =
   ["Time and money", ["today", "every", "llm-spend"]],
 ];
 
-/** Columns of the list: of a terminal that nobody made wider. */
+/** Width of the list, columns: that of a standard terminal. */
 const LIST_WIDTH = 80;
 const NAME_WIDTH = 20;
 
-/** The list of the ready-made sensors for people: by group, those that can run here marked `ok`. */
+/** The list of the ready-made sensors for people: by group, with those that can run here marked `ok`. */
 export function examplesText(examples: readonly Example[], missing: (example: Example) => Missing): string {
   const groups = EXAMPLE_GROUPS.map(([title, names]) => {
     const rows = names.flatMap((name) => examples.filter((example) => example.name === name))
@@ -117,7 +118,7 @@ export async function loadExamples(): Promise<Example[]> {
   return examplesOf(SENSOR_EXAMPLES);
 }
 
-/** The example of a name. @throws {UsageError} with the nearest match. */
+/** The example with a name. @throws {UsageError} with the nearest match. */
 export function findExample(all: readonly Example[], name: string): Example {
   const found = all.find((example) => example.name === name);
   if (found !== undefined) return found;
@@ -127,7 +128,7 @@ export function findExample(all: readonly Example[], name: string): Example {
   });
 }
 
-/** Whether a program is on the PATH of an environment, as {@link missingOf} asks. */
+/** Returns a lookup for {@link missingOf}: whether a program is on this environment's PATH. */
 export function onPath(env: Readonly<Record<string, string>>): (program: string) => boolean {
   return (program) => findProgram(program, env["PATH"] ?? "") !== undefined;
 }

@@ -1,4 +1,4 @@
-/** The conformance checker: does a sensor keep the rules? The runs are given; this judges them. Pure. */
+/** The conformance checker: does a sensor keep the rules? It judges runs that are made elsewhere. Pure. */
 import { canonical, isRecord } from "../text/json.ts";
 import type { Missing } from "./sensor_catalog.ts";
 import { isErrorReading, type Reading, type SensorHeader, signalOf } from "./reading.ts";
@@ -6,12 +6,12 @@ import { isErrorReading, type Reading, type SensorHeader, signalOf } from "./rea
 /** One run of the sensor under test. */
 export interface TrialRun {
   reading: Reading;
-  /** Bytes on stdout. */
+  /** Size of stdout, bytes. */
   bytes: number;
   stdout: string;
   exitCode: number;
   ms: number;
-  /** Processes that were still there afterwards. */
+  /** Number of processes that were still there afterwards. */
   left: number;
 }
 
@@ -21,7 +21,7 @@ export interface Finding {
   text: string;
 }
 
-/** Exit codes by which a sensor says that it cannot tell here and now (sysexits.h). */
+/** Exit codes by which a sensor reports that it cannot work here and now (sysexits.h). */
 const CANNOT_TELL: readonly number[] = [69, 73, 75, 77, 78];
 
 /** Judges two or more runs. */

@@ -1,4 +1,4 @@
-/** Runs one sensor with a deadline, a byte cap and a session of its own; nothing of it survives. */
+/** Runs one sensor in a session of its own, with a deadline and a byte limit; none of its processes survive. */
 import { quietText, readLinkedText } from "../store.ts";
 import { spawnChild } from "../process/spawn.ts";
 import { joined } from "../text/bytes.ts";
@@ -8,7 +8,7 @@ import { readMarked, readMarkedAny } from "../process/table.ts";
 import { findTrees, killTree, signal, type TreeNotes } from "../process/tree.ts";
 import type { SensorOutcome } from "./reading.ts";
 
-/** What one run needs. */
+/** The run of one sensor: what to start, where, and its limits. */
 export interface SensorRun {
   path: string;
   cwd: string;
@@ -17,17 +17,17 @@ export interface SensorRun {
   mark: string;
   timeoutMs: number;
   maxBytes: number;
-  /** Called when the script has ended and before what it left behind is ended, with how many processes that is. */
+  /** Called when the script has ended, with the number of processes it left behind, before these are ended. */
   inspect?: (left: number) => void;
-  /** Hears who belongs to the run, while it runs, where that must be noted ({@link RunNotes}). */
+  /** Called during the run with the processes that belong to it, where they must be noted ({@link RunNotes}). */
   onNoted?: (notes: TreeNotes) => void;
 }
 
-/** TERM to KILL for a sensor. */
+/** Time between TERM and KILL for a sensor, ms. */
 const SENSOR_GRACE_MS = 2_000;
 const STDERR_MAX = 64 * 1024;
 
-/** Runs the sensor to its end; never throws for what the script does. */
+/** Runs the sensor to its end; never throws, whatever the script does. */
 export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<SensorOutcome> {
   const started = performance.now();
   // The shell in between gives "not executable" and "no interpreter" their usual codes, 126 and 127.
@@ -60,13 +60,15 @@ export async function runSensor(run: SensorRun, abort?: AbortSignal): Promise<Se
   };
 }
 
-/** Whether the first line of a script ends in a carriage return, as one written on another system does. */
+/** Whether the first line of a script ends in a carriage return, as in files written on Windows. */
 function endsInCrlf(path: string): boolean {
   const text = quietText(path, readLinkedText) ?? "";
   return text.slice(0, text.indexOf("\n")).endsWith("\r");
 }
 
-/** TERM to the group, KILL after the grace, a last KILL once the leader is reaped, and the end of those noted elsewhere. */
+/**
+ * Ends a run: TERM to the group, KILL after the grace, a last KILL once the leader is reaped, and the noted strays.
+ */
 class Ending {
   readonly #pid: number;
   readonly #notes: RunNotes;
@@ -79,7 +81,7 @@ class Ending {
     this.#notes = new RunNotes(pid, onNoted);
   }
 
-  /** How many processes the run has left. */
+  /** How many processes the run has left behind. */
   async left(mark: string): Promise<number> {
     return await this.#notes.left(await readMarked([`LOOOP_SENSOR_RUN=${mark}`]));
   }
@@ -94,7 +96,7 @@ class Ending {
     });
   }
 
-  /** The group id is still reserved while a member lives, so this hits no stranger. */
+  /** The group id stays reserved while a member lives, so this cannot hit a stranger. */
   async finish(): Promise<void> {
     this.#over = true;
     clearTimeout(this.#timer);
@@ -103,7 +105,7 @@ class Ending {
   }
 }
 
-/** The first bytes of a pipe, up to a cap; one more makes it an overflow. */
+/** The first bytes of a pipe, up to a limit; one byte more is an overflow. */
 class Head {
   readonly reader: PipeReader;
   overflowed = false;
@@ -127,7 +129,7 @@ class Head {
 }
 
 /**
- * Ends what sensor runs have left behind, wherever it went: all that carry one of the marks. One scan
+ * Ends the processes that sensor runs have left behind, wherever they went: all that carry one of the marks. One scan
  * serves any number of runs. Returns how many processes were found.
  */
 export async function sweepSensors(marks: readonly string[], graceMs = SENSOR_GRACE_MS): Promise<number> {
@@ -144,8 +146,9 @@ export async function sweepSensors(marks: readonly string[], graceMs = SENSOR_GR
 export const PULSE_RUN = { LOOOP_PULSE: "sensor" } as const;
 
 /**
- * Ends the sensor runs that an earlier pulse of this data dir, killed meanwhile, has left behind; `noted` is whom that
- * one had seen of them.
+ * Ends the sensor runs that an earlier pulse of this data dir left behind when it was killed; `noted` are the
+ * processes
+ * that it saw of them.
  */
 export async function endOrphanRuns(dataDir: string, noted?: TreeNotes): Promise<void> {
   const marks = [`LOOOP_DATA_DIR=${dataDir}`, `LOOOP_PULSE=${PULSE_RUN.LOOOP_PULSE}`];

@@ -13,17 +13,17 @@ import { runSensor, type SensorRun, sweepSensors } from "./sensor_run.ts";
 import { runStoppable, stoppedError } from "../process/stop.ts";
 import { exists, makeDir, readLinkedText, removeTree, replaceFile } from "../store.ts";
 
-/** Where a sensor is tried. */
+/** The surroundings of a trial: profile, environment, looop's path and the clock. */
 export interface TrialHost {
   profile: Profile;
   env: Readonly<Record<string, string>>;
-  /** One executable path that is looop. */
+  /** One executable path that starts looop. */
   bin: string;
-  /** Unix ms. */
+  /** The current time, unix ms. */
   now(): number;
 }
 
-/** `bash -n` for what is a shell script. @throws {UsageError} with bash's own words. */
+/** Runs `bash -n` on a shell script. @throws {UsageError} with bash's own message. */
 export async function checkSyntax(script: string): Promise<void> {
   const first = script.split("\n", 1)[0] ?? "";
   const isShell = !first.startsWith("#!") || /\b(ba|da|k|z)?sh\b/.test(first);
@@ -37,7 +37,7 @@ export async function checkSyntax(script: string): Promise<void> {
   });
 }
 
-/** Runs a sensor once, exactly as the pulse would; `ms` is how long it took. */
+/** Runs a sensor once, exactly as the pulse would; `ms` is the time it took. */
 export async function runOnce(
   host: TrialHost,
   path: string,
@@ -57,7 +57,7 @@ export async function runOnce(
   return { reading: readingOf(outcome, limits.maxBytes, limits.timeoutS), ms: outcome.ms };
 }
 
-/** One run and the end of what it leaves behind, also when we are told to stop or nobody waits for us. */
+/** Runs a sensor and ends the processes it leaves behind, also when a signal stops us or our caller has gone. */
 async function runToItsEnd(run: SensorRun): Promise<SensorOutcome> {
   const { value, stoppedBy } = await runStoppable(async (stop) => {
     const outcome = await runSensor(run, stop);
@@ -68,7 +68,7 @@ async function runToItsEnd(run: SensorRun): Promise<SensorOutcome> {
   throw stoppedError(stoppedBy, "the sensor was ended too");
 }
 
-/** The error of a name that no sensor has. */
+/** The error for a name that no sensor has. */
 export function noSensor(name: string): UserError {
   return new UserError(`There is no sensor "${name}"`, {
     next: "`ls` the folder sensors/ of the data dir",
@@ -79,7 +79,7 @@ export function noSensor(name: string): UserError {
 const CHECK_RUNS = 2;
 
 /**
- * Tries a sensor twice and judges its runs: an installed sensor in the data dir, a file (relative to `cwd`) or an
+ * Tries a sensor twice and judges its runs: an installed sensor in the data dir, or a file (relative to `cwd`) or an
  * example in a scratch folder.
  */
 export async function checkSensor(host: TrialHost, what: string, cwd: string): Promise<Finding[]> {

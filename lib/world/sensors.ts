@@ -1,4 +1,4 @@
-/** The sensors of a profile: which there are, and the limits each runs under. */
+/** The sensors of a profile, and the limits of each. */
 import { numberFrom } from "../records/env.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
@@ -16,7 +16,7 @@ export interface SensorFile {
   header: SensorHeader;
 }
 
-/** The sensors of a profile by name; scripts may be symbolic links to a repository. */
+/** The sensors of a profile, by name; scripts may be symbolic links into a repository. */
 export function listSensors(profile: Profile): SensorFile[] {
   return listEntries(profile.sensors)
     .filter((entry) =>
@@ -25,14 +25,14 @@ export function listSensors(profile: Profile): SensorFile[] {
     .map((entry) => entry.name.slice(0, -3)).sort()
     .map((name) => {
       const path = `${profile.sensors}/${name}.sh`;
-      // One that is unreadable says so in its reading.
+      // An unreadable script is reported by its reading.
       return { name, path, header: parseHeader(quietText(path, readLinkedText) ?? "") };
     });
 }
 
-/** One sensor script with what tells it from another text of the same name. */
+/** One sensor script, with the hash and time of its text. */
 export interface SensorScript extends SensorFile {
-  /** SHA-256 of its text, "" where it cannot be read. */
+  /** SHA-256 of its text, "" when it cannot be read. */
   hash: string;
   /** When it was last written, unix ms. */
   writtenMs: number;
@@ -49,7 +49,7 @@ export async function listScripts(profile: Profile): Promise<SensorScript[]> {
   );
 }
 
-/** Whether a reading is none, or that of another text of the script. */
+/** Whether there is no reading yet, or only one of a different text of the script. */
 export function isUnread({ hash }: SensorScript, reading: { script?: string } | undefined): boolean {
   return reading?.script !== hash;
 }
@@ -59,15 +59,16 @@ export async function unreadSensors(
   profile: Profile,
   readings: Readonly<Record<string, { script?: string }>>,
 ): Promise<string[]> {
-  // A folder that cannot be listed is the pulse's to report: what is known is shown all the same.
+  // A folder that cannot be listed is for the pulse to report: known readings are shown all the same.
   const scripts = await listScripts(profile).catch(() => []);
   return scripts.filter((script) => isUnread(script, readings[`sensor-${script.name}`]))
     .map(({ name }) => `sensor-${name}`);
 }
 
 /**
- * Time and size limits of a sensor: header, then environment, then default; 0 in the environment is
- * none. A day is the most: timers hold 24.8 days, and one that is set for longer fires at once.
+ * Time and size limits of a sensor: from the header, then the environment, then the default; 0 in the environment
+ * means
+ * no limit. The time limit is at most a day: timers hold 24.8 days, and one set for longer fires at once.
  */
 export function sensorLimits(
   header: SensorHeader,

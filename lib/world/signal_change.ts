@@ -1,28 +1,29 @@
-/** How a signal changed, said as briefly as it can be without loss. Pure. */
+/** The change of a signal, stated as briefly as possible without loss. Pure. */
 import { canonical, isRecord } from "../text/json.ts";
 
-/** What stood there before and what stands there now; of a new signal there is no `from`, of one gone no `to`. */
+/** The values before and after; a new signal has no `from`, a removed one no `to`. */
 export interface FromTo {
   from?: unknown;
   to?: unknown;
 }
 
-/** How one list became another, order aside. */
+/** The difference between two lists, order aside. */
 interface ListChange {
   added: unknown[];
   removed: unknown[];
 }
 
 /**
- * The change from one signal to another: of lists what was added and removed, where that is shorter; of objects
- * the keys that changed alone.
+ * The change from one signal to another: for lists the items added and removed, where that is shorter; for objects
+ * only
+ * the keys that changed.
  */
 export function signalChange(from: unknown, to: unknown): unknown {
   if (isRecord(from) && isRecord(to)) return objectChange(from, to);
   return listChange(from, to) ?? { from, to };
 }
 
-/** Words that a change itself uses: a signal that has them as keys is shown whole. */
+/** Keys that a change itself uses: a signal that has one of them is shown whole. */
 const WORDS = ["from", "to", "added", "removed"];
 
 function objectChange(from: Record<string, unknown>, to: Record<string, unknown>): unknown {
@@ -46,7 +47,7 @@ function objectChange(from: Record<string, unknown>, to: Record<string, unknown>
   };
 }
 
-/** Undefined where it would not be shorter, or where only the order changed. */
+/** Undefined when it would not be shorter, or when only the order changed. */
 function listChange(from: unknown, to: unknown): ListChange | undefined {
   if (!Array.isArray(from) || !Array.isArray(to)) return undefined;
   const change = { added: without(to, from), removed: without(from, to) };
@@ -54,7 +55,7 @@ function listChange(from: unknown, to: unknown): ListChange | undefined {
   return JSON.stringify(change).length < JSON.stringify({ from, to }).length ? change : undefined;
 }
 
-/** The items of one list beyond those of another; equal ones count as often as they stand there. */
+/** The items of one list that another lacks; equal items are counted. */
 function without(items: readonly unknown[], others: readonly unknown[]): unknown[] {
   const left = new Map<string, number>();
   for (const other of others) left.set(canonical(other), (left.get(canonical(other)) ?? 0) + 1);

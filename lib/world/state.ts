@@ -1,4 +1,4 @@
-/** Reads the profile as it is now, and shows it as `_ state` and `_ wait` print it. */
+/** Reads the profile's present state, and shows it as `_ state` and `_ wait` print it. */
 import type { FitFiles } from "./fit.ts";
 import { isId } from "../ids.ts";
 import { parseExact } from "../text/json.ts";
@@ -25,10 +25,10 @@ import { isoSeconds } from "../text/time.ts";
 import { badSessionFiles, listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
-/** The world as last parsed here: one who waits looks every second, and mostly it is the same. */
+/** The world as last parsed here: a blocked wait looks every second, and usually it is the same. */
 let parsed: { path: string; stamp: string; world: World } | undefined;
 
-/** The published world, or an empty one; and why a file that is there cannot be used. */
+/** The published world, or an empty one; and the reason if an existing file cannot be used. */
 export function readWorld(profile: Profile, nowMs: number): { world: World; bad: BadFile[] } {
   const { world: path } = profile;
   const stamp = settledStamp(path, nowMs);
@@ -43,10 +43,10 @@ export function readWorld(profile: Profile, nowMs: number): { world: World; bad:
   return { world: read.value, bad: [] };
 }
 
-/** Stands for the text of a file that is there and cannot be read: neither absent nor any text. */
+/** Stands for the text of a file that exists but cannot be read: neither absent nor any text. */
 const UNREADABLE = "\0unreadable";
 
-/** A policy file's text; one that cannot be read is listed in `bad` and stops nobody. */
+/** A policy file's text; a file that cannot be read is listed in `bad` and stops nothing. */
 function readPolicy(path: string, bad: BadFile[]): string | undefined {
   try {
     return readLinkedText(path);
@@ -66,7 +66,10 @@ function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
   return goals;
 }
 
-/** Files of a policy folder, links included. One whose name is no id would be passed over in silence: it is bad. */
+/**
+ * Files of a policy folder, links included. A file whose name is not an id is bad, since it would be silently
+ * ignored.
+ */
 function policyFiles(
   dir: string,
   suffix: string,
@@ -84,7 +87,7 @@ function policyFiles(
   return files.filter(({ id }) => isId(id));
 }
 
-/** looop's own state as files say it now. */
+/** looop's own state, read from its files. */
 export async function readOwnState(
   profile: Profile,
   nowMs: number,
@@ -109,8 +112,8 @@ export async function readOwnState(
 }
 
 /**
- * All workers. Those that the published world knows as ended are taken from there while `sessions/` has not
- * changed, so that the cost follows what lives, not what is past.
+ * All workers. The ended ones are taken from the published world while `sessions/` has not changed, so that the cost
+ * depends on the living, not on the past.
  */
 export async function readWorkers(
   profile: Profile,
@@ -138,14 +141,15 @@ export interface Snapshot extends Sight {
 }
 
 /**
- * Looks at the profile. While the pulse lives its published world is the truth; without one, looop's own
- * part of it is recomputed here, so that nothing shown is older than the files.
+ * Looks at the profile. While the pulse is alive its published world is the truth; without a pulse looop's own part
+ * of
+ * the world is recomputed here, so that nothing shown is older than the files.
  *
- * @param trustMs As in `aliveOf`: for one who looks again and again.
+ * @param trustMs As in `aliveOf`, for callers that look again and again.
  */
 export async function look(profile: Profile, nowMs: number, trustMs = 0): Promise<Snapshot> {
   const { world: published, bad } = readWorld(profile, nowMs);
-  // In one turn, so that one child answers for the pulse and the workers alike.
+  // In one turn, so that one child process answers for the pulse and the workers alike.
   const [pulse, workers] = await Promise.all([
     viewPulse(profile, readPulse(profile), nowMs, trustMs),
     readWorkers(profile, published, nowMs, trustMs),
@@ -175,8 +179,9 @@ export async function look(profile: Profile, nowMs: number, trustMs = 0): Promis
 }
 
 /**
- * What one who waits can tell without looking again: equal glances mean that nothing it would look at was
- * published, posted or ended in between. Undefined when a glance cannot tell.
+ * A summary by which a waiting reader can skip a look: equal glances mean that nothing it would look at was
+ * published,
+ * posted or ended in between. Undefined when a glance does not suffice.
  */
 export function glance(profile: Profile, nowMs: number): string | undefined {
   if (!allStillThere()) return undefined;
@@ -185,14 +190,14 @@ export function glance(profile: Profile, nowMs: number): string | undefined {
   return stamps.includes(undefined) ? undefined : stamps.join(" ");
 }
 
-/** One pending ask as it is shown whole. */
+/** One pending ask, shown whole. */
 export interface AskView extends Omit<Ask, "v" | "gen"> {
   age_s: number;
-  /** Whether the asking worker still runs; null when the asker is no session of looop. */
+  /** Whether the asking worker is still running; null when the asker is not a session of looop. */
   worker_alive: boolean | null;
 }
 
-/** How a pending ask is shown whole. */
+/** A pending ask as it is shown whole. */
 export function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number): AskView {
   const { v: _v, gen: _gen, ...rest } = ask;
   const worker = workers.find((candidate) => candidate.id === ask.worker);
@@ -203,7 +208,7 @@ export function askView(ask: Ask, workers: readonly WorkerView[], nowMs: number)
   };
 }
 
-/** A worker as it is shown: without the generation, which is looop's own matter. */
+/** A worker as it is shown: without the generation, which is internal to looop. */
 export function viewOf({ gen: _, ...view }: WorkerRun): WorkerView {
   return view;
 }
@@ -256,7 +261,7 @@ export interface HostView {
   strays?: string[];
 }
 
-/** A machine with the number of its living workers. Pure. */
+/** A machine with its number of living workers. Pure. */
 export function hostView(host: HostRecord, workers: readonly WorkerView[], nowMs: number): HostView {
   const silence = unreachableS(host, nowMs);
   return {
@@ -269,7 +274,7 @@ export function hostView(host: HostRecord, workers: readonly WorkerView[], nowMs
   };
 }
 
-/** Where the parts that a reader's limit cuts away can be read whole. */
+/** Files in which a reader finds the parts that its limit cuts away. */
 export function fitFiles(profile: Profile): FitFiles {
   return {
     snapshot: (name) => `${profile.snapshots}/${name}.json`,

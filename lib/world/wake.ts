@@ -1,33 +1,35 @@
 /**
- * What `_ wait --json` prints: what is new, and what must be known to act on it, within firm bounds. Pure.
+ * The output of `_ wait --json`: what is new, and what must be known to act on it, within firm bounds. Pure.
  *
- * Agents pay for every byte and their shell tools cut long output, so everything has a form for every room: the
- * standing parts have a room of their own, and the news take what is left, the most urgent first. What finds no
- * room at all stays news for the next call.
+ * Agents pay for every byte, and their shell tools cut long output, so everything has a form for every size: the
+ * standing
+ * parts have space reserved for them, and the news take the rest, the most urgent first. News that do not fit at all
+ * stay
+ * news for the next call.
  */
 import { printableJson } from "../text/json.ts";
 import type { Ask } from "../records/mailbox.ts";
 import type { News } from "./news.ts";
 import { pulseWord, type Sight } from "./observer.ts";
 
-/** Most bytes of one return, the newline included. */
+/** The largest output of one return, bytes, newline included. */
 export const MAX_BYTES = 8_000;
-/** Room of what stands beside the news, bytes; a reader who is given the whole world has more of it. */
+/** Space for the parts beside the news, bytes; a reader who is given the whole world gets more. */
 const STANDING_BYTES = 1_000;
 const STANDING_FIRST_BYTES = 3_000;
-/** Items that a standing list shows at most. */
+/** Most items shown in a standing list. */
 const LIST_ITEMS = 10;
-/** Most bytes of one line of the journal. */
+/** Longest line of the journal, bytes. */
 const JOURNAL_LINE_BYTES = 160;
-/** Most bytes of a question's text as JSON, whole and where room is short. */
+/** Longest question text as JSON, bytes: whole, and where space is short. */
 const PROMPT_BYTES = 2_048;
 const PROMPT_SHORT_BYTES = 300;
-/** Most bytes of a question's other parts as JSON. */
+/** Longest JSON of a question's other parts, bytes. */
 const OPTIONS_BYTES = 500;
-/** Bytes kept for the names of the parts of `changes`. */
+/** Space reserved for the names of the parts of `changes`, bytes. */
 const SLACK_BYTES = 160;
 
-/** Where a reader finds what is cut. */
+/** Where a reader finds the parts that were cut. */
 export interface WakeFiles {
   asks: string;
   snapshots: string;
@@ -36,20 +38,20 @@ export interface WakeFiles {
 /** A return of `_ wait`. */
 export interface Wake {
   text: string;
-  /** News that found no room. */
+  /** News for which there was no space. */
   kept: News[];
 }
 
-/** What a wake is composed of. */
+/** The parts of which a wake is composed. */
 export interface WakeParts {
   sight: Sight;
-  /** Stands in place of the news' own reasons where the whole world is given. */
+  /** Replaces the news' own reasons when the whole world is given. */
   reason: string | undefined;
   news: readonly News[];
   /** The last lines of the journal, oldest first. */
   journal: readonly string[];
   files: WakeFiles;
-  /** The token of the cursor after this. */
+  /** The token of the cursor after this return. */
   token: string;
 }
 
@@ -72,7 +74,7 @@ export function wakeOf(parts: WakeParts): Wake {
   return { text, kept };
 }
 
-/** What a call prints that comes back without news. */
+/** The output of a call that times out without news. */
 export function timeoutText(asks: readonly Pick<Ask, "id">[]): string {
   for (let count = 3;; count--) {
     const pending = asks.slice(0, count).map(({ id }) => id);
@@ -81,7 +83,7 @@ export function timeoutText(asks: readonly Pick<Ask, "id">[]): string {
   }
 }
 
-/** Whether a piece of news is shown when a wait ends. */
+/** Whether a piece of news is shown at the end of a wait. */
 export function isShown({ weight }: News): boolean {
   return weight === "wakes" || weight === "rides";
 }
@@ -105,14 +107,14 @@ export function wholeChanges(news: readonly News[]): Record<string, unknown> {
 
 // --- the news -------------------------------------------------------------------------------------------------
 
-/** A piece of news in the form that it is given in, and the question that comes with it. */
+/** A piece of news in the form chosen for it, and the question that comes with it. */
 interface Choice {
   news: News;
   form: unknown;
   ask?: Record<string, unknown>;
 }
 
-/** Chooses a form for each: all have their shortest, then the most urgent have the fullest that fit. */
+/** Chooses a form for each: all get their shortest, then the most urgent get the fullest that fits. */
 function fit(news: readonly News[], parts: WakeParts, room: number): { chosen: Choice[]; kept: News[] } {
   let left = room;
   const chosen: { choices: Choice[]; choice: Choice }[] = [];
@@ -120,7 +122,7 @@ function fit(news: readonly News[], parts: WakeParts, room: number): { chosen: C
   for (const one of news) {
     const choices = choicesOf(one, parts);
     const choice = choices.at(-1)!;
-    // The first always has a place: a reader who is woken for nothing would be woken for ever.
+    // The first always gets a place: a reader woken without news would be woken again for ever.
     if (bytesOfChoice(choice) > left && chosen.length > 0) kept.push(one);
     else {
       left -= bytesOfChoice(choice);
@@ -135,7 +137,7 @@ function fit(news: readonly News[], parts: WakeParts, room: number): { chosen: C
   return { chosen: chosen.map(({ choice }) => choice), kept };
 }
 
-/** The forms that one piece of news can be given in, from the fullest to the shortest. */
+/** The possible forms of one piece of news, from the fullest to the shortest. */
 function choicesOf(news: News, { sight, files }: WakeParts): Choice[] {
   const asked = askOf(news, sight);
   const forms = news.forms.length === 0 ? [undefined] : news.forms;
@@ -155,7 +157,7 @@ function askOf(news: News, sight: Sight): Ask | undefined {
   return sight.asks.find(({ id }) => id === news.item.key);
 }
 
-/** The bytes of a piece of news with all that it brings along. */
+/** The size of a piece of news with everything it brings along, bytes. */
 function bytesOfChoice({ news: { key, by, reason }, form, ask }: Choice): number {
   const parts = [reason, ...(form === undefined ? [] : [form]), ...(ask === undefined ? [] : [ask])];
   const names = [...(key === undefined ? [] : [key]), ...(by === undefined ? [] : [{ [reason]: by }])];
@@ -220,7 +222,7 @@ function ageOf({ ts }: Ask, { nowMs }: Sight): number {
   return Math.max(0, Math.floor(nowMs / 1000 - ts));
 }
 
-/** All pending questions, the oldest first: the new ones whole, as many of the known ones as have room. */
+/** All pending questions, the oldest first: new ones whole, and as many of the known ones as fit. */
 function askList(
   sight: Sight,
   chosen: readonly Choice[],
@@ -238,7 +240,7 @@ function askList(
 
 type Standing = Record<string, unknown> & { asks: Record<string, unknown>[] };
 
-/** How much of each list is shown, and of each line of the journal, bytes. */
+/** The lengths of the lists, in items, and of each line of the journal, in bytes. */
 interface Limits {
   asks: number;
   goals: number;
@@ -247,9 +249,9 @@ interface Limits {
   line: number;
 }
 
-/** What gives way first, the longest of them first; a list that is cut ends in a count. */
+/** The lists that are shortened when space is short, the longest of them first; a shortened list ends in a count. */
 const LISTS = ["goals", "workers", "failing", "asks"] as const;
-/** Limits below which nothing gives way before everything else has: the oldest questions, lines that can be read. */
+/** Limits that are lowered only after all the others: the oldest questions, legible journal lines. */
 const FLOOR: Limits = { asks: 3, goals: 0, workers: 0, failing: 0, line: 80 };
 
 function standingParts(parts: WakeParts, room: number): Standing {
@@ -269,7 +271,7 @@ function standingParts(parts: WakeParts, room: number): Standing {
   }
 }
 
-/** The limits that make most room at the least price; undefined when there is nothing left to give. */
+/** The limits that free the most space at the least loss; undefined when nothing more can be cut. */
 function tighter(limits: Limits, standing: Standing, lists: Lists): Limits | undefined {
   const bytes = (name: typeof LISTS[number]) => bytesOf(printableJson(standing[name]));
   const giving = LISTS.filter((name) => Math.min(limits[name], lists[name].length) > FLOOR[name]);
@@ -340,7 +342,7 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** A text whose JSON has at most so many bytes. */
+/** A text cut so that its JSON has at most `maxBytes` bytes. */
 function clipped(text: string, maxBytes: number): string {
   let cut = text;
   for (let bytes = bytesOf(printableJson(cut)); bytes > maxBytes; bytes = bytesOf(printableJson(`${cut}…`))) {

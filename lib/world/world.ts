@@ -1,4 +1,7 @@
-/** The published world: every reading and what of it can wake an agent, as one value with one hash. Mostly pure. */
+/**
+ * The published world: every reading and the part of it that can wake an agent, as one value with one hash. Mostly
+ * pure.
+ */
 import type { BadFile } from "../store.ts";
 import type { Firing } from "../records/schedules.ts";
 import { canonical, isListOf, isRecord, isRecordOf, isText } from "../text/json.ts";
@@ -15,55 +18,55 @@ export interface WorldReading {
   /** SHA-256 of the script that gave it. */
   script?: string;
   error: boolean;
-  /** Hash of the signal as it is. */
+  /** Hash of the signal itself. */
   hash: string;
-  /** Hash that counts for waking: while a sensor flaps, the one before it began to. */
+  /** The hash that counts for waking: while a sensor flaps, the one from before it began to flap. */
   wake: string;
-  /** How many sensings in a row changed the signal. */
+  /** Number of successive sensings that changed the signal. */
   streak: number;
-  /** The last value that was no error, kept while errors last. */
+  /** The last value that was not an error, kept while errors last. */
   last_good?: Reading;
 }
 
-/** Something that the pulse has noticed and that each observer is given once. */
+/** Something that the pulse has noticed and that is given once to each observer. */
 export interface Alert {
-  /** `not_ready`, `silent`, `interrupted`, `goal_idle`, `host`: what stands before the `:` of its reason. */
+  /** `not_ready`, `silent`, `interrupted`, `goal_idle`, `host`: the part of its reason before the `:`. */
   kind: string;
-  /** The worker, goal or machine that it is about. */
+  /** The worker, goal or machine concerned. */
   id: string;
-  /** Names this occurrence. */
+  /** A name for this occurrence. */
   key: string;
-  /** Last lines of the worker's screen, or what was interrupted. */
+  /** The last lines of the worker's screen, or the interrupted action. */
   screen?: string[];
 }
 
-/** What the pulse remembers of one living worker, so that nothing is told twice. Times: unix ms. */
+/** The pulse's memory of one living worker, so that nothing is reported twice. Times: unix ms. */
 export interface Watched {
-  /** It waited for an answer when it was last looked at. */
+  /** Whether it was waiting for an answer at the last look. */
   asking?: true;
-  /** When it was first seen with nothing to wait for again. */
+  /** When it was first seen no longer waiting for an answer. */
   answered_at?: number;
-  /** The silence that was last reported. */
+  /** The silence reported last. */
   silent?: { since: number; key: string; screen: string[] };
 }
 
-/** How one run of a worker ended, beside what its session says. */
+/** How one run of a worker ended, in addition to its session's record. */
 export interface EndedFacts {
   gen: string;
-  /** The state that they were composed for: a lost worker may still be ended. */
+  /** The state for which they were composed: a lost worker may still be ended. */
   state: string;
-  /** The last lines that it printed; of a lost worker its whole `screen`. */
+  /** The last lines that it printed; for a lost worker its whole `screen`. */
   last_lines?: string[];
   screen?: string[];
-  /** Files in `reports/`; `maybe` where only the time tells that they are its own. */
+  /** Files in `reports/`; `maybe` when only their time suggests that they are its own. */
   reports?: { file: string; maybe?: true }[];
-  /** What it was told and has not read. */
+  /** The tells that it has not read. */
   untold?: string[];
-  /** Dollars; null while they are not known. */
+  /** Dollars; null while the cost is not known. */
   cost: number | null;
 }
 
-/** What `_ wait` needs of the config, so that it need not read it. Seconds. */
+/** The settings that `_ wait` needs, in seconds, so that it need not read the config. */
 export interface WorldSettings {
   interval_s: number;
   ask_redeliver_s: number;
@@ -73,7 +76,7 @@ export interface WorldSettings {
 export interface World {
   v: 1;
   beat: number;
-  /** Unix ms. */
+  /** When it was published, unix ms. */
   published_at: number;
   world_hash: string;
   /** Hash of PLAYBOOK.md, "" when absent. */
@@ -89,19 +92,19 @@ export interface World {
   ended: Record<string, EndedFacts>;
   /** Schedule id → hash of its file and next due time, unix ms; and the last firing of each. */
   schedules: { files: Record<string, { hash: string; next?: number }>; firings: Record<string, Firing> };
-  /** Generation → what is remembered of a living worker. */
+  /** Generation → the pulse's memory of a living worker. */
   watched: Record<string, Watched>;
   /**
-   * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime`: its
-   * time then, unix ms; -1 while another change could still leave the same one.
+   * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime` is that
+   * folder's time then, unix ms; -1 while another change could still leave the same time.
    */
   fleet: { dir_mtime: number; workers: (WorkerView & { gen: string })[] };
 }
 
-/** A sensor whose signal changed in each of this many sensings is flapping. */
+/** Number of successive sensings, each with a changed signal, from which a sensor counts as flapping. */
 export const FLAP_STREAK = 5;
 
-/** Defaults before any pulse has published. */
+/** Settings used before any pulse has published. */
 export const DEFAULT_SETTINGS: WorldSettings = { interval_s: 60, ask_redeliver_s: 600 };
 
 /** The world before anything was sensed. */
@@ -125,7 +128,7 @@ export function emptyWorld(): World {
   };
 }
 
-/** What each part of a published world must be, so that a file edited by hand can be used or is refused. */
+/** The checks of each part of a published world, so that a file edited by hand is either usable or refused. */
 const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
   beat: Number.isFinite,
   published_at: Number.isFinite,
@@ -161,7 +164,7 @@ function hasTexts(value: unknown, keys: readonly string[]): boolean {
   return isRecord(value) && keys.every((key) => isText(value[key]));
 }
 
-/** Checks that a parsed `.world.json` is one. */
+/** The world in a parsed `.world.json`, or the reason why it is not one. */
 export function checkWorld(value: unknown): World | string {
   if (!isRecord(value)) return "not an object";
   if (value["v"] !== 1) return `version ${JSON.stringify(value["v"])} is not known`;
@@ -172,7 +175,7 @@ export function checkWorld(value: unknown): World | string {
   return whole as unknown as World;
 }
 
-/** A new reading of a sensor, its streak and wake hash carried on from the one before. */
+/** A sensor's new reading, with streak and wake hash carried on from the one before. */
 export async function nextReading(
   before: WorldReading | undefined,
   value: Reading,
@@ -180,7 +183,7 @@ export async function nextReading(
   { ms, script }: Pick<WorldReading, "ms" | "script"> = {},
 ): Promise<WorldReading> {
   const hash = await sha256(canonical(signalOf(value)));
-  // What another text of the script has signalled says nothing about how steady this one is.
+  // The signals of a different text of the script say nothing about how steady this one is.
   const isSame = script === before?.script || before?.script === undefined;
   const changed = before !== undefined && before.hash !== hash && isSame;
   const streak = changed ? before.streak + 1 : 0;
@@ -204,7 +207,7 @@ export function flappingOf(readings: Readonly<Record<string, WorldReading>>): st
   return Object.keys(readings).filter((name) => (readings[name]?.streak ?? 0) >= FLAP_STREAK).sort();
 }
 
-/** What besides users' sensors makes up the world. */
+/** The parts of the world other than users' sensors. */
 export interface OwnState {
   playbook: string | undefined;
   goals: Record<string, string>;
@@ -267,9 +270,9 @@ export function hashWorld(
 }
 
 /**
- * Whether a reader would find more than other times and ages in the second of two worlds. Pure.
+ * Whether the second of two worlds shows a reader more than new times and ages. Pure.
  *
- * A reading that was taken anew counts even when it says the same: its time is shown.
+ * A new reading counts even when its value is the same, because its time is shown.
  */
 export function isNews(before: World, next: World): boolean {
   const settled = next.fleet.dir_mtime >= 0 && next.fleet.dir_mtime !== before.fleet.dir_mtime;
