@@ -1,7 +1,9 @@
 /**
- * The agent's own session behind a worker, and the sessions of root agents: which CLI, which id, and where it
- * writes its records. Given at a worker's start where the CLI can be told an id, else learned from the
- * environment of the verbs that the agent calls.
+ * The agent's own session behind a worker, and the sessions of root agents: which CLI, which id, and where its
+ * records are.
+ * The id is set at a worker's start where the CLI accepts one, otherwise it is learned from the environment of the
+ * verbs
+ * that the agent calls.
  */
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
@@ -15,7 +17,7 @@ import { appendLine, readJson, replaceFile, statOf, valueOf, withLock } from "..
 
 type Env = Readonly<Record<string, string>>;
 
-/** `sessions/<id>/agent.json`: how a worker was started and which sessions of its agent are known. */
+/** `sessions/<id>/agent.json`: how a worker was started, and the known sessions of its agent. */
 export interface AgentFile {
   v: 1;
   /** Preset that the template belongs to; "" for a program that looop does not know. */
@@ -23,19 +25,19 @@ export interface AgentFile {
   template: string;
   env: Record<string, string>;
   sessions: AgentSession[];
-  /** What earlier runs of the same sessions have put into the ledger, by session id. */
+  /** The amounts that earlier runs of the same sessions have in the ledger, by session id. */
   counted: Record<string, Counted>;
-  /** Calls of looop's verbs that the record had before this run; 0 unless given. */
+  /** Number of calls of looop's verbs in the agent's record before this run; 0 by default. */
   callsBefore?: number;
 }
 
-/** A running sum of what was already put into the ledger. */
+/** A running sum of the amounts already in the ledger. */
 export interface Counted {
   tokens: Tokens;
   usd: number;
   /** claude: how many of its closing sums have been used. */
   closings?: number;
-  /** Replies without tokens that rows have told of. */
+  /** Number of replies without tokens that rows have reported. */
   unrecorded?: number;
 }
 
@@ -52,7 +54,7 @@ function agentPath(dir: string): string {
   return `${dir}/agent.json`;
 }
 
-/** What is known of a worker's agent, by its session's folder. */
+/** The record of a worker's agent, in the session's folder; undefined when there is none. */
 export function readAgent(dir: string): AgentFile | undefined {
   const read = readJson(agentPath(dir), checkRecord);
   if (read === undefined || "bad" in read) return undefined;
@@ -74,30 +76,30 @@ function isAgentSession(value: unknown): value is AgentSession {
     typeof value["id"] === "string" && typeof value["records"] === "string";
 }
 
-/** Writes down what is known of a worker's agent. */
+/** Writes the record of a worker's agent. */
 export function writeAgent(dir: string, agent: AgentFile): void {
   replaceFile(agentPath(dir), `${JSON.stringify(agent)}\n`);
 }
 
-/** One session of a root agent in `.root-sessions.json`, with what of it is in the ledger. */
+/** One session of a root agent in `.root-sessions.json`, with the part of it that is in the ledger. */
 export interface RootSession extends AgentSession {
-  /** Unix ms at which it first called a verb. */
+  /** When it first called a verb, unix ms. */
   seen_at: number;
-  /** Unix ms of its last row; absent before the first. */
+  /** When its last row was written, unix ms; absent before the first. */
   row_at?: number;
   counted: Counted;
-  /** A row that is being appended: finished after a crash. */
+  /** A row that is being appended; completed after a crash. */
   pending?: { line: string; counted: Counted };
 }
 
 /** `.root-sessions.json`. */
 export interface RootAgents {
   sessions: RootSession[];
-  /** Those whose session is still to be found out; on disk \`opencode\`, as it was first. */
+  /** Callers whose session is still to be found; on disk `opencode`, after the first CLI that had any. */
   unnamed: UnnamedCaller[];
 }
 
-/** What is known of the root agents. */
+/** The record of the root agents. */
 export function readRootAgents(profile: Profile): RootAgents {
   const read = readJson(profile.rootSessions, checkRecord);
   const { sessions, opencode } = valueOf(read) ?? {} as RootFile;
@@ -118,14 +120,14 @@ export function readRootSessions(profile: Profile): RootSession[] {
   return readRootAgents(profile).sessions;
 }
 
-/** Replaces what is known of the root agents; to be called under {@link rootLock}. */
+/** Replaces the record of the root agents; call it under {@link rootLock}. */
 export function writeRootAgents(profile: Profile, agents: RootAgents): void {
   const { sessions, unnamed } = agents;
   const more = unnamed.length === 0 ? {} : { opencode: unnamed };
   replaceFile(profile.rootSessions, `${JSON.stringify({ v: 1, sessions, ...more })}\n`);
 }
 
-/** Replaces the list of root agents' sessions; to be called under {@link rootLock}. */
+/** Replaces the list of root agents' sessions; call it under {@link rootLock}. */
 export function writeRootSessions(profile: Profile, sessions: readonly RootSession[]): void {
   writeRootAgents(profile, { ...readRootAgents(profile), sessions: [...sessions] });
 }
@@ -136,8 +138,9 @@ export function rootLock(profile: Profile): string {
 }
 
 /**
- * Notes the agent session that calls a verb: a worker's in its session's folder, else a root agent's.
- * Costs one small read when it is known already; writes only what is new.
+ * Records the agent session that calls a verb: a worker's in its session's folder, else a root agent's. Costs one
+ * small
+ * read when it is already known; writes only what is new.
  */
 export async function noteCaller(profile: Profile, env: Env, cwd: string, nowMs: number): Promise<void> {
   if (statOf(profile.lockDir) === undefined) return;
@@ -155,14 +158,20 @@ export async function noteCaller(profile: Profile, env: Env, cwd: string, nowMs:
   }
 }
 
-/** A line for each verb that a worker has called, where the end has to know that its agent has recorded them all. */
+/**
+ * A file with a line for each verb that a worker has called, for CLIs whose records must have them all before the
+ * end.
+ */
 export function callsMade(dir: string): string {
   return `${dir}/calls_made`;
 }
 
-/** How often a call of one unnamed caller is noted, ms: it calls again and again, and its session may change. */
+/**
+ * Interval at which calls of one unnamed caller are recorded, ms: it calls again and again, and its session may
+ * change.
+ */
 const CALL_EVERY_MS = 60_000;
-/** Calls without a session that are kept of a caller. */
+/** Number of calls without a session that are kept per caller. */
 const MAX_CALLS = 20;
 
 async function noteUnnamed(profile: Profile, next: UnnamedCaller): Promise<void> {
@@ -187,7 +196,7 @@ async function noteWorker(dir: string, agent: AgentSession): Promise<void> {
   await withLock(`${dir}/.agent.lock`, () => {
     const known = readAgent(dir) ??
       { v: 1, preset: agent.cli, template: "", env: {}, sessions: [], counted: {} };
-    // A session that was only expected, as its id was not known at the start, is this one.
+    // This replaces an expected session whose id was not known at the start.
     const others = known.sessions.filter((one) =>
       !isSame(one, agent) && !(one.cli === agent.cli && one.id === "")
     );

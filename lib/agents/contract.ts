@@ -1,26 +1,26 @@
-/** The worker contract: what stands in front of every worker's brief. Pure. */
+/** The worker contract, which precedes every worker's brief. Pure. */
 import { shellQuote } from "../text/quote.ts";
 
-/** What the contract is filled with. */
+/** The facts that are filled into the contract. */
 export interface ContractFacts {
   id: string;
   /** looop's absolute path, since some agents reset PATH. */
   bin: string;
   dataDir: string;
-  /** Folder in which the agent starts; a fresh one on another machine unless given. */
+  /** Folder in which the agent starts; a fresh one on another machine by default. */
   cwd?: string | undefined;
-  /** Name under which the worker reports what it has spent; absent where looop reads that from the agent's records. */
+  /** Name under which the worker reports its spend; absent where looop reads that from the agent's records. */
   reportsSpendAs?: string | undefined;
-  /** What to do about the time limit of the agent's shell tool. */
+  /** Advice about the time limit of the agent's shell tool. */
   shellLimit?: string | undefined;
 }
 
-/** The first words of a worker's prompt, which no other worker's has. */
+/** The first words of a worker's prompt, unique to it. */
 export function workerTitle(id: string): string {
   return `You are worker "${id}" of looop`;
 }
 
-/** Ends the contract: what follows is the brief. */
+/** The line that ends the contract; the brief follows. */
 export const CONTRACT_END = "---";
 
 /**
@@ -73,7 +73,7 @@ ${rules.map((rule, n) => `${n + 1}. ${rule}`).join("\n")}
 `;
 }
 
-/** The prompt of a worker whose own is too long for a command line. */
+/** The prompt for a worker whose own prompt is too long for a command line. */
 export function pointerPrompt(id: string, promptFile: string): string {
   return `${workerTitle(id)}. Your contract and your brief are in the file ${shellQuote(promptFile)}. ` +
     "Read all of it first, in several parts if your tools cut it, then do what it says.\n";

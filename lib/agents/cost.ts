@@ -1,39 +1,43 @@
 /** Sums of the ledger by day, kind, runner and worker. Pure. */
 import { type CostRow, isCountable, parseRow, parseRows } from "./cost_row.ts";
 
-/** An amount of money and the rows it is the sum of. */
+/** An amount of money, and the number of rows that add up to it. */
 export interface Amount {
   usd: number;
   calls: number;
 }
 
-/** Sums of a ledger. Groups are sorted by what they cost, days by date. */
+/** Sums of a ledger. Groups are sorted by cost, days by date. */
 export interface CostSummary {
   total: Amount;
   byDay: (Amount & { day: string })[];
   byKind: (Amount & { name: string })[];
   byRunner: (Amount & { name: string })[];
   byWorker: (Amount & { name: string })[];
-  /** Rows that are in the sums; and self-reports that are not, as the runner's own figure of that session is. */
+  /**
+   * Rows that are in the sums; and self-reports that are not, because the runner's own figure for that session is.
+   */
   counted: number;
   superseded: Amount;
-  /** Lines that are no rows. */
+  /** Number of lines that are not rows. */
   skippedLines: number;
-  /** Who has used tokens whose price nobody has told: its dollars are more than the sums say. */
+  /** Names with tokens of unknown price: their true cost exceeds the sums. */
   unpriced: string[];
-  /** Who was killed within replies that its CLI had not written down: they are in no sum. */
+  /** Names of killed workers, with the replies that their CLI had not yet recorded: these are in no sum. */
   unrecorded: { name: string; replies: number }[];
-  /** Present when the workers that ran are known: how many, who of them has no row, and how many all in dollars. */
+  /**
+   * Present when the workers that ran are known: how many ran, which have no row, and how many are fully in dollars.
+   */
   coverage?: { ran: number; withoutCost: string[]; priced: number };
-  /** Root agents' sessions that called verbs, and those of them whose spend is known. */
+  /** Root agents' sessions that called verbs, and how many of them have a known cost. */
   roots?: { seen: number; known: number };
 }
 
-/** What is summed. */
+/** The range and the days of a summary. */
 export interface CostScope {
-  /** Only rows from this moment on. */
+  /** Only rows from this moment on, unix ms. */
   sinceMs?: number;
-  /** The day that a moment belongs to, `YYYY-MM-DD`; of the machine's time zone unless given. */
+  /** The day of a moment, `YYYY-MM-DD`; in the machine's time zone by default. */
   dayOf?: (ms: number) => string;
 }
 
@@ -44,16 +48,18 @@ export function localDay(ms: number): string {
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** When the day that `nowMs` belongs to began, in the machine's time zone. */
+/** The beginning of `nowMs`'s day in the machine's time zone, unix ms. */
 export function startOfLocalDay(nowMs: number): number {
   return new Date(nowMs).setHours(0, 0, 0, 0);
 }
 
-/** A row is a few hundred bytes; what has no line end for this long is none. */
+/** Length of the longest line taken for a row, characters; a row is a few hundred bytes. */
 const MAX_LINE = 1 << 16;
-/** Every time zone of today is offset by whole quarters, so a quarter of an hour lies within one local day. */
+/**
+ * A quarter of an hour, ms: it lies within one local day, since all present time zones are offset by whole quarters.
+ */
 const QUARTER_MS = 900_000;
-/** Quarters whose day is remembered at once. */
+/** Number of quarters whose day is remembered at once. */
 const MAX_QUARTERS = 50_000;
 /** One worker's spend of one kind by one runner. */
 interface Account {
@@ -62,25 +68,25 @@ interface Account {
   runner: string;
   /** Amounts that count in any case, by day. */
   sure: Map<string, Amount>;
-  /** What a session said of itself: counts unless the runner says it too, maybe in a later row. */
+  /** Amounts that a session reported itself: they count unless the runner reports them, too, maybe in a later row. */
   selfReports: Map<string, Amount>;
-  /** Some of its rows have tokens and no dollars. */
+  /** Whether some of its rows have tokens but no dollars. */
   unpriced: boolean;
-  /** Replies of which its rows say that they are in no record. */
+  /** Number of replies that are in no record, according to its rows. */
   unrecorded: number;
 }
 
-/** Sums a ledger that is handed in piece by piece; its memory grows with workers and days, not with rows. */
+/** Sums a ledger that is fed in piece by piece; its memory grows with workers and days, not with rows. */
 export class CostSum {
   readonly #sinceMs: number;
   readonly #dayOf: (ms: number) => string;
   readonly #days = new Map<number, string>();
-  /** By kind, runner and id: three looks cost less than a key made of the three. */
+  /** By kind, runner and id: three lookups cost less than a key made of the three. */
   readonly #accounts = new Map<string, Map<string, Map<string, Account>>>();
   readonly #all: Account[] = [];
   readonly #idsWithRunnerRow = new Set<string>();
   readonly #decoder = new TextDecoder();
-  /** The begin of a line whose end is still to come. */
+  /** The beginning of a line whose end is still to come. */
   #rest = "";
   #overlong = false;
   #skipped = 0;
@@ -157,7 +163,7 @@ export class CostSum {
     return account;
   }
 
-  /** The sums so far; a last row without line end counts if it is whole. `ranIds`: every worker that ran. */
+  /** The sums so far; a last row without a line end counts if it is complete. `ranIds` are all workers that ran. */
   summary(ranIds?: Iterable<string>): CostSummary {
     this.pushLine(this.#rest);
     this.#rest = "";
@@ -174,7 +180,7 @@ export class CostSum {
     return { ...groups.summary(superseded, this.#skipped, unpriced, ranIds), unrecorded: this.#unrecorded() };
   }
 
-  /** Ids with tokens that neither the runner nor the session itself has put into dollars. */
+  /** Ids with tokens for which neither the runner nor the session itself gives dollars. */
   #unpricedIds(): Set<string> {
     const said = new Set(
       this.#all.filter(({ id, selfReports }) => selfReports.size > 0 && !this.#idsWithRunnerRow.has(id))
@@ -202,7 +208,7 @@ export class CostSum {
   }
 }
 
-/** The map that `key` leads to, made when it is the first time. */
+/** The map under `key`, created on first use. */
 function within<T>(maps: Map<string, Map<string, T>>, key: string): Map<string, T> {
   let map = maps.get(key);
   if (map === undefined) maps.set(key, map = new Map());
@@ -214,7 +220,7 @@ function addTo(sum: Amount, amount: Amount): void {
   sum.calls += amount.calls;
 }
 
-/** The sums of a summary while they are made. */
+/** The sums of a summary under construction. */
 class Groups {
   readonly #total: Amount = { usd: 0, calls: 0 };
   readonly #by = {
@@ -265,7 +271,7 @@ function ranked(sums: ReadonlyMap<string, Amount>): (Amount & { name: string })[
     .sort((a, b) => b.usd - a.usd || (a.name < b.name ? -1 : 1));
 }
 
-/** Without the dust of adding binary fractions: to a billionth of a dollar. */
+/** Rounded to a billionth of a dollar, to remove the errors of binary fractions. */
 function rounded({ usd, calls }: Amount): Amount {
   return { usd: usd < 1e6 ? Math.round(usd * 1e9) / 1e9 : usd, calls };
 }

@@ -6,30 +6,33 @@ import { oneLine, UsageError } from "../errors.ts";
 /** One line of the ledger. */
 export interface CostRow {
   v?: number;
-  /** When, in ms since 1970. On disk: ISO-8601 UTC with seconds, or a number of unix seconds. */
+  /** Its time, ms since 1970. On disk: ISO-8601 UTC with seconds, or a number of unix seconds. */
   tsMs: number;
-  /** What was paid for, e.g. `session`. */
+  /** The kind of spend, e.g. `session`. */
   kind: string;
-  /** Whose spend it is: a worker's id. */
+  /** The spender: a worker's id. */
   id: string;
   runner: string;
   costUsd: number;
   /** `runner` when looop read it from the runner's own records; absent when the agent reported it itself. */
   source?: string;
   tokens?: unknown;
-  /** Which use of the id it belongs to: a worker's run, or a part of a root agent's session. */
+  /** The use of the id to which it belongs: a worker's run, or a part of a root agent's session. */
   gen?: string;
-  /** The tokens are known but not their price: `costUsd` is 0, and self-reports of the session count. */
+  /** Set when the tokens are known but not their price: `costUsd` is 0, and self-reports of the session count. */
   unpriced?: true;
-  /** Replies that the agent had begun and whose tokens it never wrote down, as it was killed: not in the sums. */
+  /**
+   * Number of replies that the agent had begun and whose tokens it never recorded, because it was killed: not in the
+   * sums.
+   */
   unrecorded?: number;
-  /** Names the worker's call that reported it, where the same call may be brought twice. */
+  /** Id of the worker's call that reported it, where the same call may be delivered twice. */
   call?: string;
-  /** The machine that the worker runs on, where it is another. */
+  /** The machine on which the worker runs, when it is another one. */
   host?: string;
 }
 
-/** The row as one line without its line end. */
+/** The row as one line, without its line end. */
 export function formatRow(row: CostRow): string {
   const ts = isoSeconds(row.tsMs);
   const { kind, id, runner, costUsd, source, tokens, gen, unpriced, unrecorded, call, host } = row;
@@ -37,7 +40,7 @@ export function formatRow(row: CostRow): string {
   return JSON.stringify({ v: 1, ts, ...paid, gen, unpriced, unrecorded, call, host });
 }
 
-/** Reads one line; `undefined` when it is torn, foreign, or its amount is not a sum of money. */
+/** Parses one line; `undefined` when it is torn or foreign, or its amount is not a sum of money. */
 export function parseRow(line: string): CostRow | undefined {
   return rowOf(parseLine(line));
 }
@@ -74,7 +77,7 @@ function rowOf(value: unknown): CostRow | undefined {
   return row;
 }
 
-/** Whether a Date can hold its time, and its amount is a sum of money. */
+/** Whether a Date can hold its time and its amount is a sum of money. */
 export function isCountable({ tsMs, costUsd }: Pick<CostRow, "tsMs" | "costUsd">): boolean {
   return Math.abs(tsMs) <= 8.64e15 && Number.isFinite(costUsd) && costUsd >= 0;
 }
@@ -83,13 +86,14 @@ function parseLine(line: string): unknown {
   try {
     return JSON.parse(line);
   } catch {
-    return undefined; // a torn or foreign line counts for nothing; its reader counts it as skipped
+    return undefined; // a torn or foreign line has no value; its reader counts it as skipped
   }
 }
 
 /**
- * Reads lines that are all JSON at once: six times as fast as one by one. Undefined when a line is not, or is more
- * than one value. The line ends stay in, so that no text goes on from one line to the next.
+ * Parses lines that are all JSON at once: six times as fast as one by one. Undefined when a line is not JSON, or is
+ * more
+ * than one value. The line ends stay in, so that no text continues from one line to the next.
  */
 export function parseRows(text: string): (CostRow | undefined)[] | undefined {
   const list = text.replaceAll("\n", ",\n");
@@ -98,13 +102,13 @@ export function parseRows(text: string): (CostRow | undefined)[] | undefined {
   return Array.isArray(values) && values.length === lines ? values.map(rowOf) : undefined;
 }
 
-/** A decimal number as people and programs write one; no sign, hexadecimal or currency. */
+/** A decimal number as people and programs write one; without sign, hexadecimal digits or currency. */
 const AMOUNT = /^\+?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 
 /**
- * Reads an amount of dollars.
+ * Parses an amount of dollars.
  *
- * @throws {UsageError} when it is not a number, not finite, or below zero: refused, as a dropped cost is a lie.
+ * @throws {UsageError} when it is not a number, not finite, or below zero: dropping a cost silently would be a lie.
  */
 export function checkAmount(text: string): number {
   const usd = AMOUNT.test(text.trim()) ? Number(text) : NaN;

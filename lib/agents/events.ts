@@ -1,6 +1,7 @@
 /**
- * What headless agents print as events, one JSON object a line (claude's `stream-json`, pi's `--mode json`), as
- * lines that people read. Pure.
+ * Turns the events that headless agents print, one JSON object per line (claude's `stream-json`, pi's `--mode json`),
+ * into
+ * lines for people. Pure.
  */
 import { LineSplitter } from "../text/lines.ts";
 import { joined } from "../text/bytes.ts";
@@ -12,7 +13,7 @@ export function printsEvents(template: string): boolean {
   return /--output-format[= ]stream-json|--mode[= ]json/.test(template);
 }
 
-/** Turns the bytes of such a recording into those of a terminal's: events as text, all else as it is. */
+/** Turns the bytes of such a recording into those of a terminal's: events as text, everything else unchanged. */
 export class EventText {
   readonly #lines = new LineSplitter();
   readonly #readers = { claude: storyReader("claude"), pi: storyReader("pi") };
@@ -23,7 +24,7 @@ export class EventText {
     return new TextEncoder().encode(lines.map((line) => `${line}\r\n`).join(""));
   }
 
-  /** What is not ended by a newline: a message of the shell's, or an event that was cut off. */
+  /** The rest after the last newline: a message from the shell, or an event that was cut off. */
   end(): Uint8Array {
     const rest = this.#lines.end();
     return new TextEncoder().encode(rest.startsWith("{") ? "" : rest);
@@ -43,7 +44,7 @@ export class EventText {
   }
 }
 
-/** A whole recording, its last line too. Pure. */
+/** A whole recording, including its last line. Pure. */
 export function eventText(recording: Uint8Array): Uint8Array {
   const events = new EventText();
   return joined([events.push(recording), events.end()]);

@@ -1,6 +1,7 @@
 /**
- * Finds the session of a worker's agent where it was not known at the start: by the words that only the worker's
- * prompt has, in what the CLI has recorded since then.
+ * Finds the session of a worker's agent when it was not known at the start: by the words that only the worker's
+ * prompt
+ * has, in what the CLI has recorded since then.
  */
 import { type AgentFile, readAgent, writeAgent } from "./agent_session.ts";
 import { workerTitle } from "./contract.ts";
@@ -12,15 +13,15 @@ import { unixSeconds } from "../text/time.ts";
 import { checkRecord } from "../text/json.ts";
 import { quietText, readHeadBytes, readJson, valueOf, withLock } from "../store.ts";
 
-/** Enough of a record to hold its first prompt, bytes: some CLIs write long instructions before it. */
+/** Length of a record's beginning that holds its first prompt, bytes: some CLIs write long instructions before it. */
 const PROMPT_BYTES = 512 * 1024;
 
-/** The lock under which a folder makes room for the next run. */
+/** The lock under which a session's folder is made free for the next run. */
 export function sessionsLock(profile: Profile): string {
   return `${profile.sessions}/.lock`;
 }
 
-/** What a run's `meta.json` says of it. */
+/** The runner, generation and start of a run, from its `meta.json`. */
 export function readMeta(dir: string): { runner: string; gen: string; startedMs: number } {
   const meta = valueOf(readJson(`${dir}/meta.json`, checkRecord)) ?? {};
   return {
@@ -31,7 +32,7 @@ export function readMeta(dir: string): { runner: string; gen: string; startedMs:
 }
 
 /**
- * What is known of a run's agent, its sessions looked for where need be; those that are not found are left out.
+ * The record of a run's agent, after searching for sessions that are not known yet; those not found are left out.
  *
  * @throws {NotAnswered} when opencode did not answer: then nothing is known yet.
  */
@@ -55,7 +56,7 @@ export async function completeAgent(
   });
   if (found !== undefined) {
     await withLock(sessionsLock(host.profile), () => {
-      // The search may take seconds, in which the folder may have become that of the id's next run.
+      // The search may take seconds, in which the folder may have been taken over by the id's next run.
       if (readMeta(dir).gen === gen) writeAgent(dir, complete(readAgent(dir) ?? agent));
     });
   }
@@ -74,7 +75,7 @@ async function findSession(
     const told = (quietText(`${dir}/${AGENT_SESSION_FILE}`) ?? "").trim();
     return /^\w+$/.test(told) ? told : await findOpencodeSession(records, id, sinceMs, asking);
   }
-  // The words as they stand in a line of JSON.
+  // The words as they appear in a line of JSON.
   const title = JSON.stringify(workerTitle(id)).slice(1, -1);
   const hasTitle = (file: string) =>
     new TextDecoder().decode(readHeadBytes(file, PROMPT_BYTES)).includes(title);

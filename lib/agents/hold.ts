@@ -1,21 +1,24 @@
 /**
- * Holds opencode back from asking its model once more when its worker has ended itself.
+ * Keeps opencode from asking its model once more when its worker has ended itself.
  *
- * It writes a reply down only once the reply's tool calls have ended, and a worker ends itself inside of one. So a
- * plugin, given to that one process by its environment, lets the call come back, and stops opencode where it
- * would ask the model the next time, which is after it has written everything down.
+ * opencode records a reply only once the reply's tool calls have ended, and a worker ends itself inside of one. So a
+ * plugin,
+ * given to that one process through its environment, lets the call return, and stops opencode where it would next ask
+ * the
+ * model, which is after it has recorded everything.
  */
 import { isRecord } from "../text/json.ts";
 import { HOLD_PLUGIN, OPENCODE_CONFIG, withoutHold } from "../process/child_env.ts";
 import { presetNamed } from "../records/presets.ts";
 import { replaceFile } from "../store.ts";
 
-/** File in a session's folder to which opencode's plugin writes the id of the agent's session. */
+/** The file in a session's folder to which opencode's plugin writes the id of the agent's session. */
 export const AGENT_SESSION_FILE = "agent_session";
 
 /**
- * Of several processes in the worker's tree only the first is held, and what goes wrong here must not keep
- * opencode from working: then its last reply is not counted.
+ * The plugin. Only the first of several processes in the worker's tree is held, and an error here must not keep
+ * opencode
+ * from working: then its last reply is not counted.
  */
 const PLUGIN =
   `// looop: when the worker ends, opencode writes its last reply down and asks its model nothing more.
@@ -33,7 +36,7 @@ const name = (session) => {
   try {
     writeFileSync(at("${AGENT_SESSION_FILE}"), String(session), { flag: "wx", mode: 0o600 });
   } catch {
-    // Named already: what comes later is a subagent's.
+    // The session is named already: later ones are a subagent's.
   }
 };
 export const Looop = async () => {
@@ -52,7 +55,7 @@ export const Looop = async () => {
 /**
  * Puts the plugin into a session's folder.
  *
- * @param env What the agent is started with.
+ * @param env The environment with which the agent is started.
  * @returns The variables that give it to the agent; none for an agent that needs none.
  */
 export function prepareHold(
@@ -70,7 +73,7 @@ export function prepareHold(
   return { [OPENCODE_CONFIG]: JSON.stringify({ ...config, plugin: [...own, url] }) };
 }
 
-/** A user's own configuration; undefined when it is not plain JSON: then it is left as it is. */
+/** A user's own configuration; undefined when it is not plain JSON, which is left as it is. */
 function parseConfig(text: string): Record<string, unknown> | undefined {
   if (text.trim() === "") return {};
   try {

@@ -1,12 +1,17 @@
 /**
- * The last reply of a worker's agent: it ends itself inside a tool call, and some CLIs write down what the reply
- * that made the call cost only after the call, or beside it. So the end waits, a few seconds at most, until the
- * CLI has done so.
+ * The last reply of a worker's agent. A worker ends itself inside a tool call, and some CLIs record the cost of the
+ * reply
+ * that made the call only after the call, or at the same time. So the end waits, a few seconds at most, until the CLI
+ * has
+ * recorded it.
  *
- * codex writes it as soon as the reply is complete, which may be after its tool call has begun. opencode writes
- * it once the reply's tool calls have ended, and then asks its model again at once: `lib/hold.ts` holds it before it
- * asks. qwen and copilot are ended at once, as they would ask once more, and write a moment after they call. Others
- * write before they call.
+ * codex records it as soon as the reply is complete, which may be after its tool call has begun. opencode records it
+ * once
+ * the reply's tool calls have ended, and then asks its model again at once: `lib/agents/hold.ts` stops it before it
+ * asks.
+ * qwen and copilot are killed at once, as they would ask once more, and record it a moment after they call. Others
+ * record
+ * it before they call.
  */
 import { type AgentFile, callsMade, readAgent } from "./agent_session.ts";
 import { presetNamed } from "../records/presets.ts";
@@ -15,20 +20,23 @@ import { createOnce, quietText, readTail, statOf } from "../store.ts";
 
 type Env = Readonly<Record<string, string>>;
 
-/** Longest wait for a record, ms, from the moment at which the worker called its end, or its question was withdrawn. */
+/** Longest wait for a record, ms, from the moment when the worker called its end or its question was withdrawn. */
 const PATIENCE_MS = { codex: 2_000, opencode: 10_000, withdrawn: 2_000, atOnce: 5_000 } as const;
 
-/** `sessions/<id>/last_call`: codex's id of the tool call in which the worker ends itself, or this word. */
+/**
+ * The content of `sessions/<id>/last_call` for a held agent; else it is codex's id of the tool call that ends the
+ * worker.
+ */
 const HELD = "held";
 
-/** A call's id, as it may stand in a file of looop's and be looked for in a record. */
+/** A call's id that is safe to keep in a file and to search for in a record. */
 const CALL_ID = /^[A-Za-z0-9_-]{1,128}$/;
 
 /**
- * Notes what the agent has still to write down; to be called by the worker's own `_ kill`, before its end is.
+ * Notes what the agent has yet to record; the worker's own `_ kill` calls it before the end is recorded.
  *
  * @param env Of that call.
- * @returns Whether the agent is held: then the call must come back, so that the reply is written down.
+ * @returns Whether the agent is held: then the call must return, so that the reply is recorded.
  */
 export function noteLastCall(dir: string, env: Env): boolean {
   const isHeld = holds(dir, env);
@@ -37,19 +45,19 @@ export function noteLastCall(dir: string, env: Env): boolean {
   return isHeld;
 }
 
-/** Whether the agent that has made a call, of this environment, asks its model no more once its end is recorded. */
+/** Whether the agent of this environment will not ask its model any more once its end is recorded. */
 export function holds(dir: string, env: Env): boolean {
   return env["OPENCODE"] === "1" && statOf(`${dir}/holding`) !== undefined;
 }
 
-/** Waits, for an agent that can be held, until it is: a call of its has come back, and the reply is written down. */
+/** Waits until an agent that can be held is held: its call has returned, and the reply is recorded. */
 export async function untilHeld(dir: string): Promise<void> {
   if (statOf(`${dir}/holding`) === undefined) return;
   const deadline = performance.now() + PATIENCE_MS.withdrawn;
   while (statOf(`${dir}/held`) === undefined && performance.now() < deadline) await delay(20);
 }
 
-/** Waits until the reply whose call ends the worker is written down, or has had its time. */
+/** Waits until the reply whose call ends the worker is recorded, or the time for that is up. */
 export async function untilRecorded(dir: string): Promise<void> {
   const agent = readAgent(dir);
   if (agent !== undefined && presetNamed(agent.preset)?.asksOnceMore) {
@@ -73,10 +81,10 @@ async function untilCallsRecorded(dir: string, agent: AgentFile): Promise<void> 
   while (callsRecorded(agent.sessions) < made && performance.now() < deadline) await delay(100);
 }
 
-/** Enough of a record to hold its last replies. */
+/** Length of a record's end that holds its last replies, bytes. */
 const TAIL_BYTES = 1024 * 1024;
 
-/** Looks for codex's reply that made a call. Loaded here, as no other CLI needs it. */
+/** Returns a check whether codex has recorded the reply that made a call. Loaded here, as no other CLI needs it. */
 async function replyFinder(dir: string, call: string): Promise<() => boolean> {
   const { codexHasReply } = await import("./records.ts");
   const { recordFiles } = await import("./record_files.ts");

@@ -1,4 +1,4 @@
-/** The ledger on disk: reads sums of it, and knows which workers ran, the pruned ones included. */
+/** The ledger on disk: its sums, and the workers that ran, including those whose sessions were pruned. */
 import { readRootAgents } from "./agent_session.ts";
 import { CostSum, type CostSummary, localDay, startOfLocalDay } from "./cost.ts";
 import { isId } from "../ids.ts";
@@ -7,10 +7,10 @@ import type { Profile } from "../paths.ts";
 import { eachLogLine } from "../records/journal.ts";
 import { listDirs, openToRead, readJson, readPieces, statOf } from "../store.ts";
 
-/** Files up to this size are read whole, bytes. */
+/** Size up to which a file is read whole, bytes. */
 const CHUNK = 64 * 1024;
 
-/** Sums the whole ledger, or what of it is of today; with the coverage of the workers that ran then. */
+/** Sums the whole ledger or today's part, with the coverage of the workers that ran in that time. */
 export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): CostSummary {
   const sinceMs = todayOnly ? startOfLocalDay(nowMs) : -Infinity;
   const sum = new CostSum(todayOnly ? { sinceMs } : {});
@@ -18,17 +18,19 @@ export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): 
   return { ...sum.summary(workersThatRan(profile, sinceMs, nowMs)), roots: rootSessions(profile) };
 }
 
-/** How many sessions of root agents called verbs of late, and how many of them have told what they spent. */
+/** The number of root agents' sessions that recently called verbs, and how many of them have a known cost. */
 function rootSessions(profile: Profile): { seen: number; known: number } {
   const { sessions, unnamed } = readRootAgents(profile);
   const known = sessions.filter((session) => session.row_at !== undefined).length;
   return { seen: sessions.length + unnamed.filter(({ calls }) => calls.length > 0).length, known };
 }
 
-/** Rows are in order of time but for clocks that were set: so much earlier is looked for the first of today. */
+/**
+ * Time before the wanted rows from which they are searched for, ms: rows are in order except where clocks were set.
+ */
 const CLOCK_SLACK_MS = 3_600_000;
 
-/** Dollars spent today, read from the end of the ledger, so that its cost does not grow with the years. */
+/** Dollars spent today, read from the end of the ledger, so that the time it takes does not grow with the years. */
 export function spentToday(profile: Profile, nowMs: number): number {
   const sinceMs = startOfLocalDay(nowMs);
   const from = offsetOfTime(profile.cost, sinceMs - CLOCK_SLACK_MS);
@@ -41,7 +43,7 @@ export function spentToday(profile: Profile, nowMs: number): number {
 const WINDOW = 64 * 1024;
 const TIME = /"ts":(?:"([^"]+)"|(\d+))/;
 
-/** The start of a line before which, by bisection, all rows are older than `sinceMs`; 0 when in doubt. */
+/** The start of a line before which all rows are older than `sinceMs`, found by bisection; 0 when in doubt. */
 function offsetOfTime(path: string, sinceMs: number): number {
   let low = 0;
   let high = statOf(path)?.size ?? 0;
@@ -61,7 +63,7 @@ function offsetOfTime(path: string, sinceMs: number): number {
   }
 }
 
-/** The first whole line behind `offset` that has a time: where it begins, and the time in unix ms. */
+/** The first whole line after `offset` that has a time: where it begins, and its time in unix ms. */
 function firstLineFrom(file: Deno.FsFile, offset: number): { at: number; ms: number } | undefined {
   file.seekSync(offset, Deno.SeekMode.Start);
   const bytes = new Uint8Array(WINDOW);
@@ -78,11 +80,13 @@ function firstLineFrom(file: Deno.FsFile, offset: number): { at: number; ms: num
 }
 
 /**
- * Ids of the workers that ran at some moment since `sinceMs`.
+ * Ids of the workers that ran at some time since `sinceMs`.
  *
- * Ended sessions are pruned after days, the journal and the log of events never, so the three are taken
- * together: the sessions still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines
- * (a start under `--journal` has none) and the events `worker_started` and `worker_ended`.
+ * Ended sessions are pruned after days, the journal and the log of events never, so the three are combined: the
+ * sessions
+ * still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines (a start under `--journal` has
+ * none)
+ * and the events `worker_started` and `worker_ended`.
  */
 function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<string> {
   const ran = new Set<string>();
@@ -107,7 +111,7 @@ const ID_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
 const START_LINE = new RegExp(`^- (\\d{4}-\\d\\d-\\d\\d) \\d\\d:\\d\\d start-worker (${ID_PART})(?: |$)`);
 const EVENT_LINE = new RegExp(`^\\{"ts":"([^"]+)","event":"worker_(?:started|ended)","id":"(${ID_PART})"`);
 
-/** When a session ended, unix ms; now when it has not. */
+/** When a session ended, unix ms; the present when it has not. */
 function endOf(dir: string, nowMs: number): number {
   const status = readJson(
     `${dir}/status.json`,

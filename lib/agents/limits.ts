@@ -1,13 +1,15 @@
 /**
- * What an agent CLI shows when its account or its model is used up for now: a fact about the worker, with the time at
- * which it ends where the CLI names it. Pure.
+ * Detects that an agent CLI's account or model is used up for now: a fact about the worker, with the time at which it
+ * ends
+ * where the CLI names it. Pure.
  *
  * Each CLI's words are those that its users report in its public issue tracker. A worker may write about rate limits,
- * too, so a row matches only the CLI's own sentence.
+ * too,
+ * so a row matches only the CLI's own sentence.
  */
 import { toInstant, wallTime } from "../records/schedule_times.ts";
 
-/** A limit that an agent has met. */
+/** A limit that an agent has reached. */
 export interface Limit {
   /** When it ends, unix ms; undefined where the CLI does not say. */
   until: number | undefined;
@@ -15,7 +17,7 @@ export interface Limit {
   line: string;
 }
 
-/** Sentences by preset; `""` are those of model services, which any CLI may show. */
+/** Sentences by preset; those under `""` are of model services, which any CLI may show. */
 const SENTENCES: Readonly<Record<string, readonly RegExp[]>> = {
   claude: [
     /you['’]ve hit your (session|weekly|usage|\w+) limit/i,
@@ -48,9 +50,9 @@ const SENTENCES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
 };
 
-/** Lines of a screen that may still be its last message. */
+/** Number of a screen's last lines that may hold the agent's last message. */
 const LAST_LINES = 12;
-/** Lines after the sentence on which a wrapped reset time may stand. */
+/** Number of lines after the sentence on which a wrapped reset time may be. */
 const WRAPPED_LINES = 2;
 
 /**
@@ -91,7 +93,7 @@ const CLOCK =
   /(?:resets?|again|until)\s+(?:at\s+)?(?:([A-Z][a-z]{2})\w* (\d{1,2})(?:st|nd|rd|th)?(?:,? (\d{4}))?(?:,)?(?: at)? )?(\d{1,2})(?::(\d{2}))?\s*([ap]m)?(?:\s*\(([A-Za-z_]+\/[A-Za-z_/+-]+|UTC|GMT)\))?/i;
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** The time at which a limit ends, as a CLI's sentence names it; undefined where it names none. */
+/** The time at which a limit ends, as a CLI's sentence names it; undefined when it names none. */
 export function resetTime(text: string, nowMs: number, zone: string): number | undefined {
   const unix = /\|(\d{10})\b/.exec(text)?.[1];
   if (unix !== undefined) return Number(unix) * 1000;

@@ -1,9 +1,11 @@
 /**
- * What opencode records of its sessions, in a database.
+ * Reads what opencode records of its sessions, in a database.
  *
- * It neither takes a session's id at the start nor tells its shell tool one. A worker's session is found by the
- * words that only its prompt has; a root agent's by its shell tool: which session was running a command of
- * looop's at the moment at which a verb was called.
+ * opencode neither accepts a session id at the start nor passes one to its shell tool. A worker's session is found by
+ * the
+ * words that only its prompt has; a root agent's by its shell tool: which session was running a command of looop's at
+ * the
+ * moment when a verb was called.
  */
 import { type Candidate, LONGEST_COMMAND_MS, type UnnamedCall } from "./unnamed.ts";
 import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";
@@ -17,32 +19,32 @@ import { workerTitle } from "./contract.ts";
 type Env = Readonly<Record<string, string>>;
 type Row = Record<string, unknown>;
 
-/** What asking needs. */
+/** The surroundings of a query: environment, patience, and what to call while it lasts. */
 export interface Asking {
   env: Env;
-  /** Called once when an answer takes more than 2 s, with what is waited for. */
+  /** Called once when an answer takes more than 2 s, with what is being waited for. */
   waiting?(what: string): void;
-  /** Longest time to wait for an answer, ms; 90 s unless given. */
+  /** Longest time to wait for an answer, ms; 90 s by default. */
   patienceMs?: number;
 }
 
-/** opencode has not answered: what its database holds is not known, and that is not nothing. */
+/** Thrown when opencode has not answered: the content of its database is unknown, which is different from empty. */
 export class NotAnswered extends Error {}
 
 /** Longest time for opencode to answer, ms; on a busy machine it takes a minute to start. */
 const PATIENCE_MS = 90_000;
-/** After this time the caller is told what it waits for, ms. */
+/** Time after which the caller is informed about the wait, ms. */
 const SAID_AFTER_MS = 2_000;
-/** How long a database that has not answered is not asked again, ms. */
+/** Time for which a database that has not answered is not asked again, ms. */
 const NOT_AGAIN_MS = 60_000;
 /** Largest answer, bytes. */
 const ANSWER_BYTES = 16 * 1024 * 1024;
 
-/** When databases did not answer, ms since this process began, by data home. */
+/** When each database last failed to answer, ms since this process began, by data home. */
 const silent = new Map<string, number>();
 
 /**
- * Asks opencode's database: the file itself, in milliseconds; where there is none or it is of another form, opencode.
+ * Queries opencode's database: the file itself, in milliseconds; when it is missing or has another form, opencode.
  *
  * @throws {NotAnswered} when opencode did not answer in time, or failed.
  */
@@ -62,7 +64,7 @@ async function readDatabase(sql: string, path: string): Promise<Row[] | undefine
       database.close();
     }
   } catch {
-    return undefined; // locked, or of a version to come: opencode itself can tell
+    return undefined; // locked, or of a future version: opencode itself can read it
   }
 }
 
@@ -100,7 +102,7 @@ function rowsIn(bytes: Uint8Array): Row[] | undefined {
   }
 }
 
-/** What is recorded of sessions and of the subagents below each; those that are not there are left out. */
+/** The records of sessions and of the subagents below each; sessions that do not exist are left out. */
 export async function readOpencode(
   ids: readonly string[],
   records: string,
@@ -145,7 +147,7 @@ function tokensOf(row: Row): Tokens {
   };
 }
 
-/** Text as it stands in the database's JSON, within SQL, within LIKE. Pure. */
+/** Text as it appears in the database's JSON, escaped for LIKE within SQL. Pure. */
 function likeText(words: string): string {
   return JSON.stringify(words).slice(1, -1).replaceAll("'", "''").replace(/[\\%_]/g, "\\$&");
 }
@@ -157,7 +159,7 @@ export async function findOpencodeSession(
   sinceMs: number,
   asking: Asking,
 ): Promise<string | undefined> {
-  // Given on the command line of `opencode run`, a prompt stands within quotes, and those within it are escaped.
+  // On the command line of `opencode run`, a prompt is put in quotes, and quotes inside it are escaped.
   const titles = [workerTitle(id), workerTitle(id).replaceAll('"', '\\"')];
   const isTitled = titles.map((title) => `p.data like '%${likeText(title)}%' escape '\\'`).join(" or ");
   const [row] = await query(
@@ -169,7 +171,9 @@ export async function findOpencodeSession(
   return typeof row?.["id"] === "string" ? row["id"] : undefined;
 }
 
-/** The sessions that may have made these calls. Those of workers are none of them; a subagent's is its parent's. */
+/**
+ * The sessions that may have made these calls. Workers' sessions are excluded; a subagent's counts as its parent's.
+ */
 export async function findCandidates(
   calls: readonly UnnamedCall[],
   records: string,
@@ -200,10 +204,10 @@ export async function findCandidates(
   }));
 }
 
-/** One part of a session: a text, a call of a tool, the end of a step. */
+/** One part of a session: a text, a tool call, the end of a step. */
 export interface OpencodePart {
   id: string;
-  /** Whose message it belongs to. */
+  /** Role of the message to which it belongs. */
   role: string;
   data: Row;
   isLast: boolean;

@@ -1,4 +1,6 @@
-/** Where agent CLIs keep their own records of a session. Files of other programs: read, never written. */
+/**
+ * Where agent CLIs keep their own records of a session. These files belong to other programs: read, never written.
+ */
 import { baseName, dirName } from "../paths.ts";
 import type { RecordsKind } from "../records/presets.ts";
 import { isRecord } from "../text/json.ts";
@@ -8,23 +10,23 @@ type Env = Readonly<Record<string, string>>;
 
 /** One session of an agent CLI. */
 export interface AgentSession {
-  /** `other` is a runner of the user's own, whose records looop cannot read. */
+  /** `other` is a user's own runner, whose records looop cannot read. */
   cli: RecordsKind | "other";
-  /** The CLI's own id of it; "" while it is not known. */
+  /** The CLI's own id for it; "" while it is not known. */
   id: string;
   /** Folder (opencode: data home) below which the CLI keeps its records. */
   records: string;
-  /** The record itself, where the CLI told its path. */
+  /** The record itself, where the CLI gives its path. */
   file?: string;
 }
 
-/** How one CLI lays out its records. */
+/** The layout of one CLI's records. */
 interface Layout {
-  /** The folder that holds all sessions, by the environment that the CLI runs in. */
+  /** The folder that holds all sessions, by the CLI's environment. */
   folder(env: Env, home: string): string;
   /** The records of all sessions below the folder. */
   all(folder: string): string[];
-  /** The records of one session; found without reading the others where the id is in the name. */
+  /** The records of one session; found without reading the others when the id is in the name. */
   of(folder: string, id: string): string[];
   /** The session of a record. */
   id(file: string): string;
@@ -66,7 +68,7 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
   gemini: {
     folder: (env, home) => `${env["GEMINI_CLI_HOME"] || home}/.gemini/tmp`,
     all: (folder) => inFolders(foldersIn(folder).map((project) => `${project}/chats`), isLines),
-    // The name has the first letters of the id alone.
+    // The name has only the first letters of the id.
     of: (folder, id) =>
       LAYOUTS.gemini.all(folder).filter((file) =>
         file.endsWith(`-${id.slice(0, 8)}.jsonl`) && geminiId(file) === id
@@ -87,7 +89,7 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
   },
 };
 
-/** Where a CLI keeps its records, by the environment that it runs in. */
+/** Where a CLI keeps its records, by the CLI's environment. */
 export function recordsFolder(cli: RecordsKind, env: Env): string {
   return LAYOUTS[cli].folder(env, env["HOME"] ?? "");
 }
@@ -100,7 +102,9 @@ export function recordFiles({ cli, id, records, file }: AgentSession): string[] 
     : [...ifFile(file), ...LAYOUTS[cli].of(records, id)].slice(0, 1);
 }
 
-/** The sessions of a CLI whose records were written to since `sinceMs` (unix ms), by file; those of opencode are not. */
+/**
+ * The sessions of a CLI whose records were modified since `sinceMs` (unix ms), by file; opencode's are not included.
+ */
 export function sessionsSince(cli: RecordsKind, records: string, sinceMs: number): Map<string, string> {
   const recent = LAYOUTS[cli].all(records).filter((file) =>
     (quietStat(file)?.mtime?.getTime() ?? 0) >= sinceMs
@@ -120,7 +124,7 @@ function ifFile(path: string): string[] {
   return quietStat(path)?.isFile ? [path] : [];
 }
 
-/** codex's folders of a day each, the newest first. */
+/** codex's folders, one for each day, the newest first. */
 function codexDays(folder: string): string[] {
   const newestFirst = (folders: string[]) => folders.sort().reverse();
   return newestFirst(foldersIn(folder)).flatMap((year) =>
@@ -136,7 +140,7 @@ function codexFiles(folder: string, id: string): string[] {
   return [];
 }
 
-/** Enough of a record of gemini's for its first line. */
+/** Length that holds the first line of a gemini record, bytes. */
 const FIRST_LINE_BYTES = 4096;
 
 function geminiId(file: string): string {
@@ -145,7 +149,7 @@ function geminiId(file: string): string {
     const entry: unknown = JSON.parse(first);
     return isRecord(entry) ? String(entry["sessionId"] ?? "") : "";
   } catch {
-    return ""; // gone meanwhile, or of a format to come
+    return ""; // removed in the meantime, or in a future format
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Reads what agent CLIs write down about their own spend: sums of tokens, and dollars where the CLI computes
- * them. Nothing here is looop's own state; files of other programs are read, never written.
+ * Reads agent CLIs' own records of their spend: sums of tokens, and dollars where the CLI computes them. Nothing here
+ * is
+ * looop's own state; files of other programs are read, never written.
  */
 import { LineSplitter } from "../text/lines.ts";
 import { type AgentSession, recordFiles } from "./record_files.ts";
@@ -28,7 +29,7 @@ export async function readRecorded(session: AgentSession, asking: Asking): Promi
 
 const CHUNK = 256 * 1024;
 
-/** Hands a file over line by line, without ever holding all of it. Torn last lines are left out. */
+/** Passes a file on line by line, without ever holding all of it. Torn last lines are left out. */
 function eachLine(path: string, take: (line: string) => void): void {
   const file = Deno.openSync(path, { read: true });
   try {
@@ -80,8 +81,9 @@ export function readPi(): Reader {
 }
 
 /**
- * claude: `message.usage` of assistant records, one record for each content block, so each message counts
- * once, as its last record has it; `cost-state` has the dollars, written as the program ends.
+ * claude: `message.usage` of assistant records, one record for each content block, so each message counts once, by
+ * its
+ * last record; `cost-state` has the dollars, written as the program ends.
  */
 export function readClaude(): Reader {
   const messages = new Replies();
@@ -126,8 +128,9 @@ function closingOf(entry: Record<string, unknown> | undefined, before: number): 
 }
 
 /**
- * codex: a `token_usage_record` a reply; older ones only the running sum in `token_count`. No dollars. What a
- * reply says comes before what it cost: of one that was cut off the latter is missing.
+ * codex: a `token_usage_record` for each reply; older versions have only the running sum in `token_count`. No
+ * dollars. A
+ * reply's content is recorded before its cost, so a reply that was cut off lacks its cost.
  */
 export function readCodex(): Reader {
   const replies = new Replies();
@@ -166,17 +169,17 @@ export function readCodex(): Reader {
   };
 }
 
-/** What stands in the lines that count; a line of anything else is not taken apart. */
+/** Types of the lines that count; other lines are not parsed. */
 const CODEX_TYPES = /"(?:response_item|turn_context|token_usage_record|token_count)"/;
 
-/** Whether a line is a tool call or a message of the model's. */
+/** Whether a line is a tool call or a message from the model. */
 function isCodexReply(entry: Record<string, unknown>, payload: Record<string, unknown>): boolean {
   const { type, role } = payload;
   return entry["type"] === "response_item" &&
     (String(type).endsWith("_call") || type === "message" && role === "assistant");
 }
 
-/** Whether codex's record (or its end) has what the reply cost that made a tool call. Pure. */
+/** Whether codex's record (or its end) has the cost of the reply that made a tool call. Pure. */
 export function codexHasReply(record: string, call: string): boolean {
   const lines = record.split("\n");
   const made = lines.findIndex((line) => line.includes(call));
@@ -197,7 +200,7 @@ function codexTokens(usage: Record<string, unknown>): Tokens {
   return tokensOf(input, output, cached, written);
 }
 
-/** gemini: a reply is written again once its tool calls have ended, under the same id; cached tokens are input. */
+/** gemini: a reply is recorded again, under the same id, once its tool calls have ended; cached tokens are input. */
 export function readGemini(): Reader {
   const replies = new Replies();
   return {
@@ -206,7 +209,7 @@ export function readGemini(): Reader {
       const tokens = entry?.["tokens"];
       if (!isRecord(tokens)) return;
       const input = numberOf(tokens["input"]) + numberOf(tokens["tool"]);
-      // What the model has thought is paid for as output, and stands beside it.
+      // The model's thoughts are billed as output, and recorded separately.
       const output = numberOf(tokens["output"]) + numberOf(tokens["thoughts"]);
       replies.add(entry?.["id"], entry?.["model"], tokensOf(input, output, numberOf(tokens["cached"])));
     },
@@ -214,7 +217,7 @@ export function readGemini(): Reader {
   };
 }
 
-/** qwen: one event for each answer of the model's; a record without them has the same counts beside its replies. */
+/** qwen: one event for each answer from the model; a record without them has the same counts beside its replies. */
 export function readQwen(): Reader {
   const [answers, replies] = [new Replies(), new Replies()];
   return {
@@ -239,7 +242,7 @@ export function readQwen(): Reader {
   };
 }
 
-/** copilot: a \`session.usage_record\` a reply; what it calls cost is no dollars but requests. */
+/** copilot: a `session.usage_record` for each reply; its "cost" is in requests, not dollars. */
 export function readCopilot(): Reader {
   const replies = new Replies();
   return {
@@ -257,7 +260,7 @@ export function readCopilot(): Reader {
   };
 }
 
-/** Tokens by the id of the reply: one that is written twice counts once, as it was written last. */
+/** Tokens by the reply's id: a reply that is recorded twice counts once, by its last record. */
 class Replies {
   readonly #replies = new Map<string, { model: string; tokens: Tokens }>();
 
@@ -276,7 +279,7 @@ class Replies {
   }
 }
 
-/** Tokens where the input includes what was read from and written to a cache. */
+/** Tokens of a CLI whose input count includes those read from and written to a cache. */
 function tokensOf(input: number, output: number, cache_read: number, cache_write = 0): Tokens {
   return { input: Math.max(0, input - cache_read - cache_write), output, cache_read, cache_write };
 }

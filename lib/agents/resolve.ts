@@ -1,25 +1,25 @@
-/** Which runner a name of config.json or of the presets means, and what is known of its program. */
+/** Resolves a runner's name, from config.json or the presets, to a template and the facts about its program. */
 import type { Config, RunnerConfig } from "../records/config.ts";
 import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
 import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/presets.ts";
 import { presetOf, programOf } from "./runners.ts";
 
-/** A runner ready to be used: a template and what is known of its program. */
+/** A runner ready to be used: a template and the facts about its program. */
 export interface ResolvedRunner {
   name: string;
   template: string;
   prompt: RunnerPreset["prompt"];
   program: string | undefined;
   install: string | undefined;
-  /** Name of the preset that the program belongs to, where there is one. */
+  /** Name of the preset to which the program belongs, if any. */
   preset: string | undefined;
-  /** Template that goes on with the agent's session; derived from `template` unless the config has one. */
+  /** Template that resumes the agent's session; derived from `template` unless the config has one. */
   resume: string | undefined;
   env: Readonly<Record<string, string>>;
 }
 
-/** Finds the runner of a name: the config's, else a preset of that name. @throws {UserError} unknown. */
+/** Finds the runner with a name: the config's, else the preset's. @throws {UserError} when the name is unknown. */
 export function resolveRunner(config: Config, name: string, headless = false): ResolvedRunner {
   const wired = Object.hasOwn(config.runners, name) ? config.runners[name] : undefined;
   const named = presetNamed(wired?.preset ?? name);
@@ -46,7 +46,7 @@ export function resolveRunner(config: Config, name: string, headless = false): R
   };
 }
 
-/** The variables that a runner of the config sets. */
+/** The variables that a runner in the config sets. */
 export function envOf(wired: RunnerConfig | undefined): { env?: Readonly<Record<string, string>> } {
   return wired?.env === undefined ? {} : { env: wired.env };
 }
@@ -63,7 +63,7 @@ function unknownRunner(name: string, names: readonly string[]): UsageError {
   });
 }
 
-/** What is known of a template: by its program, else by the preset it was named after. */
+/** The facts about a template: by its program, else by the preset after which it was named. */
 export function describeTemplate(name: string, template: string, named?: string): ResolvedRunner {
   const preset = presetOf(template);
   const about = presetNamed(preset ?? named);
@@ -79,7 +79,7 @@ export function describeTemplate(name: string, template: string, named?: string)
   };
 }
 
-/** Configs of early looop versions end in a pipe into `looop _ fmt`, which is no verb any more. */
+/** Configs of early looop versions end in a pipe into `looop _ fmt`, a verb that no longer exists. */
 function withoutFormatter(template: string | undefined): string | undefined {
   return template?.replace(/\s*\|\s*(\S*looop\S*|"\$LOOOP_BIN"|\$LOOOP_BIN)\s+_\s+fmt\s*$/, "");
 }

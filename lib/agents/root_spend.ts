@@ -1,6 +1,7 @@
 /**
- * What root agents spend: rows of what their CLIs have recorded since the last row, each written down beside the
- * session before it is appended, so that a crash in between neither loses nor doubles it.
+ * The spend of root agents: rows of what their CLIs have recorded since the last row. Each row is stored with the
+ * session
+ * before it is appended, so that a crash in between neither loses nor doubles it.
  */
 import {
   readRootAgents,
@@ -29,12 +30,14 @@ import {
 } from "./spend_rows.ts";
 import { appendLine, statOf, withLock } from "../store.ts";
 
-/** A root agent gets a row at most this often while the pulse beats; `looop cost` brings it up to date. */
+/** Interval of a root agent's rows while the pulse beats, ms; `looop cost` adds one at any time. */
 export const ROOT_ROW_EVERY_MS = 600_000;
-/** A root session whose record has not changed for this long is over and forgotten. */
+/** Time after which a root session whose record has not changed is forgotten, ms. */
 const ROOT_KEPT_MS = 30 * 86_400_000;
 
-/** Appends what root agents' sessions have spent since their last row, for those whose row is `everyMs` old. */
+/**
+ * Appends the spend of root agents' sessions since their last row, for sessions whose row is at least `everyMs` old.
+ */
 export async function collectRoots(host: SpendHost, prices: Prices, everyMs: number): Promise<void> {
   const { profile } = host;
   const now = host.now();
@@ -60,7 +63,7 @@ export async function collectRoots(host: SpendHost, prices: Prices, everyMs: num
   }
 }
 
-/** Reads records one by one; those in a database of opencode's all at once, as each question takes a second. */
+/** Reads records one by one; those in an opencode database all at once, as each query takes a second. */
 function recordsReader(
   host: SpendHost,
   sessions: readonly RootSession[],
@@ -78,10 +81,10 @@ function recordsReader(
   };
 }
 
-/** The session of a call is looked for so long, ms: then it stays unknown. */
+/** Time for which a call's session is searched for, ms: after that it stays unknown. */
 const CALL_SOUGHT_MS = 3_600_000;
 
-/** Finds out which sessions have called verbs as root agents without a name; looks at most every `everyMs`. */
+/** Finds the sessions that have called verbs as root agents without a name; looks at most every `everyMs`. */
 async function nameCallers(host: SpendHost, everyMs: number): Promise<void> {
   const now = host.now();
   for (const caller of readRootAgents(host.profile).unnamed) {
@@ -126,7 +129,7 @@ async function noteFound(
   });
 }
 
-/** Unix ms at which a session's record was last written, or undefined. */
+/** When a session's record was last written, unix ms, or undefined. */
 function lastTouched(session: AgentSession): number | undefined {
   const times = recordFiles(session).map((file) => statOf(file)?.mtime?.getTime() ?? 0);
   return times.length === 0 ? undefined : Math.max(...times);
@@ -139,7 +142,7 @@ function rootRow(
   prices: Prices,
 ): RootSession["pending"] {
   const price = (model: string, tokens: Tokens) => priceOf(prices, session.cli, model, tokens);
-  // Of a session that goes on, a reply without tokens is one whose tool call still runs.
+  // In a session that continues, a reply without tokens is one whose tool call is still running.
   const { unrecorded: _running, ...finished } = recorded;
   const delta = deltaOf(finished, session.counted, price);
   if (total(delta.tokens) === 0 && (delta.usd ?? 0) === 0) return undefined;
@@ -148,7 +151,7 @@ function rootRow(
   return { line: formatRow(row), counted: addCounted(session.counted, delta) };
 }
 
-/** Whose spend a root agent's row is, in the ledger. */
+/** The spender named in a root agent's row of the ledger. */
 const ROOT_ID = "root";
 
 async function appendRoot(
@@ -160,7 +163,7 @@ async function appendRoot(
   await withLock(rootLock(profile), () => {
     const session = readRootSessions(profile).find((one) => one.cli === seen.cli && one.id === seen.id);
     if (session === undefined) return;
-    // Somebody else has counted meanwhile: what was read here is of yesterday.
+    // Another process has counted in the meantime: the record read here is outdated.
     const stale = JSON.stringify(session.counted) !== JSON.stringify(seen.counted);
     const pending = session.pending ?? (stale ? undefined : next);
     if (pending === undefined) return;

@@ -1,15 +1,16 @@
-/** What one run of a worker has cost, as far as it is known now. */
+/** The cost of one run of a worker, as far as it is known now. */
 import { parseRow } from "./cost_row.ts";
 import type { Profile } from "../paths.ts";
 import { isRecord } from "../text/json.ts";
 import { readJson, readTail } from "../store.ts";
 
-/** How far back the ledger is looked through for a run's own reports, bytes. */
+/** Length of the ledger's end that is searched for a run's own reports, bytes. */
 const LEDGER_TAIL_BYTES = 256 * 1024;
 
 /**
- * Dollars, or null while nobody has told them: what the runner's own records say, else the sum of what the worker
- * itself has reported since its start.
+ * Dollars, or null while nobody has reported any: from the runner's own records, else the sum of what the worker
+ * itself has
+ * reported since its start.
  */
 export function costOfRun(
   profile: Profile,

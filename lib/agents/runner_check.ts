@@ -1,7 +1,9 @@
 /**
- * Whether an agent CLI would stop at a dialog: told from its own settings before a worker starts, and tried for
- * real by `looop doctor --runner`. The user's files are read, never changed. What each dialog is skipped by was
- * measured on the real programs.
+ * Whether an agent CLI would stop at a dialog: read from its own settings before a worker starts, and tried for real
+ * by
+ * `looop doctor --runner`. The user's files are read, never changed. The settings that skip each dialog were measured
+ * on
+ * the real programs.
  */
 import { isRecord } from "../text/json.ts";
 import { dirName } from "../paths.ts";
@@ -10,10 +12,10 @@ import { quietText, readLinkedText, statOf } from "../store.ts";
 import type { ResolvedRunner } from "./resolve.ts";
 
 type Env = Readonly<Record<string, string>>;
-/** Text of a file by path; undefined when it is not there. */
+/** Reads a file's text by path; undefined when it does not exist. */
 type Read = (path: string) => string | undefined;
 
-/** One line for each dialog that the agent is known to stop at when it starts in `cwd`. */
+/** One line for each dialog at which the agent is known to stop when it starts in `cwd`. */
 export function runnerWarnings(
   runner: Pick<ResolvedRunner, "preset" | "template">,
   cwd: string,
@@ -32,7 +34,7 @@ export function runnerWarnings(
   }
 }
 
-/** What cannot be read is not ours to complain about: the agent itself will. People link such files together. */
+/** A file that cannot be read is the agent's own to complain about. People link such files together. */
 function quietRead(path: string): string | undefined {
   return quietText(path, readLinkedText);
 }
@@ -88,7 +90,7 @@ function claudeSettings(env: Env, read: Read): Record<string, unknown> {
   return readObject(`${env["CLAUDE_CONFIG_DIR"] || `${env["HOME"]}/.claude`}/settings.json`, read);
 }
 
-/** Says when the agent would ask at its first command: no screen shows that before. */
+/** Reports when the agent would ask at its first command: no screen shows that before. */
 export function permissionWarnings(
   runner: Pick<ResolvedRunner, "preset" | "template">,
   env: Env,
@@ -119,7 +121,7 @@ function claudeMode(template: string, settings: Record<string, unknown>): string
   return given ?? String(permissions["defaultMode"] ?? "auto");
 }
 
-/** Whether the question about the folder's MCP servers was answered, here or for all folders. */
+/** Whether the question about the folder's MCP servers has been answered, for this folder or for all. */
 function usesMcp(state: Record<string, unknown>, settings: Record<string, unknown>, cwd: string): boolean {
   const projects = isRecord(state["projects"]) ? state["projects"] : {};
   const project = isRecord(projects[cwd]) ? projects[cwd] : {};
@@ -134,7 +136,7 @@ function isApproved(state: Record<string, unknown>, key: string): boolean {
   return Array.isArray(approved) && approved.includes(key.slice(-20));
 }
 
-/** In its default sandbox a worker cannot ask: the data dir is read-only there. */
+/** Reports codex's default sandbox, in which a worker cannot ask: the data dir is read-only there. */
 function codexPermissions(template: string, env: Env, read: Read): string[] {
   const chosen =
     /\s(--dangerously-bypass-approvals-and-sandbox|--yolo|--full-auto|--sandbox|--profile|-s|-p|-c)\b/;

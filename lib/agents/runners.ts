@@ -1,9 +1,9 @@
-/** How a runner's template becomes a shell command, and what can be read off it. Pure. */
+/** Turns a runner's template into a shell command, and reads facts from templates. Pure. */
 import { baseName } from "../paths.ts";
 import { presetNamed, RUNNER_PRESETS, type RunnerPreset, type SessionWords } from "../records/presets.ts";
 import { type ShellContext, ShellQuotes } from "../text/shell_quotes.ts";
 
-/** Largest prompt that goes on a command line: Linux refuses one argument of 128 KiB (E2BIG). */
+/** Largest prompt passed on a command line, bytes: Linux refuses a single argument of 128 KiB (E2BIG). */
 export const MAX_ARGUMENT_BYTES = 100_000;
 
 /** Whether a template puts the whole prompt on the command line, as `$(cat {{prompt_file}})` does. Pure. */
@@ -23,12 +23,12 @@ export function presetOf(template: string): string | undefined {
   return Object.entries(RUNNER_PRESETS).find(([, preset]) => preset.program === name && isAgent(preset))?.[0];
 }
 
-/** Whether a preset is an agent's, and not a mere shell. Pure. */
+/** Whether a preset is an agent's, and not just a shell. Pure. */
 export function isAgent(preset: RunnerPreset): boolean {
   return preset.prompt !== "script";
 }
 
-/** A template that gives the agent's session its id, where the CLI can and the template does not. Pure. */
+/** A template that gives the agent's session its id, if the CLI can and the template does not already. Pure. */
 export function withSessionStart(template: string, words: SessionWords | undefined): string {
   if (words?.start === undefined || template.includes("{{session_id}}") || words.given.test(template)) {
     return template;
@@ -36,7 +36,9 @@ export function withSessionStart(template: string, words: SessionWords | undefin
   return behindProgram(template, words.start);
 }
 
-/** A template that goes on with a session: what gave it its id is taken out, what resumes it put in. Pure. */
+/**
+ * A template that resumes a session: the words that gave it its id are removed, those that resume it inserted. Pure.
+ */
 export function withSessionResume(template: string, words: SessionWords): string {
   const bare = words.start === undefined ? template : template.replace(` ${words.start}`, "");
   const by = words.resumedBy;
@@ -58,8 +60,8 @@ function behindProgram(template: string, words: string): string {
 }
 
 /**
- * Fills `{{prompt_file}}` into a shell template so that the path is one word whatever it holds: the
- * quotes that the template has around the placeholder are taken into account.
+ * Fills `{{prompt_file}}` into a shell template so that the path is one word whatever it holds: quotes around the
+ * placeholder in the template are taken into account.
  */
 export function fillTemplate(template: string, values: Readonly<Record<string, string>>): string {
   let out = "";
@@ -67,7 +69,7 @@ export function fillTemplate(template: string, values: Readonly<Record<string, s
   for (let at = 0; at < template.length;) {
     const placeholder = /^\{\{(\w+)\}\}/.exec(template.slice(at, at + 40));
     const name = placeholder?.[1] ?? "";
-    // `{{constructor}}` is no placeholder, though every object has that.
+    // `{{constructor}}` is not a placeholder, though every object has that property.
     const isKnown = placeholder !== null && Object.hasOwn(values, name);
     const length = isKnown ? placeholder[0].length : quotes.read(template, at);
     out += isKnown ? quoteFor(quotes.context, values[name] ?? "") : template.slice(at, at + length);
@@ -82,7 +84,7 @@ function quoteFor(context: ShellContext, value: string): string {
   return /^[A-Za-z0-9_./:=@%+,-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
 }
 
-/** Words that a shell itself understands: what stands first after them only a shell can tell. */
+/** Words that a shell itself interprets: only a shell knows which program the rest of the template starts. */
 const SHELL_WORDS = new Set(
   (": [ ! alias builtin case cd command eval exit export for function if printf read set source test time trap " +
     "ulimit umask unset until wait while").split(" "),
@@ -91,15 +93,16 @@ const SHELL_WORDS = new Set(
 /**
  * The program a template starts: its first word after variable assignments and `exec`/`env`, unquoted.
  *
- * Undefined when only a shell in the worker's own folder could tell: such a template is started unchecked.
+ * Undefined when only a shell in the worker's own folder could determine it: such a template is started unchecked.
  */
 export function programOf(template: string): string | undefined {
   return programSpan(template)?.word;
 }
 
 /**
- * Whether a template is one command whose program comes first, so that its shell can make way for it: a shell that
- * stays dies of the signals that are meant for the agent, and takes the terminal with it. Pure.
+ * Whether a template is one command whose program comes first, so that its shell can exec it: a shell that stays dies
+ * of
+ * the signals meant for the agent, and takes the terminal with it. Pure.
  */
 export function isOneCommand(template: string): boolean {
   const span = programSpan(template);
@@ -109,7 +112,7 @@ export function isOneCommand(template: string): boolean {
   return span !== undefined && !/\s/.test(begin) && !/[;&|\n(){}`"'\\#]/.test(bare);
 }
 
-/** The program's word and where it ends in the template. */
+/** The program's word, and where it ends in the template. */
 function programSpan(template: string): { word: string; end: number } | undefined {
   for (const match of template.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)) {
     const bare = match[0].replace(/["']/g, "");

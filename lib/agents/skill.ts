@@ -1,4 +1,4 @@
-/** Where agent CLIs look for the skills of a user, and the hook that one of them reads there. Pure. */
+/** Where agent CLIs look for a user's skills, and the hook that one of them reads there. Pure. */
 import type { RecordsKind } from "../records/presets.ts";
 import { shellQuote } from "../text/quote.ts";
 
@@ -7,7 +7,7 @@ type Env = Readonly<Record<string, string>>;
 /** Name of the skill's folder. */
 const NAME = "looop";
 
-/** The folder of looop's skill for an agent, at the level of the user. */
+/** The folder of looop's skill for an agent, at the user's level. */
 export function skillFolder(cli: RecordsKind, env: Env): string {
   const home = env["HOME"] ?? "";
   const folders: Readonly<Record<RecordsKind, string>> = {
@@ -23,17 +23,18 @@ export function skillFolder(cli: RecordsKind, env: Env): string {
 }
 
 /**
- * Lines for the front matter of a skill by which claude reminds a root agent that ends its turn while questions are
- * open, once a turn; "" for CLIs whose skills have no hooks.
+ * Front matter lines of a skill by which claude reminds a root agent that ends its turn while questions are open,
+ * once per
+ * turn; "" for CLIs whose skills have no hooks.
  *
  * @param asks Folder of the questions.
- * @param answers Folder of the answers that were not read yet.
+ * @param answers Folder of the answers that have not been read yet.
  */
 export function reminderLines(cli: RecordsKind, asks: string, answers: string): string {
   if (cli !== "claude") return "";
   const words =
     "Questions of workers are open: answer them, or bring them to your human, before you end your turn.";
-  // Run again because of its own words, it says nothing.
+  // When claude runs it again because of its own reminder, it prints nothing.
   const command =
     `grep -q '"stop_hook_active": *true' && exit 0; for ask in ${shellQuote(asks)}/*.json; do ` +
     `[ ! -e "$ask" ] || [ -e ${

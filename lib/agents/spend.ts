@@ -1,10 +1,12 @@
 /**
- * Spend without trust: puts what the agent CLIs have recorded of their own sessions into the ledger, one row a
- * worker's run, marked `source:"runner"`, exactly once.
+ * Spend without trust: puts the agent CLIs' own records of their sessions into the ledger, one row for each run of a
+ * worker, marked `source:"runner"`, exactly once.
  *
- * A row is first written down whole beside the session, then appended, then marked as done, all under a lock. A
- * process that dies in between leaves the row behind; the next one looks for that very line in the ledger and
- * appends it only if it is not there.
+ * A row is first stored whole beside the session, then appended, then marked as done, all under a lock. A process
+ * that dies
+ * in between leaves the row behind; the next one looks for that very line in the ledger and appends it only if it is
+ * not
+ * there.
  */
 import { type Counted, readAgent } from "./agent_session.ts";
 import { completeAgent, readMeta, sessionsLock } from "./find_session.ts";
@@ -31,9 +33,9 @@ import { appendLine, createOnce, listDirs, readJson, replaceFile, statOf, withLo
 
 /** `sessions/<id>/spend.json`: the row of a run. */
 interface SpendFile {
-  /** The row as it stands in the ledger. */
+  /** The row exactly as in the ledger. */
   line: string;
-  /** Sums of each agent session with this row included: where a resumed run goes on counting. */
+  /** Sums of each agent session with this row included, from which a resumed run continues to count. */
   counted: Record<string, Counted>;
   done: boolean;
 }
@@ -54,15 +56,17 @@ function readSpend(dir: string): SpendFile | undefined {
   };
 }
 
-/** What the ledger holds of the agent sessions of one run, for the run that resumes them. */
+/** The amounts in the ledger for the agent sessions of one run, for the run that resumes them. */
 export function countedAfter(dir: string): Record<string, Counted> {
   return { ...readAgent(dir)?.counted, ...readSpend(dir)?.counted };
 }
 
 /**
- * Puts one ended run's spend into the ledger, unless it is there already or nothing was recorded (yet).
- * Returns whether a row was appended. Any number of processes may do so at once, and the folder may meanwhile
- * have become that of the id's next run: `gen` says which run is meant.
+ * Puts one ended run's spend into the ledger, unless it is there already or nothing has been recorded yet. Returns
+ * whether
+ * a row was appended. Any number of processes may do so at once, and the folder may in the meantime have become that
+ * of the
+ * id's next run: `gen` says which run is meant.
  */
 export async function collectRun(
   host: SpendHost,
@@ -115,12 +119,12 @@ async function makeSpend(
   return { line, counted, done: false };
 }
 
-/** Collects every ended run that has no row yet, and what root agents have spent since their last row. */
+/** Collects every ended run that has no row yet, and the spend of root agents since their last row. */
 export async function collectSpend(host: SpendHost, prices: Prices): Promise<void> {
   await collectRuns(host, prices).finally(() => collectRoots(host, prices, 0));
 }
 
-/** Tells whether a process of a run is left; one look serves all runs when there is none. */
+/** Returns a check whether any process of a run is left; if no run has any, one look serves them all. */
 async function processFinder(gens: readonly string[]): Promise<(gen: string) => Promise<boolean>> {
   const mark = (gen: string) => `LOOOP_SESSION_GEN=${gen}`;
   const isAny = (await readMarkedAny(gens.map(mark))).size > 0;
@@ -128,8 +132,9 @@ async function processFinder(gens: readonly string[]): Promise<(gen: string) => 
 }
 
 /**
- * Finds the sessions of running workers whose agents were not told one at their start, so that they are known when
- * the worker is cut off.
+ * Finds the sessions of running workers whose agents were not given an id at their start, so that they are known if
+ * the
+ * worker is killed.
  */
 export async function findLiveSessions(
   host: SpendHost,
@@ -138,13 +143,16 @@ export async function findLiveSessions(
   for (const { id, dir } of workers) await completeAgent(host, id, dir);
 }
 
-/** A beat looks for the record of a run that ended so long ago; later only `looop cost` and a new pulse do. */
+/**
+ * Time after a run's end for which each beat looks for its record, ms; later only `looop cost` and a new pulse do.
+ */
 export const LOOKED_FOR_MS = 300_000;
 
 /**
- * Collects every ended run that has no row yet: those of ids that were used again, too.
+ * Collects every ended run that has no row yet, including those of reused ids.
  *
- * @param maxAgeMs Leaves out runs that ended longer ago: a record that was never written costs no beat for ever.
+ * @param maxAgeMs Leaves out runs that ended longer ago, so that a record that was never written does not cost every
+ * beat.
  * @throws {NotAnswered} when some records have not answered; all others are in the ledger.
  */
 export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = Infinity): Promise<void> {
@@ -166,7 +174,7 @@ export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = In
     const dir = `${profile.sessions}/${name}`;
     const session = live.get(name);
     const gen = session?.gen ?? readMeta(dir).gen;
-    // claude writes its dollars down as the last thing of all, after its terminal has gone.
+    // claude records its dollars last of all, after its terminal has gone.
     if (session?.view.alive || await runsOn(gen)) continue;
     const run = { id: name.replace(/~\d+$/, ""), dir, gen };
     await collectRun(host, run, prices).catch((error) => unanswered = notAnswered(error));
@@ -174,7 +182,7 @@ export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = In
   if (unanswered !== undefined) throw unanswered;
 }
 
-/** The error if it says that an agent's records have not answered. @throws any other. */
+/** The error, if it says that an agent's records have not answered. @throws any other error. */
 function notAnswered(error: unknown): NotAnswered {
   if (error instanceof NotAnswered) return error;
   throw error;

@@ -1,4 +1,4 @@
-/** Rows of spend: what a session's record holds beyond what the ledger already has of it, and its price. */
+/** Rows of spend: the part of a session's record that is not in the ledger yet, and its price. */
 import type { Counted } from "./agent_session.ts";
 import { addTokens, type Recorded, type Tokens } from "./tokens.ts";
 import type { Config } from "../records/config.ts";
@@ -7,29 +7,30 @@ import type { Asking } from "./opencode.ts";
 import type { Profile } from "../paths.ts";
 import { readTailBytes } from "../store.ts";
 
-/** What collecting needs. */
+/** The surroundings of collecting: profile and clock, and those of a query. */
 export interface SpendHost extends Asking {
   profile: Profile;
   now(): number;
 }
 
-/** Dollars per million tokens, as the config has them. */
+/** Dollars per million tokens, from the config. */
 export type Prices = Config["prices"];
 
-/** What one row adds. */
+/** The amounts that one row adds. */
 export interface Delta {
   tokens: Tokens;
-  /** Absent: the tokens' price is not known. */
+  /** Dollars; absent when the tokens' price is not known. */
   usd?: number;
   closings?: number;
   unrecorded?: number;
 }
 
 /**
- * What a session's record holds beyond what was counted before. Pure.
+ * The part of a session's record that was not counted before. Pure.
  *
- * claude's closing sums are of the whole session, or of its last process alone when an earlier one was cut off
- * and so could not hand its sums on: as many tokens as the transcript has mean the whole.
+ * claude's closing sums are those of the whole session, or of its last process alone when an earlier one was cut off
+ * and so
+ * could not pass its sums on: the whole is meant when they have as many tokens as the transcript.
  */
 export function deltaOf(
   recorded: Recorded,
@@ -70,7 +71,7 @@ function sumPrices(
   return sum;
 }
 
-/** Dollars by the config's prices per million: of "runner/model", else the model, else the runner. Pure. */
+/** Dollars by the config's prices per million: for "runner/model", else the model, else the runner. Pure. */
 export function priceOf(prices: Prices, runner: string, model: string, tokens: Tokens): number | undefined {
   const price = prices[`${runner}/${model}`] ?? prices[model] ?? prices[runner];
   if (price === undefined) return undefined;
@@ -80,7 +81,7 @@ export function priceOf(prices: Prices, runner: string, model: string, tokens: T
   return sum / 1e6;
 }
 
-/** All tokens together. Pure. */
+/** The total number of tokens. Pure. */
 export function total(tokens: Tokens): number {
   return tokens.input + tokens.output + tokens.cache_read + tokens.cache_write;
 }
@@ -94,7 +95,7 @@ function without(all: Tokens, before: Tokens): Tokens {
   };
 }
 
-/** The sum of what two sessions of one run add. Pure. */
+/** The sum of the amounts that two sessions of one run add. Pure. */
 export function addDelta(a: Delta, b: Delta): Delta {
   const tokens = addTokens(a.tokens, b.tokens);
   const unrecorded = (a.unrecorded ?? 0) + (b.unrecorded ?? 0);
@@ -105,7 +106,7 @@ export function addDelta(a: Delta, b: Delta): Delta {
   };
 }
 
-/** A running sum with a row included. Pure. */
+/** A running sum with one more row. Pure. */
 export function addCounted(before: Counted, delta: Delta): Counted {
   const closings = delta.closings ?? before.closings;
   const unrecorded = (before.unrecorded ?? 0) + (delta.unrecorded ?? 0);
@@ -125,7 +126,7 @@ export function rowOf(
   return {
     ...of,
     kind: "session",
-    // Without the dust of adding binary fractions.
+    // Rounded, to remove the errors of binary fractions.
     costUsd: Math.round((delta.usd ?? 0) * 1e9) / 1e9,
     source: "runner",
     tokens: delta.tokens,
@@ -136,7 +137,7 @@ export function rowOf(
 
 const LOOK_BACK = 1024 * 1024;
 
-/** Whether the ledger has this very line near its end, where the row of an interrupted append would be. */
+/** Whether the ledger has exactly this line near its end, where the row of an interrupted append would be. */
 export function ledgerHas(profile: Profile, line: string): boolean {
   const text = new TextDecoder().decode(readTailBytes(profile.cost, LOOK_BACK));
   return text.endsWith(`\n${line}\n`) || text.includes(`\n${line}\n`) || text.startsWith(`${line}\n`);

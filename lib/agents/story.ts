@@ -1,6 +1,7 @@
 /**
- * What happened in an agent's session, told from what its CLI records of it: what was asked, said, run and
- * answered, and what each turn cost. Every line is taken as JSON, whatever the order of its keys. Pure.
+ * The story of an agent's session, from its CLI's records: the prompts, replies, commands and results, and the cost
+ * of each
+ * turn. Every line is parsed as JSON, whatever the order of its keys. Pure.
  */
 import { CONTRACT_END, workerTitle } from "./contract.ts";
 import { isRecord } from "../text/json.ts";
@@ -9,14 +10,14 @@ import { numberOf } from "./tokens.ts";
 
 type Entry = Readonly<Record<string, unknown>>;
 
-/** One thing that happened. */
+/** One event of a session. */
 export type StoryItem =
   | { kind: "prompt" | "text" | "result" | "error"; text: string }
   | { kind: "call"; name: string; input: unknown }
-  /** A turn is over. */
+  /** The end of a turn. */
   | { kind: "end"; cost: string };
 
-/** Takes one line of a record after the other. */
+/** Takes the lines of a record one after the other. */
 export type StoryReader = (entry: Entry) => StoryItem[];
 
 /** A reader of one CLI's records. */
@@ -33,11 +34,11 @@ const READERS: Readonly<Record<Exclude<RecordsKind, "opencode">, () => StoryRead
   copilot: copilotStory,
 };
 
-/** Sums what the replies of one turn cost. A reply that is recorded twice counts once. */
+/** Sums the cost of the replies in one turn. A reply that is recorded twice counts once. */
 export class Turn {
   #replies = new Map<unknown, { input: number; output: number; usd: number }>();
 
-  /** `input` is with what was read from and written to a cache. */
+  /** `input` includes the tokens read from and written to a cache. */
   add(reply: unknown, input: number, output: number, usd = 0): void {
     this.#replies.set(reply ?? this.#replies.size, { input, output, usd });
   }
@@ -60,7 +61,7 @@ function dollars(usd: number): string {
   return `$${usd.toFixed(4)}`;
 }
 
-/** pi: a message whole as it ended; in its events `message_end`, in its record `message`. */
+/** pi: each message complete, at its end; `message_end` in its events, `message` in its record. */
 function piStory(): StoryReader {
   const turn = new Turn();
   return ({ type, message }) => {
@@ -82,7 +83,7 @@ function piStory(): StoryReader {
   };
 }
 
-/** claude: a record for each block of a message; the same in the events of `--output-format stream-json`. */
+/** claude: one record for each block of a message; the same in the events of `--output-format stream-json`. */
 function claudeStory(): StoryReader {
   const turn = new Turn();
   let ended: unknown;
@@ -92,11 +93,11 @@ function claudeStory(): StoryReader {
     if (type === "result") return [claudeResult(entry)];
     if (type === "cost-state") {
       const total = numberOf(entry["totalCostUSD"]);
-      if (total === closed) return []; // written again as the program ends
+      if (total === closed) return []; // recorded again as the program ends
       closed = total;
       return [{ kind: "end", cost: `${dollars(total)} in all` }];
     }
-    // What a subagent does and what claude tells itself is no part of the conversation.
+    // Subagents and claude's messages to itself are not part of the conversation.
     if (!isRecord(message) || isSidechain === true || isMeta === true) return [];
     const blocks = blocksOf(message["content"]);
     if (type === "user") {
@@ -119,7 +120,7 @@ function claudeStory(): StoryReader {
   };
 }
 
-/** How a headless claude ends a turn. */
+/** The end of a turn of headless claude. */
 function claudeResult(entry: Entry): StoryItem {
   const usd = entry["total_cost_usd"];
   const cost = typeof usd === "number" ? dollars(usd) : "";
@@ -127,9 +128,12 @@ function claudeResult(entry: Entry): StoryItem {
   return { kind: "error", text: `${entry["result"] ?? entry["subtype"]}${cost === "" ? "" : `, ${cost}`}` };
 }
 
-/** codex: what it tells the model of its surroundings stands as a user's message, in a tag or under a headline. */
+/**
+ * codex: the description of its surroundings that it gives the model as a user's message, in a tag or under a
+ * headline.
+ */
 const CODEX_OWN = /^\s*(?:<\w+>|# AGENTS\.md)/;
-/** What codex puts in front of a command's output. */
+/** The text that codex puts before a command's output. */
 const CODEX_HEAD = /^Chunk ID: [\s\S]*?\nOutput:\n/;
 
 function codexStory(): StoryReader {
@@ -205,7 +209,7 @@ function geminiStory(): StoryReader {
   };
 }
 
-/** What gemini shows of a result: text, or rows of pieces as its terminal has them. */
+/** The part of a result that gemini shows: text, or rows of pieces as on its terminal. */
 function geminiResult({ resultDisplay, result }: Entry): unknown {
   if (typeof resultDisplay === "string") return resultDisplay;
   if (Array.isArray(resultDisplay)) {
@@ -219,7 +223,7 @@ function geminiResult({ resultDisplay, result }: Entry): unknown {
   return isRecord(response) ? response["output"] ?? response["error"] : undefined;
 }
 
-/** qwen: parts as Gemini's protocol has them. */
+/** qwen: parts in the form of Gemini's protocol. */
 function qwenStory(): StoryReader {
   const turn = new Turn();
   return (entry) => {
@@ -250,7 +254,7 @@ function qwenResult({ resultDisplay }: Entry, parts: readonly Entry[]): unknown 
   return isRecord(response) ? response["output"] ?? response["error"] : undefined;
 }
 
-/** copilot: events of a type and its data each. */
+/** copilot: events, each with a type and its data. */
 function copilotStory(): StoryReader {
   const turn = new Turn();
   return ({ id, type, data }) => {
@@ -277,7 +281,7 @@ function copilotStory(): StoryReader {
   };
 }
 
-/** One part of a message of opencode's, by the role of the message; `turn` sums the steps. */
+/** One part of an opencode message, by the role of the message; `turn` sums the steps. */
 export function opencodeStory(part: Entry, role: unknown, turn: Turn): StoryItem[] {
   const { type, text, tool, state, tokens, cost, reason } = part;
   if (type === "text") return role === "user" ? prompts(unquoted(text)) : texts(text);
@@ -298,7 +302,7 @@ export function opencodeStory(part: Entry, role: unknown, turn: Turn): StoryItem
   return reason === "tool-calls" ? [] : [turn.end()];
 }
 
-/** On its command line opencode puts a prompt into quotes, and escapes those within. */
+/** Undoes opencode's quoting: it quotes a prompt given on its command line and escapes the quotes inside. */
 function unquoted(text: unknown): unknown {
   const whole = typeof text === "string" ? /^"([\s\S]*)"\s*$/.exec(text)?.[1] : undefined;
   return whole === undefined ? text : whole.replaceAll('\\"', '"');
@@ -337,12 +341,12 @@ function parsed(text: unknown): unknown {
   }
 }
 
-/** Lines of a tool's result that are shown. */
+/** Number of lines of a tool's result that are shown. */
 const MAX_RESULT_LINES = 20;
-/** Characters of a tool's input that are shown where it is no command. */
+/** Number of characters of a tool's input that are shown when it is not a command. */
 const MAX_INPUT = 200;
 
-/** An item as lines that people read. */
+/** An item as lines for people. */
 export function storyLines(item: StoryItem): string[] {
   switch (item.kind) {
     case "prompt":
@@ -360,12 +364,12 @@ export function storyLines(item: StoryItem): string[] {
   }
 }
 
-/** The file that pi puts around a prompt. */
+/** The tag that pi puts around a prompt file. */
 const FILE_AROUND = /^<file name="[^"]*">\n([\s\S]*?)\n?<\/file>\s*$/;
 /** The contract of any worker, up to its brief. */
 const CONTRACT = new RegExp(`^# ${workerTitle('[^"]*')}\n[\\s\\S]*?\n${CONTRACT_END}\n`);
 
-/** A prompt with the contract as one line: what is news in it is the brief. */
+/** A prompt with the contract reduced to one line, since only the brief is new. */
 function promptText(text: string): string {
   const bare = FILE_AROUND.exec(text)?.[1] ?? text;
   return bare.replace(CONTRACT, "(the worker contract)\n").replace(/\n{2,}/g, "\n").trim();

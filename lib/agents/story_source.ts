@@ -8,10 +8,10 @@ import { isRecord, parseRecord } from "../text/json.ts";
 import { sanitize } from "../text/style.ts";
 import type { Profile } from "../paths.ts";
 
-/** What reading needs. */
+/** The surroundings of reading: profile, and those of a query. */
 export type StoryHost = Asking & { profile: Profile };
 
-/** What is new in one session since the last read. */
+/** A source of the new items in one session since the last read. */
 interface Source {
   read(): Promise<StoryItem[]>;
 }
@@ -35,7 +35,7 @@ export class Story {
   }
 
   /**
-   * The lines that are new since the last call, safe to print.
+   * The new lines since the last call, safe to print.
    *
    * @throws {NotAnswered} when opencode did not answer.
    */
@@ -60,10 +60,10 @@ export class Story {
   }
 }
 
-/** Bytes that are read at once. */
+/** Size of one read, bytes. */
 const CHUNK = 256 * 1024;
 
-/** A record of lines, to which its CLI appends. */
+/** A record in lines, to which its CLI appends. */
 class FileSource implements Source {
   readonly #lines = new LineSplitter();
   #offset = 0;
@@ -94,10 +94,10 @@ class FileSource implements Source {
   }
 }
 
-/** A session in opencode's database, whose parts change while they last. */
+/** A session in opencode's database, whose parts change until they are finished. */
 class OpencodeSource implements Source {
   readonly #turn = new Turn();
-  /** How many items of a part have been read; a part that is over has no more. */
+  /** Number of items read of each part; a finished part gets no more. */
   readonly #read = new Map<string, number>();
   readonly #over = new Set<string>();
 
@@ -120,10 +120,10 @@ class OpencodeSource implements Source {
   }
 }
 
-/** A verb of looop's in a command. */
+/** A call of one of looop's verbs within a command. */
 const VERB_CALL = /\s_\s+[a-z]+/g;
 
-/** How often the records of these sessions say that a verb of looop's was called. */
+/** How many calls of looop's verbs the records of these sessions show. */
 export function callsRecorded(sessions: readonly AgentSession[]): number {
   return sessions.reduce((sum, session) => {
     const [main] = recordFiles(session);

@@ -10,22 +10,22 @@ export interface Tokens {
 
 export const NO_TOKENS: Readonly<Tokens> = { input: 0, output: 0, cache_read: 0, cache_write: 0 };
 
-/** What a CLI has recorded of one of its sessions. */
+/** A CLI's record of one of its sessions. */
 export interface Recorded {
   tokens: Tokens;
   /** Tokens by model, for prices from the config. */
   models: Record<string, Tokens>;
   /** Dollars as the CLI computed them, for all of `tokens`. */
   usd?: number;
-  /** claude: the last sums that it wrote as it ended, and how many times it has. */
+  /** claude: the sums that it last wrote on ending, and how many times it has ended. */
   closing?: { tokens: Tokens; usd: number; count: number };
-  /** Replies that were begun and whose tokens the CLI has not written down (yet). */
+  /** Number of replies that were begun and whose tokens the CLI has not recorded (yet). */
   unrecorded?: number;
-  /** opencode: when the session was last written to, unix ms; its file is that of all sessions. */
+  /** opencode: when the session was last modified, unix ms; its file holds all sessions. */
   touchedMs?: number;
 }
 
-/** Sums of tokens, all in all and by model. */
+/** Sums of tokens, in total and by model. */
 export class ModelSums {
   readonly #models: Record<string, Tokens> = {};
 

@@ -1,6 +1,6 @@
 /**
- * Agents whose shell tools do not name their session (opencode, gemini): which session called a verb is found out
- * afterwards, by what each session's record says it was running at that moment.
+ * Agents whose shell tools do not name their session (opencode, gemini): the session that called a verb is determined
+ * afterwards, from each session's record of what it was running at that moment.
  */
 import { recordsFolder, sessionsSince } from "./record_files.ts";
 import { isRecord, parseRecord } from "../text/json.ts";
@@ -10,22 +10,22 @@ import { quietText } from "../store.ts";
 
 type Env = Readonly<Record<string, string>>;
 
-/** A verb called from a shell that names no session: when (unix ms), and in which folder. */
+/** A verb called from a shell that names no session: the time (unix ms) and the folder. */
 export interface UnnamedCall {
   at: number;
   cwd: string;
 }
 
-/** A process of such an agent that called verbs as root agent. */
+/** A process of such an agent that called verbs as a root agent. */
 export interface UnnamedCaller {
   cli: "opencode" | "gemini";
-  /** Process id of the agent; "" where it is not told. */
+  /** Process id of the agent; "" when it is not known. */
   pid: string;
   /** As in `AgentSession`. */
   records: string;
-  /** Unix ms of the last call that was noted. */
+  /** Time of the last recorded call, unix ms. */
   noted_at: number;
-  /** Unix ms at which the sessions were last looked for. */
+  /** Time of the last search for the sessions, unix ms. */
   tried_at?: number;
   /** Calls whose session is not known yet, oldest first. */
   calls: UnnamedCall[];
@@ -38,7 +38,10 @@ export interface Candidate {
   directory: string;
 }
 
-/** Such an agent by the marks in its shell, with this one call; undefined for any other. Pure. */
+/**
+ * The agent identified by the marks in its shell, with this one call; undefined for agents that name their session.
+ * Pure.
+ */
 export function unnamedCaller(env: Env, cwd: string, nowMs: number): UnnamedCaller | undefined {
   const marked = markedAgent(env);
   if (marked === undefined || marked.isNamed) return undefined;
@@ -48,10 +51,10 @@ export function unnamedCaller(env: Env, cwd: string, nowMs: number): UnnamedCall
   return { ...caller, noted_at: nowMs, calls: [{ at: nowMs, cwd }] };
 }
 
-/** A command is taken to run for a day at most, ms. */
+/** Longest time that a command is assumed to run, ms (a day). */
 export const LONGEST_COMMAND_MS = 86_400_000;
 
-/** The sessions of gemini that may have made these calls; those of workers are none of them. */
+/** The gemini sessions that may have made these calls; workers' sessions are excluded. */
 export function geminiCandidates(calls: readonly UnnamedCall[], records: string): Candidate[] {
   const first = Math.min(...calls.map(({ at }) => at));
   return [...sessionsSince("gemini", records, first)].flatMap(([file, id]) => {
@@ -62,7 +65,7 @@ export function geminiCandidates(calls: readonly UnnamedCall[], records: string)
   });
 }
 
-/** From when to when a record of gemini's says that commands of looop's were running, unix ms. */
+/** The periods in which commands of looop's were running, according to a gemini record, unix ms. */
 function looopCommands(text: string): [from: number, to: number][] {
   const entries = text.split("\n").map(parseRecord).filter((entry) => entry !== undefined);
   if (entries.some(isWorkerPrompt)) return [];
@@ -81,9 +84,11 @@ function isWorkerPrompt(entry: Record<string, unknown>): boolean {
 }
 
 /**
- * The session that made each call of one process, by the call's index. Where several sessions were running something of
- * looop's at that moment, it is the one of the call's folder, else the one that could have made all the calls; else
- * none, as a guess would put one agent's spend down as another's. Pure.
+ * The session that made each call of one process, by the call's index. Where several sessions were running something
+ * of
+ * looop's at that moment, it is the one in the call's folder, else the one that could have made all the calls; else
+ * none,
+ * because a guess could book one agent's spend under another. Pure.
  */
 export function sessionsOfCalls(
   calls: readonly UnnamedCall[],
