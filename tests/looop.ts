@@ -1,5 +1,6 @@
 /**
- * Runs the real program against a fresh profile: `LOOOP_UNDER_TEST` names a binary, else `deno run main.ts`.
+ * Runs the real program against a fresh profile: `LOOOP_UNDER_TEST` names a binary, else it is run by
+ * deno: main.ts, or the bundle of it that `deno task test` makes.
  *
  * Every profile has its own data dir and home and a cleared environment; when it is disposed of, everything
  * it runs is ended, and a process that is left over fails the test. With `LOOOP_LAB=macos` it runs in the macOS lab.
@@ -15,7 +16,14 @@ const ROOT = new URL("../", import.meta.url).pathname;
 export function looopCommand(): string[] {
   const binary = Deno.env.get("LOOOP_UNDER_TEST");
   if (binary) return [binary.startsWith("/") ? binary : `${ROOT}${binary}`];
-  return [Deno.execPath(), "run", "-A", "--quiet", "--no-prompt", `${ROOT}main.ts`];
+  return [
+    Deno.execPath(),
+    "run",
+    "-A",
+    "--quiet",
+    "--no-prompt",
+    Deno.env.get("LOOOP_TEST_BUNDLE") ?? `${ROOT}main.ts`,
+  ];
 }
 
 /** Whole reply of one call. */

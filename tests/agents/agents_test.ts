@@ -9,7 +9,7 @@ import { readAllProcesses } from "../../lib/process/table.ts";
 import { readRecorded } from "../../lib/agents/records.ts";
 import { RECORDS_KINDS, type RecordsKind } from "../../lib/records/presets.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
-import { ENVIRONMENTS, folderOf, furnish, hurryGemini, PRICES } from "./homes.ts";
+import { ENVIRONMENTS, folderOf, furnish, hurriedGemini, PRICES } from "./homes.ts";
 import {
   type Conversation,
   ModelServer,
@@ -218,6 +218,16 @@ class Setting implements AsyncDisposable {
     };
   }
 
+  /** Gives workers more environment. */
+  addRunnerEnv(env: Record<string, string>): void {
+    const path = this.p.profile.config;
+    const text = Object.entries(env).reduce(
+      (config, [name, value]) => setConfigValue(config, ["runners", this.cli, "env", name], value),
+      Deno.readTextFileSync(path),
+    );
+    Deno.writeTextFileSync(path, text);
+  }
+
   /** Rows of the ledger of one id. */
   rows(id: string): Row[] {
     return this.p.read("cost.jsonl").trim().split("\n").map((line) => JSON.parse(line) as Row)
@@ -362,7 +372,8 @@ function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void 
 
 async function loopAsBoth(setting: Setting): Promise<void> {
   const { cli, p, server } = setting;
-  if (cli === "gemini") hurryGemini(p);
+  // The root agent itself waits longer than that.
+  if (cli === "gemini") setting.addRunnerEnv(hurriedGemini(p));
   match(await setting.runRoot(), /w1 has ended/);
   deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
   strictEqual(p.read("reports/w1.md"), "told emerald\n");

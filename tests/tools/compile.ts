@@ -21,25 +21,21 @@ const root = new URL("../../", import.meta.url).pathname;
  */
 const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1,--no-opt,--no-maglev,--no-memory-reducer";
 
-/** Bundles `entry` into the folder `bundle` and compiles that to `output`, all absolute paths. */
+/** Bundles `entry` into a folder, one chunk per verb. */
+export function bundle(entry: string, folder: string, ...options: string[]): Promise<void> {
+  const fixed = ["bundle", "--frozen", "--quiet", "--platform=deno", "--code-splitting"];
+  return run(Deno.execPath(), [...fixed, ...options, "--outdir", folder, entry]);
+}
+
+/** Bundles `entry` into `folder` and compiles that to `output`, all absolute paths. */
 export async function compileProgram(
   entry: string,
-  bundle: string,
+  folder: string,
   output: string,
   target?: string,
 ): Promise<void> {
-  await Deno.remove(bundle, { recursive: true }).catch(() => {});
-  await run(Deno.execPath(), [
-    "bundle",
-    "--frozen",
-    "--quiet",
-    "--platform=deno",
-    "--code-splitting",
-    "--minify",
-    "--outdir",
-    bundle,
-    entry,
-  ]);
+  await Deno.remove(folder, { recursive: true }).catch(() => {});
+  await bundle(entry, folder, "--minify");
   const main = entry.slice(entry.lastIndexOf("/") + 1).replace(/\.ts$/, ".js");
   await run(Deno.env.get("DENO_STANDALONE") ?? Deno.execPath(), [
     "compile",
@@ -59,8 +55,8 @@ export async function compileProgram(
     "--output",
     output,
     "--include",
-    bundle,
-    `${bundle}/${main}`,
+    folder,
+    `${folder}/${main}`,
   ]);
 }
 
