@@ -5,11 +5,15 @@ import { writeExecutable } from "../executable.ts";
 
 const env = Deno.env.toObject();
 
-/** The folder that holds an installed CLI: of tests/agents/install.sh, else of PATH; undefined when there is none. */
+/**
+ * The folder that holds an installed CLI: of tests/agents/install.sh, else of PATH; undefined when there is none, or
+ * when `LOOOP_AGENTS_DIR` is empty.
+ */
 export function folderOf(cli: RecordsKind): string | undefined {
   const cache = env["XDG_CACHE_HOME"] ?? `${env["HOME"]}/.cache`;
-  const own = `${env["LOOOP_AGENTS_DIR"] ?? `${cache}/looop-ci/agents`}/bin`;
-  return [own, ...(env["PATH"] ?? "").split(":")].find((dir) => isFile(`${dir}/${cli}`));
+  const own = env["LOOOP_AGENTS_DIR"] ?? `${cache}/looop-ci/agents`;
+  if (own === "") return undefined;
+  return [`${own}/bin`, ...(env["PATH"] ?? "").split(":")].find((dir) => isFile(`${dir}/${cli}`));
 }
 
 function isFile(path: string): boolean {

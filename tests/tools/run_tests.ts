@@ -24,6 +24,8 @@ try {
     env: {
       DENO_JOBS: Deno.env.get("DENO_JOBS") ?? `${navigator.hardwareConcurrency * JOBS_PER_CORE}`,
       LOOOP_TEST_BUNDLE: `${program}/main.js`,
+      // Real agents take minutes: where they are installed, they run when they are asked for.
+      ...(named.length > 0 || Deno.env.has("LOOOP_AGENTS_DIR") ? {} : { LOOOP_AGENTS_DIR: "" }),
     },
   }).spawn().status);
 } finally {
