@@ -1,9 +1,11 @@
 /**
  * Carries out calls that workers have made elsewhere, once each, and keeps their results until they are read.
  *
- * A call is named by its worker, generation and number. `sessions/<id>/calls/<n>.json` holds the question that it has
- * asked, later its result, on disk before the reply leaves; so a caller, a link or a pulse that is killed at any moment
- * finds the same result again. An ask is put away only once its answer was read.
+ * A call is identified by its worker, generation and number. `sessions/<id>/calls/<n>.json` holds the question that
+ * it has
+ * asked, later its result, on disk before the reply leaves; so a caller, a link or a pulse that is killed at any
+ * moment
+ * finds the same result again. An ask is archived only once its answer has been read.
  */
 import { checkAmount } from "../agents/cost_row.ts";
 import { EXIT, formatError, oneLine, UserError } from "../errors.ts";
@@ -25,7 +27,7 @@ import { listFiles, makeDir, readJson, removeFile, replaceFile } from "../store.
 import { isRecord } from "../text/json.ts";
 import { claim, cost, ready, unclaim } from "./worker_calls.ts";
 
-/** What a verb's command line says, once parsed. */
+/** A parsed command line of a verb. */
 export interface CallInput {
   words: readonly string[];
   text(name: string): string | undefined;
@@ -37,7 +39,7 @@ export interface ParseCall {
   (words: readonly string[]): Promise<{ path: string; input: CallInput }>;
 }
 
-/** What carrying out needs. */
+/** The surroundings of carrying out: profile, clock and the parser. */
 export interface CallHost {
   profile: Mover["profile"];
   now(): number;
@@ -51,13 +53,13 @@ export interface Call {
   /** Number of the call, unique within the run. */
   n: string;
   words: readonly string[];
-  /** Small file that `--ref` names, where it is not on this machine. */
+  /** The small file that `--ref` names, when it is not on this machine. */
   ref?: Uint8Array;
-  /** Machine that the worker runs on, where it is another. */
+  /** The machine on which the worker runs, when it is another one. */
   host?: string;
 }
 
-/** What the caller prints and exits with. */
+/** What the caller prints, and its exit code. */
 export interface CallReply {
   code: number;
   out: string;
@@ -70,7 +72,7 @@ interface CallRecord {
   ask?: string;
   json?: boolean;
   reply?: CallReply;
-  /** Tells that the reply prints: taken, and done once it was read. */
+  /** Tells that the reply prints: marked as taken, and as done once the reply has been read. */
   tells?: Given[];
 }
 
@@ -100,14 +102,14 @@ function writeCall(host: CallHost, id: string, n: string, record: CallRecord): v
   replaceFile(`${callsDir(host, id)}/${n}.json`, `${JSON.stringify(record)}\n`);
 }
 
-/** Calls of a worker whose question is open or whose result was not read. */
+/** Calls of a worker whose question is open or whose result has not been read. */
 export function openCalls(host: CallHost, id: string): string[] {
   return listFiles(callsDir(host, id), ".json").map((file) => file.slice(0, -".json".length));
 }
 
 /**
- * Carries a call out, or takes up what has come of it before. Undefined while its question is not answered.
- * What the caller did wrong is in the reply, as it would be on its terminal.
+ * Carries a call out, or returns the result it had before. Undefined while its question is unanswered. The caller's
+ * mistakes are in the reply, as they would be on its terminal.
  */
 export async function carryOut(host: CallHost, call: Call): Promise<CallReply | undefined> {
   const before = generationOf(host.profile, call.id) === call.gen
@@ -124,13 +126,13 @@ export async function carryOut(host: CallHost, call: Call): Promise<CallReply | 
     return record.reply ?? await outcomeOf(host, call.id, call.n);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    // A disk that is full is no answer: the call stays and is tried again.
+    // A full disk is not an answer: the call stays and is tried again.
     if (error.kind === "io" || error.kind === "locked") throw error;
     return { code: error.code, out: "", err: `${formatError(path, error)}\n` };
   }
 }
 
-/** The reply to a call whose question has its outcome by now; undefined while it has none. */
+/** The reply to a call whose question has its outcome by now; undefined while there is none. */
 export async function outcomeOf(host: CallHost, id: string, n: string): Promise<CallReply | undefined> {
   const record = readCall(host, id, n);
   if (record?.reply !== undefined) return record.reply;
@@ -144,7 +146,9 @@ export async function outcomeOf(host: CallHost, id: string, n: string): Promise<
   return reply;
 }
 
-/** A call's reply was read, or nobody reads it any more: then its question stays as it is. Idempotent. */
+/**
+ * Closes a call whose reply was read, or which nobody reads any more: then its question stays as it is. Idempotent.
+ */
 export async function closeCall(host: CallHost, id: string, n: string, wasRead: boolean): Promise<void> {
   const record = readCall(host, id, n);
   if (wasRead && record?.ask !== undefined) await archiveAsk(host.profile, record.ask, host.now());
@@ -176,7 +180,7 @@ function requireOwnRun(host: CallHost, { id, gen }: Call): void {
   throw new UserError(`"${id}" is another run by now`, { next: "this one is over: stop", kind: "worker" });
 }
 
-/** A worker speaks for itself alone. */
+/** A worker speaks only for itself. */
 function requireSelf(call: Call, named: string | undefined): void {
   if (named === undefined || named === call.id) return;
   throw new UserError(`Worker "${call.id}" cannot speak for "${oneLine(named, 70)}"`, {
@@ -210,7 +214,7 @@ const ACTIONS: Readonly<
   },
 };
 
-/** What the worker was told since; it counts as told only once its reply was printed over there. */
+/** The tells waiting for the worker; they count as read only once the reply has been printed over there. */
 function told(host: CallHost, { id, gen }: Call, input: CallInput): CallRecord {
   const tells = takeTells(host.profile, id, gen);
   markReady(host.profile, id);
@@ -272,7 +276,7 @@ async function ask(host: CallHost, call: Call, input: CallInput): Promise<CallRe
   return { v: 1, ask: id, ...(input.flag("json") ? { json: true } : {}) };
 }
 
-/** Path of a question's file here: it lies on the worker's machine. */
+/** Path of the local copy of a question's file, which is on the worker's machine. */
 function keptReference(host: CallHost, call: Call, reference: string | undefined): string | undefined {
   if (reference === undefined || call.ref === undefined || call.ref.length > MAX_REF_BYTES) return reference;
   const name = reference.slice(reference.lastIndexOf("/") + 1).replace(/[^A-Za-z0-9._-]/g, "_").slice(-64);

@@ -1,4 +1,4 @@
-/** What a worker's calls do, whoever brings them: its own process, or the link to its host. */
+/** The effects of a worker's calls, whoever delivers them: its own process, or the link to its host. */
 import { isId } from "../ids.ts";
 import { formatRow } from "../agents/cost_row.ts";
 import type { Profile } from "../paths.ts";
@@ -7,7 +7,7 @@ import { acquireLease, releaseLease } from "../sessions/lease.ts";
 import { markReady, readSession, unknownWorker } from "../sessions/session.ts";
 import { appendLine, readTail } from "../store.ts";
 
-/** `_ claim`: takes the lease `name`; returns what to print. @throws {UserError} when another holds it. */
+/** `_ claim`: takes the lease `name`; returns the text to print. @throws {UserError} when another holds it. */
 export async function claim(mover: Mover, name: string, session: string): Promise<string> {
   const outcome = await acquireLease(mover.profile, name, session, mover.now());
   markReady(mover.profile, session);
@@ -17,7 +17,7 @@ export async function claim(mover: Mover, name: string, session: string): Promis
   return `claimed ${name}`;
 }
 
-/** `_ unclaim`: gives the lease `name` back; returns what to print. @throws {UserError} when another holds it. */
+/** `_ unclaim`: gives the lease `name` back; returns the text to print. @throws {UserError} when another holds it. */
 export async function unclaim(mover: Mover, name: string, session: string): Promise<string> {
   const released = await releaseLease(mover.profile, name, session, mover.now());
   markReady(mover.profile, session);
@@ -26,7 +26,10 @@ export async function unclaim(mover: Mover, name: string, session: string): Prom
   return `unclaimed ${name}`;
 }
 
-/** `_ ready`: the worker has begun; returns what to print. @throws {UserError} when there is no such worker. */
+/**
+ * `_ ready`: records that the worker has begun; returns the text to print. @throws {UserError} when there is no such
+ * worker.
+ */
 export function ready(profile: Profile, id: string): string {
   if (readSession(profile, id) === undefined) throw unknownWorker(id);
   markReady(profile, id);
@@ -34,29 +37,29 @@ export function ready(profile: Profile, id: string): string {
   return `ready ${id}`;
 }
 
-/** What a worker says that it has spent. */
+/** A worker's report of its own spend. */
 export interface Spent {
   kind: string;
   id: string;
   runner: string;
   costUsd: number;
-  /** Names the call, where the same one may be brought twice. */
+  /** Id of the call, where the same one may be delivered twice. */
   call?: string;
-  /** Machine that the worker runs on, where it is another. */
+  /** The machine on which the worker runs, when it is another one. */
   host?: string;
 }
 
-/** How far back in the ledger a call is looked for that may be in it already, bytes. */
+/** Length of the ledger's end in which a call is looked for that may already be there, bytes. */
 const RECENT_BYTES = 256 * 1024;
 
-/** `_ cost`: adds to the ledger, once for each `call`; returns what to print. */
+/** `_ cost`: adds to the ledger, once for each `call`; returns the text to print. */
 export function cost({ profile, now }: Pick<Mover, "profile" | "now">, spent: Spent): string {
   const key = spent.call === undefined ? undefined : `"call":${JSON.stringify(spent.call)}`;
   // The ledger is never rotated, because sums are taken over all of it.
   if (key === undefined || !readTail(profile.cost, RECENT_BYTES).includes(key)) {
     appendLine(profile.cost, formatRow({ tsMs: now(), ...spent }));
   }
-  // Any text is taken as an id, but only that of a worker names a folder.
+  // Any text is accepted as an id, but only a worker's id names a folder.
   if (isId(spent.id)) markReady(profile, spent.id);
   poke(profile);
   return `cost ${spent.id}: $${spent.costUsd}`;
