@@ -1,4 +1,4 @@
-/** Ends workers: the whole tree of one, its record, its lease and its questions. */
+/** Ends workers: one worker's whole tree, its record, its leases and its questions. */
 import { readAgent } from "../agents/agent_session.ts";
 import { untilHeld, untilRecorded } from "../agents/last_reply.ts";
 import { Attempts, notWrittenDown, oneLine, UserError } from "../errors.ts";
@@ -31,25 +31,26 @@ import {
 } from "../sessions/session.ts";
 import type { FarEnd } from "./far.ts";
 
-/** What ending a worker came to. */
+/** The result of ending a worker. */
 export interface KillResult {
-  /** Why it is not known to have ended, where no signal of ours can reach it. */
+  /** Why it is not known to have ended, when no signal of ours can reach it. */
   unreachable?: string;
-  /** Nothing was running any more. */
+  /** Whether nothing was running any more. */
   already: boolean;
   survivors: ProcessFact[];
-  /** Processes that may be the worker's, and hide what would show it. */
+  /** Processes that may be the worker's, but hide the marks that would show it. */
   hidden?: HiddenProcess[];
 }
 
-/** How long the supervisor may take to write the end down once its agent is gone, ms. */
+/** Time that the supervisor has to record the end once its agent is gone, ms. */
 const STATUS_TIMEOUT_MS = 2_000;
 
 /**
  * Ends one session's whole tree and makes sure that its end is on disk. Idempotent.
  *
- * @throws {UserError} when the end could not be written down; the tree is ended all the same: it may be what has
- * filled the disk.
+ * @throws {UserError} when the end could not be recorded; the tree, which may be what has filled the disk, is ended
+ * all the
+ * same.
  */
 export async function endSession(
   profile: Profile,
@@ -60,7 +61,7 @@ export async function endSession(
 ): Promise<KillResult> {
   if (session.host !== undefined) {
     const over = !session.view.alive && session.view.state !== "lost";
-    // The pulse's line to that machine says so, however often it takes.
+    // The pulse's line to that machine reports the end, however often it takes.
     if (!over) recordEnd(session, state, by);
     return { already: over, survivors: [] };
   }
@@ -83,8 +84,8 @@ export async function endSession(
 }
 
 /**
- * The session once its supervisor has either brought the agent up or seen that it is to end: before that there
- * is no process to be found that could be ended.
+ * Waits until a session's supervisor has either started the agent or seen that it is to end, and returns the session:
+ * before that there is no process that could be found and ended.
  */
 async function untilStarted(profile: Profile, session: Session, now: () => number): Promise<Session> {
   const begun = performance.now();
@@ -100,14 +101,15 @@ async function untilStarted(profile: Profile, session: Session, now: () => numbe
 }
 
 /**
- * An agent whose command ended before itself would ask its model once more, for a reply that nobody reads: so it is
- * told first. claude takes 1.9 s to end.
+ * Time by which the agent is signalled before its command, ms: an agent whose command ended first would ask its model
+ * once more, for a reply that nobody reads. claude takes 1.9 s to end.
  */
 const LEAD_MS = 2_500;
 
 /**
- * Ends all processes of a session: the agent's own tree and everything that carries the session's marks.
- * The supervisor is spared until it has written the status, then ended too.
+ * Ends all processes of a session: the agent's own tree and everything that carries the session's marks. The
+ * supervisor is
+ * spared until it has written the status, then ended, too.
  */
 export async function killSessionTree(
   profile: Profile,
@@ -137,12 +139,13 @@ export async function killSessionTree(
 }
 
 /**
- * Ends what a supervisor that hangs or was killed on its way has begun: before the agent runs nothing carries
- * the session's marks, and `script` could still bring it up.
+ * Ends the start by a supervisor that hangs or was killed on its way: before the agent runs nothing carries the
+ * session's
+ * marks, and `script` could still start it.
  */
 async function endStart(profile: Profile, session: Session): Promise<void> {
   const marks = [`LOOOP_WORKER_GEN=${session.gen}`, homeMark(profile)];
-  // Where the supervisor's environment is hidden, only who it is tells.
+  // When the supervisor's environment is hidden, only its identity shows that it belongs to the session.
   const roots = session.supervisor === undefined ? [] : [session.supervisor];
   await killTree({ roots, marks, graceMs: 0 });
 }
@@ -156,7 +159,7 @@ async function supervisorProcesses(supervisor: Identity): Promise<ProcessFact[]>
   );
 }
 
-/** Kills those of the processes that are still the same: their pids may have been given out again meanwhile. */
+/** Kills the processes that are still the same: their pids may have been reused in the meantime. */
 async function killStill(facts: readonly ProcessFact[]): Promise<void> {
   const left = facts.filter((fact) => mayExist(fact.pid));
   if (left.length === 0) return;
@@ -178,8 +181,9 @@ async function untilStatus(profile: Profile, session: Session, now: () => number
 }
 
 /**
- * `_ worker kill`: ends a worker from outside and withdraws its questions. `elsewhere` ends one that no signal of ours
- * can reach, once its end is written down.
+ * `_ worker kill`: ends a worker from outside and withdraws its questions. `elsewhere` ends one that no signal of
+ * ours can
+ * reach, once its end is recorded.
  */
 export async function killWorker(
   profile: Profile,
@@ -199,13 +203,15 @@ export async function killWorker(
     ? await endSession(profile, session, "killed", by, now)
     : killedFar(await elsewhere(session));
   const hidden = result.already ? [] : await hiddenSince([session]);
-  // What the worker asked between the first look and its end goes with it too.
+  // Questions that the worker asked between the first look and its end are withdrawn, too.
   await withdraw();
   if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
   return { ...result, hidden };
 }
 
-/** Processes that may have been left by one of these sessions: they hide their environment and began during the runs. */
+/**
+ * Processes that may be left over from one of these sessions: they hide their environment and began during the runs.
+ */
 export async function hiddenSince(sessions: readonly Session[]): Promise<HiddenProcess[]> {
   const starts = sessions.flatMap(({ program }) =>
     program === undefined || !isOfHere(program) ? [] : [program.start]
@@ -214,7 +220,7 @@ export async function hiddenSince(sessions: readonly Session[]): Promise<HiddenP
   return first === undefined ? [] : await readHidden(first);
 }
 
-/** What a person is told of such a process. */
+/** The note about such a process for people. */
 export function hiddenNote({ pid, name }: HiddenProcess): string {
   return `process ${pid} (${
     oneLine(name, 40)
@@ -226,10 +232,10 @@ function killedFar(end: FarEnd): KillResult {
   return { already, survivors: [], ...(typeof end === "string" ? {} : { unreachable: end.unreachable }) };
 }
 
-/** How long the pulse may take to end a worker that it can reach and we cannot, ms: TERM, grace, KILL, and more. */
+/** Time that the pulse has to end a worker that it can reach and we cannot, ms: TERM, grace, KILL, and more. */
 const PULSE_PATIENCE_MS = 10_000;
 
-/** Leaves the end of a worker of another pid namespace, which is written down, to the pulse, if that is over there. */
+/** Leaves a worker in another pid namespace, whose end is recorded, to the pulse, if that one runs there. */
 export async function endByPulse(profile: Profile, session: Session, hasPulse: boolean): Promise<FarEnd> {
   poke(profile);
   const deadline = performance.now() + (hasPulse ? PULSE_PATIENCE_MS : 0);
@@ -242,8 +248,9 @@ export async function endByPulse(profile: Profile, session: Session, hasPulse: b
 }
 
 /**
- * `_ worker kill --forget`: gives up the record of a worker that cannot be asked; its processes may live. False when
- * it had ended already.
+ * `_ worker kill --forget`: gives up the record of a worker that cannot be checked; its processes may be alive. False
+ * when
+ * it had already ended.
  *
  * @throws {UserError} when it can be ended.
  */

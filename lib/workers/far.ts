@@ -1,4 +1,4 @@
-/** Workers on other machines: what their start and their end need beside that of a local one. */
+/** Workers on other machines: what their start and end need in addition to those of local ones. */
 import { pointerPrompt } from "../agents/contract.ts";
 import type { ResolvedRunner } from "../agents/resolve.ts";
 import { fillTemplate, isOneCommand, MAX_ARGUMENT_BYTES, passesPromptAsArgument } from "../agents/runners.ts";
@@ -23,7 +23,7 @@ import {
 } from "../sessions/session.ts";
 import { createOnce, replaceFile } from "../store.ts";
 
-/** What a far run is made of, at home. */
+/** The parts of a far run, as known at home. */
 export interface FarStart {
   id: string;
   gen: string;
@@ -35,7 +35,7 @@ export interface FarStart {
   cwd: string | undefined;
 }
 
-/** Command line and files of a run on a host; its folder there stands as {@link farDir}. Pure. */
+/** Command line and files of a run on a host; {@link farDir} stands for its folder there. Pure. */
 export function farRun(start: FarStart, config: Config, hostName: string): FarRun {
   const { id, gen, template, runner } = start;
   const dir = farDir({ gen });
@@ -63,7 +63,7 @@ export function farRun(start: FarStart, config: Config, hostName: string): FarRu
 }
 
 /**
- * Starts a run that home has recorded. Where nobody knows whether it runs, the record stays and the pulse finds out.
+ * Starts a run that home has recorded. When the outcome is unknown, the record stays and the pulse finds out.
  *
  * @throws {UserError} when the host refuses it; then the run is over.
  */
@@ -74,7 +74,7 @@ export async function launchFar(host: PlaceHost, name: string, run: FarRun): Pro
   const dir = sessionDir(profile, run.id);
   try {
     const handle = await Place.named(host, name).start(run);
-    // Its end may have come home meanwhile.
+    // Its end may have come home in the meantime.
     if (handle === undefined) {
       createOnce(`${dir}/status.json`, runningStatusText(host.now()), { durable: false });
     }
@@ -91,15 +91,16 @@ export async function launchFar(host: PlaceHost, name: string, run: FarRun): Pro
   }
 }
 
-/** How long the pulse may take to end a worker on a host that it reaches, ms: TERM, 5 s, KILL, and the way. */
+/** Time that the pulse has to end a worker on a host that it can reach, ms: TERM, 5 s, KILL, and transmission. */
 const PULSE_PATIENCE_MS = 15_000;
 
-/** Whether a worker's end was heard of; else why it was not. */
+/** Whether a worker's end was confirmed, or the reason why it was not. */
 export type FarEnd = "already" | "ended" | { unreachable: string };
 
 /**
- * Ends a worker on another machine: written down first, so that it ends in any case when the machine is heard again;
- * then by the pulse's line, or by one of its own where there is no pulse.
+ * Ends a worker on another machine. The end is recorded first, so that it happens in any case when the machine is
+ * heard
+ * again; it is then carried out over the pulse's line, or over a line of its own when there is no pulse.
  */
 export async function endFar(
   host: PlaceHost,
@@ -132,10 +133,12 @@ export async function endFar(
     : { unreachable: reasonOf(host, session) };
 }
 
-/** How long one command that ends runs may take, ms. */
+/** Time limit of one command that ends runs, ms. */
 const STOP_MS = 20_000;
 
-/** Ends runs of one host by a line of its own; those that have ended. Their ends must be written down already. */
+/**
+ * Ends runs of one host over a line of its own; returns those that have ended. Their ends must be recorded already.
+ */
 export async function endFarRuns(
   host: PlaceHost,
   name: string,

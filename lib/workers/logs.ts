@@ -1,4 +1,4 @@
-/** Logs as people read them: what a worker did, what it or the pulse printed, and its screen. */
+/** Logs for people: what a worker did, what it or the pulse printed, and its screen. */
 import { LineSplitter } from "../text/lines.ts";
 import { EventText, eventText, printsEvents } from "../agents/events.ts";
 import { readAgent } from "../agents/agent_session.ts";
@@ -16,12 +16,12 @@ import { LogRenderer, renderRows } from "../text/terminal.ts";
 /** Turns the bytes of a log into lines that are safe to print. */
 interface Renderer {
   push(bytes: Uint8Array): string[] | Promise<string[]>;
-  /** What can be shown after some quiet, though it is not ended. */
+  /** Lines to show after some quiet, though they are unfinished. */
   settle(): string[];
   end(): string[] | Promise<string[]>;
 }
 
-/** A log that is plain lines, as the pulse writes them: line by line, escape codes taken out. */
+/** A log of plain lines, as the pulse writes it: shown line by line, without escape codes. */
 class PlainRenderer implements Renderer {
   readonly #lines = new LineSplitter();
 
@@ -39,7 +39,7 @@ class PlainRenderer implements Renderer {
   }
 }
 
-/** The events of a headless agent as a terminal would show them. */
+/** The events of a headless agent, as a terminal would show them. */
 class EventRenderer implements Renderer {
   readonly #events = new EventText();
   readonly #lines = new LogRenderer(TERMINAL);
@@ -64,12 +64,13 @@ function rendererFor(profile: Profile, id: string): Renderer {
   return printsEvents(template) ? new EventRenderer() : new LogRenderer(TERMINAL);
 }
 
-/** The last part of a log that is rendered for its last lines, bytes. */
+/** Length of a log's end that is rendered for its last lines, bytes. */
 const TAIL_BYTES = 4 * 1024 * 1024;
 
 /**
- * The last `count` lines of what a session did: of an agent its story, from its own records; where there are none, and
- * of the pulse, what it printed. Undefined when there is no such session.
+ * The last `count` lines of what a session did: an agent's story, from its own records; without records, and for the
+ * pulse,
+ * its output. Undefined when there is no such session.
  */
 export async function lastLines(host: StoryHost, id: string, count: number): Promise<string[] | undefined> {
   const { profile } = host;
@@ -92,10 +93,10 @@ async function storyOf(host: StoryHost, id: string, dir: string): Promise<string
   }
 }
 
-/** Lines of a terminal that are shown of a worker that failed. */
+/** Number of terminal lines shown for a worker that failed. */
 const FAILURE_LINES = 5;
 
-/** What the terminal showed last of a worker that ended with an exit code of its own: no record has that. */
+/** The last terminal lines of a worker that ended with an exit code of its own: no record has them. */
 async function failureOf(profile: Profile, dir: string): Promise<string[]> {
   const code = readSession(profile, dir.slice(dir.lastIndexOf("/") + 1))?.status?.exit_code;
   if (typeof code !== "number" || code === 0) return [];
@@ -108,7 +109,7 @@ async function printedLines(profile: Profile, id: string, dir: string): Promise<
   return [...await renderer.push(readOutputTail(dir, TAIL_BYTES)), ...await renderer.end()];
 }
 
-/** A worker's screen as it is now, or as it was left: its rows without the empty ones at its end. */
+/** A worker's screen as it is now, or as it was left: its rows without the empty ones at the end. */
 export async function screenOf(profile: Profile, id: string): Promise<string[] | undefined> {
   const dir = sessionDir(profile, id);
   return exists(`${dir}/output.log`) ? await screenLines(dir) : undefined;
@@ -122,23 +123,24 @@ async function screenLines(dir: string): Promise<string[]> {
 }
 
 /**
- * A log is looked at this often, ms. Not watched: Deno opens whatever a watched folder names, and a session's
- * folder holds a FIFO, on which that blocks for ever.
+ * Interval between two looks at a log, ms. It is not watched, because Deno opens every file in a watched folder, and
+ * a
+ * session's folder holds a FIFO, on which that blocks for ever.
  */
 const POLL_MS = 100;
-/** A screen that has not changed for this long is shown as it is, ms; a multiple of the period, as the next. */
+/** Time after which an unchanged screen is shown as it is, ms; like the next two, a multiple of the interval. */
 const QUIET_MS = 300;
-/** While nothing is printed, a worker is asked this often whether it has ended, ms. */
+/** Interval at which a silent worker is checked for its end, ms. */
 const ENDED_MS = 1000;
-/** An agent's records are read this often, ms. */
+/** Interval at which an agent's records are read, ms. */
 const STORY_MS = 500;
 
-/** What following needs. */
+/** The surroundings of following: those of a story, the output, and the end. */
 export interface FollowHost extends StoryHost {
   id: string;
   count: number;
   show(lines: readonly string[]): void;
-  /** Says something beside the log. */
+  /** Prints something in addition to the log. */
   note(line: string): void;
   now(): number;
   /** Fires when nobody reads any more. */
@@ -146,8 +148,9 @@ export interface FollowHost extends StoryHost {
 }
 
 /**
- * Shows the last lines of what a session did and then what is added, until the worker has ended (the pulse is followed
- * through its restarts) or nobody reads. False when there is no such session.
+ * Shows the last lines of what a session did and then new ones, until the worker has ended (the pulse is followed
+ * through
+ * its restarts) or nobody reads. False when there is no such session.
  */
 export async function followLog(host: FollowHost): Promise<boolean> {
   const { profile, id } = host;
@@ -169,7 +172,7 @@ async function followStory(host: FollowHost, dir: string): Promise<void> {
     host.note(`the agent has recorded nothing yet; its terminal: \`looop logs ${id} --screen\``);
   }
   for (let waited = 0; !stop.aborted; waited += STORY_MS) {
-    // Asked before the read, so that all that was recorded before the end is read.
+    // Checked before the read, so that everything recorded before the end is read.
     const ended = waited % ENDED_MS === 0 && await hasEnded(host, gen);
     host.show(await newLines(story));
     if (ended) break;
@@ -179,7 +182,7 @@ async function followStory(host: FollowHost, dir: string): Promise<void> {
   host.show(story.isKnown ? await failureOf(profile, dir) : await printedLines(profile, id, dir));
 }
 
-/** What is new in a story; nothing while the agent's records do not answer. */
+/** The new lines of a story; none while the agent's records do not answer. */
 async function newLines(story: Story): Promise<string[]> {
   try {
     return await story.read();
@@ -198,7 +201,7 @@ async function followPrinted(host: FollowHost, dir: string): Promise<void> {
   try {
     host.show(await firstLines(renderer, readOutputTail(dir, TAIL_BYTES), host.count));
     for (let quietMs = 0; !stop.aborted; quietMs += POLL_MS) {
-      // Asked before the read, so that all that was written before the end is read.
+      // Checked before the read, so that everything written before the end is read.
       const ended = quietMs % ENDED_MS === 0 && id !== "pulse" && await hasEnded(host, gen);
       const bytes = log.read();
       if (bytes.length > 0) quietMs = 0;
@@ -213,7 +216,7 @@ async function followPrinted(host: FollowHost, dir: string): Promise<void> {
   }
 }
 
-/** Waits, or until told to stop. */
+/** Waits for some milliseconds, or until `stop` fires. */
 async function pause(ms: number, stop: AbortSignal): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const onStop = () => resolve();
@@ -221,7 +224,7 @@ async function pause(ms: number, stop: AbortSignal): Promise<void> {
   stop.addEventListener("abort", onStop);
   await promise;
   clearTimeout(timer);
-  // A log may be followed for months: nothing of one pause outlives it.
+  // A log may be followed for months, so nothing may outlive its pause.
   stop.removeEventListener("abort", onStop);
 }
 

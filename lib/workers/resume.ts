@@ -1,4 +1,4 @@
-/** Goes on with the agent session of a worker that has ended: after a crash, a reboot, a kill. */
+/** Resumes the agent session of a worker that has ended: after a crash, a reboot, a kill. */
 import type { AgentFile } from "../agents/agent_session.ts";
 import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
@@ -52,10 +52,10 @@ export async function resumeWorker(
     });
   }
   if (before.host === undefined) requireProgram(host, runner, agent.env);
-  // What the agent has left running must not go on beside its successor.
+  // Processes that the agent has left running must not continue beside its successor.
   if (before.host === undefined) await killSessionTree(profile, before, host.now);
   const run = { id, dir: before.dir, gen: before.gen };
-  // Before the agent goes on: what it spends then is the next run's.
+  // Collected before the agent continues: its further spend is the next run's.
   await collectRun(asking, run, readConfig(profile.config).config.prices).catch((error) => refuse(id, error));
   await launchRun(host, {
     spec: {
@@ -79,7 +79,7 @@ export async function resumeWorker(
   return runner;
 }
 
-/** @throws {UserError} where an agent's records have not answered: what it has spent and its session are not known. */
+/** @throws {UserError} when an agent's records have not answered, so that its spend and its session are unknown. */
 function refuse(id: string, error: unknown): never {
   if (!(error instanceof NotAnswered)) throw error;
   throw new UserError(`Cannot resume worker "${id}" now: ${error.message}`, {
@@ -89,7 +89,7 @@ function refuse(id: string, error: unknown): never {
   });
 }
 
-/** How long the run before might take, in seconds: the next one may as long. */
+/** The time limit of the previous run, in seconds: the next one gets the same. */
 function limitOf({ deadline, started_at }: SessionMeta): number | undefined {
   return deadline === undefined ? undefined : deadline - started_at;
 }

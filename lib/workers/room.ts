@@ -5,19 +5,20 @@ import type { Profile } from "../paths.ts";
 import { readFleet, type Session } from "../sessions/session.ts";
 import { acquireLock } from "../store.ts";
 
-/** Where a worker is about to start. */
+/** The surroundings of a start: profile, clock and the limits that apply. */
 export interface RoomHost {
   profile: Profile;
-  /** Unix ms. */
+  /** The current time, unix ms. */
   now(): number;
 }
 
-/** How long a start waits for the starts before it, ms. */
+/** Longest wait of a start for the starts before it, ms. */
 const WAIT_MS = 60_000;
 
 /**
- * Runs `open`, which makes the session of worker `id`, while there is room for it. Starts that a limit concerns go one
- * after the other, so that each counts the ones before.
+ * Runs `open`, which makes the session of worker `id`, when there is room for it. Starts to which a limit applies
+ * take
+ * turns, so that each counts the ones before.
  *
  * @throws {UserError} when a limit is reached.
  */

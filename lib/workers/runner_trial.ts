@@ -1,7 +1,9 @@
 /**
  * Tries a runner for real: starts its CLI without a prompt where workers start and looks at its screen, so that a
- * dialog at which every worker would hang is found before the first one does. No model is called. What dialogs
- * there are depends on the folder: only looop's own records of the trial lie elsewhere.
+ * dialog at
+ * which every worker would hang is found before the first one does. No model is called. Which dialogs appear depends
+ * on the
+ * folder: only looop's own records of the trial are kept elsewhere.
  */
 import { permissionWarnings, runnerWarnings } from "../agents/runner_check.ts";
 import { makeDir, readTailBytes, removeTree } from "../store.ts";
@@ -18,19 +20,19 @@ import { endSession } from "./end.ts";
 import { launchRun, newGeneration, type WorkerHost } from "./start.ts";
 import type { ResolvedRunner } from "../agents/resolve.ts";
 
-/** What a trial came to. */
+/** The result of a trial. */
 export interface RunnerTrial {
-  /** `warn`: it was not tried, or what was seen says little. */
+  /** `warn`: it was not tried, or the result is inconclusive. */
   level: "ok" | "warn" | "bad";
-  /** One line: what was seen. */
+  /** One line about the result. */
   message: string;
-  /** What to do about it; with the exact setting where there is one. */
+  /** What to do about it, with the exact setting where there is one. */
   next?: string;
   /** The last lines of the screen, for a person to look at when it is not ok. */
   screen: string[];
 }
 
-/** A dialog by what stands on its screen. */
+/** A dialog, recognized by the text on its screen. */
 interface Dialog {
   cli: RecordsKind;
   shows: RegExp;
@@ -38,7 +40,7 @@ interface Dialog {
   next: string;
 }
 
-/** Measured on the real programs, each in a fresh home. The first that fits counts. */
+/** Measured on the real programs, each in a fresh home. The first match counts. */
 const DIALOGS: readonly Dialog[] = [
   {
     cli: "claude",
@@ -104,12 +106,12 @@ const DIALOGS: readonly Dialog[] = [
   },
 ];
 
-/** The screen is judged when it has not changed for this long, or at the latest after the longest time, ms. */
+/** Time without a change after which the screen is judged, and the longest time until then, ms. */
 const QUIET_MS = 2_000;
 const LONGEST_MS = 15_000;
 const LOOK_EVERY_MS = 200;
 
-/** Starts the runner's CLI for some seconds in `cwd`, where workers are to start. */
+/** Starts the runner's CLI for some seconds in `cwd`, the folder in which workers are to start. */
 export async function tryRunner(
   host: WorkerHost,
   runner: ResolvedRunner,
@@ -129,7 +131,7 @@ export async function tryRunner(
   }
   const trial = await startAndLook(host, runner, cwd);
   if (trial.level === "bad" || runner.preset === undefined) return trial;
-  // The screen is the truth; what the settings say is kept for a dialog whose words are new, or that comes later.
+  // The screen is the truth; the settings only count for a dialog whose words are new, or that comes later.
   const [later] = permissionWarnings(runner, env);
   if (later !== undefined) return { ...trial, level: "bad", message: later };
   const [first] = runnerWarnings(runner, cwd, env);

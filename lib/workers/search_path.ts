@@ -1,6 +1,7 @@
 /**
- * Where a worker's program is looked for: along the caller's PATH, then along the pulse's. Some agents' shells set
- * PATH anew, so that a root agent may know less of the machine than the person who started the pulse.
+ * Where a worker's program is looked for: along the caller's PATH, then along the pulse's. Some agents' shells reset
+ * PATH,
+ * so that a root agent may see less of the machine than the person who started the pulse.
  */
 import type { Profile } from "../paths.ts";
 import { readPulse } from "../world/pulse_record.ts";
@@ -13,7 +14,7 @@ export function searchPath(profile: Profile, env: Env): string {
   return [...new Set(dirs)].filter((dir) => dir !== "").join(":");
 }
 
-/** The same in words, for a message that a program was not found. */
+/** The search path in words, for the message that a program was not found. */
 export function describeSearch(profile: Profile, env: Env): string {
   const own = env["PATH"] ?? "";
   const pulses = readPulse(profile)?.path ?? "";

@@ -45,14 +45,14 @@ import { describeSearch, searchPath } from "./search_path.ts";
 import { runsOn } from "../sessions/notes.ts";
 import { SUPERVISOR } from "../sessions/supervisor.ts";
 
-/** What a worker is started with. */
+/** The worker to start: its id, brief, runner and limits. */
 export interface WorkerSpec {
   id: string;
   brief: string;
   runner?: string | undefined;
-  /** Shell template instead of a runner of the config. */
+  /** Shell template instead of a runner from the config. */
   command?: string | undefined;
-  /** The form of the runner that ends by itself. */
+  /** Whether to use the runner's form that ends by itself. */
   headless?: boolean | undefined;
   cwd?: string | undefined;
   env: Record<string, string>;
@@ -63,10 +63,10 @@ export interface WorkerSpec {
   goal?: string | undefined;
 }
 
-/** The surroundings a worker starts in. */
+/** The surroundings in which a worker starts. */
 export interface WorkerHost {
   profile: Profile;
-  /** One executable path that is looop, which workers call back. */
+  /** One executable path that starts looop, by which workers call back. */
   bin(): Promise<string>;
   env: Readonly<Record<string, string>>;
   now(): number;
@@ -102,7 +102,7 @@ export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promis
     template,
     sessionId,
     prompt: { text: await promptOf(host, runner, spec, far), inSession: false },
-    // The agent's own records of another machine are not to be read from here.
+    // The agent's records on another machine cannot be read from here.
     sessions: far === undefined || sessionId !== undefined
       ? sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env })
       : [],
@@ -118,7 +118,7 @@ export function newGeneration(): string {
   return crypto.randomUUID().slice(0, 8);
 }
 
-/** The same surroundings with the PATH along which programs are looked for. */
+/** The same surroundings, with the PATH along which programs are looked for. */
 export function withSearchPath(host: WorkerHost): WorkerHost {
   const path = searchPath(host.profile, host.env);
   return {
@@ -154,7 +154,7 @@ async function promptOf(
   return composePrompt(contract, spec.brief, runner.prompt);
 }
 
-/** The agent session as far as it is known before the agent runs; an id that cannot be given is found out later. */
+/** The agent session as far as it is known before the agent runs; an id that cannot be given is found later. */
 function sessionsAtStart(
   preset: RunnerPreset | undefined,
   sessionId: string | undefined,
@@ -180,7 +180,7 @@ export interface Run {
   runner: ResolvedRunner;
   template: string;
   sessionId: string | undefined;
-  /** Of a resumed run it stays with the session: the worker's own prompt is kept. */
+  /** A resumed run's prompt is kept in the session's folder, so that the worker's own prompt stays as it was. */
   prompt: { text: string; inSession: boolean };
   sessions: AgentSession[];
   counted: AgentFile["counted"];
@@ -191,7 +191,7 @@ export interface Run {
 export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const { profile } = host;
   const { spec, runner } = run;
-  // A shell cannot pass it on, so the agent would read another text.
+  // A shell cannot pass it on, so the agent would read a different text.
   if (spec.brief.includes("\0")) {
     throw new UsageError("The text holds a NUL byte", { next: "take it out, or put the material in a file" });
   }
@@ -275,13 +275,13 @@ async function launchOnHost(host: WorkerHost, run: Run, name: string): Promise<v
   await launchFar(host, name, far);
 }
 
-/** The preset's variables, but for those that the user has set. */
+/** The preset's variables, except those that the user has set. */
 function presetEnv(host: WorkerHost, runner: ResolvedRunner): Record<string, string> {
   const wanted = Object.entries(presetNamed(runner.preset)?.env ?? {});
   return Object.fromEntries(wanted.filter(([name]) => host.env[name] === undefined));
 }
 
-/** The runner of a start, and the machine that it or the runner names. */
+/** The runner of a start, and the machine that the caller or the runner names. */
 function pickRunner(
   host: WorkerHost,
   spec: WorkerSpec,
@@ -295,7 +295,7 @@ function pickRunner(
   return { runner, hostName: spec.host ?? config.runners[name]?.host };
 }
 
-/** The time that config.json gives the workers of a goal, else those of a runner, seconds. */
+/** The time limit that config.json gives to a goal's workers, else to a runner's, seconds. */
 function timeoutOf({ profile }: WorkerHost, { goal = "" }: WorkerSpec, runner: string): number | undefined {
   const { config } = readConfig(profile.config);
   const wired = Object.hasOwn(config.goals, goal) ? config.goals[goal]?.timeout : undefined;
@@ -304,7 +304,9 @@ function timeoutOf({ profile }: WorkerHost, { goal = "" }: WorkerSpec, runner: s
   return timeout === 0 ? undefined : timeout;
 }
 
-/** @throws {UserError} when the runner's program is not on PATH; says how to install it, and where it was looked for. */
+/**
+ * @throws {UserError} when the runner's program is not on PATH; says how to install it, and where it was looked for.
+ */
 export function requireProgram(
   { profile, env }: WorkerHost,
   runner: ResolvedRunner,
@@ -330,7 +332,7 @@ function requireScript(env: Readonly<Record<string, string>>): void {
   });
 }
 
-/** Makes the session's folder under the fleet's lock, so that of many starts of one id one wins. */
+/** Makes the session's folder under the fleet's lock, so that one of many starts of the same id wins. */
 async function openSession(
   profile: Profile,
   meta: SessionMeta,
@@ -363,14 +365,14 @@ async function openSession(
       }
       moveFile(stage, dir);
     });
-    // What an earlier run was told and did not read was reported with its end.
+    // Tells that an earlier run did not read were reported with its end.
     dropTells(profile, meta.id);
   } finally {
     removeTree(stage);
   }
 }
 
-/** The error of an id that is in use. */
+/** The error for an id that is in use. */
 export function alreadyAlive(id: string): UserError {
   return new UserError(`Worker "${id}" is alive already`, {
     next:
@@ -394,8 +396,9 @@ function lostAlive(id: string): UserError {
 }
 
 /**
- * Undoes a start that was killed between putting the run before aside and taking its place: then the id has no
- * session, though it has had one.
+ * Undoes a start that was killed after it had moved the previous run aside and before it took its place: then the id
+ * has
+ * no session, though it has had one.
  */
 export async function mendHalfStart(profile: Profile, id: string): Promise<void> {
   const dir = sessionDir(profile, id);
@@ -452,7 +455,7 @@ function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: ChildS
   }
 }
 
-/** Waits until the supervisor has said that the agent runs, or that it has ended. */
+/** Waits until the supervisor has reported that the agent runs, or that it has ended. */
 async function untilRunning({ profile, env }: WorkerHost, id: string): Promise<void> {
   const status = `${sessionDir(profile, id)}/status.json`;
   const deadline = performance.now() + START_TIMEOUT_MS;
