@@ -1,8 +1,8 @@
 /**
- * Where what a host says becomes files at home: how its workers stand, their logs and reports, their calls.
+ * Turns a host's reports into files at home: the states of its workers, their logs and reports, their calls.
  *
  * A host speaks for the workers that were placed on it, in their present run, and for nothing else: a line about any
- * other changes nothing.
+ * other worker changes nothing.
  */
 import { type Call, type CallHost, type CallReply, carryOut, closeCall } from "../calls/carry.ts";
 import { EXIT } from "../errors.ts";
@@ -19,35 +19,35 @@ import { delay } from "../process/tree.ts";
 import { Mirror } from "./mirror.ts";
 import { type CallLine, type FarLine, type FarState, type RunName, say } from "./protocol.ts";
 
-/** What the desk is given. */
+/** The desk's surroundings: those of calls, and how to reach the pulse. */
 export interface DeskHost extends CallHost {
-  /** Tells the pulse that something has changed. */
+  /** Notifies the pulse of a change. */
   changed(): void;
   /** Writes into the pulse's log. */
   warn(message: string): void;
 }
 
-/** How the desk speaks to its host. */
+/** The desk's replies to its host. */
 export interface Say {
   (line: string): void;
 }
 
-/** Open calls of one worker; more are not heard. */
+/** Most open calls of one worker; further ones are ignored. */
 const MAX_OPEN_CALLS = 32;
-/** Calls of one worker that are carried out in a row, and after that each second. */
+/** Calls of one worker that are carried out in a row; after that, one per second. */
 const BURST = 20;
 const CALLS_PER_S = 10;
 
 type WorkerLine = Extract<FarLine, { kind: "worker" }>;
 
-/** One worker's calls, one after the other and not too fast. */
+/** One worker's calls, carried out one after the other and not too fast. */
 class Lane {
   #last: Promise<void> = Promise.resolve();
   #credit = BURST;
   #at = performance.now();
   waiting = 0;
 
-  /** Does `work` after all that came before it. */
+  /** Does `work` after everything that came before it. */
   then(work: () => Promise<void>): Promise<void> {
     this.#last = this.#last.then(work);
     return this.#last;
@@ -69,17 +69,17 @@ export class Desk {
   readonly #name: string;
   readonly #mirrors = new Map<string, Mirror>();
   readonly #lanes = new Map<string, Lane>();
-  /** Calls whose questions have no answer yet, and those that could not be carried out. */
+  /** Calls whose questions have no answer yet, and calls that could not be carried out. */
   readonly #open = new Map<string, CallLine>();
-  /** How many of them each run has. */
+  /** Number of these per run. */
   readonly #waiting = new Map<string, number>();
-  /** Runs that were named since the line was opened. */
+  /** Runs named since the line was opened. */
   readonly #named = new Map<string, WorkerLine>();
-  /** Stops that were said on this line. */
+  /** Stops sent on this line. */
   readonly #stopped = new Map<string, number>();
   /** Runs over there that are not ours. */
   readonly strays = new Set<string>();
-  /** Whether everything was said since the line was opened. */
+  /** Whether the host has reported everything since the line was opened. */
   #complete = false;
 
   constructor(host: DeskHost, name: string) {
@@ -87,7 +87,7 @@ export class Desk {
     this.#name = name;
   }
 
-  /** A new line was opened: everything is said again. */
+  /** Called for a new line, on which the host reports everything anew. */
   opened(): void {
     this.#complete = false;
     this.#named.clear();
@@ -102,7 +102,7 @@ export class Desk {
     return this.#complete;
   }
 
-  /** Takes one line; false when it was about nothing of ours. */
+  /** Takes one line; false when it concerns nothing of ours. */
   take(line: FarLine, speak: Say): boolean {
     switch (line.kind) {
       case "worker":
@@ -132,7 +132,7 @@ export class Desk {
     }
   }
 
-  /** Says what has come of questions, and what is to end. */
+  /** Sends the outcomes of questions and the runs to end. */
   async look(speak: Say): Promise<void> {
     for (const [key, call] of this.#open) {
       if (this.#lanes.get(runKey(call))?.waiting) continue;
@@ -145,13 +145,13 @@ export class Desk {
     }
   }
 
-  /** Runs of these that the host does not name though it has said everything. */
+  /** The runs among these that the host does not name even though it has reported everything. */
   unnamed(runs: readonly RunName[]): RunName[] {
     if (!this.#complete) return [];
     return runs.filter((run) => (this.#named.get(runKey(run))?.state ?? "none") === "none");
   }
 
-  /** Nothing of these is heard any more: the host itself does not know them. */
+  /** Gives up a run that the host itself does not know: nothing more will be heard of it. */
   lost(run: RunName): void {
     const record = this.#own(run);
     if (record === undefined || hasEnded(record)) return;
@@ -181,21 +181,21 @@ export class Desk {
     return lane;
   }
 
-  /** Does what a line about one of our runs asks for, after what came before. */
+  /** Does what a line about one of our runs asks for, after everything that came before. */
   #hear(run: RunName, speak: Say, work: () => Promise<void> | void): boolean {
     if (this.#own(run) === undefined) return this.#foreign(run, speak);
     this.#lane(run).then(async () => {
       try {
         await work();
       } catch (error) {
-        // A full disk: it is said again on the next line.
+        // A full disk: it is reported again on the next line.
         this.#host.warn(`${this.#name}: ${run.id}: ${(error as Error).message}`);
       }
     });
     return true;
   }
 
-  /** An ended run that home has forgotten may be cleared away; one that lives is named. */
+  /** Handles a run that home does not know: an ended one may be removed after a while; a living one is reported. */
   #foreign(run: RunName & Partial<WorkerLine>, speak: Say): boolean {
     if (isOver(run.state) && (run.ageS ?? 0) > FORGET_S) speak(say.gone(run));
     else if (run.state !== undefined && run.state !== "none" && !isOver) {
@@ -204,7 +204,7 @@ export class Desk {
     return run.kind === "worker" || this.#isOurs(run);
   }
 
-  /** Whether a worker of that id was placed there, in whatever run. */
+  /** Whether a worker with that id was placed there, in any run. */
   #isOurs({ id }: RunName): boolean {
     return readSession(this.#host.profile, id)?.meta.host === this.#name;
   }
@@ -232,7 +232,7 @@ export class Desk {
     speak(say.stop({ id, gen: line.gen }, end.state, end.by));
   }
 
-  /** What was said at home first wins over what far has made of it. */
+  /** The end recorded at home wins over the one that the host reports. */
   #writeEnd(record: SessionRecord, state: string, code: number | null, by: string, ageS: number): void {
     const own = state === "lost" ? undefined : record.end;
     const end = {
@@ -265,7 +265,7 @@ export class Desk {
   #call(line: CallLine, speak: Say): boolean {
     const key = callKey(line);
     const count = this.#waiting.get(runKey(line)) ?? 0;
-    // Asked first, as it costs nothing: a host may say this 10,000 times a second.
+    // Checked first, since it costs nothing: a host may repeat this 10,000 times a second.
     if (count >= MAX_OPEN_CALLS && !this.#open.has(key)) return false;
     if (this.#own(line) === undefined) {
       speak(say.reply(line, line.n, ANOTHER_RUN));
@@ -309,9 +309,9 @@ export class Desk {
   }
 }
 
-/** A stop is said again after this long, ms. */
+/** Interval after which a stop is sent again, ms. */
 const STOP_AGAIN_MS = 15_000;
-/** An ended run that home does not know any more is cleared away after this long, s. */
+/** Time after which an ended run that home no longer knows is removed from the host, s. */
 const FORGET_S = 3 * 86_400;
 const ANOTHER_RUN: CallReply = {
   code: EXIT.failed,

@@ -1,7 +1,7 @@
 /**
  * Drivers of engines: scripts that start, list, stop and enter jobs, called as `DRIVER VERB` with JSON on stdin.
  *
- * What a driver does not say plainly is unknown, and nothing is concluded from it: only the list of jobs decides.
+ * Anything a driver does not say plainly is unknown, and nothing is concluded from it: only the list of jobs decides.
  */
 import { isRecord } from "../text/json.ts";
 import { oneLine, UserError } from "../errors.ts";
@@ -24,28 +24,28 @@ export interface Job {
   reason?: string;
 }
 
-/** What a driver says of itself. */
+/** A driver's description of itself. */
 export interface Description {
   verbs: string[];
   maxName: number;
 }
 
-/** What came of one call: its value, a plain refusal, or nothing that could be relied upon. */
+/** The result of one call: its value, a plain refusal, or nothing reliable. */
 export type DriverOutcome =
   | { kind: "done"; value: Record<string, unknown> }
   | { kind: "failed"; code: number; why: string }
   | { kind: "unknown"; why: string };
 
-/** How long a verb may take, ms. */
+/** Time limits of the verbs, ms. */
 const LIMITS: Readonly<Record<string, number>> = {
   describe: 5_000,
   start: 120_000,
   list: 30_000,
   stop: 60_000,
 };
-/** More than this is no answer, bytes. */
+/** Largest output that counts as an answer, bytes. */
 const MAX_ANSWER = 4 * 1024 * 1024;
-/** Exit codes that mean what they say; anything else is unknown. */
+/** Exit codes with a fixed meaning; any other leaves the result unknown. */
 const PLAIN_CODES: Readonly<Record<number, string>> = {
   1: "failed",
   2: "wrong input",
@@ -53,10 +53,10 @@ const PLAIN_CODES: Readonly<Record<number, string>> = {
   4: "refused",
   75: "not now",
 };
-/** TERM to KILL of a job, s. */
+/** Time between TERM and KILL for a job, s. */
 const GRACE_S = 5;
 
-/** An engine, through its driver. */
+/** An engine, used through its driver. */
 export class Driver {
   readonly #argv: readonly string[];
   readonly #env: Record<string, string>;
@@ -108,7 +108,7 @@ export class Driver {
     return await finish(child, JSON.stringify({ v: 1, ...input }), limitMs);
   }
 
-  /** What the driver says of itself. @throws {UserError} when that is no description. */
+  /** The driver's description of itself. @throws {UserError} when its output is not one. */
   async describe(): Promise<Description> {
     const outcome = await this.call("describe", {});
     const value = outcome.kind === "done" ? outcome.value : {};
@@ -125,7 +125,7 @@ export class Driver {
   /**
    * Starts a job; the same name gives the same job. Returns its handle.
    *
-   * @throws {UserError} of kind `host_refused`, `host_busy` or, where nobody knows, `host`.
+   * @throws {UserError} of kind `host_refused`, `host_busy` or, when the outcome is unknown, `host`.
    */
   async start(name: string, run: FarRun, program: string): Promise<string> {
     const { maxName } = await this.describe();
@@ -155,7 +155,7 @@ export class Driver {
     });
   }
 
-  /** All jobs of this home; undefined when nobody knows. */
+  /** All jobs of this home; undefined when they cannot be determined. */
   async list(): Promise<Job[] | undefined> {
     const outcome = await this.call("list", {});
     if (outcome.kind !== "done" || !Array.isArray(outcome.value["jobs"])) return undefined;
@@ -163,7 +163,7 @@ export class Driver {
     return jobs.every((job) => job !== undefined) ? jobs : undefined;
   }
 
-  /** Asks for the end of jobs; those that are gone or over in a list made afterwards. */
+  /** Asks for the end of jobs; returns those that a list made afterwards shows as gone or over. */
   async stop(jobs: readonly { run: RunName; name: string }[]): Promise<RunName[]> {
     const handles = new Map((await this.list())?.map((job) => [job.name, job.handle]) ?? []);
     await Promise.all(
@@ -234,12 +234,12 @@ async function finish(child: Deno.ChildProcess, input: string, limitMs: number):
     const value: unknown = JSON.parse(new TextDecoder().decode(joined(parts)));
     if (isRecord(value)) return { kind: "done", value };
   } catch {
-    // No JSON is no answer.
+    // Output that is not JSON is not an answer.
   }
   return { kind: "unknown", why: "its answer is not one JSON object" };
 }
 
-/** The driver of a host: a script of the user's, by its path from the data dir on, or a built-in one by its name. */
+/** The driver of a host: a user's script, by its path relative to the data dir, or a built-in one, by its name. */
 export function driverOf(
   { profile, env }: PlaceHost,
   name: string,

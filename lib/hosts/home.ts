@@ -1,4 +1,4 @@
-/** Who this home is to its hosts: its data dir by a random id, and its machine. */
+/** This home as its hosts know it: its data dir by a random id, and its machine. */
 import type { Profile } from "../paths.ts";
 import { machineAtHand } from "../process/identity.ts";
 
@@ -9,7 +9,7 @@ export interface PlaceHost {
   now(): number;
 }
 
-/** This machine's id; "-" where it cannot be had without a child. */
+/** This machine's id; "-" where it cannot be determined without a child process. */
 export function machineId(): string {
   return machineAtHand() ?? "-";
 }

@@ -1,9 +1,12 @@
-/** Bytes taken apart into lines, none longer than a bound. */
+/** Splits bytes into lines of bounded length. */
 
-/** One line, or a number: so many bytes of a line that was too long and was dropped. */
+/** One line, or a number: the length of a line that was too long and was dropped, bytes. */
 export type Line = string | number;
 
-/** Splits a stream into lines; what is longer than `maxBytes` is dropped and told. Keeps at most one line. */
+/**
+ * Splits a stream into lines; a line longer than `maxBytes` is dropped and reported. Keeps at most one line in
+ * memory.
+ */
 export class LineSplitter {
   readonly #maxBytes: number;
   readonly #decoder = new TextDecoder("latin1");
@@ -14,7 +17,7 @@ export class LineSplitter {
     this.#maxBytes = maxBytes;
   }
 
-  /** The lines that end in `bytes`, without their line ends; bytes stand as characters of the same number. */
+  /** The lines that end in `bytes`, without their line ends; each byte becomes the character with the same number. */
   push(bytes: Uint8Array): Line[] {
     const pieces = this.#decoder.decode(bytes).split("\n");
     const lines: Line[] = [];

@@ -1,8 +1,9 @@
 /**
- * The line between home and one host: opened when it is needed, tried again while it is down, given up by nobody.
+ * The line between home and one host: opened when it is needed, tried again while it is down, never given up.
  *
- * Its silence means nothing but that the host is unreachable. The post on the other end says everything anew on each
- * line, so that a line may break at any point.
+ * Its silence means only that the host is unreachable. The post at the other end reports everything anew on each
+ * line, so a
+ * line may break at any point.
  */
 import type { Profile } from "../paths.ts";
 import { type HostRecord, readHost, writeHost } from "../records/hosts.ts";
@@ -11,30 +12,30 @@ import type { Line } from "./lines.ts";
 import { type FarLine, parseLine, type RunName, say } from "./protocol.ts";
 import type { Channel } from "./reach.ts";
 
-/** What a link is given. */
+/** The link's surroundings: those of the desk, how to open a line, and the runs it serves. */
 export interface LinkHost extends DeskHost {
   profile: Profile;
   /** Opens a line and starts the post. @throws {UserError} when the host cannot be reached. */
   open(): Promise<Channel>;
-  /** Whether others write down how the host stands: it is one of an engine's jobs. */
+  /** Whether the host's state is recorded elsewhere, because it is one of an engine's jobs. */
   quiet?: boolean;
-  /** The host has let us in. */
+  /** Called when the host has let us in. */
   heard(): void;
-  /** Starts a run that home has recorded and the host does not know, once more. */
+  /** Starts, once more, a run that home has recorded and the host does not know. */
   start(run: RunName): Promise<void>;
-  /** Runs of ours on the host that are not over, with the time of their start, ms. */
+  /** Our runs on the host that are not over, with the time of their start, ms. */
   runs(): (RunName & { startedMs: number; state: string })[];
 }
 
 /** First and longest pause between two attempts, ms. */
 const PAUSE_MS = { first: 500, longest: 10_000 };
-/** A line that says nothing for so long is dead, ms; the post speaks every 2 s. */
+/** Time after which a silent line counts as dead, ms; the post speaks every 2 s. */
 const SILENCE_MS = 15_000;
-/** Home speaks this often, ms; the post gives up after 30 s. */
+/** Interval at which home speaks, ms; the post gives up after 30 s. */
 const SPEAK_MS = 5_000;
-/** So many lines that are none of ours within a minute close the line. */
+/** Number of foreign lines within a minute that close the line. */
 const MAX_BAD_LINES = 3;
-/** A run that the host does not know is started again when its starter had this long for it, ms. */
+/** Time that a run's starter has before a run that the host does not know is started again, ms. */
 const STARTER_MS = 20_000;
 
 /** One host's line. */
@@ -72,18 +73,18 @@ export class Link {
     this.#done = this.#run();
   }
 
-  /** Whether the host's post has said everything on the present line. */
+  /** Whether the host's post has reported everything on the present line. */
   get up(): boolean {
     return this.#record.state === "up";
   }
 
-  /** Something changed at home: answers and stops are said, a pause between attempts ends. */
+  /** Reacts to a change at home: sends answers and stops, and ends a pause between attempts. */
   async look(): Promise<void> {
     this.#wake?.();
     if (this.#channel !== undefined) await this.#desk.look(this.#speak);
   }
 
-  /** Closes the line; workers over there go on. */
+  /** Closes the line; workers over there continue. */
   async close(state: "idle" | "down" | undefined): Promise<void> {
     this.#closed = true;
     this.#wake?.();
@@ -134,7 +135,7 @@ export class Link {
     this.#wake = undefined;
   }
 
-  /** One line from its opening to its end; why it ended. */
+  /** Runs one line from its opening to its end; returns why it ended. */
   async #converse(): Promise<string> {
     let channel: Channel;
     try {
@@ -156,7 +157,7 @@ export class Link {
         this.#heard = performance.now();
         const why = this.#take(line, channel);
         if (why !== undefined) refused = why;
-        // Others get their turn, however much a host says.
+        // Other tasks get their turn, however much a host says.
         if (++this.#lines % TURN_LINES === 0) await new Promise((resolve) => setTimeout(resolve));
       });
     } finally {
@@ -175,7 +176,7 @@ export class Link {
     if (this.up) this.#note({ seen: this.#host.now(), strays: [...this.#desk.strays].slice(0, 20) });
   }
 
-  /** Takes one line; a text closes the line and says why. */
+  /** Takes one line; a returned text closes the line and says why. */
   #take(raw: Line, channel: Channel): string | undefined {
     const line = typeof raw === "number" ? "it is too long" : parseLine(raw);
     if (typeof line === "string") return this.#bad(line, channel);
@@ -215,7 +216,7 @@ export class Link {
     }
   }
 
-  /** A start whose outcome nobody knows: begun once more, which runs it at most once. */
+  /** Repeats a start whose outcome is unknown; a run starts at most once however often this is done. */
   #startAgain(run: RunName): void {
     const key = `${run.id}/${run.gen}`;
     if (this.#starting.has(key)) return;
@@ -225,5 +226,5 @@ export class Link {
   }
 }
 
-/** After so many lines the pulse does something else in between. */
+/** Number of lines after which the pulse gets a turn for something else. */
 const TURN_LINES = 50;

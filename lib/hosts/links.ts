@@ -1,4 +1,4 @@
-/** All lines to hosts that the pulse holds: one for each host, or job of an engine, on which something of ours runs. */
+/** All the pulse's lines to hosts: one for each host, or job of an engine, on which something of ours runs. */
 import type { ParseCall } from "../calls/carry.ts";
 import type { Profile } from "../paths.ts";
 import type { Config } from "../records/config.ts";
@@ -12,23 +12,23 @@ import { isFetched } from "./mirror.ts";
 import { dropStart, keptStart, Place } from "./place.ts";
 import type { RunName } from "./protocol.ts";
 
-/** What the lines are given. */
+/** The surroundings of the lines: those of a place, the call parser, and how to reach the pulse. */
 export interface LinksHost extends PlaceHost {
   parse: ParseCall;
   changed(): void;
   warn(message: string): void;
 }
 
-/** Between two looks at an engine's jobs, ms. */
+/** Interval between two looks at an engine's jobs, ms. */
 const LIST_MS = { busy: 2_000, calm: 10_000 };
 
-/** A run on a host that home is not done with. */
+/** A run on a host with which home is not finished. */
 interface OpenRun extends RunName {
   startedMs: number;
   state: string;
 }
 
-/** Path of the sign that the next line takes a host over from another home. */
+/** Path of the file that makes the next line take a host over from another home. */
 export function takeFile(profile: Profile, name: string): string {
   return `${profile.dir}/hosts/${name}.take`;
 }
@@ -38,7 +38,7 @@ export class Links {
   readonly #host: LinksHost;
   readonly #links = new Map<string, Link>();
   readonly #engines = new Map<string, Engine>();
-  /** How the host of each line was wired when it was opened. */
+  /** The wiring of each line's host at the time it was opened. */
   readonly #wirings = new Map<string, string>();
   /** Lines that are being closed. */
   readonly #leaving = new Set<string>();
@@ -51,7 +51,7 @@ export class Links {
     this.#host = host;
   }
 
-  /** Opens and closes lines for the fleet as it is; returns at once. `reread` gives a config that was just read. */
+  /** Opens and closes lines to match the fleet; returns at once. `reread` gives a freshly read config. */
   tend(before: Config, sessions: readonly Session[], reread: () => Config): void {
     this.#open = this.#openRuns(sessions);
     const isKnown = [...this.#open.keys()].every((name) => Object.hasOwn(before.hosts, name));
@@ -71,12 +71,12 @@ export class Links {
     }
   }
 
-  /** Something changed at home. */
+  /** Reacts to a change at home. */
   async look(): Promise<void> {
     for (const link of this.#links.values()) await link.look();
   }
 
-  /** Closes all lines; what runs over there goes on. */
+  /** Closes all lines; everything over there continues to run. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const [key, link] of this.#links) {
@@ -87,7 +87,7 @@ export class Links {
     await this.#closing;
   }
 
-  /** Runs on hosts that are not over, or of which not everything has come home, by host. */
+  /** Runs on hosts that are not over, or whose results have not all come home, by host. */
   #openRuns(sessions: readonly Session[]): Map<string, OpenRun[]> {
     const open = new Map<string, OpenRun[]>();
     for (const { view, gen, dir, host, startedAt } of sessions) {
@@ -110,12 +110,12 @@ export class Links {
     writeHost(this.#host.profile, { ...record, state: "down", since: this.#host.now(), error });
   }
 
-  /** Opens a line, anew where its host is wired otherwise by now. */
+  /** Opens a line, or opens it anew when its host's wiring has changed. */
   #ensure(key: string, wiring: string, make: () => Link): void {
     if (this.#closed || this.#leaving.has(key)) return;
     const before = this.#links.get(key);
     if (before !== undefined && this.#wirings.get(key) === wiring) return;
-    // The next look opens it: two lines at once would write the same log.
+    // The next look opens it, since two lines at once would write the same log.
     if (before !== undefined) return this.#close(key, before, undefined);
     this.#wirings.set(key, wiring);
     this.#links.set(key, make());
@@ -183,15 +183,15 @@ export class Links {
   }
 }
 
-/** What an engine's jobs lead to. */
+/** The actions to which an engine's jobs lead. */
 interface EngineActs {
-  /** Opens the line into a job that runs. */
+  /** Opens the line into a running job. */
   attach(job: Job, run: RunName): void;
-  /** Starts a run whose start is not known to have been made. */
+  /** Starts a run whose start may not have happened. */
   start(run: RunName): Promise<void>;
 }
 
-/** One engine: its list of jobs is looked at while something of ours is there. */
+/** One engine: its list of jobs is watched while something of ours is there. */
 class Engine {
   readonly #place: Place;
   readonly #host: LinksHost;
@@ -262,7 +262,7 @@ class Engine {
     } else if (job?.state !== "queued") this.#over(run, job, record);
   }
 
-  /** What has ended may still be saying its last words on its own line: the second list counts. */
+  /** A job that has ended may still be sending its last words on its own line: the second list counts. */
   #over(run: OpenRun, job: Job | undefined, record: NonNullable<ReturnType<typeof readSession>>): void {
     if (!this.#gone.has(run.gen)) {
       this.#gone.add(run.gen);
@@ -276,7 +276,7 @@ class Engine {
       const text = endedStatusText({ state, by }, code, this.#host.now());
       replaceFile(`${record.dir}/status.json`, text);
     }
-    // The place is gone, and what had not come home with it.
+    // The place is gone, along with everything that had not come home.
     replaceFile(`${record.dir}/mirror.json`, `${JSON.stringify({ v: 1, fetched: true })}\n`, {
       durable: false,
     });
@@ -284,12 +284,12 @@ class Engine {
   }
 }
 
-/** How long the line into a job may take to end it before the engine is asked to, ms. */
+/** Time that the line into a job has to end it before the engine is asked to, ms. */
 const LINE_STOPS_MS = 12_000;
-/** A start that was asked for is the starter's for so long, ms. */
+/** Time during which a requested start belongs to its starter, ms. */
 const STARTER_MS = 20_000;
 
-/** A run that its host will not have is over. */
+/** Ends a run that its host refuses. */
 function endRun({ profile, now, warn, changed }: LinksHost, run: RunName, why: string): void {
   const record = readSession(profile, run.id);
   if (record === undefined || record.meta.gen !== run.gen || hasEnded(record)) return;
@@ -301,7 +301,7 @@ function endRun({ profile, now, warn, changed }: LinksHost, run: RunName, why: s
   changed();
 }
 
-/** The host has been taken over: the sign is gone. */
+/** Removes the sign once the host has been taken over. */
 function tookOver(profile: Profile, name: string): void {
   removeFile(takeFile(profile, name));
 }

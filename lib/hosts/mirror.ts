@@ -1,8 +1,9 @@
 /**
- * What has come home of a run on a host: its log byte for byte, and its reports.
+ * The local copy of a run on a host: its log byte for byte, and its reports.
  *
- * Home asks for each part by its offset, so that a lost line, a cut wire or a pulse killed in between costs a part again
- * and nothing else.
+ * Home asks for each part by its offset, so that a lost line, a cut wire or a pulse killed in between only costs a
+ * part that
+ * is sent again.
  */
 import { baseName } from "../paths.ts";
 import type { Profile } from "../paths.ts";
@@ -12,16 +13,16 @@ import { joined } from "../text/bytes.ts";
 import { isRecord } from "../text/json.ts";
 import { MAX_REPORT, type RunName, say } from "./protocol.ts";
 
-/** `sessions/<id>/mirror.json`: how far it has come. */
+/** `sessions/<id>/mirror.json`: the progress of the copy. */
 interface Progress {
   v: 1;
-  /** Bytes of the far log that are here. */
+  /** Number of bytes of the far log that are here. */
   offset: number;
-  /** Size of `output.log` here when that was written down. */
+  /** Size of the local `output.log` when that was recorded, bytes. */
   size: number;
-  /** Everything of an ended run is here. */
+  /** Whether everything of an ended run is here. */
   fetched: boolean;
-  /** Reports by their far name: which version is here, and under which name. */
+  /** Reports by their name on the host: the version that is here, and its name here. */
   reports: Record<string, { stamp: string; as: string }>;
 }
 
@@ -52,7 +53,7 @@ export function isFetched(dir: string): boolean {
   return readProgress(dir).fetched;
 }
 
-/** A report that is asked for. */
+/** A report that was requested. */
 interface Wanted {
   name: string;
   stamp: string;
@@ -67,9 +68,9 @@ export class Mirror {
   readonly #run: RunName;
   readonly #dir: string;
   #progress: Progress;
-  /** Length of the far log as last said. */
+  /** Length of the far log as last reported. */
   #length = 0;
-  /** What is asked for and has not come; at most one thing at a time. */
+  /** The request still unanswered; at most one at a time. */
   #asked: "" | "log" | "report" = "";
   readonly #wanted: Wanted[] = [];
 
@@ -78,7 +79,7 @@ export class Mirror {
     this.#run = run;
     this.#dir = sessionDir(profile, run.id);
     this.#progress = readProgress(this.#dir);
-    // A part that was appended and not written down, since the pulse was killed in between, is here all the same.
+    // A part that was appended but not recorded, because the pulse was killed in between, still counts.
     const size = this.#logSize();
     if (size > this.#progress.size) this.#progress.offset += size - this.#progress.size;
     this.#progress.size = size;
@@ -88,13 +89,13 @@ export class Mirror {
     return statOf(`${this.#dir}/output.log`)?.size ?? 0;
   }
 
-  /** A new line to the host: what was asked for on the old one does not come any more. */
+  /** Called for a new line to the host: requests on the old one will not be answered any more. */
   reset(): void {
     this.#asked = "";
     this.#wanted.length = 0;
   }
 
-  /** Whether all that far has told of is here. */
+  /** Whether everything that the host has reported is here. */
   get complete(): boolean {
     return this.#progress.offset >= this.#length && this.#wanted.length === 0;
   }
@@ -103,19 +104,19 @@ export class Mirror {
     return this.#progress.fetched;
   }
 
-  /** Writes down that everything is here. */
+  /** Records that everything is here. */
   close(): void {
     this.#progress.fetched = true;
     this.#save();
   }
 
-  /** The far log has this length; returns what is to be said. */
+  /** The far log has this length; returns the request to send. */
   grown(length: number): string | undefined {
     this.#length = length;
     return this.#next();
   }
 
-  /** A report is there in this version; returns what is to be said. */
+  /** A report is there in this version; returns the request to send. */
   offered(name: string, stamp: string, size: number): string | undefined {
     if (this.#progress.reports[name]?.stamp === stamp || size > MAX_REPORT) return undefined;
     if (this.#wanted.some((one) => one.name === name && one.stamp === stamp)) return undefined;
@@ -123,7 +124,7 @@ export class Mirror {
     return this.#next();
   }
 
-  /** A part has come; returns what is to be said. */
+  /** A part has arrived; returns the request to send. */
   take(name: string | undefined, offset: number, bytes: Uint8Array): string | undefined {
     if (name === undefined) this.#takeLog(offset, bytes);
     else this.#takeReport(name, offset, bytes);
@@ -145,7 +146,7 @@ export class Mirror {
   #takeLog(offset: number, bytes: Uint8Array): void {
     if (this.#asked === "log") this.#asked = "";
     const { offset: here } = this.#progress;
-    // Far has put the beginning of its log away: what is missing was never read.
+    // The host has dropped the beginning of its log: the missing part was never read.
     const from = offset > here ? 0 : here - offset;
     const added = bytes.subarray(from);
     if (bytes.length === 0) this.#length = Math.min(this.#length, Math.max(here, offset));
@@ -165,7 +166,7 @@ export class Mirror {
     const isWhole = report.got >= report.size;
     if (!isWhole && bytes.length > 0) return;
     this.#wanted.shift();
-    // One that has changed meanwhile is offered again.
+    // One that has changed in the meantime is offered again.
     if (report.got !== report.size) return;
     const as = this.#placeOf(name);
     makeDir(`${this.#profile.reports}/${as}`.replace(/\/[^/]*$/, ""));
@@ -174,7 +175,10 @@ export class Mirror {
     this.#save();
   }
 
-  /** Where a report goes: its own name, unless that is another's; a host replaces only what it has brought itself. */
+  /**
+   * The local name of a report: its own, unless another file has it; a host replaces only files that it has brought
+   * itself.
+   */
   #placeOf(name: string): string {
     const before = this.#progress.reports[name]?.as;
     if (before !== undefined) return before;

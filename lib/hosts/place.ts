@@ -1,4 +1,4 @@
-/** Runs on hosts: where they go, how they begin, how they end. */
+/** Runs on hosts: where they are placed, how they begin, how they end. */
 import { UsageError, UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
 import { readConfig } from "../records/config.ts";
@@ -13,12 +13,12 @@ import { type FarRun, jobProgram, postProgram, startProgram, stopProgram } from 
 import type { RunName } from "./protocol.ts";
 import { type Channel, converse, openChannel, type Reach, reachArgv } from "./reach.ts";
 
-/** How long a start may take, ms; with 8 s for the agent itself. */
+/** Time limit of a start, ms; it includes 8 s for the agent itself. */
 const START_MS = 40_000;
-/** How long a job may stay after its agent's end, for home to fetch everything, s. */
+/** Time for which a job stays after its agent's end, so that home can fetch everything, s. */
 const LINGER_S = 120;
 
-/** A host of the config. @throws {UsageError} with the nearest name. */
+/** A host from the config. @throws {UsageError} with the nearest name. */
 export function requireHost(config: Config, name: string): HostConfig {
   const host = Object.hasOwn(config.hosts, name) ? config.hosts[name] : undefined;
   if (host !== undefined) return host;
@@ -32,7 +32,7 @@ export function requireHost(config: Config, name: string): HostConfig {
   });
 }
 
-/** One host as it can be used. */
+/** One host, ready to be used. */
 export class Place {
   readonly name: string;
   readonly config: HostConfig;
@@ -48,7 +48,7 @@ export class Place {
       : driverOf(host, name, config, ensureHome(host.profile));
   }
 
-  /** The place of that name. @throws {UsageError} when the config has none. */
+  /** The place with that name. @throws {UsageError} when the config has none. */
   static named(host: PlaceHost, name: string): Place {
     return new Place(host, name, requireHost(readConfig(host.profile.config).config, name));
   }
@@ -73,9 +73,9 @@ export class Place {
   }
 
   /**
-   * Begins a run, at most once however often it is called; returns the engine's handle, where there is one.
+   * Begins a run, at most once however often it is called; returns the engine's handle, if there is one.
    *
-   * @throws {UserError} of kind `host_refused` when the host will not run it, `host` when nobody knows.
+   * @throws {UserError} of kind `host_refused` when the host will not run it, `host` when the outcome is unknown.
    */
   async start(run: FarRun): Promise<string | undefined> {
     if (this.driver !== undefined) {
@@ -105,7 +105,7 @@ export class Place {
     );
   }
 
-  /** Ends runs, whole trees; those whose end is certain. Never throws. */
+  /** Ends runs, whole trees; returns those whose end is certain. Never throws. */
   async stop(
     runs: readonly (RunName & { state: string; by: string })[],
     limitMs: number,
@@ -125,17 +125,17 @@ export class Place {
   }
 }
 
-/** A start that may have to be made again by the pulse: the whole run, until it is known to be there. */
+/** The file of a start that the pulse may have to repeat: the whole run, until it is known to be there. */
 function startFile(profile: Profile, id: string): string {
   return `${sessionDir(profile, id)}/start.json`;
 }
 
-/** Puts a start down before it is tried. */
+/** Records a start before it is tried. */
 export function keepStart(profile: Profile, run: FarRun): void {
   replaceFile(startFile(profile, run.id), `${JSON.stringify(run)}\n`);
 }
 
-/** The start of a run that was put down. */
+/** The recorded start of a run. */
 export function keptStart(profile: Profile, { id, gen }: RunName): FarRun | undefined {
   const text = quietText(startFile(profile, id));
   if (text === undefined) return undefined;
@@ -147,7 +147,7 @@ export function keptStart(profile: Profile, { id, gen }: RunName): FarRun | unde
   }
 }
 
-/** The run is there: its start needs not be kept. */
+/** Removes the recorded start of a run that is known to be there. */
 export function dropStart(profile: Profile, id: string): void {
   removeFile(startFile(profile, id));
 }

@@ -1,10 +1,10 @@
-/** What a host is like, for `looop doctor`: asked through the same opening that workers use. */
+/** A host's properties, for `looop doctor`: asked through the same opening that workers use. */
 import type { UserError } from "../errors.ts";
 import { farFolder } from "./program.ts";
 import type { Place } from "./place.ts";
 import { converse } from "./reach.ts";
 
-/** Programs that the far side cannot do without, and what it does with them. */
+/** Programs that the far side cannot do without, and what it uses them for. */
 const NEEDED = [
   "script",
   "od",
@@ -19,19 +19,19 @@ const NEEDED = [
   "head",
   "dd",
 ];
-/** A clock that differs by more is worth a word, s. */
+/** Difference of clocks above which it is reported, s. */
 const SKEW_S = 60;
-/** Longest time for the questions, ms. */
+/** Time limit of the questions, ms. */
 const PROBE_MS = 25_000;
 
-/** One fact about a host; `next` says how to mend it. */
+/** One fact about a host; `next` says how to fix it. */
 export interface HostFact {
   level: "ok" | "warn" | "bad";
   message: string;
   next?: string;
 }
 
-/** The questions: a line for each answer. */
+/** The program that answers the questions, one line each. */
 function probeProgram(home: string, programs: readonly string[]): string {
   const folder = farFolder(home);
   return `for tool in ${NEEDED.join(" ")}; do command -v $tool >/dev/null || echo "missing $tool"; done
@@ -50,7 +50,7 @@ echo done
 `;
 }
 
-/** Asks a place; at the least one fact. */
+/** Probes a place; returns at least one fact. */
 export async function probePlace(
   place: Place,
   home: string,

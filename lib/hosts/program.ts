@@ -1,29 +1,33 @@
-/** The programs that a host's `sh` is sent: one line of data each, so that nothing of them needs quoting. Pure. */
+/**
+ * The programs that are sent to a host's `sh`: one line of data each, so that nothing in them needs quoting. Pure.
+ */
 import { SUPERVISOR } from "../sessions/supervisor.ts";
 import { shellQuote } from "../text/quote.ts";
 import { FAR_TEXTS } from "./far_texts.ts";
 import { encodeText, type RunName } from "./protocol.ts";
 
 /**
- * The first line: the shell there says that it listens, and runs the one line that comes next. Whatever its login
- * shell is: this has no word that any of them gives another meaning. Nothing more is sent until it has answered, as
- * dash and busybox read ahead.
+ * The first line: the shell there reports that it listens, and runs the single line that comes next. It works in
+ * whatever
+ * login shell, since it has no word to which any of them gives another meaning. Nothing more is sent until it has
+ * answered,
+ * as dash and busybox read ahead.
  */
 export const GREETING = `echo looop-ready; exec sh -c 'IFS= read -r l; eval "$(printf %b "$l")"'\n`;
-/** Its answer; what comes before is a banner. */
+/** The answer to the greeting; anything before it is a banner. */
 export const READY = "looop-ready";
 
-/** One line that a shell which is {@link GREETING}'s runs. */
+/** One line for a shell that runs {@link GREETING}. */
 export function asLine(program: string): string {
   return `${encodeText(program)}\n`;
 }
 
-/** Where a home's things are on a host, as the shell there spells it. */
+/** The folder of a home's things on a host, as the shell there spells it. */
 export function farFolder(home: string): string {
   return `"\${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/${home}"`;
 }
 
-/** Lays out what runs there, where it is not the same already, and goes to the folder. */
+/** Lays out looop's files there, unless they are the same already, and changes to the folder. */
 function prelude(home: string, folder = farFolder(home)): string {
   const texts = { ...FAR_TEXTS, supervisor: SUPERVISOR };
   const version = versionOf(Object.values(texts));
@@ -43,7 +47,7 @@ fi
 `;
 }
 
-/** One text for texts: the same for the same. */
+/** A short text that identifies texts: the same for the same. */
 function versionOf(texts: readonly string[]): string {
   let hash = 0xcbf29ce484222325n;
   for (const char of texts.join("\0")) {
@@ -57,25 +61,29 @@ export function postProgram(home: string, machine: string, take: boolean, folder
   return `${prelude(home, folder)}exec sh "$FAR/bin/far" post ${shellQuote(machine)} ${take ? 1 : 0}\n`;
 }
 
-/** Everything a run on a host is made of. */
+/** Everything that makes up a run on a host. */
 export interface FarRun extends RunName {
-  /** Shell line of the agent. */
+  /** The agent's shell line. */
   command: string;
-  /** Written into the run's folder; `prompt.md` and what else the command names. */
+  /** Files for the run's folder: `prompt.md` and whatever else the command names. */
   files: Readonly<Record<string, string>>;
-  /** Variables beside those of the login shell there. */
+  /** Variables in addition to those of the login shell there. */
   env: Readonly<Record<string, string>>;
-  /** Folder it starts in; the run's own unless given. */
+  /** Folder in which it starts; the run's own by default. */
   cwd?: string | undefined;
-  /** Program that must be on PATH there. */
+  /** The program that must be on PATH there. */
   program?: string | undefined;
-  /** Minutes without home after which it ends itself; 0 for never. */
+  /** Minutes without contact to home after which it ends itself; 0 for never. */
   orphanMinutes: number;
-  /** As a container's or job's main process: seconds it stays after its agent's end, for home to fetch all. */
+  /**
+   * As the main process of a container or job: seconds for which it stays after its agent's end, so that home can
+   * fetch
+   * everything.
+   */
   lingerS?: number | undefined;
 }
 
-/** Stands for the run's folder over there, which home does not know yet, in the command, prompt and variables. */
+/** A placeholder for the run's folder on the host, unknown at home, in the command, prompt and variables. */
 export function farDir({ gen }: Pick<RunName, "gen">): string {
   return `@looop-${gen}@`;
 }
@@ -89,7 +97,7 @@ exec /bin/sh "$LOOOP_CALLS/shim" "$@"
 `;
 }
 
-/** Lays a run out; as often as it is called. */
+/** Lays a run out; safe to repeat. */
 function layout(run: FarRun): string {
   const { id, gen } = run;
   const exports = Object.entries(run.env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
@@ -116,17 +124,17 @@ chmod 700 "$W/looop"
 `;
 }
 
-/** The program that starts a run; it says `started`, `refused CODE WHY` or `unknown WHY`, and the run's folder. */
+/** The program that starts a run; it prints `started`, `refused CODE WHY` or `unknown WHY`, and the run's folder. */
 export function startProgram(home: string, run: FarRun): string {
   return `${prelude(home)}${layout(run)}echo "dir $W"\nexec sh "$FAR/bin/far" start "$W"\n`;
 }
 
-/** The program of a job's main process: lays the run out and is its supervisor. */
+/** The program of a job's main process: it lays the run out and becomes its supervisor. */
 export function jobProgram(home: string, run: FarRun): string {
   return `${prelude(home)}${layout(run)}exec sh "$FAR/bin/far" sup "$W"\n`;
 }
 
-/** The program that ends a run; says `stopped ID.GEN` when nobody is left. */
+/** The program that ends a run; prints `stopped ID.GEN` when no process is left. */
 export function stopProgram(home: string, { id, gen }: RunName, state: string, by: string): string {
   return `FAR=${farFolder(home)}
 cd "$FAR/w/${id}.${gen}" 2>/dev/null || { echo "stopped ${id}.${gen}" && exit; }

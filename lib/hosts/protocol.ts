@@ -1,35 +1,35 @@
 /**
  * The lines between home and a host's post, as text and as values. Pure.
  *
- * Far to home: `hello 1 BOOT CLOCK`, `refused WHY`, `w ID GEN STATE CODE BY AGE LENGTH` (how a run stands),
+ * Host to home: `hello 1 BOOT CLOCK`, `refused WHY`, `w ID GEN STATE CODE BY AGE LENGTH` (the state of a run),
  * `c ID GEN N HEX HEX` (a call), `a ID GEN N ok|dead` (its reply was read, or nobody reads it), `p ID GEN HEX STAMP`
- * (a report), `d ID GEN NAME OFFSET BASE64` (a part of a log or report), `.` (all was said).
- * Home to far: `r` (a reply), `f` (a call is over), `get`, `stop`, `fetched`, `gone`, `.`.
+ * (a report), `d ID GEN NAME OFFSET BASE64` (a part of a log or report), `.` (everything was reported).
+ * Home to host: `r` (a reply), `f` (a call is over), `get`, `stop`, `fetched`, `gone`, `.`.
  *
- * Nothing that comes from far is trusted: a line that is not exactly one of these is refused with its reason.
+ * Nothing from the host is trusted: a line that is not exactly one of these is refused with its reason.
  */
 import { isId } from "../ids.ts";
 
-/** How a run stands, in far's words. `none`: laid out and never begun. */
+/** The state of a run, in the host's words. `none`: laid out and never begun. */
 export type FarState = "none" | "starting" | "running" | "exited" | "killed" | "lost";
 
-/** Which run a line is about. */
+/** The run that a line is about. */
 export interface RunName {
   id: string;
   gen: string;
 }
 
-/** A worker's call: its words, and marks of who called. */
+/** A worker's call: its words, and the caller's marks. */
 export interface CallLine extends RunName {
   kind: "call";
   n: string;
   words: string[];
   marks: Record<string, string>;
-  /** Bytes of the file that `--ref` names, where it is small. */
+  /** The content of the file that `--ref` names, when it is small. */
   ref?: Uint8Array;
 }
 
-/** One line of a host's post. */
+/** One line from a host's post. */
 export type FarLine =
   | { kind: "hello"; boot: string; clockS: number }
   | { kind: "refused"; why: string }
@@ -41,7 +41,7 @@ export type FarLine =
     by: string;
     /** Seconds since its end. */
     ageS: number;
-    /** Bytes that its log has ever had. */
+    /** Number of bytes that its log has ever had. */
     length: number;
   }
   | CallLine
@@ -52,16 +52,16 @@ export type FarLine =
 
 /** Longest line that is read, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;
-/** Largest report that comes home, bytes. */
+/** Largest report that is copied home, bytes. */
 export const MAX_REPORT = 50 * 1024 * 1024;
 
 const GEN = /^[0-9a-f]{8,32}$/;
-/** Seconds, pid, random. */
+/** A call's number: seconds, pid, random number. */
 const CALL_NUMBER = /^[0-9]{1,12}\.[0-9]{1,10}\.[0-9]{1,10}$/;
 const STATES: readonly string[] = ["none", "starting", "running", "exited", "killed", "lost"];
 const ENDERS: readonly string[] = ["-", "self", "root", "human", "down", "timeout", "crash", "host"];
 
-/** Reads one line, its line end taken off; a text says why it is none of ours. */
+/** Parses one line without its line end; a returned text says why it is not one of ours. */
 export function parseLine(line: string): FarLine | string {
   if (line === ".") return { kind: "heartbeat" };
   if (/[^\x20-\x7e]/.test(line)) return "a byte that no line of ours has";
@@ -145,15 +145,19 @@ function data(run: RunName, [name = "", offset = "", base64 = ""]: string[]): Fa
   return name === "-" ? rest : { ...rest, name: decodeText(name) };
 }
 
-/** Whether a report of this name may be written below `reports/`: no way out of it, nothing hidden, nothing odd. */
+/**
+ * Whether a report with this name may be written below `reports/`: it must not lead out of it, and have no hidden or
+ * odd
+ * part.
+ */
 export function isReportName(name: string): boolean {
   const parts = name.split("/");
-  // deno-lint-ignore no-control-regex -- control characters are what must not be there
+  // deno-lint-ignore no-control-regex -- it looks for control characters
   return name.length <= 200 && parts.length <= 4 && !/[\x00-\x1f\x7f-\x9f\u2028-\u202e\ufffd]/.test(name) &&
     parts.every((part) => part !== "" && !part.startsWith(".") && !part.startsWith("~"));
 }
 
-/** Texts of bytes in which each is ended by a NUL; what is no UTF-8 is replaced. */
+/** Splits bytes into texts, each ended by a NUL; invalid UTF-8 is replaced. */
 function textsOf(bytes: Uint8Array): string[] {
   const texts = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes).split("\0");
   texts.pop();
@@ -175,11 +179,12 @@ function fromBase64(text: string): Uint8Array | undefined {
   }
 }
 
-/** What stands as itself in a text for `printf %b`; no shell gives any of it a meaning. */
+/** Matches everything that must be escaped in a text for `printf %b`; no shell gives a meaning to the rest. */
 const PLAIN = /[^A-Za-z0-9_.,:=+/-]/;
 
 /**
- * Bytes as one word for `printf %b`: what is not plain as `\0ooo`. A lone `-` stands for nothing at all.
+ * Bytes as one word for `printf %b`, with `\0ooo` for everything that is not plain. A lone `-` stands for an empty
+ * text.
  */
 export function encodeText(text: string | Uint8Array): string {
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
@@ -187,14 +192,14 @@ export function encodeText(text: string | Uint8Array): string {
   const parts: string[] = [];
   for (const byte of bytes) {
     const char = String.fromCharCode(byte);
-    // A first `-` would be an option, or nothing.
+    // A leading `-` would be an option, or an empty text.
     const isPlain = byte < 128 && !PLAIN.test(char) && !(parts.length === 0 && char === "-");
     parts.push(isPlain ? char : `\\0${byte.toString(8).padStart(3, "0")}`);
   }
   return parts.join("");
 }
 
-/** The text that {@link encodeText} has made a word of. */
+/** The text that {@link encodeText} has turned into a word. */
 function decodeText(word: string): string {
   const bytes: number[] = [];
   for (const [part] of word.matchAll(/\\0[0-7]{3}|[^]/g)) {
@@ -210,7 +215,7 @@ export interface Reply {
   err: string;
 }
 
-/** Lines that home says; none has a line end of its own. */
+/** Lines that home sends; none has a line end of its own. */
 export const say = {
   heartbeat: () => ".",
   reply: ({ id, gen }: RunName, n: string, { code, out, err }: Reply) =>

@@ -1,4 +1,4 @@
-/** The one opening to a host: a command line that runs `sh` over there, its stdin and its stdout. */
+/** The one opening to a host: a command line that runs `sh` over there, with its stdin and stdout. */
 import { isAgentMark } from "../process/child_env.ts";
 import { PipeReader } from "../process/pipe_reader.ts";
 import { findProgram } from "../process/programs.ts";
@@ -10,8 +10,9 @@ import { asLine, GREETING, READY } from "./program.ts";
 import { MAX_LINE } from "./protocol.ts";
 
 /**
- * What looop wants of ssh: no terminal, no question, no forwarding, a connection of its own (over a cut wire a shared
- * one hangs in spite of its time limit), and an end of its own when the wire is dead. ssh keeps the first value given.
+ * Options for ssh: no terminal, no question, no forwarding, a connection of its own (over a cut wire a shared one
+ * hangs in
+ * spite of its time limit), and an end of its own when the wire is dead. ssh keeps the first value given.
  */
 const SSH_OPTIONS = [
   "-T",
@@ -32,7 +33,7 @@ export function reachArgv(reach: readonly string[], sshOptions = true): string[]
   return [program, ...options, ...rest, "sh"];
 }
 
-/** The environment of a command that reaches a host: without marks of agents and of our own runs. Pure. */
+/** The environment of a command that reaches a host: without the marks of agents and of our own runs. Pure. */
 export function reachEnv(env: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(([name, value]) => !isAgentMark(name, value) && !name.startsWith("LOOOP_")),
@@ -42,34 +43,34 @@ export function reachEnv(env: Readonly<Record<string, string>>): Record<string, 
 /** An open line to a host's program. */
 export interface Channel {
   pid: number;
-  /** Sends a line; false when nobody is there any more. */
+  /** Sends a line; false when the other end has gone. */
   send(line: string): Promise<boolean>;
-  /** Hands on each line, one after the other, until the program there ends or {@link Channel.close} is called. */
+  /** Passes on each line, one after the other, until the program there ends or {@link Channel.close} is called. */
   listen(take: (line: Line) => Promise<void> | void): Promise<void>;
-  /** Says that no more lines come. */
+  /** Signals that no more lines come. */
   end(): Promise<void>;
-  /** Ends the child and all in its process group. */
+  /** Ends the child and everything in its process group. */
   close(): void;
-  /** The last that the command said on stderr, one line. */
+  /** The last line that the command printed on stderr. */
   complaint(): string;
 }
 
-/** How a host is reached. */
+/** How to reach a host. */
 export interface Reach {
   argv: readonly string[];
   env: Readonly<Record<string, string>>;
   cwd: string;
 }
 
-/** How long a host may take to answer the greeting, ms; ssh gives up after 10 s by itself. */
+/** Time that a host has to answer the greeting, ms; ssh itself gives up after 10 s. */
 const GREETING_MS = 20_000;
-/** How much of stderr is kept. */
+/** Length of the end of stderr that is kept, characters. */
 const COMPLAINT_CHARS = 2_000;
 
 /**
  * Opens a line and starts `program` over there.
  *
- * @throws {UserError} of kind `host` when the command cannot be run or nobody answers.
+ * @throws {UserError} of kind `host` when the command cannot be run or nothing answers.
  */
 export async function openChannel(reach: Reach, program: string, patienceMs = GREETING_MS): Promise<Channel> {
   const channel = spawnChannel(reach);
@@ -102,7 +103,7 @@ function notReached(reach: Reach, complaint: string): UserError {
   });
 }
 
-/** A child whose lines come in. */
+/** A child whose output arrives as lines. */
 class ChildChannel implements Channel {
   readonly pid: number;
   readonly ended: Promise<void>;
@@ -126,7 +127,7 @@ class ChildChannel implements Channel {
     this.ended = child.status.then(() => {});
   }
 
-  /** Reads from now on; lines that come before {@link listen} is called are kept for it. */
+  /** Begins to read; lines that arrive before {@link listen} is called are kept for it. */
   start(first: (line: Line) => void): void {
     this.#take = (line) => {
       if (this.#greeted) this.#early.push(line);
@@ -150,7 +151,7 @@ class ChildChannel implements Channel {
     const splitter = new LineSplitter(MAX_LINE);
     const reader = this.#child.stdout.getReader({ mode: "byob" });
     for (let free = new Uint8Array(16 * 1024);;) {
-      // A child that is gone in the middle of a read has said all it had to say.
+      // A child that dies in the middle of a read has nothing more to say.
       const { value, done } = await reader.read(free).catch(() => ({ value: undefined, done: true }));
       if (done || value === undefined) return;
       for (const line of splitter.push(value)) await this.#take?.(line);
@@ -191,7 +192,7 @@ function spawnChannel({ argv, env, cwd }: Reach): ChildChannel {
       cwd,
       env: reachEnv(env),
       clearEnv: true,
-      // A group of its own, so that what the command has started can be ended with it.
+      // A group of its own, so that everything the command has started can be ended with it.
       detached: true,
       stdin: "piped",
       stdout: "piped",
@@ -210,7 +211,7 @@ function spawnChannel({ argv, env, cwd }: Reach): ChildChannel {
   }
 }
 
-/** What a program on a host has said, and how it ended. */
+/** The output of a program on a host, and how it ended. */
 export interface Conversation {
   lines: string[];
   /** Whether it was cut off by its time limit. */
@@ -219,9 +220,9 @@ export interface Conversation {
 }
 
 /**
- * Runs a program on a host to its end, or to `enough`.
+ * Runs a program on a host to its end, or until `enough` is satisfied.
  *
- * @throws {UserError} of kind `host` when nobody answers.
+ * @throws {UserError} of kind `host` when nothing answers.
  */
 export async function converse(
   reach: Reach,

@@ -1,5 +1,5 @@
 // deno-fmt-ignore-file -- made by `deno task assets` from sensors_examples/
-/** The ready-made sensors by name; text constants, since these are found compiled and from a URL alike. */
+/** The ready-made sensors by name, as text constants, so that they are found both compiled and from a URL. */
 export const SENSOR_EXAMPLES: Readonly<Record<string, string>> = {
   "alertmanager": [
     "#!/usr/bin/env bash",

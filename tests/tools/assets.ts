@@ -16,14 +16,14 @@ const EXAMPLES: Asset = {
   module: "lib/world/sensor_examples.ts",
   constant: "SENSOR_EXAMPLES",
   about:
-    "The ready-made sensors by name; text constants, since these are found compiled and from a URL alike.",
+    "The ready-made sensors by name, as text constants, so that they are found both compiled and from a URL.",
 };
 const FAR: Asset = {
   folder: "lib/hosts/far",
   suffix: ".sh",
   module: "lib/hosts/far_texts.ts",
   constant: "FAR_TEXTS",
-  about: "What looop lays out on a host, by name.",
+  about: "The files that looop lays out on a host, by name.",
 };
 const DRIVERS: Asset = {
   folder: "lib/hosts/drivers",

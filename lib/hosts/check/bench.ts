@@ -25,10 +25,10 @@ import { farFolder, type FarRun } from "../program.ts";
 import type { RunName } from "../protocol.ts";
 import { type Conversation, converse } from "../reach.ts";
 
-/** A case that cannot be tried here; the message says why. */
+/** Thrown by a case that cannot be tried here; the message says why. */
 export class Skip extends Error {}
 
-/** What a bench needs. */
+/** The surroundings of a bench: how calls are parsed, and how the host is reached. */
 export interface BenchHost {
   env: Readonly<Record<string, string>>;
   parse: ParseCall;
@@ -36,16 +36,16 @@ export interface BenchHost {
   config: HostConfig;
 }
 
-/** Longest wait for something that must come, ms. */
+/** Longest wait for something that must happen, ms. */
 const PATIENCE_MS = 30_000;
 
-/** A home that is thrown away. */
+/** A throw-away home. */
 export class Bench {
   readonly host: BenchHost;
   readonly profile: Profile;
   readonly config: Config;
   readonly warnings: string[] = [];
-  /** Added to the clock of this home, ms. */
+  /** Time added to the clock of this home, ms. */
   clockMs = 0;
   #links: Links | undefined;
   #pump: Promise<void> = Promise.resolve();
@@ -111,7 +111,7 @@ export class Bench {
     return converse(this.place.reach(), program, { limitMs });
   }
 
-  /** What a program over there says, one text. */
+  /** The output of a program over there, as one text. */
   async said(program: string, limitMs = PATIENCE_MS): Promise<string> {
     return (await this.run(program, limitMs)).lines.join("\n");
   }
@@ -137,7 +137,7 @@ export class Bench {
     this.#pump = this.#beat(links);
   }
 
-  /** Lets the link go, as a pulse that is killed does: what it knew is forgotten. */
+  /** Drops the link, as a pulse that is killed does: its memory is lost. */
   async drop(): Promise<void> {
     this.#stopping = true;
     this.#wake?.();
@@ -165,12 +165,12 @@ export class Bench {
     return readFleet(this.profile, this.now());
   }
 
-  /** A new worker's name. */
+  /** A name for a new worker. */
   nextId(): string {
     return `k${++this.#count}`;
   }
 
-  /** Records a run and returns what starts it: a bash script as its agent. */
+  /** Records a run with a bash script as its agent, and returns the parts to start it with. */
   prepare(
     script: string,
     options: { id?: string; gen?: string; env?: Record<string, string>; cwd?: string } = {},
@@ -207,7 +207,7 @@ export class Bench {
     return run;
   }
 
-  /** Starts a run that was prepared. */
+  /** Starts a prepared run. */
   async begin(run: FarRun): Promise<void> {
     const handle = await this.place.start(run);
     if (handle === undefined) {
@@ -216,21 +216,21 @@ export class Bench {
     this.#wake?.();
   }
 
-  /** Prepares and starts. */
+  /** Prepares a run and starts it. */
   async start(script: string, options: Parameters<Bench["prepare"]>[1] = {}): Promise<FarRun> {
     const run = this.prepare(script, options);
     await this.begin(run);
     return run;
   }
 
-  /** Writes down that a run is to end, as `_ worker kill` does. */
+  /** Records that a run is to end, as `_ worker kill` does. */
   async end({ id }: RunName): Promise<void> {
     const session = (await this.fleet()).find(({ view }) => view.id === id);
     if (session !== undefined) recordEnd(session, "killed", "root");
     this.#wake?.();
   }
 
-  /** Waits for something. @throws when it does not come. */
+  /** Waits until `look` finds something. @throws when it does not in time. */
   async until<T>(
     what: string,
     look: () => T | undefined | false | Promise<T | undefined | false>,
@@ -259,12 +259,12 @@ export class Bench {
     return { state: status?.state ?? "", code: status?.exit_code ?? null, by: status?.ended_by ?? "" };
   }
 
-  /** A run's log here. */
+  /** A run's log at home. */
   log({ id }: RunName): string {
     return quietText(`${sessionDir(this.profile, id)}/output.log`) ?? "";
   }
 
-  /** Waits until a run has printed this. */
+  /** Waits until a run has printed a text. */
   async printed(run: RunName, text: string, ms = PATIENCE_MS): Promise<string> {
     return await this.until(`"${text}" in the log of ${run.id}`, () => {
       const log = this.log(run);
@@ -272,7 +272,7 @@ export class Bench {
     }, ms);
   }
 
-  /** Waits for a question of a run, and returns its id. */
+  /** Waits for a run's question, and returns its id. */
   async asked({ id }: RunName, ms = PATIENCE_MS): Promise<string> {
     return await this.until(
       `a question of ${id}`,
@@ -281,13 +281,13 @@ export class Bench {
     );
   }
 
-  /** Answers. */
+  /** Answers a question. */
   async answer(id: string, text: string, outcome: "answered" | "declined" = "answered"): Promise<void> {
     await answerAsk(this.profile, { id, text, outcome, free: true, replace: false, by: "hand" }, this.now());
     this.#wake?.();
   }
 
-  /** Refuses a case that only a place can be asked. */
+  /** Skips a case that only a place can be tried with. */
   needsPlace(): void {
     if (this.place.driver !== undefined) throw new Skip("an engine has no place outside of its jobs");
   }
@@ -299,11 +299,11 @@ export class Bench {
     return driver;
   }
 
-  /** This machine, as hosts know it. */
+  /** This machine's id, as hosts know it. */
   readonly machine = machineId();
 }
 
-/** @throws when it does not hold. */
+/** @throws when the claim does not hold. */
 export function claim(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(what);
 }
@@ -314,7 +314,7 @@ export function same(actual: unknown, expected: unknown, what: string): void {
   if (a !== b) throw new Error(`${what}: ${a?.slice(0, 200)} instead of ${b?.slice(0, 200)}`);
 }
 
-/** The kind of an error that `work` must fail with. */
+/** The kind of the error with which `work` must fail. */
 export async function kindOf(work: () => Promise<unknown>): Promise<string> {
   try {
     await work();

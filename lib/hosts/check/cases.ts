@@ -1,4 +1,4 @@
-/** The cases of `looop _ host check`: what a host must do so that every promise of looop holds on it. */
+/** The cases of `looop _ host check`: everything a host must do so that looop's promises hold on it. */
 import { type Bench, claim, kindOf, same, Skip } from "./bench.ts";
 import { delay } from "../../process/tree.ts";
 import { listLeases } from "../../sessions/lease.ts";
@@ -20,11 +20,11 @@ import { Driver } from "../driver.ts";
 export interface Case {
   n: number;
   title: string;
-  /** Fails by throwing; what it returns is worth knowing. */
+  /** Fails by throwing; a returned text is a remark for the report. */
   run(bench: Bench): Promise<string | void>;
 }
 
-/** Only the project's own lab can do this to a machine. */
+/** Skips a case that only the project's own lab can inflict on a machine. */
 function lab(): Promise<never> {
   throw new Skip("only the project's lab does this");
 }
@@ -377,7 +377,7 @@ const CALLS: Case[] = [
         `${ready}i=0; while [ $i -lt 12 ]; do "$LOOOP_BIN" _ ask "$LOOOP_SESSION_ID" --prompt "q$i"; i=$((i+1)); done; echo over\n`;
       const run = await bench.start(script);
       for (let at = 0; at < 12; at++) {
-        // Each time a little later: before the call comes, while it is carried out, before and after its reply.
+        // A little later each time: before the call arrives, while it is carried out, before and after its reply.
         await delay(at * 40);
         await bench.drop();
         bench.link();
@@ -798,7 +798,7 @@ export const CASES: readonly Case[] = [
   ...ENGINES,
 ];
 
-/** How many processes over there carry a run's mark. */
+/** The processes over there that carry a run's mark, counted. */
 async function carriers(bench: Bench, gen: string): Promise<string> {
   const program =
     `if [ -d /proc/self ]; then cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; else ps -axwwEo command=; fi | grep -c "LOOOP_SESSION_GEN=${gen}"\n`;
@@ -823,7 +823,7 @@ async function touch(bench: Bench, run: { id: string; gen: string }, name: strin
   channel.close();
 }
 
-/** Sends the beginning of a start and cuts the line. */
+/** Sends the beginning of a start, then cuts the line. */
 async function cutStart(bench: Bench, line: string, ms = 0): Promise<void> {
   const { argv, cwd, env } = bench.place.reach();
   const child = new Deno.Command(argv[0] ?? "", {
@@ -849,14 +849,14 @@ async function cutStart(bench: Bench, line: string, ms = 0): Promise<void> {
   try {
     Deno.kill(-child.pid, "SIGKILL");
   } catch {
-    // Ended by itself.
+    // It has already ended.
   }
   await reader.cancel().catch(() => {});
   await writer.abort().catch(() => {});
   await child.status;
 }
 
-/** A desk that a host which lies speaks to. */
+/** A desk that a lying host speaks to. */
 function hostile(bench: Bench, name: string) {
   const replies: string[] = [];
   const desk = new Desk({ ...bench.calls, changed: () => {}, warn: () => {} }, name);
@@ -892,7 +892,7 @@ function sumOf(text: string): [string, string] {
   return [String(cksum(bytes)), String(bytes.length)];
 }
 
-/** The sum that cksum(1) prints. */
+/** The checksum that cksum(1) prints. */
 export function cksum(bytes: Uint8Array): number {
   let crc = 0;
   const feed = (byte: number) => {

@@ -2,12 +2,12 @@
 import { Bench, type BenchHost, Skip } from "./bench.ts";
 import { type Case, CASES } from "./cases.ts";
 
-/** What came of one case. */
+/** The result of one case. */
 export interface Verdict {
   n: number;
   title: string;
   result: "ok" | "FAIL" | "skip";
-  /** Why it failed or was skipped, or what is worth knowing. */
+  /** Why it failed or was skipped, or a remark. */
   note: string;
   ms: number;
 }
@@ -15,7 +15,7 @@ export interface Verdict {
 /** Longest time for one case, ms. */
 const CASE_MS = 150_000;
 
-/** Tries the cases one after the other, each with a home of its own; `tell` hears of each. */
+/** Tries the cases one after the other, each with a home of its own; `tell` is called with each result. */
 export async function checkHost(
   host: BenchHost,
   wanted: readonly number[],

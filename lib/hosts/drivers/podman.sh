@@ -16,7 +16,7 @@ start)
     [ -n "$image" ] || { echo "options.image is not set" >&2 && exit 2; }
     args=()
     while IFS= read -r word; do args+=("$word"); done < <(get '.options.args[]?')
-    # A file, as a container that runs detached may start to read only when this is gone.
+    # A file, since a detached container may start to read only when this script is gone.
     line=$(mktemp)
     trap 'status=$?; rm -f "$line"; exit "$status"' EXIT
     get .boot >"$line"

@@ -1,18 +1,19 @@
 #!/bin/bash
 # looop:summary=Slurm: each worker a batch job; options: args (a list of words for sbatch, e.g. "--partition=long")
-# A driver of looop. Needs sbatch, squeue, scancel, srun and jq; ProctrackType=proctrack/cgroup in slurm.conf, or what
-# leaves its session outlives scancel. The folder of the workers must be the same on all nodes.
+# A driver of looop. Needs sbatch, squeue, scancel, srun and jq, and ProctrackType=proctrack/cgroup in slurm.conf:
+# without
+# it, processes that leave their session survive scancel. The workers' folder must be the same on all nodes.
 set -eu
 verb=$1
 [ "$verb" = exec ] || in=$(cat)
 get() { jq -r "$1 // empty" <<<"$in"; }
-# Jobs of this home as "id name state reason"; of those that are over Slurm knows for MinJobAge.
+# Jobs of this home as "id name state reason"; Slurm forgets jobs that are over after MinJobAge.
 jobs() { squeue -h --me -t all -o '%i %j %T %r' | grep " looop-${LOOOP_HOME:0:8}-" || :; }
 case $verb in
 describe) echo '{"v":1,"verbs":["start","list","stop","exec"],"calls":"exec","max_name":120,"logs":false}' ;;
 start)
   name=$(get .name)
-  # One after the other: Slurm itself takes a name twice.
+  # One after the other: Slurm itself accepts a name twice.
   state=${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/slurm
   mkdir -p "$state"
   exec 9>"$state/lock"

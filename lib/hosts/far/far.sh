@@ -1,6 +1,6 @@
 #!/bin/sh
-# The far side of looop, from POSIX sh, script(1) and od, base64, awk: starts workers, ends them, and posts what
-# they say and ask to their home. Called as
+# The far side of looop, built on POSIX sh, script(1) and od, base64, awk: starts workers, ends them, and posts their
+# states and calls to their home. Called as
 #   far start W | far sup W | far stop W STATE BY | far post MACHINE TAKE
 # with W the folder of one run, FAR/w/ID.GEN. Everything is read from files again and again, so that a lost line, a
 # killed post and a reboot cost time and nothing else.
@@ -24,7 +24,7 @@ BOOT=- MACHINE=- SPACE=- OWN_PROC=
       [ -r "$file" ] && read -r MACHINE <"$file" && [ "${#MACHINE}" = 32 ] && break
     done
     [ "${#MACHINE}" = 32 ] || MACHINE=$(uname -n)
-    # Where /proc belongs to another pid namespace, no number in it is one of ours.
+    # Where /proc belongs to another pid namespace, its numbers are not ours.
     read -r self rest </proc/self/stat && [ "$self" = $$ ] && OWN_PROC=1
   elif [ "$(uname)" = Darwin ]; then
     BOOT=$(sysctl -n kern.bootsessionuuid)
@@ -47,7 +47,7 @@ started() {
   fi
 } 2>/dev/null
 
-# LIFE of the process that the file $1 names: alive, dead or unknown. A lock beside it is asked where the pid means
+# LIFE of the process that the file $1 names: alive, dead or unknown. A lock beside it is tried when the pid means
 # nothing here.
 living() {
   LIFE=dead
@@ -74,7 +74,7 @@ value() {
   VALUE=${VALUE%%[,\}]*} VALUE=${VALUE#\"} VALUE=${VALUE%\"}
 }
 
-# How a run stands: IS one of none, starting, running, exited, killed, lost; CODE and BY once it is over.
+# The state of a run: IS one of none, starting, running, exited, killed, lost; CODE and BY once it is over.
 stands() {
   IS=none CODE=- BY=-
   [ -d "$1/run" ] || return 0
@@ -91,7 +91,7 @@ stands() {
   read -r since boot 2>/dev/null <"$1/run/began" || return 0
   [ "$boot" = "$BOOT" ] && [ $(($(date +%s) - since)) -lt 15 ] || IS=lost
 }
-# The same for home: a run that is being ended is over when nothing of it is left.
+# The state as home is to see it: a run that is being ended is over when nothing of it is left.
 shown() {
   stands "$1"
   case $IS in exited | killed) ;; *) return 0 ;; esac
@@ -111,7 +111,7 @@ told() {
 
 # --- start -----------------------------------------------------------------------------------------------------
 
-# Runs this script in a session of its own, with nothing open; what it says goes to the file $1.
+# Runs this script in a session of its own, with nothing open; its output goes to the file $1.
 detached() {
   said_to=$1
   shift
@@ -124,7 +124,7 @@ detached() {
   ) &
 }
 
-# Says `started`, or `refused CODE WHY`. Once per run, however often it is called.
+# Prints `started`, or `refused CODE WHY`. Starts once per run, however often it is called.
 start() {
   W=$1 name=${1##*/}
   id=${name%.*}
@@ -157,7 +157,7 @@ start() {
   [ -f "$W/status.json" ] && echo started || echo "unknown it did not come up within 8 s"
 }
 
-# Runs the agent under its supervisor; the folder `run` is the fence: whoever comes second runs nothing.
+# Runs the agent under its supervisor; the folder `run` is the fence: a second caller runs nothing.
 sup() {
   W=$1
   mkdir "$W/run" 2>/dev/null || exit 0
@@ -181,7 +181,7 @@ sup() {
   date +%s >"$W/.ended" && mv "$W/.ended" "$W/ended"
   ring
   stands "$W"
-  # As the main process of a container or a job: what is here is gone with it, so home gets it first.
+  # As the main process of a container or a job: its files vanish with it, so home gets them first.
   if [ -f "$W/linger" ]; then
     read -r patience <"$W/linger"
     until [ -f "$W/fetched" ] || [ "$patience" -le 0 ]; do
@@ -192,7 +192,7 @@ sup() {
   [ "$CODE" = - ] || exit "$CODE"
   exit 137
 }
-# Ends a run whose home has not been heard of for so many minutes.
+# Ends a run that has had no contact to its home for so many minutes.
 orphan() {
   read -r minutes <"$W/orphan"
   while sleep 30 && [ ! -f "$W/ended" ]; do
@@ -215,7 +215,7 @@ processes() {
   fi
 } 2>/dev/null
 
-# Pids that carry the mark of this run, one a line.
+# Pids that carry the mark of this run, one per line.
 marked() {
   if [ -d /proc/self ]; then
     if printf 'a\0' | grep -qzxF a; then
@@ -231,8 +231,8 @@ marked() {
   fi
 } 2>/dev/null
 
-# The members of the tree as lines "pid start": the agent's first process, descendants, groups, sessions, the marked,
-# and those noted before that are still the same; never this shell and its children.
+# The members of the tree as lines "pid start": the first process of the agent, descendants, groups, sessions, the
+# marked, and the ones noted earlier that are still the same; never this shell and its children.
 tree() {
   {
     marked "$2" | sed 's/^/m /'
@@ -264,7 +264,7 @@ tree() {
     }'
 }
 
-# Ends the whole tree of a run: written down first, TERM, KILL after 5 s, until nobody is left. Idempotent.
+# Ends the whole tree of a run: records the end first, then TERM, KILL after 5 s, until nothing is left. Idempotent.
 stop() {
   W=$1 gen=${1##*.}
   trap '' HUP INT TERM
@@ -322,12 +322,12 @@ final() {
 
 # --- post ------------------------------------------------------------------------------------------------------
 
-# How much of a log is kept here, bytes, and how much goes home in one line.
+# Length of a log that is kept here, and of a part that is sent home in one line, bytes.
 LOG_MAX=10485760 CHUNK=196608
-# Open calls of one worker that home hears of at a time.
+# Open calls of one worker that home sees at a time.
 WINDOW=32
 
-# Says how everything stands, then each change, until home hangs up or says nothing for 30 s.
+# Reports the state of everything, then each change, until home hangs up or is silent for 30 s.
 post() {
   cd "$FAR" || exit 1
   owned "$1" "$2"
@@ -366,7 +366,7 @@ post() {
   done
 }
 
-# A second home, copied from the first, must not take the first one's calls; a half-dead post of the own home goes.
+# A second home, copied from the first, must not take calls of the first; a half-dead post of this home is killed.
 owned() {
   read -r machine pid start boot others 2>/dev/null <posts/owner || return 0
   if [ "$machine" != "$1" ] && [ "$2" != 1 ] && [ -f posts/seen ]; then
@@ -379,7 +379,7 @@ owned() {
   [ "$START" != "$start" ] || kill -KILL "$pid" $others 2>/dev/null
 }
 
-# What home says. Files are changed here; what is to be said goes through the bell, since one alone may speak.
+# Reads lines from home. Files are changed here; replies go through the bell, since only one process may speak.
 hear() {
   exec 8>&-
   while IFS=' ' read -r word id gen n code out err <&7; do
@@ -408,7 +408,7 @@ reply() {
     text "$4" >"$1/replies/$2.out"
     text "$5" >"$1/replies/$2.err"
     echo "$3" >"$1/replies/.$2" && mv "$1/replies/.$2" "$1/replies/$2"
-    # In a process of its own: a FIFO that is full, since its reader is stopped, must not stop the post.
+    # In a process of its own: a FIFO that is full because its reader is stopped must not stop the post.
     (echo r 1<>"$1/wait/$2") &
   else
     echo ok >"$1/acks/$2" && rm -f "$1/calls/$2"
@@ -422,13 +422,13 @@ tick() {
   exec 7<&- 8>&-
   while sleep 2; do
     kill -0 $$ 2>/dev/null || { kill "$hearing" 2>/dev/null && exit; }
-    # Without the folder nobody could end it any more.
+    # Without the folder nothing could end it any more.
     [ -p posts/bell ] || { kill $$ && exit; }
     echo t 1<>posts/bell
   done
 }
 
-# Calls whose caller was killed: nobody reads the reply. A pid of another namespace says nothing.
+# Drops calls whose caller was killed: nobody reads the reply. A pid of another namespace proves nothing.
 reap() {
   for fifo in w/*/wait/*; do
     [ -p "$fifo" ] || continue
@@ -442,7 +442,7 @@ reap() {
 }
 OWN_SPACE=$(printf '%s\0' "ns=$(readlink /proc/self/ns/pid 2>/dev/null)" | od -An -v -tx1 | tr -d ' \n')
 
-# One who waits looks whether its own caller is still there.
+# A waiting call checks whether its own caller is still there.
 waking=
 wake() {
   [ -z "$waking" ] || ! kill -0 "$waking" 2>/dev/null || return 0
@@ -450,7 +450,7 @@ wake() {
   waking=$!
 }
 
-# Says what home has not been told on this line yet. A run that is over and has said all is not looked at again.
+# Sends what home has not seen on this line yet. A run that is over and fully reported is not looked at again.
 pass() {
   sizes=" $(wc -c w/*/output.log 2>/dev/null)"
   for W in w/*.*; do
@@ -506,7 +506,7 @@ calls() {
   done
 }
 
-# The length of a log counted from its beginning, whatever was put away of it.
+# The length of a log counted from its beginning, whatever part was dropped.
 log() {
   base=0 total=0
   [ -f "$W/output.log" ] || return 0
@@ -525,7 +525,7 @@ log() {
 }
 
 # Reports that are new or have changed since the look before the last one on this line. A file that is written in the
-# very moment of a look has that look's own time, so each look goes back over the one before; home knows what it has.
+# very moment of a look has the time of that look, so each look also covers the one before; home knows what it has.
 reports() {
   any=
   for file in "$W"/reports/*; do [ -e "$file" ] && any=1 && break; done

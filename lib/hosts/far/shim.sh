@@ -2,9 +2,13 @@
 # looop for a worker whose looop is elsewhere: writes each call into a folder and prints the reply that comes back.
 #
 # LOOOP_CALLS is that folder. A call is `calls/N`, made by one rename: hex of the number of words, the words and the
-# caller's marks, each ended by a NUL; then hex of the file that --ref names behind an `x`, or `-`. Its reply is `replies/N` (the exit code) with
-# `N.out` and `N.err` beside it. `acks/N` says that the reply was printed (`ok`) or that nobody reads it any more
-# (`dead`). One who waits is woken through the FIFO `wait/N`; whoever brings the calls is woken through `bell`.
+# marks
+# of the caller, each ended by a NUL; then hex of the file that --ref names after an `x`, or `-`. Its reply is
+# `replies/N`
+# (the exit code) with `N.out` and `N.err` beside it. `acks/N` says that the reply was printed (`ok`) or that nobody
+# reads
+# it any more (`dead`). A waiting call is woken through the FIFO `wait/N`; the program that delivers the calls through
+# `bell`.
 set -u
 umask 077
 S=$LOOOP_CALLS me=${LOOOP_SESSION_ID:-}
@@ -40,7 +44,7 @@ case $verb in
       *) echo "looop _ $verb: a worker ends nobody but itself; run looop _ $verb $me" >&2 && exit 1 ;;
     esac
     echo "killed session $me"
-    # What does the killing must be no part of the tree that it kills.
+    # The process that kills must not be part of the tree that it kills.
     (
       unset LOOOP_SESSION_ID LOOOP_SESSION_GEN LOOOP_DATA_DIR
       trap '' HUP INT TERM
@@ -68,7 +72,7 @@ case $verb in
     ;;
 esac
 
-# The value that --ref and --timeout have, as options of `_ ask` alone.
+# The values of --ref and --timeout, as options of `_ ask` alone.
 ref=- limit='' last=''
 if [ "$verb" = ask ]; then
   for word in "$@"; do
@@ -90,7 +94,7 @@ fi
 n=$(date +%s).$$.$(od -An -N4 -tu4 /dev/urandom | tr -d ' \n')
 if [ -n "$waits" ]; then
   mkfifo "$S/wait/$n"
-  # Opened for both, it never ends, whoever else comes and goes.
+  # Opened for both directions, it never ends, whoever else comes and goes.
   exec 3<>"$S/wait/$n"
   forget() {
     echo dead >"$S/acks/$n"
@@ -102,7 +106,7 @@ if [ -n "$waits" ]; then
   trap 'forget 130' INT
   trap 'forget 129' HUP
 fi
-# How many words there are, the words, and what tells whose call it is.
+# The number of words, the words, and the marks that show whose call it is.
 words() {
   printf '%s\0' "$#" "$@" "ns=$(readlink /proc/self/ns/pid 2>/dev/null)"
   for name in LOOOP_AGENT CLAUDECODE CLAUDE_CODE_SESSION_ID CODEX_THREAD_ID PI_SESSION_ID; do
@@ -122,7 +126,7 @@ call() {
 if [ -n "$waits" ]; then
   call "$@" >"$S/calls/.$n"
 else
-  # Nothing comes back that could say that it was lost.
+  # No reply could report its loss.
   call "$@" | dd of="$S/calls/.$n" bs=65536 conv=fsync 2>/dev/null
 fi && mv "$S/calls/.$n" "$S/calls/$n" || {
   echo "looop _ $verb: cannot write in $S/calls; free some disk space, then try again" >&2
@@ -150,7 +154,7 @@ until [ -f "$S/replies/$n" ]; do
     echo "looop _ ask: it is not answered yet; ask the same again to go on waiting" >&2
     forget 124
   fi
-  # Whoever ran this is gone, and will ask again if it comes back.
+  # The process that ran this is gone, and will ask again if it comes back.
   kill -0 "$PPID" 2>/dev/null || forget 1
 done
 [ -z "$limit" ] || kill "$timer" 2>/dev/null
