@@ -178,8 +178,7 @@ export function createOnce(path: string, text: string | Uint8Array, options: Wri
 
 /**
  * Appends one whole line with one write(2) to a file opened with O_APPEND, so that the lines of several processes
- * never
- * mix (measured on Deno: a `writeSync` of up to 64 KiB was whole in every trial).
+ * never mix (measured on Deno: a `writeSync` of up to 64 KiB was whole in every trial).
  *
  * If a power cut left a torn last line, a newline ends it first, so that the new line stands alone.
  */
@@ -407,8 +406,7 @@ export const STAMP_SETTLES_MS = 50;
 
 /**
  * A stamp that shows whether a file or folder has changed: equal stamps mean that nothing was replaced, added or
- * removed.
- * Undefined when nothing is there, or while another change could still leave the same stamp.
+ * removed. Undefined when nothing is there, or while another change could still leave the same stamp.
  */
 export function settledStamp(path: string, nowMs: number): string | undefined {
   const info = statOf(path);
@@ -524,8 +522,7 @@ export async function withLock<T>(path: string, work: () => T): Promise<T> {
  * Takes an exclusive flock, or returns undefined after `timeoutMs`.
  *
  * Deno before 2.5 has no try-lock, so a lost race leaves a queued request behind; it is closed the moment it is
- * granted.
- * A caller that got undefined and wants to end must use `Deno.exit`.
+ * granted. A caller that got undefined and wants to end must use `Deno.exit`.
  */
 export async function acquireLock(path: string, timeoutMs: number): Promise<Deno.FsFile | undefined> {
   const file = openLock(path);

@@ -1,9 +1,7 @@
 /**
  * The agent's own session behind a worker, and the sessions of root agents: which CLI, which id, and where its
- * records are.
- * The id is set at a worker's start where the CLI accepts one, otherwise it is learned from the environment of the
- * verbs
- * that the agent calls.
+ * records are. The id is set at a worker's start where the CLI accepts one, otherwise it is learned from the
+ * environment of the verbs that the agent calls.
  */
 import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
@@ -139,8 +137,7 @@ export function rootLock(profile: Profile): string {
 
 /**
  * Records the agent session that calls a verb: a worker's in its session's folder, else a root agent's. Costs one
- * small
- * read when it is already known; writes only what is new.
+ * small read when it is already known; writes only what is new.
  */
 export async function noteCaller(profile: Profile, env: Env, cwd: string, nowMs: number): Promise<void> {
   if (statOf(profile.lockDir) === undefined) return;

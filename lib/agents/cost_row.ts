@@ -92,8 +92,7 @@ function parseLine(line: string): unknown {
 
 /**
  * Parses lines that are all JSON at once: six times as fast as one by one. Undefined when a line is not JSON, or is
- * more
- * than one value. The line ends stay in, so that no text continues from one line to the next.
+ * more than one value. The line ends stay in, so that no text continues from one line to the next.
  */
 export function parseRows(text: string): (CostRow | undefined)[] | undefined {
   const list = text.replaceAll("\n", ",\n");

@@ -1,7 +1,6 @@
 /**
  * Turns the events that headless agents print, one JSON object per line (claude's `stream-json`, pi's `--mode json`),
- * into
- * lines for people. Pure.
+ * into lines for people. Pure.
  */
 import { LineSplitter } from "../text/lines.ts";
 import { joined } from "../text/bytes.ts";

@@ -1,7 +1,6 @@
 /**
  * Finds the session of a worker's agent when it was not known at the start: by the words that only the worker's
- * prompt
- * has, in what the CLI has recorded since then.
+ * prompt has, in what the CLI has recorded since then.
  */
 import { type AgentFile, readAgent, writeAgent } from "./agent_session.ts";
 import { workerTitle } from "./contract.ts";

@@ -2,10 +2,8 @@
  * Keeps opencode from asking its model once more when its worker has ended itself.
  *
  * opencode records a reply only once the reply's tool calls have ended, and a worker ends itself inside of one. So a
- * plugin,
- * given to that one process through its environment, lets the call return, and stops opencode where it would next ask
- * the
- * model, which is after it has recorded everything.
+ * plugin, given to that one process through its environment, lets the call return, and stops opencode where it would
+ * next ask the model, which is after it has recorded everything.
  */
 import { isRecord } from "../text/json.ts";
 import { HOLD_PLUGIN, OPENCODE_CONFIG, withoutHold } from "../process/child_env.ts";
@@ -17,8 +15,7 @@ export const AGENT_SESSION_FILE = "agent_session";
 
 /**
  * The plugin. Only the first of several processes in the worker's tree is held, and an error here must not keep
- * opencode
- * from working: then its last reply is not counted.
+ * opencode from working: then its last reply is not counted.
  */
 const PLUGIN =
   `// looop: when the worker ends, opencode writes its last reply down and asks its model nothing more.

@@ -1,17 +1,12 @@
 /**
  * The last reply of a worker's agent. A worker ends itself inside a tool call, and some CLIs record the cost of the
- * reply
- * that made the call only after the call, or at the same time. So the end waits, a few seconds at most, until the CLI
- * has
- * recorded it.
+ * reply that made the call only after the call, or at the same time. So the end waits, a few seconds at most, until
+ * the CLI has recorded it.
  *
  * codex records it as soon as the reply is complete, which may be after its tool call has begun. opencode records it
- * once
- * the reply's tool calls have ended, and then asks its model again at once: `lib/agents/hold.ts` stops it before it
- * asks.
- * qwen and copilot are killed at once, as they would ask once more, and record it a moment after they call. Others
- * record
- * it before they call.
+ * once the reply's tool calls have ended, and then asks its model again at once: `lib/agents/hold.ts` stops it before
+ * it asks. qwen and copilot are killed at once, as they would ask once more, and record it a moment after they call.
+ * Others record it before they call.
  */
 import { type AgentFile, callsMade, readAgent } from "./agent_session.ts";
 import { presetNamed } from "../records/presets.ts";

@@ -83,10 +83,8 @@ function firstLineFrom(file: Deno.FsFile, offset: number): { at: number; ms: num
  * Ids of the workers that ran at some time since `sinceMs`.
  *
  * Ended sessions are pruned after days, the journal and the log of events never, so the three are combined: the
- * sessions
- * still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines (a start under `--journal` has
- * none)
- * and the events `worker_started` and `worker_ended`.
+ * sessions still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines (a start under
+ * `--journal` has none) and the events `worker_started` and `worker_ended`.
  */
 function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<string> {
   const ran = new Set<string>();

@@ -1,11 +1,9 @@
 /**
  * Detects that an agent CLI's account or model is used up for now: a fact about the worker, with the time at which it
- * ends
- * where the CLI names it. Pure.
+ * ends where the CLI names it. Pure.
  *
  * Each CLI's words are those that its users report in its public issue tracker. A worker may write about rate limits,
- * too,
- * so a row matches only the CLI's own sentence.
+ * too, so a row matches only the CLI's own sentence.
  */
 import { toInstant, wallTime } from "../records/schedule_times.ts";
 

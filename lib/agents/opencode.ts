@@ -2,10 +2,8 @@
  * Reads what opencode records of its sessions, in a database.
  *
  * opencode neither accepts a session id at the start nor passes one to its shell tool. A worker's session is found by
- * the
- * words that only its prompt has; a root agent's by its shell tool: which session was running a command of looop's at
- * the
- * moment when a verb was called.
+ * the words that only its prompt has; a root agent's by its shell tool: which session was running a command of
+ * looop's at the moment when a verb was called.
  */
 import { type Candidate, LONGEST_COMMAND_MS, type UnnamedCall } from "./unnamed.ts";
 import { ModelSums, numberOf, type Recorded, type Tokens } from "./tokens.ts";

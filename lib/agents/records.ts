@@ -1,7 +1,6 @@
 /**
  * Reads agent CLIs' own records of their spend: sums of tokens, and dollars where the CLI computes them. Nothing here
- * is
- * looop's own state; files of other programs are read, never written.
+ * is looop's own state; files of other programs are read, never written.
  */
 import { LineSplitter } from "../text/lines.ts";
 import { type AgentSession, recordFiles } from "./record_files.ts";
@@ -82,8 +81,7 @@ export function readPi(): Reader {
 
 /**
  * claude: `message.usage` of assistant records, one record for each content block, so each message counts once, by
- * its
- * last record; `cost-state` has the dollars, written as the program ends.
+ * its last record; `cost-state` has the dollars, written as the program ends.
  */
 export function readClaude(): Reader {
   const messages = new Replies();
@@ -129,8 +127,7 @@ function closingOf(entry: Record<string, unknown> | undefined, before: number): 
 
 /**
  * codex: a `token_usage_record` for each reply; older versions have only the running sum in `token_count`. No
- * dollars. A
- * reply's content is recorded before its cost, so a reply that was cut off lacks its cost.
+ * dollars. A reply's content is recorded before its cost, so a reply that was cut off lacks its cost.
  */
 export function readCodex(): Reader {
   const replies = new Replies();

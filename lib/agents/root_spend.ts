@@ -1,7 +1,6 @@
 /**
  * The spend of root agents: rows of what their CLIs have recorded since the last row. Each row is stored with the
- * session
- * before it is appended, so that a crash in between neither loses nor doubles it.
+ * session before it is appended, so that a crash in between neither loses nor doubles it.
  */
 import {
   readRootAgents,

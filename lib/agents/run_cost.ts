@@ -9,8 +9,7 @@ const LEDGER_TAIL_BYTES = 256 * 1024;
 
 /**
  * Dollars, or null while nobody has reported any: from the runner's own records, else the sum of what the worker
- * itself has
- * reported since its start.
+ * itself has reported since its start.
  */
 export function costOfRun(
   profile: Profile,

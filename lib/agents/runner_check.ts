@@ -1,9 +1,7 @@
 /**
  * Whether an agent CLI would stop at a dialog: read from its own settings before a worker starts, and tried for real
- * by
- * `looop doctor --runner`. The user's files are read, never changed. The settings that skip each dialog were measured
- * on
- * the real programs.
+ * by `looop doctor --runner`. The user's files are read, never changed. The settings that skip each dialog were
+ * measured on the real programs.
  */
 import { isRecord } from "../text/json.ts";
 import { dirName } from "../paths.ts";

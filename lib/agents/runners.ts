@@ -101,8 +101,7 @@ export function programOf(template: string): string | undefined {
 
 /**
  * Whether a template is one command whose program comes first, so that its shell can exec it: a shell that stays dies
- * of
- * the signals meant for the agent, and takes the terminal with it. Pure.
+ * of the signals meant for the agent, and takes the terminal with it. Pure.
  */
 export function isOneCommand(template: string): boolean {
   const span = programSpan(template);

@@ -24,8 +24,7 @@ export function skillFolder(cli: RecordsKind, env: Env): string {
 
 /**
  * Front matter lines of a skill by which claude reminds a root agent that ends its turn while questions are open,
- * once per
- * turn; "" for CLIs whose skills have no hooks.
+ * once per turn; "" for CLIs whose skills have no hooks.
  *
  * @param asks Folder of the questions.
  * @param answers Folder of the answers that have not been read yet.

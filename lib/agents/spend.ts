@@ -3,10 +3,8 @@
  * worker, marked `source:"runner"`, exactly once.
  *
  * A row is first stored whole beside the session, then appended, then marked as done, all under a lock. A process
- * that dies
- * in between leaves the row behind; the next one looks for that very line in the ledger and appends it only if it is
- * not
- * there.
+ * that dies in between leaves the row behind; the next one looks for that very line in the ledger and appends it only
+ * if it is not there.
  */
 import { type Counted, readAgent } from "./agent_session.ts";
 import { completeAgent, readMeta, sessionsLock } from "./find_session.ts";
@@ -63,10 +61,8 @@ export function countedAfter(dir: string): Record<string, Counted> {
 
 /**
  * Puts one ended run's spend into the ledger, unless it is there already or nothing has been recorded yet. Returns
- * whether
- * a row was appended. Any number of processes may do so at once, and the folder may in the meantime have become that
- * of the
- * id's next run: `gen` says which run is meant.
+ * whether a row was appended. Any number of processes may do so at once, and the folder may in the meantime have
+ * become that of the id's next run: `gen` says which run is meant.
  */
 export async function collectRun(
   host: SpendHost,
@@ -133,8 +129,7 @@ async function processFinder(gens: readonly string[]): Promise<(gen: string) => 
 
 /**
  * Finds the sessions of running workers whose agents were not given an id at their start, so that they are known if
- * the
- * worker is killed.
+ * the worker is killed.
  */
 export async function findLiveSessions(
   host: SpendHost,

@@ -29,8 +29,7 @@ export interface Delta {
  * The part of a session's record that was not counted before. Pure.
  *
  * claude's closing sums are those of the whole session, or of its last process alone when an earlier one was cut off
- * and so
- * could not pass its sums on: the whole is meant when they have as many tokens as the transcript.
+ * and so could not pass its sums on: the whole is meant when they have as many tokens as the transcript.
  */
 export function deltaOf(
   recorded: Recorded,

@@ -1,7 +1,6 @@
 /**
  * The story of an agent's session, from its CLI's records: the prompts, replies, commands and results, and the cost
- * of each
- * turn. Every line is parsed as JSON, whatever the order of its keys. Pure.
+ * of each turn. Every line is parsed as JSON, whatever the order of its keys. Pure.
  */
 import { CONTRACT_END, workerTitle } from "./contract.ts";
 import { isRecord } from "../text/json.ts";

@@ -85,10 +85,8 @@ function isWorkerPrompt(entry: Record<string, unknown>): boolean {
 
 /**
  * The session that made each call of one process, by the call's index. Where several sessions were running something
- * of
- * looop's at that moment, it is the one in the call's folder, else the one that could have made all the calls; else
- * none,
- * because a guess could book one agent's spend under another. Pure.
+ * of looop's at that moment, it is the one in the call's folder, else the one that could have made all the calls;
+ * else none, because a guess could book one agent's spend under another. Pure.
  */
 export function sessionsOfCalls(
   calls: readonly UnnamedCall[],

@@ -2,10 +2,8 @@
  * Carries out calls that workers have made elsewhere, once each, and keeps their results until they are read.
  *
  * A call is identified by its worker, generation and number. `sessions/<id>/calls/<n>.json` holds the question that
- * it has
- * asked, later its result, on disk before the reply leaves; so a caller, a link or a pulse that is killed at any
- * moment
- * finds the same result again. An ask is archived only once its answer has been read.
+ * it has asked, later its result, on disk before the reply leaves; so a caller, a link or a pulse that is killed at
+ * any moment finds the same result again. An ask is archived only once its answer has been read.
  */
 import { checkAmount } from "../agents/cost_row.ts";
 import { EXIT, formatError, oneLine, UserError } from "../errors.ts";

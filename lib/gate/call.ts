@@ -1,7 +1,6 @@
 /**
  * One call of a program as the gate's rules see it: its name, its arguments with known variables filled in, its
- * options
- * and operands, and where its paths lead. Pure.
+ * options and operands, and where its paths lead. Pure.
  */
 import type { Part, SimpleCommand, Word } from "./shell.ts";
 
@@ -129,10 +128,8 @@ export function isUnder(path: string, dir: string): boolean {
 
 /**
  * Whether a path may be removed with everything in it: it must be strictly below the data dir or a temp dir, and must
- * not
- * be one of these, everything in one (`*`), or a folder that holds the data dir or the home. A folder that the line
- * itself
- * made with `mktemp` may be removed, too.
+ * not be one of these, everything in one (`*`), or a folder that holds the data dir or the home. A folder that the
+ * line itself made with `mktemp` may be removed, too.
  */
 function isRemovable(arg: Arg, around: Surroundings): boolean {
   const path = resolvePath(arg, around);
@@ -246,8 +243,7 @@ export class Call {
 
   /**
    * Whether the subcommands begin with these words, such as `pr merge`. A word may be a choice (`merge|close`) or
-   * hold a
-   * `*` for anything; `…` stands for any number of words.
+   * hold a `*` for anything; `…` stands for any number of words.
    */
   isVerb(verb: string): boolean {
     const pattern = verb.split(" ");
@@ -358,8 +354,7 @@ function isOption(text: string): boolean {
 /**
  * Options that take their value from the next word, by program: without them `git -C x push` would read as the
  * subcommand `x`. Only options that may precede a subcommand or operand that a rule checks are listed. A call of a
- * program
- * that is not listed is read twice, with and without the words after its options.
+ * program that is not listed is read twice, with and without the words after its options.
  */
 const VALUE_OPTIONS: Readonly<Record<string, string>> = {
   "git hub yadm":

@@ -1,7 +1,6 @@
 /**
  * One shell text that is judged: which shell runs it, what is known at each of its commands, and what a command
- * changes
- * for the commands after it. Pure.
+ * changes for the commands after it. Pure.
  */
 import {
   type Arg,

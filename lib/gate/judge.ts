@@ -3,10 +3,8 @@
  *
  * It is a tripwire, not a sandbox. It reads the line as a shell would and stops the accident that is spelled out:
  * `git -C x push -f`, `bash -c 'rm -rf ~'`. It does not stop a script file, a program's own code (`python -c`), an
- * alias,
- * a symlink, a name put together at run time, or anybody who means to get past it. The rules are in `table.ts`. Pure:
- * it
- * looks at no file and runs nothing.
+ * alias, a symlink, a name put together at run time, or anybody who means to get past it. The rules are in
+ * `table.ts`. Pure: it looks at no file and runs nothing.
  */
 import {
   type Arg,

@@ -1,7 +1,6 @@
 /**
  * Questions that the gate's table asks about a call where program, subcommand and options are not enough: does it
- * remove,
- * publish or change something that cannot be brought back? Pure.
+ * remove, publish or change something that cannot be brought back? Pure.
  */
 import {
   type Arg,

@@ -1,12 +1,10 @@
 /**
  * Shell text as the gate reads it: a flat list of simple commands, with what was quoted, expanded, piped and
- * redirected.
- * An adapter to `unbash`, which knows bash's grammar; nothing else imports that library. Pure.
+ * redirected. An adapter to `unbash`, which knows bash's grammar; nothing else imports that library. Pure.
  *
  * From text that bash would refuse, everything readable is taken, and more rather than less: the bodies of functions
- * and
- * of branches not taken are listed, and reading continues after a syntax error, since a line may be meant for another
- * shell. Nothing throws, and the time is linear in the text's length.
+ * and of branches not taken are listed, and reading continues after a syntax error, since a line may be meant for
+ * another shell. Nothing throws, and the time is linear in the text's length.
  */
 import { forEachChild, parse } from "unbash";
 import type * as Bash from "unbash";

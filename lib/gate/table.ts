@@ -1,14 +1,12 @@
 /**
  * The gate's table: which calls look irreversible, why, and what to do instead. A row is one line: the rule, its
- * programs,
- * the subcommands it refuses and, where these are not enough, a question about the call. `judge.ts` turns a line into
- * calls; this file only says what is refused.
+ * programs, the subcommands it refuses and, where these are not enough, a question about the call. `judge.ts` turns a
+ * line into calls; this file only says what is refused.
  *
  * A call is refused when nothing that looop or git keeps can undo it: it ends or changes something outside this
- * machine,
- * is seen by other people at once, or destroys data. Changes that a new build, git's reflog or a second command can
- * undo
- * (`git commit --amend`, `docker stop`, `rm FILE`) pass; a merge is refused, too, since it needs the human's yes.
+ * machine, is seen by other people at once, or destroys data. Changes that a new build, git's reflog or a second
+ * command can undo (`git commit --amend`, `docker stop`, `rm FILE`) pass; a merge is refused, too, since it needs the
+ * human's yes.
  */
 import { type Call, programName } from "./call.ts";
 import * as ask from "./questions.ts";
@@ -608,8 +606,7 @@ function toRow(line: string): Row {
 
 /**
  * The lines of a table that have a name in the given field, which may hold several, separated by commas. Fields end
- * in
- * `;`, and each name follows a blank.
+ * in `;`, and each name follows a blank.
  */
 export function linesNaming(table: string, name: string, field: number): string[] {
   const lines: string[] = [];

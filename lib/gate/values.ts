@@ -72,8 +72,7 @@ export class Variables {
 
   /**
    * The possible values of a variable; undefined when they are unknown. Text that may run before the variable is set,
-   * such
-   * as a trap's, may also see it empty.
+   * such as a trap's, may also see it empty.
    */
   valuesOf(name: string, unsetBefore = Infinity): readonly Value[] | undefined {
     const variable = this.#known.get(name);

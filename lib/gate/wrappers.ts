@@ -1,7 +1,6 @@
 /**
  * The commands that a program would run in turn: `env`, `timeout 5`, `xargs`, `sh -c`, `find -exec`, `ssh host`.
- * Pure; it
- * unwraps one layer at a time, and `judge.ts` follows the layers.
+ * Pure; it unwraps one layer at a time, and `judge.ts` follows the layers.
  */
 import { type Arg, type Call, literalArg, programName, SHELLS, UNKNOWN } from "./call.ts";
 import { runsPrograms, shellOptions } from "./questions.ts";
@@ -39,8 +38,7 @@ const PACKAGE =
  * `values …` options whose value is the next word; `skips N` words before the command that are not options;
  * `dashes`: the command begins after `--`, if there is one; `behind …` options after which its words begin;
  * `texts …` options whose value is the command as text for a shell; `text`: its words are joined by blanks and given
- * to a
- * shell; `elsewhere`: it runs on another machine, in a container or in an unknown directory.
+ * to a shell; `elsewhere`: it runs on another machine, in a container or in an unknown directory.
  */
 const WRAPPERS = `
 # The machine's own
@@ -204,8 +202,7 @@ export function unwrap(call: Call): Inner[] {
 
 /**
  * The first known program among the words of an unknown one, which may well be a wrapper. Undefined when there is
- * none,
- * or when the words are data.
+ * none, or when the words are data.
  */
 export function guessInner(call: Call): Inner | undefined {
   const { program, args } = call;

@@ -2,8 +2,7 @@
  * The line between home and one host: opened when it is needed, tried again while it is down, never given up.
  *
  * Its silence means only that the host is unreachable. The post at the other end reports everything anew on each
- * line, so a
- * line may break at any point.
+ * line, so a line may break at any point.
  */
 import type { Profile } from "../paths.ts";
 import { type HostRecord, readHost, writeHost } from "../records/hosts.ts";

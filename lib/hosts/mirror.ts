@@ -2,8 +2,7 @@
  * The local copy of a run on a host: its log byte for byte, and its reports.
  *
  * Home asks for each part by its offset, so that a lost line, a cut wire or a pulse killed in between only costs a
- * part that
- * is sent again.
+ * part that is sent again.
  */
 import { baseName } from "../paths.ts";
 import type { Profile } from "../paths.ts";

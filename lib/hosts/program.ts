@@ -8,10 +8,8 @@ import { encodeText, type RunName } from "./protocol.ts";
 
 /**
  * The first line: the shell there reports that it listens, and runs the single line that comes next. It works in
- * whatever
- * login shell, since it has no word to which any of them gives another meaning. Nothing more is sent until it has
- * answered,
- * as dash and busybox read ahead.
+ * whatever login shell, since it has no word to which any of them gives another meaning. Nothing more is sent until
+ * it has answered, as dash and busybox read ahead.
  */
 export const GREETING = `echo looop-ready; exec sh -c 'IFS= read -r l; eval "$(printf %b "$l")"'\n`;
 /** The answer to the greeting; anything before it is a banner. */
@@ -77,8 +75,7 @@ export interface FarRun extends RunName {
   orphanMinutes: number;
   /**
    * As the main process of a container or job: seconds for which it stays after its agent's end, so that home can
-   * fetch
-   * everything.
+   * fetch everything.
    */
   lingerS?: number | undefined;
 }

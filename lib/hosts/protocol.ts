@@ -147,8 +147,7 @@ function data(run: RunName, [name = "", offset = "", base64 = ""]: string[]): Fa
 
 /**
  * Whether a report with this name may be written below `reports/`: it must not lead out of it, and have no hidden or
- * odd
- * part.
+ * odd part.
  */
 export function isReportName(name: string): boolean {
   const parts = name.split("/");

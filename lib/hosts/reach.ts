@@ -11,8 +11,7 @@ import { MAX_LINE } from "./protocol.ts";
 
 /**
  * Options for ssh: no terminal, no question, no forwarding, a connection of its own (over a cut wire a shared one
- * hangs in
- * spite of its time limit), and an end of its own when the wire is dead. ssh keeps the first value given.
+ * hangs in spite of its time limit), and an end of its own when the wire is dead. ssh keeps the first value given.
  */
 const SSH_OPTIONS = [
   "-T",

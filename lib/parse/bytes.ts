@@ -16,10 +16,8 @@ export class Undecodable extends Error {
  * The text of a document.
  *
  * A byte order mark decides first. Valid UTF-8 is taken as such, whatever is declared: no other text of more than a
- * few
- * letters is valid UTF-8 by chance. Next come `charset` (from an HTTP header, for example) and the XML declaration;
- * bytes
- * that fit none of these are read as Windows-1252, the default of web pages that declare nothing.
+ * few letters is valid UTF-8 by chance. Next come `charset` (from an HTTP header, for example) and the XML
+ * declaration; bytes that fit none of these are read as Windows-1252, the default of web pages that declare nothing.
  *
  * @throws {Undecodable} when it is compressed and damaged, or larger than 64 MB once unpacked.
  */
@@ -104,8 +102,7 @@ const [CR, LF, SPACE, TAB] = [13, 10, 32, 9];
 
 /**
  * Rejoins letters that a calendar's folding split: lines are folded by bytes (RFC 5545, 3.1), and some writers count
- * so
- * strictly that one letter's bytes end up on two lines. Line numbers stay the same.
+ * so strictly that one letter's bytes end up on two lines. Line numbers stay the same.
  */
 function withWholeLetters(bytes: Uint8Array): Uint8Array {
   const out = bytes.slice();

@@ -38,8 +38,7 @@ export interface CalendarReading {
 
 /**
  * Reads one or more calendars. An event that cannot be understood is left out alone; so is a part of one (an odd
- * rule, an
- * exception in an unknown zone). Both are listed in `bad`. Cancelled events are left out.
+ * rule, an exception in an unknown zone). Both are listed in `bad`. Cancelled events are left out.
  *
  * @param local The zone of times without one; by default the calendar's or this machine's.
  * @returns Undefined when the text is not a calendar at all.

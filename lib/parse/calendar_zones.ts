@@ -17,8 +17,7 @@ import {
 
 /**
  * How to find a calendar's zones. Times without a zone are in `local`, else in the zone that the calendar names as
- * its own
- * (`X-WR-TIMEZONE`), else in this machine's.
+ * its own (`X-WR-TIMEZONE`), else in this machine's.
  *
  * The clock changes of zones that the calendar defines are computed up to `until` (ms).
  */

@@ -114,8 +114,7 @@ const MAX_STEPS = 100_000;
 
 /**
  * The wall-clock times of a rule in a span, in order (ms, as if UTC), both ends included. The first is `start`
- * itself,
- * which counts as an occurrence whether it fits the rule or not (RFC 5545, 3.8.5.3).
+ * itself, which counts as an occurrence whether it fits the rule or not (RFC 5545, 3.8.5.3).
  *
  * `isSkipped` says which times no clock shows: these do not count (3.3.10).
  *

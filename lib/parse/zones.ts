@@ -112,8 +112,7 @@ const UTC_NAMES = /^(?:Z|tzone:\/\/Microsoft\/Utc)$/i;
  *
  * A name of the IANA form wins over the calendar's own definition, which exporters often shorten to the current year.
  * Any other name is first looked up in the calendar itself ("EST" there may well have summer time); then come the
- * names
- * the runtime knows, a database name after a vendor's prefix, a fixed offset, and last Windows' names.
+ * names the runtime knows, a database name after a vendor's prefix, a fixed offset, and last Windows' names.
  */
 export function findZone(
   tzid: string,

@@ -43,8 +43,7 @@ type Env = Readonly<Record<string, string>>;
 
 /**
  * The agent whose shell has this environment, or undefined. When one agent was started in another's shell, the marks
- * of
- * both are set; `AI_AGENT`, which the inner one sets anew, decides.
+ * of both are set; `AI_AGENT`, which the inner one sets anew, decides.
  */
 export function markedAgent(env: Env): MarkedAgent | undefined {
   const found = AGENT_CLIS.filter((marks) => namesOf(marks).some((name) => env[name]));

@@ -2,8 +2,7 @@
  * Identifies processes and determines whether they are alive. No other file compares pids.
  *
  * A process is (machine, boot, pid namespace, pid, start time). A process that cannot be checked is unknown: never
- * dead,
- * never ours, never signalled.
+ * dead, never ours, never signalled.
  */
 import { quietText, readLinkedText } from "../store.ts";
 import { PLATFORM } from "./platform.ts";
@@ -180,13 +179,11 @@ const verified = new Map<string, { standing: Standing; at: number }>();
 
 /**
  * The standings of identities. One `sh` serves all that are asked for in the same turn; none is started when no
- * process
- * with their pids exists.
+ * process with their pids exists.
  *
  * A caller that waits may pass `trustMs`: a result no older than that counts while a process with its pid exists,
- * which
- * costs no child process. Death is always checked anew, so at worst a zombie, or a pid reused within that time, is
- * noticed that much later.
+ * which costs no child process. Death is always checked anew, so at worst a zombie, or a pid reused within that time,
+ * is noticed that much later.
  *
  * @param lockOf Path of the lock that an identity holds for as long as it lives; tried where its pid does not decide.
  */

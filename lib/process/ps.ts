@@ -133,8 +133,7 @@ const OWN_SHELL = / looop-(?:supervisor|start|notify|pulse) /;
 
 /**
  * Whether an environment, as `ps` prints it, holds the variable `mark` (`NAME=VALUE`). A value may hold blanks, so
- * after
- * it the line must end or another variable begin. Pure.
+ * after it the line must end or another variable begin. Pure.
  */
 export function environmentHolds(environment: string, mark: string): boolean {
   return [mark, visible(mark)].some((written) => {

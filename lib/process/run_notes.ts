@@ -2,10 +2,8 @@
  * Notes which processes belong to a run while it is running.
  *
  * A process that has left its session and lost its parent is recognized by the marks in its environment alone, and
- * macOS
- * hides the environment of Apple's own programs: `sh`, `sleep`, `perl`. So the tree is noted while the chain of
- * parents
- * is still whole. Where environments can be read, the marks suffice, and nothing is noted.
+ * macOS hides the environment of Apple's own programs: `sh`, `sleep`, `perl`. So the tree is noted while the chain of
+ * parents is still whole. Where environments can be read, the marks suffice, and nothing is noted.
  */
 import { mayExist } from "./identity.ts";
 import { PLATFORM } from "./platform.ts";

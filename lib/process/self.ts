@@ -36,8 +36,7 @@ const TRIAL_WORD = "--launcher-runs";
 /**
  * Handles what the runtime does not. Deno ends before a line of ours runs in a folder that is gone (as after `git
  * worktree remove`) or whose name is not UTF-8, with an argument that is not UTF-8, and with a TMPDIR that is empty
- * or
- * relative; a worker could then neither ask nor end itself.
+ * or relative; a worker could then neither ask nor end itself.
  */
 function launcherText(words: string): string {
   return `#!/bin/sh

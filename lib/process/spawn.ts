@@ -16,8 +16,7 @@ export interface ChildSpec {
 
 /**
  * Called as `sh -c START looop-start LOG NAMES PROGRAM ARGUMENT…`: closes the caller's descriptors, removes the
- * variables
- * NAMES from the environment and becomes the program, as the same process in the same session.
+ * variables NAMES from the environment and becomes the program, as the same process in the same session.
  *
  * A POSIX shell closes descriptors up to 9; where there are higher ones, bash closes those.
  */
@@ -101,8 +100,7 @@ export function changesTo(
 
 /**
  * All signals that can be caught, except SIGPIPE, which the runtime itself ignores here and resets in children. A
- * signal
- * that our caller ignores is also ignored by our children, until it is caught.
+ * signal that our caller ignores is also ignored by our children, until it is caught.
  */
 const SIGNALS: readonly Deno.Signal[] = [
   "SIGHUP",

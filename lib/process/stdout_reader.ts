@@ -3,14 +3,11 @@ import { delay } from "./tree.ts";
 
 /**
  * Waits on the reader of this process's stdout: ends by SIGPIPE when it is gone, and with 3 when that cannot be found
- * out
- * or need not be (a file, a terminal).
+ * out or need not be (a file, a terminal).
  *
  * A pipe whose reader has gone becomes ready for reading, which Deno cannot query. The runtime opens a closed stdout
- * as
- * /dev/null for both reading and writing; a shell's `>/dev/null` is open for writing only. Where there is no perl,
- * GNU
- * `tail` watches its stdout in the same way.
+ * as /dev/null for both reading and writing; a shell's `>/dev/null` is open for writing only. Where there is no perl,
+ * GNU `tail` watches its stdout in the same way.
  */
 const AWAIT_READER = `if command -v perl >/dev/null 2>&1; then
 exec perl -e '

@@ -17,8 +17,7 @@ const PARENT_POLL_MS = 500;
 
 /**
  * Runs `work` with an abort signal, which fires at the first of {@link STOP_SIGNALS} and, as a hang-up, when the
- * caller
- * of this process has exited: processes that `work` started in their own sessions would notice neither.
+ * caller of this process has exited: processes that `work` started in their own sessions would notice neither.
  */
 export async function runStoppable<T>(
   work: (stop: AbortSignal) => Promise<T>,

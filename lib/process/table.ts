@@ -1,7 +1,6 @@
 /**
  * The system's process table, and the marks in the processes' environments. The only file that knows how each
- * platform
- * shows them.
+ * platform shows them.
  *
  * A binary built without network and FFI permission may not read /proc itself (Deno: "Requires all access"), so facts
  * come from small `sh` children.
@@ -26,8 +25,7 @@ export interface ProcessTable {
 const MACOS = PLATFORM === "darwin";
 
 // The first line is "boot pid pid": the scanner's pid as the table shows it, and as it knows it. They differ where
-// /proc
-// belongs to another pid namespace.
+// /proc belongs to another pid namespace.
 const FIRST_LINUX = `read -r b </proc/sys/kernel/random/boot_id; read -r s _ </proc/self/stat
 echo "\${b:--} \${s:--} $$"`;
 // The shell's own `read` takes one system call per byte: right for a few processes; `cat` for many.
@@ -172,8 +170,7 @@ export interface HiddenProcess {
 
 /**
  * Prints the user's processes whose parent is gone and whose environment cannot be read, as "pid start name". The
- * parent
- * of such a process is then the first process, or a login's `systemd`.
+ * parent of such a process is then the first process, or a login's `systemd`.
  */
 const HIDDEN_LINUX = `uid=$(id -u)
 for file in $(grep -lE "^Uid:[[:space:]]+$uid[[:space:]]" /proc/[0-9]*/status); do
@@ -188,10 +185,8 @@ done; :`;
 
 /**
  * The user's processes whose parent is gone, that hide their environment, as `ssh-agent` does, and that began no
- * earlier
- * than `start`, a start time in the table's unit. Nothing shows whose they are. None on macOS, which hides the
- * environment
- * of Apple's own programs from everybody.
+ * earlier than `start`, a start time in the table's unit. Nothing shows whose they are. None on macOS, which hides
+ * the environment of Apple's own programs from everybody.
  */
 export async function readHidden(start: string): Promise<HiddenProcess[]> {
   if (MACOS || !/^\d+$/.test(start)) return [];

@@ -44,8 +44,7 @@ export interface TreeSpec {
   graceMs: number;
   /**
    * How long processes outside the roots' sessions get no TERM, ms, unless all inside have ended: agents give each
-   * shell
-   * command a session of its own. By default everybody gets it at once.
+   * shell command a session of its own. By default everybody gets it at once.
    */
   leadMs?: number;
   /** The first signal sent to the roots' sessions; TERM by default. */
@@ -58,9 +57,8 @@ const KILL_PASSES = 5;
 
 /**
  * The members of a tree: roots, their descendants, everything in their groups and sessions, everything marked.
- * Zombies,
- * this process and the spared are left out, and so are the `others`, which belong to another run whoever their parent
- * is. Pure.
+ * Zombies, this process and the spared are left out, and so are the `others`, which belong to another run whoever
+ * their parent is. Pure.
  */
 export function findTree(
   table: ProcessTable,
@@ -98,8 +96,7 @@ function isKnown(table: ProcessTable, root: Identity): boolean {
 
 /**
  * Ends a whole tree: TERM, grace, then KILL in up to five passes; returns the processes that remain (normally none).
- * A
- * member is signalled only while its start time is the noted one, so that a reused pid is never hit.
+ * A member is signalled only while its start time is the noted one, so that a reused pid is never hit.
  */
 export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
   let members = await scanTree(spec, []);

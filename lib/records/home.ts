@@ -1,7 +1,6 @@
 /**
  * Identifies the data dir. A copy of a living one is a profile of its own; one that was moved, or restored from a
- * backup,
- * stays the same profile.
+ * backup, stays the same profile.
  */
 import type { OwnVariables } from "../process/child_env.ts";
 import { machineAtHand, ownMachine } from "../process/identity.ts";

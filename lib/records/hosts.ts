@@ -71,8 +71,7 @@ export function writeHost(profile: Profile, host: HostRecord): void {
 
 /**
  * Seconds for which a host has not been heard; undefined while it is heard. For a host that nobody has tried yet it
- * is 0,
- * since that one is not unreachable.
+ * is 0, since that one is not unreachable.
  */
 export function unreachableS(host: HostRecord | undefined, nowMs: number): number | undefined {
   if (host === undefined) return undefined;

@@ -3,8 +3,7 @@
  * after.
  *
  * An intent whose owner is dead was cut off halfway. Nobody knows how far it got, so it is reported and never done
- * again.
- * It stays in `.wal/` until the pulse reports it, then in `.wal/interrupted/` for `_ wait`.
+ * again. It stays in `.wal/` until the pulse reports it, then in `.wal/interrupted/` for `_ wait`.
  */
 import { isRecord } from "../text/json.ts";
 import { oneLine } from "../errors.ts";
@@ -117,9 +116,8 @@ const ORPHAN_GRACE_MS = 2_000;
 
 /**
  * Ends the processes of intents whose owner is dead, reports each intent (journal, events.jsonl) and moves it to
- * where
- * {@link interruptions} finds it. An intent with a living owner is left alone, however long it takes. Nothing is run
- * again.
+ * where {@link interruptions} finds it. An intent with a living owner is left alone, however long it takes. Nothing
+ * is run again.
  *
  * The processes are ended first and the file moves last, so that a crash in between repeats the work and loses
  * nothing.

@@ -25,8 +25,7 @@ const TAIL_BLOCK = 16 * 1024;
 
 /**
  * `- YYYY-MM-DD HH:MM <text> [<mover>]` in local time. Newlines are flattened, so that no text can forge an entry;
- * the
- * mover comes last, so that no text can forge it either. Entries about looop's own doings have no mover.
+ * the mover comes last, so that no text can forge it either. Entries about looop's own doings have no mover.
  */
 export function formatEntry(text: string, at: Date, mover?: string): string {
   return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}${mover === undefined ? "" : ` [${mover}]`}`;
@@ -135,8 +134,7 @@ export function appendEvent(
 
 /**
  * Moves a log aside, named by the month of its last line, when it is too large or from an earlier month. A writer
- * that
- * has the old file open still writes into it under its new name: nothing is lost.
+ * that has the old file open still writes into it under its new name: nothing is lost.
  */
 function rotate(profile: Profile, path: string, history: string, suffix: string, at: Date): void {
   const info = statOf(path);

@@ -2,10 +2,8 @@
  * The mailbox: workers post asks, the root agent answers, and each ask gets exactly one outcome.
  *
  * An ask is a file `asks/<worker>-<n>.json`, its outcome `answers/<id>.json`; each is created whole and only once.
- * When
- * the worker has printed the outcome, the pair moves to `asks/archive/YYYY-MM/`. Every step can be repeated after a
- * crash:
- * an ask without an outcome is pending, and one with an unread outcome is read again.
+ * When the worker has printed the outcome, the pair moves to `asks/archive/YYYY-MM/`. Every step can be repeated
+ * after a crash: an ask without an outcome is pending, and one with an unread outcome is read again.
  */
 import { utcMonth } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
@@ -156,10 +154,8 @@ const ANSWER_STANDS_S = 600;
 
 /**
  * Posts a question, or takes up the one that the same worker asked before in the same words and that is still pending
- * or
- * whose outcome it has never read. A run that repeats a question whose answer it read a few minutes ago gets that
- * answer
- * again, so that no person is asked twice.
+ * or whose outcome it has never read. A run that repeats a question whose answer it read a few minutes ago gets that
+ * answer again, so that no person is asked twice.
  *
  * @param anew Asks again even if the question was answered and the answer read.
  */

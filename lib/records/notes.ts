@@ -1,7 +1,6 @@
 /**
  * Files that note which processes belong to a tree: the boot, then one `pid start` per line. They outlive their
- * writer, so
- * that its end leaves no process behind; a crash of the machine ends all the processes they name.
+ * writer, so that its end leaves no process behind; a crash of the machine ends all the processes they name.
  */
 import type { TreeNotes } from "../process/tree.ts";
 import { quietText, removeFile, replaceFile } from "../store.ts";

@@ -1,7 +1,6 @@
 /**
  * Own moves, `.moves.json`: who last wrote which text. An item that is still as its writer left it is not news to
- * that
- * writer; an edit after it is. Without the file everything is news to everybody, so it need not be durable.
+ * that writer; an edit after it is. Without the file everything is news to everybody, so it need not be durable.
  */
 import { isRecord, isRecordOf, isText } from "../text/json.ts";
 import type { Profile } from "../paths.ts";

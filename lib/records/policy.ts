@@ -87,8 +87,7 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
 
 /**
  * Exchanges a policy file's text with the previous one; false when none is kept. A file that is gone comes back.
- * After a
- * crash at any moment, the next undo or write completes the exchange. Call it within {@link changePolicy}.
+ * After a crash at any moment, the next undo or write completes the exchange. Call it within {@link changePolicy}.
  */
 export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean {
   refuseAlias(path);

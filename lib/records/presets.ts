@@ -3,9 +3,8 @@
  * `lib/agents/runners.ts` turns a template into a shell command.
  *
  * A template is a shell line with placeholders: `{{prompt_file}}` is the path of the worker's prompt,
- * `{{session_id}}` the
- * agent's own session. A plain template of 0.16 has only the first; the words that name or resume a session are then
- * inserted after the program's name, so that a user's own line keeps its options.
+ * `{{session_id}}` the agent's own session. A plain template of 0.16 has only the first; the words that name or
+ * resume a session are then inserted after the program's name, so that a user's own line keeps its options.
  */
 
 /** The CLIs whose own records looop reads, for the conversation and its cost. */
@@ -20,8 +19,7 @@ export interface SessionWords {
   resume: string;
   /**
    * For a CLI whose interactive form takes no prompt when it resumes: the subcommand that takes one (and ends by
-   * itself),
-   * and the replacement for the interactive form's words for the prompt.
+   * itself), and the replacement for the interactive form's words for the prompt.
    */
   resumedBy?: { subcommand: string; prompt: RegExp; instead: string };
   /** Matches a template that names sessions itself; nothing is added to such a template at the start. */
@@ -38,8 +36,7 @@ export interface RunnerPreset {
   pty: boolean;
   /**
    * `script`: a shell runs the prompt, so the worker contract is written as comments. `brief`: the agent has no shell
-   * and
-   * could not keep the contract, so it carries out the brief alone and ends by itself.
+   * and could not keep the contract, so it carries out the brief alone and ends by itself.
    */
   prompt: "text" | "script" | "brief";
   /** Matches the words after the program's name in a template that runs without a terminal interface. */
@@ -57,8 +54,7 @@ export interface RunnerPreset {
   recordsAfterTools?: true;
   /**
    * Whether the agent, when signalled to end, first ends its running command and asks its model once more. Its
-   * replies are
-   * recorded before their commands run, so it is killed at once instead.
+   * replies are recorded before their commands run, so it is killed at once instead.
    */
   asksOnceMore?: true;
   /** Set for the agent unless the user's environment or the config sets it. */

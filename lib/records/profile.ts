@@ -16,8 +16,7 @@ import { createOnce, exists, listEntries, makeDir, quietText, readText } from ".
  * Makes the profile ready for use, creating it when it does not exist. Cheap when it exists.
  *
  * @throws {UserError} when the data dir is not a folder, belongs to somebody else, is writable by others, or has a
- * newer
- * format.
+ * newer format.
  */
 export function openProfile(profile: Profile): void {
   checkProfile(profile);

@@ -2,10 +2,9 @@
  * When a schedule is due: the first line of `schedules/<id>.md`, and the due times that it describes. Pure.
  *
  * Cron expressions are read by croner, which is loaded only when a schedule needs it. A clock change neither drops
- * nor
- * doubles a due time: a time that the clock skips is due as much later as the clock jumps, and a time that it repeats
- * is
- * due the first time. Only a cron expression with `*` for the hour goes by elapsed time, as Vixie cron does.
+ * nor doubles a due time: a time that the clock skips is due as much later as the clock jumps, and a time that it
+ * repeats is due the first time. Only a cron expression with `*` for the hour goes by elapsed time, as Vixie cron
+ * does.
  */
 import { UsageError } from "../errors.ts";
 

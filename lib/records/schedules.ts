@@ -2,10 +2,8 @@
  * Schedules: reminders in time, `schedules/<id>.md`, and their history, `.schedules.json`.
  *
  * A schedule that is due is fired once: its due time, and the number of due times that no agent was given, are
- * written
- * durably before anybody is shown them. A reader that remembers the due time of the last firing it was given
- * therefore
- * misses none and gets none twice, whatever happens to pulse and machine in between.
+ * written durably before anybody is shown them. A reader that remembers the due time of the last firing it was given
+ * therefore misses none and gets none twice, whatever happens to pulse and machine in between.
  */
 import { isRecord, isRecordOf } from "../text/json.ts";
 import { isId } from "../ids.ts";
@@ -122,8 +120,7 @@ export function schedulePath(profile: Profile, id: string): string {
  * schedules.
  *
  * A schedule that was missed while nothing ran fires once. One that will never be due again moves to the archive.
- * `known`
- * is the caller's memory between two calls.
+ * `known` is the caller's memory between two calls.
  */
 export async function fireSchedules(
   profile: Profile,

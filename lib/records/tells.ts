@@ -2,10 +2,8 @@
  * Tells: messages from the root agent to a running worker, kept until the worker takes them.
  *
  * A tell is a file `tells/<worker>/<n>.json`, complete as soon as it has its name. It becomes `<n>.taken` before it
- * is
- * printed and `<n>.done` after. If its taker is killed in between, it is given again, marked `again`: nothing is
- * lost, and
- * a repetition is labelled as one. Tells belong to one run of a worker (its generation).
+ * is printed and `<n>.done` after. If its taker is killed in between, it is given again, marked `again`: nothing is
+ * lost, and a repetition is labelled as one. Tells belong to one run of a worker (its generation).
  */
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";

@@ -2,15 +2,12 @@
  * The notification hook: a shell template that receives a message and never runs it.
  *
  * The message is not written into the shell's text. It is in the environment, and a placeholder becomes a quoted
- * reference
- * to it. The shell therefore expands it as data, whatever the message holds and whatever surrounds the placeholder
- * (quotes, backticks, a here-document, a comment). A mistake about the surrounding quotes could at worst split it
- * into
- * words. Pure.
+ * reference to it. The shell therefore expands it as data, whatever the message holds and whatever surrounds the
+ * placeholder (quotes, backticks, a here-document, a comment). A mistake about the surrounding quotes could at worst
+ * split it into words. Pure.
  *
  * This cannot protect a template whose words are evaluated elsewhere, as in `ssh host notify {{message}}`. Such a
- * template
- * must pass the message on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
+ * template must pass the message on stdin: `printf %s {{message}} | ssh host 'notify "$(cat)"'`.
  */
 
 import { type ShellContext, ShellQuotes } from "../text/shell_quotes.ts";

@@ -32,10 +32,8 @@ function placeOf(profile: Profile, kind: PolicyKind, id: string): Place {
 
 /**
  * Undoes the last write of a policy file by exchanging its text with the previous one, so that a second undo brings
- * the
- * newer text back. A goal or sensor in the archive comes back unchanged, but only if nothing has taken its place; a
- * later
- * undo continues with its texts.
+ * the newer text back. A goal or sensor in the archive comes back unchanged, but only if nothing has taken its place;
+ * a later undo continues with its texts.
  *
  * @throws {UserError} when there is nothing to go back to.
  */

@@ -68,8 +68,7 @@ function rootCaller(cli: string, session: string): Caller {
 
 /**
  * The worker of this profile to which an environment belongs: session and generation match, and the data dir is the
- * one
- * that the environment itself has led to.
+ * one that the environment itself has led to.
  */
 function workerOf(profile: Profile, env: Env): string | undefined {
   const { LOOOP_SESSION_ID: id = "", LOOOP_SESSION_GEN: gen = "" } = env;

@@ -10,9 +10,8 @@ const COPY_BYTES = 1024 * 1024;
 
 /**
  * The growing end of a log. The file is kept open, so that a log that is renamed away is read to its end before the
- * new
- * one; when it is cut short (its end copied to `output.1.log`, see output_log.ts), the unread part is read from the
- * copy.
+ * new one; when it is cut short (its end copied to `output.1.log`, see output_log.ts), the unread part is read from
+ * the copy.
  */
 export class GrowingLog {
   readonly #dir: string;

@@ -1,7 +1,6 @@
 /**
  * Leases: who owns a task for a while. A lease is taken by exclusive creation; it is taken over and given back under
- * one
- * short lock with freshly checked liveness, so that one racer wins.
+ * one short lock with freshly checked liveness, so that one racer wins.
  */
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";

@@ -2,8 +2,7 @@
  * The processes of a worker's tree, noted at each beat: `sessions/<id>/noted`.
  *
  * A process that has left the agent's session, lost its parent and shows no mark can only be found by these notes
- * when the
- * worker ends: `process/run_notes.ts` says which those are on macOS; `env -i` makes them anywhere.
+ * when the worker ends: `process/run_notes.ts` says which those are on macOS; `env -i` makes them anywhere.
  */
 import type { Identity } from "../process/identity.ts";
 import { findTrees, type TreeSpec } from "../process/tree.ts";

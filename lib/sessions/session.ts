@@ -388,12 +388,9 @@ class Standings {
  * All sessions, with liveness determined in one go (`trustMs` as in {@link standingsOf}). Sorted by id.
  *
  * The child process answers while the files are read, so a worker may end in between. A session that seems dead
- * without an
- * end is therefore read again: a supervisor that is gone by then had written its status before, so no worker that
- * ends
- * meanwhile ever looks lost. Nor does one that has just started: a supervisor that is new at the second reading is
- * asked
- * for, too.
+ * without an end is therefore read again: a supervisor that is gone by then had written its status before, so no
+ * worker that ends meanwhile ever looks lost. Nor does one that has just started: a supervisor that is new at the
+ * second reading is asked for, too.
  */
 export async function readFleet(
   profile: Profile,
@@ -459,8 +456,7 @@ export function markReady(profile: Profile, id: string): void {
 
 /**
  * Records how a session is about to end, before any signal. The first record wins: `killed root` and the like for a
- * kill,
- * `exited self` for a worker that ends itself.
+ * kill, `exited self` for a worker that ends itself.
  */
 export function recordEnd(session: Session, state: "exited" | "killed", by: EndedBy): boolean {
   return createOnce(`${session.dir}/end`, `${state} ${by}\n`);
@@ -468,16 +464,14 @@ export function recordEnd(session: Session, state: "exited" | "killed", by: Ende
 
 /**
  * Longest wait for the session's own end, ms: if TERM and KILL have not sufficed, something is wrong that waiting
- * does not
- * mend.
+ * does not mend.
  */
 const END_TIMEOUT_MS = 10_000;
 
 /**
  * Waits, inside a session's tree, for the recorded end. An agent whose command returned now would ask its model once
  * more, and pay for a reply that nobody reads; some agents outlive their terminal by seconds, so the wait lasts until
- * this
- * process is ended, too.
+ * this process is ended, too.
  */
 export async function untilEnded(
   profile: Profile,

@@ -1,20 +1,15 @@
 /**
  * The supervisor of one worker: a shell and `script(1)`, half a megabyte together, that give the agent a
- * pseudo-terminal,
- * record its screen, and write down how it ended. It needs no looop process and outlives the pulse. The text needs
- * nothing
- * from its surroundings but POSIX sh and `script`, so that another machine can run it.
+ * pseudo-terminal, record its screen, and write down how it ended. It needs no looop process and outlives the pulse.
+ * The text needs nothing from its surroundings but POSIX sh and `script`, so that another machine can run it.
  *
  * A Deno process per worker would cost 40 to 60 MB. `script` itself is never signalled, since on TERM it reports
  * success.
  *
  * The terminal's input must neither end nor be a FIFO: at an end of file `script` types Ctrl-D to the agent, and
- * macOS
- * makes a FIFO of sockets, which its `script` refuses. So `script` reads a pipe, and a reader at the other end keeps
- * that
- * pipe open. The reader in turn waits at a FIFO that `script` alone keeps open, so that it ends with `script`,
- * whatever
- * becomes of this shell.
+ * macOS makes a FIFO of sockets, which its `script` refuses. So `script` reads a pipe, and a reader at the other end
+ * keeps that pipe open. The reader in turn waits at a FIFO that `script` alone keeps open, so that it ends with
+ * `script`, whatever becomes of this shell.
  */
 
 /** Size of a worker's terminal, in rows and columns. */
@@ -74,17 +69,14 @@ exit "$code"`;
 
 /**
  * Called as `sh -c SUPERVISOR looop-supervisor SESSION_DIR POKE_FILE CWD`, the poke file relative to the session's
- * folder,
- * with LOOOP_WORKER_CMD, _ID and _GEN set; LOOOP_OS names the platform where it is known.
+ * folder, with LOOOP_WORKER_CMD, _ID and _GEN set; LOOOP_OS names the platform where it is known.
  *
  * It works in the session's folder and with relative paths alone, so a data dir that is moved keeps its sessions.
  *
  * - `sup` holds "pid start boot machine pid-namespace lock" of this shell, `-` for what cannot be determined; the
- *   last word
- *   is `locked` when it holds a flock on `lock`, which its children do not inherit.
+ *   last word is `locked` when it holds a flock on `lock`, which its children do not inherit.
  * - `program` holds the same for the agent's first process, without the last word. On macOS that is a shell around
- *   the
- *   agent: `script` there reports a signal as a bare number, a shell as 128 and more.
+ *   the agent: `script` there reports a signal as a bare number, a shell as 128 and more.
  * - `end`, when it exists, says who ended the session and how it counts. A worker that is ended before its agent runs
  *   never runs it.
  * - `status.json` is written until it can be: a disk that was full must not turn an end into a loss.

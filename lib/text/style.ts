@@ -84,8 +84,7 @@ export function pad(text: string, width: number, align: "left" | "right" = "left
 
 /**
  * Breaks plain text at spaces into lines of at most `width` columns, each after `indent` spaces. Line breaks in the
- * text
- * are kept; a word longer than a line is cut.
+ * text are kept; a word longer than a line is cut.
  */
 export function wrap(text: string, width: number, indent = 0): string[] {
   const room = Math.max(2, width - indent);
@@ -155,8 +154,7 @@ const GAP = 2;
 
 /**
  * Lays rows out as lines of at most `width` columns. Cells that are too wide are cut with an ellipsis, starting with
- * the
- * widest shrinkable column; line breaks and tabs in a cell become spaces, because a row is one line.
+ * the widest shrinkable column; line breaks and tabs in a cell become spaces, because a row is one line.
  */
 export function table(
   rows: readonly (readonly string[])[],

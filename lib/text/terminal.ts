@@ -2,8 +2,7 @@
  * A program's terminal output as text: its last screen, or readable lines from a recording.
  *
  * The emulator is `@xterm/headless`. It is loaded only when something has to be drawn, since a recording of plain
- * lines
- * does not need it. Memory is bounded whatever the input.
+ * lines does not need it. Memory is bounded whatever the input.
  */
 import { sanitize } from "./style.ts";
 
@@ -78,8 +77,7 @@ const MAX_LINE = 1 << 20;
 
 /**
  * Output that only a screen can show: moving the cursor back, up or elsewhere, erasing, another character set.
- * Colours,
- * titles and line ends do not count, nor does a sequence that may be the torn beginning of one of these.
+ * Colours, titles and line ends do not count, nor does a sequence that may be the torn beginning of one of these.
  */
 // deno-lint-ignore no-control-regex -- it looks for control characters
 const DRAWS = /\r(?![\r\n]|$)|[\b\v\f\x0e\x0f]|\x1b(?:[^[\]]|\[[\d;:]*[^\d;:m])/;
@@ -88,8 +86,7 @@ const DRAWS = /\r(?![\r\n]|$)|[\b\v\f\x0e\x0f]|\x1b(?:[^[\]]|\[[\d;:]*[^\d;:m])/
  * Turns a terminal recording, piece by piece, into lines that read well one after the other.
  *
  * Plain output passes as it was printed, each line once it has ended; only colours and control characters are
- * removed.
- * From the first piece that draws, an emulator takes over, see {@link Drawing}.
+ * removed. From the first piece that draws, an emulator takes over, see {@link Drawing}.
  */
 export class LogRenderer {
   readonly #size: TerminalSize;
@@ -193,11 +190,9 @@ type Look = "slice" | "wipe" | "quiet" | "end";
  * Extracts lines from a program that draws.
  *
  * Text printed from top to bottom is shown as the cursor passes it. A repainted line is shown once it has come to
- * rest,
- * and again only when its words have changed (not its digits, bars or spinner) or when it leaves the screen. A
+ * rest, and again only when its words have changed (not its digits, bars or spinner) or when it leaves the screen. A
  * full-screen program's screen is not a sequence of lines: it is shown once, in its last state, when the program
- * leaves
- * it or the recording ends.
+ * leaves it or the recording ends.
  */
 class Drawing {
   readonly #terminal: Terminal;

@@ -49,8 +49,7 @@ const STATUS_TIMEOUT_MS = 2_000;
  * Ends one session's whole tree and makes sure that its end is on disk. Idempotent.
  *
  * @throws {UserError} when the end could not be recorded; the tree, which may be what has filled the disk, is ended
- * all the
- * same.
+ * all the same.
  */
 export async function endSession(
   profile: Profile,
@@ -108,8 +107,7 @@ const LEAD_MS = 2_500;
 
 /**
  * Ends all processes of a session: the agent's own tree and everything that carries the session's marks. The
- * supervisor is
- * spared until it has written the status, then ended, too.
+ * supervisor is spared until it has written the status, then ended, too.
  */
 export async function killSessionTree(
   profile: Profile,
@@ -140,8 +138,7 @@ export async function killSessionTree(
 
 /**
  * Ends the start by a supervisor that hangs or was killed on its way: before the agent runs nothing carries the
- * session's
- * marks, and `script` could still start it.
+ * session's marks, and `script` could still start it.
  */
 async function endStart(profile: Profile, session: Session): Promise<void> {
   const marks = [`LOOOP_WORKER_GEN=${session.gen}`, homeMark(profile)];
@@ -182,8 +179,7 @@ async function untilStatus(profile: Profile, session: Session, now: () => number
 
 /**
  * `_ worker kill`: ends a worker from outside and withdraws its questions. `elsewhere` ends one that no signal of
- * ours can
- * reach, once its end is recorded.
+ * ours can reach, once its end is recorded.
  */
 export async function killWorker(
   profile: Profile,
@@ -249,8 +245,7 @@ export async function endByPulse(profile: Profile, session: Session, hasPulse: b
 
 /**
  * `_ worker kill --forget`: gives up the record of a worker that cannot be checked; its processes may be alive. False
- * when
- * it had already ended.
+ * when it had already ended.
  *
  * @throws {UserError} when it can be ended.
  */

@@ -99,8 +99,7 @@ export type FarEnd = "already" | "ended" | { unreachable: string };
 
 /**
  * Ends a worker on another machine. The end is recorded first, so that it happens in any case when the machine is
- * heard
- * again; it is then carried out over the pulse's line, or over a line of its own when there is no pulse.
+ * heard again; it is then carried out over the pulse's line, or over a line of its own when there is no pulse.
  */
 export async function endFar(
   host: PlaceHost,

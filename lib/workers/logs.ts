@@ -69,8 +69,7 @@ const TAIL_BYTES = 4 * 1024 * 1024;
 
 /**
  * The last `count` lines of what a session did: an agent's story, from its own records; without records, and for the
- * pulse,
- * its output. Undefined when there is no such session.
+ * pulse, its output. Undefined when there is no such session.
  */
 export async function lastLines(host: StoryHost, id: string, count: number): Promise<string[] | undefined> {
   const { profile } = host;
@@ -124,8 +123,7 @@ async function screenLines(dir: string): Promise<string[]> {
 
 /**
  * Interval between two looks at a log, ms. It is not watched, because Deno opens every file in a watched folder, and
- * a
- * session's folder holds a FIFO, on which that blocks for ever.
+ * a session's folder holds a FIFO, on which that blocks for ever.
  */
 const POLL_MS = 100;
 /** Time after which an unchanged screen is shown as it is, ms; like the next two, a multiple of the interval. */
@@ -149,8 +147,7 @@ export interface FollowHost extends StoryHost {
 
 /**
  * Shows the last lines of what a session did and then new ones, until the worker has ended (the pulse is followed
- * through
- * its restarts) or nobody reads. False when there is no such session.
+ * through its restarts) or nobody reads. False when there is no such session.
  */
 export async function followLog(host: FollowHost): Promise<boolean> {
   const { profile, id } = host;

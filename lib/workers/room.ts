@@ -17,8 +17,7 @@ const WAIT_MS = 60_000;
 
 /**
  * Runs `open`, which makes the session of worker `id`, when there is room for it. Starts to which a limit applies
- * take
- * turns, so that each counts the ones before.
+ * take turns, so that each counts the ones before.
  *
  * @throws {UserError} when a limit is reached.
  */

@@ -1,9 +1,7 @@
 /**
  * Tries a runner for real: starts its CLI without a prompt where workers start and looks at its screen, so that a
- * dialog at
- * which every worker would hang is found before the first one does. No model is called. Which dialogs appear depends
- * on the
- * folder: only looop's own records of the trial are kept elsewhere.
+ * dialog at which every worker would hang is found before the first one does. No model is called. Which dialogs
+ * appear depends on the folder: only looop's own records of the trial are kept elsewhere.
  */
 import { permissionWarnings, runnerWarnings } from "../agents/runner_check.ts";
 import { makeDir, readTailBytes, removeTree } from "../store.ts";

@@ -1,7 +1,6 @@
 /**
  * Where a worker's program is looked for: along the caller's PATH, then along the pulse's. Some agents' shells reset
- * PATH,
- * so that a root agent may see less of the machine than the person who started the pulse.
+ * PATH, so that a root agent may see less of the machine than the person who started the pulse.
  */
 import type { Profile } from "../paths.ts";
 import { readPulse } from "../world/pulse_record.ts";

@@ -397,8 +397,7 @@ function lostAlive(id: string): UserError {
 
 /**
  * Undoes a start that was killed after it had moved the previous run aside and before it took its place: then the id
- * has
- * no session, though it has had one.
+ * has no session, though it has had one.
  */
 export async function mendHalfStart(profile: Profile, id: string): Promise<void> {
   const dir = sessionDir(profile, id);

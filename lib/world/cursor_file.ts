@@ -2,8 +2,7 @@
  * The cursor files, `.cursors/<observer>.json`: what each reader was last given, who it is, and whether it waits.
  *
  * While a reader waits, its file says so, with the waiting process's identity. A wait that returns without news
- * leaves the
- * file exactly as it was, so that the time of the file is the time of the last call.
+ * leaves the file exactly as it was, so that the time of the file is the time of the last call.
  */
 import { checkRecord, isRecord, isText, parseExact } from "../text/json.ts";
 import { dirName, type Profile } from "../paths.ts";

@@ -26,10 +26,9 @@ export interface FitFiles {
 
 /**
  * Returns `state` as pretty JSON of at most `maxBytes` if that is possible without touching `changes` and `asks`,
- * which are
- * always whole; otherwise as one line. Elided in this order: journal lines, unchanged readings from the oldest on,
- * workers,
- * the bookkeeping of readings, changed readings, goals, bad files, everything left of the readings.
+ * which are always whole; otherwise as one line. Elided in this order: journal lines, unchanged readings from the
+ * oldest on, workers, the bookkeeping of readings, changed readings, goals, bad files, everything left of the
+ * readings.
  */
 export function fitState(
   state: Record<string, unknown>,

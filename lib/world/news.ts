@@ -33,8 +33,7 @@ export interface News {
   reason: string;
   /**
    * `wakes`; `rides` along with the next wake; `hidden`: not shown, but the cursor takes it in; `held`: it may become
-   * news in
-   * a moment.
+   * news in a moment.
    */
   weight: "wakes" | "rides" | "hidden" | "held";
   /** Its place in `changes`: the path of a list or, with `key`, of a record. */

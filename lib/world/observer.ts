@@ -131,8 +131,7 @@ const MAX_ALERTS = 300;
 
 /**
  * The cursor of an observer that is now given this sight. `delivered` are the ids of the asks given; the others keep
- * the
- * time of their last delivery.
+ * the time of their last delivery.
  */
 export function cursorOf(sight: Sight, delivered: readonly string[], before?: Cursor): Cursor {
   const { world } = sight;
@@ -203,8 +202,7 @@ export function tokenOf(sight: Sight): string {
 
 /**
  * The cursor for `--since TOKEN`: the remembered one if the token is its own, else one made from the token alone,
- * which is
- * enough to wake for the right things but not to say what they were before.
+ * which is enough to wake for the right things but not to say what they were before.
  */
 export function cursorSince(token: string, remembered: Cursor | undefined, sight: Sight): Cursor | undefined {
   if (remembered?.token === token) return remembered;

@@ -104,8 +104,7 @@ export async function pulseStanding(
 
 /**
  * The pid of a living pulse of looop 0.16, or undefined. It is a session with the name `pulse`, without `v`, and
- * holds the
- * same lock as ours, which no process with a reused pid does.
+ * holds the same lock as ours, which no process with a reused pid does.
  */
 export async function pulseOf016(profile: Profile): Promise<number | undefined> {
   const [meta, status] = ["meta", "status"].map((name) =>

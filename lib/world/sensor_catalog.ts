@@ -58,8 +58,7 @@ export function parseSettings(pairs: readonly string[], header: SensorHeader): R
 
 /**
  * A script with settings added: lines directly below its header comments, each quoted. They override variables with
- * the
- * same name in the pulse's environment, which may be meant for another copy of the same sensor.
+ * the same name in the pulse's environment, which may be meant for another copy of the same sensor.
  */
 export function withSettings(script: string, settings: Readonly<Record<string, string>>): string {
   const names = Object.keys(settings);

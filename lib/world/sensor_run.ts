@@ -147,8 +147,7 @@ export const PULSE_RUN = { LOOOP_PULSE: "sensor" } as const;
 
 /**
  * Ends the sensor runs that an earlier pulse of this data dir left behind when it was killed; `noted` are the
- * processes
- * that it saw of them.
+ * processes that it saw of them.
  */
 export async function endOrphanRuns(dataDir: string, noted?: TreeNotes): Promise<void> {
   const marks = [`LOOOP_DATA_DIR=${dataDir}`, `LOOOP_PULSE=${PULSE_RUN.LOOOP_PULSE}`];

@@ -67,8 +67,7 @@ export async function unreadSensors(
 
 /**
  * Time and size limits of a sensor: from the header, then the environment, then the default; 0 in the environment
- * means
- * no limit. The time limit is at most a day: timers hold 24.8 days, and one set for longer fires at once.
+ * means no limit. The time limit is at most a day: timers hold 24.8 days, and one set for longer fires at once.
  */
 export function sensorLimits(
   header: SensorHeader,

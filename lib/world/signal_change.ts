@@ -15,8 +15,7 @@ interface ListChange {
 
 /**
  * The change from one signal to another: for lists the items added and removed, where that is shorter; for objects
- * only
- * the keys that changed.
+ * only the keys that changed.
  */
 export function signalChange(from: unknown, to: unknown): unknown {
   if (isRecord(from) && isRecord(to)) return objectChange(from, to);

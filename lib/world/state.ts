@@ -142,8 +142,7 @@ export interface Snapshot extends Sight {
 
 /**
  * Looks at the profile. While the pulse is alive its published world is the truth; without a pulse looop's own part
- * of
- * the world is recomputed here, so that nothing shown is older than the files.
+ * of the world is recomputed here, so that nothing shown is older than the files.
  *
  * @param trustMs As in `aliveOf`, for callers that look again and again.
  */
@@ -180,8 +179,7 @@ export async function look(profile: Profile, nowMs: number, trustMs = 0): Promis
 
 /**
  * A summary by which a waiting reader can skip a look: equal glances mean that nothing it would look at was
- * published,
- * posted or ended in between. Undefined when a glance does not suffice.
+ * published, posted or ended in between. Undefined when a glance does not suffice.
  */
 export function glance(profile: Profile, nowMs: number): string | undefined {
   if (!allStillThere()) return undefined;

@@ -2,10 +2,8 @@
  * The output of `_ wait --json`: what is new, and what must be known to act on it, within firm bounds. Pure.
  *
  * Agents pay for every byte, and their shell tools cut long output, so everything has a form for every size: the
- * standing
- * parts have space reserved for them, and the news take the rest, the most urgent first. News that do not fit at all
- * stay
- * news for the next call.
+ * standing parts have space reserved for them, and the news take the rest, the most urgent first. News that do not
+ * fit at all stay news for the next call.
  */
 import { printableJson } from "../text/json.ts";
 import type { Ask } from "../records/mailbox.ts";

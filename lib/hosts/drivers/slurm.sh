@@ -1,8 +1,7 @@
 #!/bin/bash
 # looop:summary=Slurm: each worker a batch job; options: args (a list of words for sbatch, e.g. "--partition=long")
 # A driver of looop. Needs sbatch, squeue, scancel, srun and jq, and ProctrackType=proctrack/cgroup in slurm.conf:
-# without
-# it, processes that leave their session survive scancel. The workers' folder must be the same on all nodes.
+# without it, processes that leave their session survive scancel. The workers' folder must be the same on all nodes.
 set -eu
 verb=$1
 [ "$verb" = exec ] || in=$(cat)

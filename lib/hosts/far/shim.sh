@@ -2,13 +2,10 @@
 # looop for a worker whose looop is elsewhere: writes each call into a folder and prints the reply that comes back.
 #
 # LOOOP_CALLS is that folder. A call is `calls/N`, made by one rename: hex of the number of words, the words and the
-# marks
-# of the caller, each ended by a NUL; then hex of the file that --ref names after an `x`, or `-`. Its reply is
-# `replies/N`
-# (the exit code) with `N.out` and `N.err` beside it. `acks/N` says that the reply was printed (`ok`) or that nobody
-# reads
-# it any more (`dead`). A waiting call is woken through the FIFO `wait/N`; the program that delivers the calls through
-# `bell`.
+# marks of the caller, each ended by a NUL; then hex of the file that --ref names after an `x`, or `-`. Its reply is
+# `replies/N` (the exit code) with `N.out` and `N.err` beside it. `acks/N` says that the reply was printed (`ok`) or
+# that nobody reads it any more (`dead`). A waiting call is woken through the FIFO `wait/N`; the program that delivers
+# the calls through `bell`.
 set -u
 umask 077
 S=$LOOOP_CALLS me=${LOOOP_SESSION_ID:-}
