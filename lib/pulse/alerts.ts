@@ -1,4 +1,4 @@
-/** What the root agent is told once of a worker: that it never began, or that it has gone silent. */
+/** Alerts about workers, each given to the root agent once: a worker never began, or it has gone silent. */
 import { readAgent } from "../agents/agent_session.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
@@ -8,26 +8,26 @@ import type { Session } from "../sessions/session.ts";
 import { statOf } from "../store.ts";
 import type { Alert, Watched, World } from "../world/world.ts";
 
-/** What looking needs of the pulse. */
+/** The parts of the pulse's surroundings that a look needs. */
 type AlertHost = Pick<PulseHost, "profile" | "bin" | "env" | "now">;
 
-/** Lines of a screen that an alert shows. */
+/** Number of screen lines in an alert. */
 const SCREEN_LINES = 20;
 
-/** The alerts about workers as they are now. */
+/** The current alerts about workers. */
 export interface WorkerAlerts {
   alerts: Alert[];
-  /** What is to be remembered of the living workers, by generation. */
+  /** The memory of the living workers, by generation. */
   watched: World["watched"];
   /** When to look again if nothing changes, unix ms. */
   nextAt: number;
 }
 
 /**
- * Workers that did not begin, and workers that have gone silent, each told once and never both: a worker that was
- * reported for the one is not reported for the other until it has begun.
+ * Workers that did not begin, and workers that have gone silent, each reported once and never as both: a worker
+ * reported as one is not reported as the other until it has begun.
  *
- * What is remembered stands in the published world, so that a pulse that is started anew tells nothing twice.
+ * The memory is part of the published world, so that a restarted pulse reports nothing twice.
  */
 export async function workerAlerts(
   host: AlertHost,
@@ -60,7 +60,7 @@ interface Look {
   config: Pick<Config, "ready_timeout" | "silent_after">;
 }
 
-/** What a look at one worker has found. */
+/** The findings of a look at one worker. */
 interface Found {
   alert?: Alert;
   memory: Watched;
@@ -74,7 +74,7 @@ async function lookAt(host: AlertHost, look: Look): Promise<Found> {
   const readyAt = session.view.ready || config.ready_timeout === 0
     ? Infinity
     : (session.startedAt + config.ready_timeout) * 1000;
-  // Waiting for an answer is no silence.
+  // Waiting for an answer is not silence.
   const silence = isAsking || config.silent_after === 0
     ? undefined
     : await silenceOf(session, known, config, now);
@@ -94,13 +94,13 @@ async function lookAt(host: AlertHost, look: Look): Promise<Found> {
   };
 }
 
-/** Silence begins with the last output, or with the end of the asking: when that was is remembered. */
+/** Remembers when the worker stopped asking: its silence begins with its last output or then. */
 function answered({ asking, ...known }: Watched, isAsking: boolean, now: number): Watched {
   if (isAsking) return { ...known, asking: true };
   return asking === true ? { ...known, answered_at: now } : known;
 }
 
-/** Since when a worker is quiet, and when that is reported, unix ms. */
+/** Since when a worker is quiet, and when that is to be reported, unix ms. */
 async function silenceOf(
   session: Session,
   { answered_at }: Watched,
@@ -125,7 +125,10 @@ async function notReady(host: AlertHost, { session, told }: Look): Promise<Alert
     };
 }
 
-/** The silence that began then; one after which the screen is as it was is the same: that was but a redraw. */
+/**
+ * The silence that began at `since`. One after which the screen is unchanged counts as the same: it was only a
+ * redraw.
+ */
 async function silentOf(
   host: AlertHost,
   { view, gen }: Session,

@@ -41,7 +41,7 @@ import { reapIntents } from "../records/intents.ts";
 import { endFarRuns, reasonOf } from "../workers/far.ts";
 import { endSession, hiddenSince } from "../workers/end.ts";
 
-/** What starting needs. */
+/** The surroundings of starting a pulse. */
 export interface ControlHost {
   profile: Profile;
   self: SelfCommand;
@@ -49,29 +49,29 @@ export interface ControlHost {
   now(): number;
 }
 
-/** How long `up` waits for the first publication, ms. */
+/** Longest time that `up` waits for the first publication, ms. */
 const READY_TIMEOUT_MS = 15_000;
-/** Its own log beyond this size is put aside at start. */
+/** Size above which the pulse's own log is rotated at start, bytes. */
 const PULSE_LOG_MAX = 10 * 1024 * 1024;
 
-/** Where the pulse's session lives. */
+/** The folder of the pulse's session. */
 export function pulseDir(profile: Profile): string {
   return `${profile.sessions}/pulse`;
 }
 
-/** How the pulse is to be started. */
+/** How to start the pulse. */
 export interface StartOptions {
-  /** It logs NDJSON. */
+  /** Whether it logs NDJSON. */
   json: boolean;
-  /** One that runs is stopped first, so that the new one has this environment; one that is unknown is given up. */
+  /** Whether to stop a running pulse first, so that the new one has this environment; an unknown one is given up. */
   restart: boolean;
 }
 
 /**
  * Records that the pulse is wanted and makes sure that one of this version runs: a pulse of another version is
- * stopped first, workers are not touched.
+ * stopped first, and workers are left alone.
  *
- * @throws {UserError} when nobody can say whether a pulse runs already, unless it is to be restarted.
+ * @throws {UserError} when it is unknown whether a pulse already runs, unless it is to be restarted.
  */
 export async function startPulse(
   host: ControlHost & { version: string },
@@ -100,8 +100,8 @@ function maybeRunning(why: string): UserError {
 }
 
 /**
- * Makes sure that a pulse runs and has published; of many callers at once one starts it. `late`: at `until`, a
- * time of `performance.now()`, it was still starting.
+ * Makes sure that a pulse runs and has published; one of many simultaneous callers starts it. `late`: it was still
+ * starting at `until`, a time of `performance.now()`.
  *
  * @throws {UserError} with the last lines of its log when it cannot start.
  */
@@ -110,7 +110,7 @@ async function ensurePulse(host: ControlHost, until: number): Promise<"started" 
 async function ensurePulse(host: ControlHost, until = Infinity): Promise<"started" | "running" | "late"> {
   const { profile } = host;
   const before = readPulse(profile);
-  // One that was started before the data dir was moved stops when it notices, and holds the lock until then.
+  // A pulse started before the data dir was moved stops when it notices, and holds the lock until then.
   if (before !== undefined && isMoved(profile, before)) await stopPulse(profile);
   else if (before?.ready && await isPulseAlive(profile, before)) return "running";
   const child = spawnPulse(host);
@@ -118,7 +118,7 @@ async function ensurePulse(host: ControlHost, until = Infinity): Promise<"starte
   const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(host.env) });
   child.ended.then(() => watch.poke());
   try {
-    // .pulse.json is quiet to other watchers; the first publication of .world.json comes right before it.
+    // Other watchers ignore .pulse.json; the first publication of .world.json comes right before it.
     for (
       let failed = false;
       !failed && performance.now() < deadline;
@@ -143,7 +143,7 @@ async function ensurePulse(host: ControlHost, until = Infinity): Promise<"starte
 /** A pulse that was just spawned. */
 interface SpawnedPulse {
   pid: number;
-  /** Where its lines begin in the log, bytes. */
+  /** Offset at which its lines begin in the log, bytes. */
   logStart: number;
   /** Its exit code, once it has ended. */
   code(): number | undefined;
@@ -181,27 +181,27 @@ function lastLogLines(profile: Profile, from: number): string {
   return lines === "" ? "it did not become ready within 15 s" : lines;
 }
 
-/** At most this many revivals in this time; then a person is told. */
+/** Most revivals within this time; after that a person is informed. */
 export const REVIVAL_LIMIT = { count: 5, windowMs: 600_000 } as const;
 
-/** Which of the remembered revivals still count, the clock having possibly been set back. Pure. */
+/** The remembered revivals that still count, even if the clock was set back. Pure. */
 export function recentRevivals(times: readonly number[], nowMs: number): number[] {
   return times.filter((at) => Math.abs(nowMs - at) < REVIVAL_LIMIT.windowMs);
 }
 
-/** What became of a wanted pulse that has died; `late`: it was still starting when the time was up. */
+/** The result of reviving a wanted pulse that has died; `late`: it was still starting when the time was up. */
 export type Revival = "alive" | "failed" | "late";
 
 /**
- * Starts a wanted pulse that has died, unless it died too often to try again now. Journaled. Of several observers
- * that notice at once one counts.
+ * Starts a wanted pulse that has died, unless it has died too often to try again now. Journaled. Several observers
+ * that notice it at once count as one revival.
  *
  * @param until Bounds the whole call, a time of `performance.now()`.
  */
 export async function revivePulse(host: ControlHost, until = Infinity): Promise<Revival> {
   const { profile } = host;
   if (await isRunning(profile)) return "alive";
-  // Held until the pulse is up, so that those who noticed at the same time find it alive and count nothing.
+  // Held until the pulse is up, so that others who noticed at the same time find it alive and count nothing.
   const patience = Math.max(1, Math.min(2 * READY_TIMEOUT_MS, until - performance.now()));
   const lock = await acquireLock(`${profile.lockDir}/revive`, patience);
   try {
@@ -218,7 +218,7 @@ async function isRunning(profile: Profile): Promise<boolean> {
   return record !== undefined && !isMoved(profile, record) && await isPulseAlive(profile, record);
 }
 
-/** Whether the last attempts were so long ago that one who gave up may try again. */
+/** Whether the last attempts were so long ago that a caller who gave up may try again. */
 export function isRevivalDue({ profile, now }: ControlHost): boolean {
   return rememberedRevivals(profile, now()).length === 0;
 }
@@ -228,7 +228,7 @@ function rememberedRevivals(profile: Profile, nowMs: number): number[] {
   return recentRevivals(valueOf(read) ?? [], nowMs);
 }
 
-/** Remembers one more revival, or says no when there were too many. */
+/** Counts one more revival; false when there were too many. */
 function countRevival({ profile, now }: ControlHost): boolean {
   const recent = rememberedRevivals(profile, now());
   if (recent.length >= REVIVAL_LIMIT.count) return false;
@@ -249,7 +249,7 @@ async function revive(host: ControlHost, until: number): Promise<Revival> {
   }
 }
 
-/** What may still run after `down`, why nobody here can end it, and what to do. */
+/** Something that may still run after `down`, why nothing here can end it, and what to do. */
 export interface Unreached {
   /** A worker, or `pulse`. */
   id: string;
@@ -257,21 +257,21 @@ export interface Unreached {
   next: string;
 }
 
-/** What `down` ended. */
+/** The result of `down`. */
 export interface DownResult {
   workers: string[];
   pulse: boolean;
   survivors: ProcessFact[];
-  /** Processes that may be a worker's, and hide what would show it. */
+  /** Processes that may be a worker's, but hide the marks that would show it. */
   hidden: HiddenProcess[];
   unreached: Unreached[];
-  /** The first thing that could not be written down. */
+  /** The first failure to record an end. */
   failure: Error | undefined;
 }
 
 /**
- * Ends the pulse, then all workers, whole trees; what is still there afterwards is named. A full disk keeps
- * nobody alive: what cannot be written down is reported at the end.
+ * Ends the pulse, then all workers, whole trees; whatever remains afterwards is named. A full disk keeps nothing
+ * alive: failures to record an end are reported last.
  */
 export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
@@ -292,7 +292,7 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
     ...results.flatMap((result) => result?.survivors ?? []),
     ...await sweepProfile(profile, alive.filter((session) => !isHere(session)).map(({ gen }) => gen)),
   ];
-  // Commands whose `_ run` is gone are left to nobody else once the pulse has stopped.
+  // Once the pulse has stopped, nothing else would end the commands whose `_ run` is gone.
   await attempts.try(() => reapIntents(profile, host.now()));
   const unreached = [...pulse.unreached, ...far, ...alive.flatMap(unreachedOf)];
   const left = new Set(unreached.map(({ id }) => id));
@@ -308,13 +308,13 @@ function unreachedOf({ view, host, beyond }: Session): Unreached[] {
   return [{ id: view.id, why: beyond, next }];
 }
 
-/** Records that no pulse is wanted and ends the one that runs. */
+/** Records that no pulse is wanted and ends the running one. */
 async function downPulse(
   host: ControlHost,
   attempts: Attempts,
 ): Promise<{ stopped: boolean; unreached: Unreached[] }> {
   const { profile } = host;
-  // Asked first: a pulse that reads that it is unwanted ends by itself, and was stopped by this all the same.
+  // Checked first: a pulse that reads that it is unwanted ends by itself, but was still stopped by this call.
   const standing = await pulseStanding(profile, readPulse(profile));
   const isInReach = standing.life === "alive" && standing.beyond === undefined;
   const wasAlive = isInReach || await isLockHeld(profile, LOCK_PATIENCE_MS);
@@ -327,10 +327,10 @@ async function downPulse(
   return { stopped, unreached: [{ id: "pulse", why: standing.why, next: "stop it where it runs" }] };
 }
 
-/** How long `down` tries to end what runs on other machines, ms. */
+/** Time that `down` spends on ending workers on other machines, ms. */
 const FAR_MS = 10_000;
 
-/** Ends workers on other machines; those that could not be reached, with the reason. */
+/** Ends workers on other machines; returns those that could not be reached, with the reason. */
 async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promise<Unreached[]> {
   for (const session of sessions) recordEnd(session, "killed", "down");
   const names = [...new Set(sessions.map((session) => session.host ?? ""))];
@@ -346,10 +346,13 @@ async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promi
   }));
 }
 
-/** Each ending looks at all processes again and again: more of them at once would only slow each other down. */
+/**
+ * Number of trees ended at once: each ending looks at all processes repeatedly, so more would only slow each other
+ * down.
+ */
 const ENDINGS_AT_ONCE = 16;
 
-/** Runs `work`, which does not fail, for each item, a few at a time. */
+/** Runs `work`, which must not fail, for each item, a few at a time. */
 async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const queue = [...items];
   const results: R[] = [];
@@ -360,7 +363,7 @@ async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>):
   return results;
 }
 
-/** TERM lets the pulse end its sensors; then its whole tree goes. False when none ran. */
+/** Stops the pulse: TERM lets it end its sensors; then its whole tree is ended. False when none ran. */
 async function stopPulse(profile: Profile): Promise<boolean> {
   const record = readPulse(profile);
   const standing = await pulseStanding(profile, record);
@@ -375,7 +378,7 @@ async function stopPulse(profile: Profile): Promise<boolean> {
   return true;
 }
 
-/** Whether a pulse still holds its lock after this time, whatever is recorded. */
+/** Whether a pulse still holds its lock after this time, whatever the records say. */
 async function isLockHeld(profile: Profile, patienceMs: number): Promise<boolean> {
   if (!exists(profile.lock)) return false;
   const lock = await acquireLock(profile.lock, patienceMs);
@@ -383,12 +386,12 @@ async function isLockHeld(profile: Profile, patienceMs: number): Promise<boolean
   return lock === undefined;
 }
 
-/** How long a lock that nobody holds may take to be had, ms. */
+/** Time that taking a free lock may need, ms. */
 const LOCK_PATIENCE_MS = 50;
 
 /**
- * Waits for the end of a pulse whose record is missing or broken: it reads that it is unwanted. False when `up`
- * wants it again.
+ * Waits for the end of a pulse whose record is missing or broken, and which stops when it reads that it is unwanted.
+ * False when `up` wants it again.
  */
 async function awaitUnrecorded(profile: Profile): Promise<boolean> {
   poke(profile);
@@ -400,10 +403,13 @@ async function awaitUnrecorded(profile: Profile): Promise<boolean> {
   });
 }
 
-/** Ends what still carries this profile's marks: sensor runs, workers and supervisors of any run but those spared. */
+/**
+ * Ends everything that still carries this profile's marks: sensor runs, workers and supervisors of all runs but the
+ * spared ones.
+ */
 async function sweepProfile(profile: Profile, spared: readonly string[]): Promise<ProcessFact[]> {
   const marks = await readMarks();
-  // A supervisor, too: one that was stopped with SIGSTOP outlives its worker's end.
+  // Supervisors, too: one that was stopped with SIGSTOP outlives its worker's end.
   const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN"];
   const ours = new Set(names.flatMap((name) => [...marks.named(name)]));
   const sparedMarks = spared.flatMap((gen) => [`LOOOP_SESSION_GEN=${gen}`, `LOOOP_WORKER_GEN=${gen}`]);

@@ -1,4 +1,4 @@
-/** How workers ended: what an agent would ask next, composed once a run and kept in the world. */
+/** The facts about ended workers: what an agent would ask next, composed once for each run and kept in the world. */
 import { costOfRun } from "../agents/run_cost.ts";
 import type { Profile } from "../paths.ts";
 import { lastPlainLines, type ScreenHost, screenOf } from "./screen.ts";
@@ -8,47 +8,47 @@ import { untold } from "../records/tells.ts";
 import { truncate } from "../text/style.ts";
 import type { EndedFacts, World } from "../world/world.ts";
 
-/** Runs whose facts are kept, the newest. */
+/** Number of latest runs whose facts are kept. */
 const RUNS_KEPT = 50;
-/** Last lines of an ended worker, and of the screen of a lost one. */
+/** Number of last lines of an ended worker, and of the screen of a lost one. */
 const LAST_LINES = 5;
 const SCREEN_LINES = 20;
-/** Longest of these lines, in columns. */
+/** Longest of these lines, columns. */
 const LINE_COLUMNS = 160;
-/** Reports that are named of one run. */
+/** Most reports named for one run. */
 const MAX_REPORTS = 10;
-/** How long after its end a run's cost is still looked for, ms. */
+/** Time after its end for which a run's cost is still looked for, ms. */
 const COST_LATE_MS = 600_000;
-/** How much later than the end a report may have been written, ms. */
+/** Time after the end within which a report may have been written, ms. */
 const REPORT_LATE_MS = 2_000;
 
-/** Drawings at once: each is a child. */
+/** Number of drawings at once: each is a child process. */
 const DRAWINGS_AT_ONCE = 2;
 
 type Ended = World["ended"];
 
-/** Composes the facts of ended runs; remembers what has to be drawn meanwhile. */
+/** Composes the facts of ended runs, and remembers those that still have to be drawn. */
 export class EndedRuns {
   readonly #host: ScreenHost;
   readonly #onDrawn: () => void;
-  /** Run → its last lines once they are drawn; undefined meanwhile. */
+  /** Run → its last lines once they are drawn; undefined until then. */
   readonly #drawn = new Map<string, string[] | undefined>();
   #drawing: Promise<void> = Promise.resolve();
 
-  /** `onDrawn` is called when the facts of a run can be composed that could not before. */
+  /** `onDrawn` is called when facts can be composed that had to wait for a drawing. */
   constructor(host: ScreenHost, onDrawn: () => void) {
     this.#host = host;
     this.#onDrawn = onDrawn;
   }
 
-  /** Resolves when nothing is being drawn any more. */
+  /** Resolves when no drawing is left. */
   get ended(): Promise<void> {
     return this.#drawing;
   }
 
   /**
-   * The facts of all ended runs. Those that are known stay as they are, but for a cost that comes late; a run whose
-   * last lines must be drawn first has none yet.
+   * The facts of all ended runs. Known ones stay as they are, except for a cost that comes late; a run whose last
+   * lines must be drawn first has none yet.
    */
   facts(sessions: readonly Session[], before: Ended, nowMs: number): Ended {
     const over = sessions.filter(({ view }) => !view.alive).sort((a, b) => endOf(b) - endOf(a)).slice(
@@ -99,7 +99,7 @@ function linesOf({ view }: Session): number {
   return view.state === "lost" ? SCREEN_LINES : LAST_LINES;
 }
 
-/** Unix seconds; a lost session's end is not known, so it counts as new. */
+/** When a session ended, unix seconds; a lost session's end is not known, so it counts as new. */
 function endOf({ endedAt }: Session): number {
   return endedAt ?? Infinity;
 }
@@ -129,8 +129,8 @@ function costOf(profile: Profile, { view, dir, startedAt }: Session): number | n
 }
 
 /**
- * The reports of one run: files named after the worker and written since its start; others that were written while
- * it ran may be its own, too.
+ * The reports of one run: files named after the worker and written since its start; others that were written while it
+ * ran may also be its own.
  */
 function reportsOf(profile: Profile, session: Session): NonNullable<EndedFacts["reports"]> {
   const { id } = session.view;
@@ -145,7 +145,9 @@ function reportsOf(profile: Profile, session: Session): NonNullable<EndedFacts["
   return [...own, ...others].slice(0, MAX_REPORTS);
 }
 
-/** Whether a file's name begins with the id and not with a longer one: `w1-notes.md` is not of `w`, nor `w10.md` of `w1`. */
+/**
+ * Whether a file's name begins with this id and not a longer one: `w1-notes.md` is not of `w`, nor `w10.md` of `w1`.
+ */
 function isNamedAfter(name: string, id: string): boolean {
   return name.startsWith(id) && !/^[A-Za-z0-9_]/.test(name.slice(id.length));
 }

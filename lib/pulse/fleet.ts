@@ -1,12 +1,12 @@
-/** The fleet as the pulse reads it, look after look, at a cost that follows what lives. */
+/** Reads the fleet for the pulse, look after look, at a cost that depends on the living workers. */
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { readFleet, type Session } from "../sessions/session.ts";
 import { listEntries, STAMP_SETTLES_MS, statOf } from "../store.ts";
 
-/** How long a supervisor that was verified is trusted, ms; that it is there at all is seen at every look. */
+/** Time for which a verified supervisor is trusted, ms; every look checks that its process exists. */
 const TRUST_MS = 5_000;
-/** No time that a folder can have. */
+/** A value that no folder's time can have. */
 const UNSETTLED = -1;
 
 /** Reads the sessions; those known to have ended are not read again while `sessions/` is unchanged. */
@@ -24,7 +24,7 @@ export class Fleet {
     return this.#stamp;
   }
 
-  /** Whether a change after the last look would have left another time. */
+  /** Whether any change after the last look would have left a different time. */
   get isSettled(): boolean {
     return this.#stamp !== UNSETTLED;
   }
@@ -43,7 +43,7 @@ export class Fleet {
   }
 }
 
-/** Whether a session's end is written down; a lost one's is not. Pure. */
+/** Whether a session's end is recorded; a lost one's is not. Pure. */
 export function isOver({ view }: Session): boolean {
   return view.state === "exited" || view.state === "killed";
 }

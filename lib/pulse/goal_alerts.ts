@@ -1,11 +1,11 @@
-/** Goals on which nobody has made a move for long: told once for each move that was the last. */
+/** Alerts about goals on which nobody has made a move for long, each given once per last move. */
 import { readActivity } from "../records/journal.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { listFiles, quietStat, valueOf } from "../store.ts";
 import type { Alert } from "../world/world.ts";
 
-/** Alerts about idle goals, and when the next is due, unix ms; Infinity for never. `idleAfterS` 0: none. */
+/** Alerts about idle goals, and when the next is due, unix ms; Infinity for never. `idleAfterS` 0 turns them off. */
 export function goalAlerts(
   profile: Profile,
   idleAfterS: number,

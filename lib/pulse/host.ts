@@ -1,4 +1,4 @@
-/** What a pulse is given, and how its parts speak into its log. */
+/** The surroundings of a pulse, and how its parts write into its log. */
 import type { ParseCall } from "../calls/carry.ts";
 import type { Config } from "../records/config.ts";
 import { formatLog, type LogLevel } from "./log.ts";
@@ -13,30 +13,30 @@ export interface PulseHost {
   profile: Profile;
   identity: Identity;
   version: string;
-  /** One executable path that is looop, for sensors. */
+  /** One executable path that starts looop, for sensors. */
   bin: string;
-  /** The binary that would be an upgrade if it were replaced; "" where looop is run by deno. */
+  /** The binary whose replacement is an upgrade; "" where deno runs looop. */
   exe: string;
   env: Readonly<Record<string, string>>;
   jsonLog: boolean;
   log(line: string): void;
-  /** Unix ms. */
+  /** The current time, unix ms. */
   now(): number;
   /** Fires when the pulse is to stop. */
   stop: AbortSignal;
-  /** Reads the words of calls that workers on other machines have made. */
+  /** Parses the calls that workers on other machines have made. */
   parse: ParseCall;
   /** Whether the single-instance lock is still ours: a data dir that was replaced may have another pulse. */
   holdsLock(): boolean;
 }
 
-/** What upkeep has found for the world to show. */
+/** The findings of upkeep that the world is to show. */
 export interface UpkeepFindings {
   alerts: Alert[];
   bad: BadFile[];
 }
 
-/** Upkeep that needs more than the pulse's own parts: called once a beat with the fleet as it is. */
+/** Upkeep that needs more than the pulse's own parts: called once a beat with the current fleet. */
 export interface PulseUpkeep {
   (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<UpkeepFindings>;
 }

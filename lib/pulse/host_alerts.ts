@@ -1,4 +1,7 @@
-/** What the root agent is told once of other machines: one with workers is not heard any more, and is heard again. */
+/**
+ * Alerts about other machines, each given to the root agent once: one with workers is no longer heard, or is heard
+ * again.
+ */
 import type { Profile } from "../paths.ts";
 import type { Config } from "../records/config.ts";
 import { type HostRecord, readHost, unreachableS } from "../records/hosts.ts";

@@ -15,7 +15,7 @@ export function formatLog(
   msg: string,
   fields: Readonly<Record<string, unknown>> = {},
 ): string {
-  // deno-lint-ignore no-control-regex -- control characters are what must go
+  // deno-lint-ignore no-control-regex -- it removes control characters
   const flat = msg.replace(/[\u0000-\u001f\u007f-\u009f]+/g, " ");
   if (json) {
     return JSON.stringify({ ts: isoSeconds(at.getTime()), level, event, msg: flat, ...fields });

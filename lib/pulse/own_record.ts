@@ -1,20 +1,20 @@
-/** The pulse's own record, `.pulse.json`: who it is, its last sign of life, and what keeps it from publishing. */
+/** The pulse's own record, `.pulse.json`: its identity, its last sign of life, and what keeps it from publishing. */
 import { oneLine } from "../errors.ts";
 import { homeOf } from "../records/home.ts";
 import type { PulseHost } from "./host.ts";
 import { readPulse, writePulse } from "../world/pulse_record.ts";
 
-/** Failed publications in a row that are reported; after a single one a file may just have been in the way. */
+/** Number of failed publications in a row that are reported; at a single one a file may just have been in the way. */
 const FAILURES_REPORTED = 2;
 
-/** What the record says beside the identity. */
+/** The record's content besides the identity. */
 export interface Sign {
   beat: number;
-  /** Seconds from beat to beat. */
+  /** Seconds between beats. */
   intervalS: number;
-  /** The first publication is done. */
+  /** Whether the first publication is done. */
   ready: boolean;
-  /** One line each. */
+  /** One line for each warning. */
   warnings: string[];
 }
 
@@ -25,7 +25,7 @@ export class OwnRecord {
   readonly #home: string;
   #failure = "";
   #failures = 0;
-  /** Unix ms. */
+  /** When the pulse was started, unix ms. */
   readonly startedAt: number;
 
   constructor(host: PulseHost, sign: () => Sign) {
@@ -66,14 +66,14 @@ export class OwnRecord {
     return this.#failures >= FAILURES_REPORTED;
   }
 
-  /** Notes that the world could be published. */
+  /** Records that the world could be published. */
   noteSuccess(): void {
     const wasReported = this.#isFailing;
     this.#failures = 0;
     if (wasReported) this.write();
   }
 
-  /** Notes that it could not: those who wait for a new world would wait for ever without a word. */
+  /** Records that it could not: otherwise readers would wait for a new world for ever without knowing why. */
   noteFailure(error: unknown): void {
     const message = oneLine((error as Error).message);
     this.#failures++;
@@ -83,7 +83,7 @@ export class OwnRecord {
     try {
       this.write();
     } catch {
-      // On a full disk not even this can be written: then the missing sign of life shows.
+      // A full disk may prevent even this: then the missing sign of life shows the fault.
     }
   }
 }

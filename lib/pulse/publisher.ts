@@ -1,4 +1,4 @@
-/** The publisher: composes the next world and writes it, as one file for programs and as single ones for people. */
+/** The publisher: composes the next world and writes it, as one file for programs and as single files for people. */
 import type { BadFile } from "../store.ts";
 import { listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
 import type { Profile } from "../paths.ts";
@@ -7,19 +7,19 @@ import { readOwnState, readWorld } from "../world/state.ts";
 import { isUnread, listScripts } from "../world/sensors.ts";
 import { type Alert, isNews, withOwnState, type World, type WorldReading } from "../world/world.ts";
 
-/** What the parts of the pulse know and the files of the profile do not say. */
+/** The facts that the pulse's parts know and the profile's files do not show. */
 export interface Parts {
   beat: number;
   sessions: readonly Session[];
-  /** The time of `sessions/` that these were read at, as `Fleet` has it. */
+  /** The time of `sessions/` when these were read, from `Fleet`. */
   fleetStamp: number;
-  /** Readings that were taken since the last publication, by sensor. */
+  /** Readings taken since the last publication, by sensor. */
   fresh: ReadonlyMap<string, WorldReading>;
   alerts: Alert[];
-  /** Files that cannot be used, beside those that composing finds. */
+  /** Files that cannot be used, in addition to those that composing finds. */
   bad: readonly BadFile[];
   settings: World["settings"];
-  /** How workers ended, and what is remembered of those that live. */
+  /** How workers ended, and the pulse's memory of those that live. */
   ended: World["ended"];
   schedules: World["schedules"];
   watched: World["watched"];
@@ -39,7 +39,7 @@ export class Publisher {
     return this.#world;
   }
 
-  /** The world as the profile's files and the given parts make it. */
+  /** The world that the profile's files and the given parts make up. */
   async compose(parts: Parts, nowMs: number): Promise<World> {
     const own = await readOwnState(this.#profile, nowMs, parts.sessions);
     return await withOwnState({
@@ -61,7 +61,7 @@ export class Publisher {
     }, own);
   }
 
-  /** The readings of the sensors that there are; the fresh ones that are still those of their scripts come first. */
+  /** The readings of the existing sensors; fresh ones come first, if they are still of the current script. */
   async #readings(fresh: ReadonlyMap<string, WorldReading>): Promise<Record<string, WorldReading>> {
     const readings = (await listScripts(this.#profile)).map((script) => {
       const name = `sensor-${script.name}`;
@@ -76,12 +76,12 @@ export class Publisher {
     );
   }
 
-  /** Whether somebody who reads the world would find more than other times in it. */
+  /** Whether a reader of the world would find more than new times in it. */
   differs(next: World): boolean {
     return isNews(this.#world, next);
   }
 
-  /** Publishes a world: all of it appears at once. */
+  /** Publishes a world; all of it appears at once. */
   publish(next: World): void {
     replaceFile(this.#profile.world, `${JSON.stringify(next)}\n`, { durable: false });
     const before = this.#world;
@@ -89,10 +89,10 @@ export class Publisher {
     this.#writeSnapshots(before, next);
   }
 
-  /** Writes the readings as single files, for people and for old readers; only those that were taken anew. */
+  /** Writes the readings as single files, for people and for old readers; only the new ones. */
   #writeSnapshots(before: World, next: World): void {
     const { snapshots } = this.#profile;
-    // Never the data dir itself: it may have been moved, and would come to lie in two places.
+    // Never creates the data dir itself: it may have been moved, and would then exist in two places.
     makeSubDir(snapshots);
     for (const [name, reading] of Object.entries(next.readings)) {
       const known = before.readings[name];

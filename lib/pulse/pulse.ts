@@ -1,9 +1,9 @@
 /**
  * The pulse: one process per profile that senses at a fixed cadence and publishes one world.
  *
- * A beat reaps what is stale, runs the sensors that are due, and publishes all their readings together. A poke
- * (any event below the data dir) re-reads looop's own state and publishes at once. Everything is recomputed
- * from files, so a pulse that is killed at any moment and started again goes on where it was.
+ * A beat reaps what is stale, runs the sensors that are due, and publishes all their readings together. A poke (any
+ * event below the data dir) re-reads looop's own state and publishes at once. Everything is recomputed from files, so
+ * a pulse that is killed at any moment and started again continues where it was.
  */
 import { watchesOff } from "../records/env.ts";
 import { Watch } from "../file_watch.ts";
@@ -21,9 +21,9 @@ import { readNotes } from "../records/notes.ts";
 import { isUnwanted } from "../world/pulse_record.ts";
 import { endOrphanRuns } from "../world/sensor_run.ts";
 
-/** How long the first publication waits for the first beat, so that `up` is never slow, ms. */
+/** Longest time that the first publication waits for the first beat, so that `up` is never slow, ms. */
 const FIRST_PUBLISH_MS = 2_000;
-/** Time between two slow looks at everything, where watches work and where they do not, ms. */
+/** Interval of the slow look at everything, where watches work and where they do not, ms. */
 const POLL_WATCHED_MS = 5_000;
 const POLL_BLIND_MS = 1_000;
 
@@ -41,11 +41,11 @@ export class Pulse {
   readonly #links: Links;
   readonly #reconciler: Reconciler;
   #beat: number;
-  /** Whether the sensor runs of a pulse that was killed have been ended. */
+  /** Whether the sensor runs of a killed pulse have been ended. */
   #alone = false;
-  /** The beat under way. */
+  /** The beat in progress. */
   #beating: Promise<void> | undefined;
-  /** When the config is to be looked at again, unix ms. */
+  /** When to look at the config again, unix ms. */
   #configAt = Infinity;
 
   constructor(host: PulseHost, upkeep: PulseUpkeep) {
@@ -80,7 +80,7 @@ export class Pulse {
     this.#beat = this.#reconciler.world.beat;
   }
 
-  /** Beats until it is told to stop. */
+  /** Beats until it is stopped. */
   async run(): Promise<void> {
     this.#host.stop.addEventListener("abort", () => this.#stop());
     const interval = this.#settings.intervalS;
@@ -122,7 +122,7 @@ export class Pulse {
     return this.#host.stop.aborted || this.#abort.signal.aborted;
   }
 
-  /** Whether the lock is gone or `down` was called; says so and stops. */
+  /** Whether the lock is gone or `down` was called; if so, logs it and stops. */
   #mustStop(): boolean {
     if (this.#host.holdsLock()) return this.#retires();
     this.#say("error", "pulse.lock_lost", "the lock or the whole data dir was taken away: stopping");
@@ -131,8 +131,9 @@ export class Pulse {
   }
 
   /**
-   * `down` ends what has written itself down; a pulse that was only starting then, or whose record is broken,
-   * finds `down`'s own record, as each writes first and reads after. So none outlives a `down`.
+   * Whether `down` wants this pulse to stop. `down` ends a pulse that has recorded itself; one that was only starting
+   * then, or whose record is broken, finds `down`'s own record, as each writes first and reads after. So none
+   * outlives a `down`.
    */
   #retires(): boolean {
     if (!isUnwanted(this.#host.profile)) return false;
@@ -188,7 +189,7 @@ export class Pulse {
       await this.#reconciler.reconcile(this.#beat, this.#sensors.finished(false), true);
       this.#saySensed(ok, failed, performance.now() - started);
     } catch (error) {
-      // A full disk or a folder that vanished must not end the pulse: the next beat tries again.
+      // A full disk or a vanished folder must not end the pulse: the next beat tries again.
       this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
       this.#record.noteFailure(error);
       this.#reconciler.goOnAsPublished();
@@ -223,11 +224,11 @@ export class Pulse {
 
   // --- the poke -------------------------------------------------------------------------------------------
 
-  /** The poke: looks at everything that is looop's own; what cannot be published now is tried again. */
+  /** The poke: looks at everything that is looop's own; if publishing fails now, it is tried again. */
   async #lookAgain(): Promise<void> {
     try {
       this.#configAt = this.#settings.readChanged();
-      // Never some readings of a beat while the others are still being sensed.
+      // A beat's readings are never published in part, while others are still being sensed.
       const fresh = this.#sensors.finished(this.#beating !== undefined);
       const sessions = await this.#reconciler.reconcile(this.#beat, fresh, false);
       const { concurrency } = this.#pace();
@@ -247,7 +248,7 @@ export class Pulse {
 
 type Tail<T extends unknown[]> = T extends [unknown, ...infer Rest] ? Rest : never;
 
-/** The next beat on the fixed grid that is later than now: none is made up for, none is doubled. Pure. */
+/** The next beat on the fixed grid after now: no missed beat is made up for, none is doubled. Pure. */
 export function nextOnGrid(planned: number, now: number, intervalMs: number): number {
   const missed = Math.floor((now - planned) / intervalMs);
   return planned + (Math.max(0, missed) + 1) * intervalMs;

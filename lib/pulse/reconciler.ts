@@ -1,4 +1,4 @@
-/** Composes the next world from the files as they are, and publishes it when it differs. */
+/** Composes the next world from the present files, and publishes it when it differs. */
 import { workerAlerts } from "./alerts.ts";
 import { EndedRuns } from "./ended.ts";
 import type { Fleet } from "./fleet.ts";
@@ -13,7 +13,7 @@ import type { Session } from "../sessions/session.ts";
 import type { Settings } from "./settings.ts";
 import type { Alert, World, WorldReading } from "../world/world.ts";
 
-/** The parts of the pulse that a look takes its facts from. */
+/** The parts of the pulse from which a look takes its facts. */
 interface Sources {
   settings: Settings;
   record: OwnRecord;
@@ -21,18 +21,18 @@ interface Sources {
   sensors: Sensing;
 }
 
-/** Holds the world as it was last published, and all that is computed on the way to the next. */
+/** Holds the world as it was last published, and everything that is computed on the way to the next. */
 export class Reconciler {
   readonly #host: PulseHost;
   readonly #from: Sources;
   readonly #ended: EndedRuns;
   readonly #schedules: Schedules;
   readonly #publisher: Publisher;
-  /** What the last upkeep has found. */
+  /** The findings of the last upkeep. */
   found: UpkeepFindings;
   /** When the next alert is due if nothing changes, unix ms. */
   #alertAt = Infinity;
-  /** The reconciliation under way. */
+  /** The reconciliation in progress. */
   #turn: Promise<unknown> = Promise.resolve();
   #ready = false;
 
@@ -43,7 +43,7 @@ export class Reconciler {
     this.#schedules = new Schedules(host.profile);
     this.#ended = new EndedRuns(host, look);
     this.#publisher = new Publisher(host.profile, host.now());
-    // Until the first upkeep, what stood there to be reported is not taken back.
+    // Reported interruptions stay in the world until the first upkeep.
     const { alerts } = this.world;
     this.found = { alerts: alerts.filter((alert) => alert.kind === "interrupted"), bad: [] };
   }
@@ -53,17 +53,17 @@ export class Reconciler {
     return this.#publisher.world;
   }
 
-  /** The first publication is done. */
+  /** Whether the first publication is done. */
   get isReady(): boolean {
     return this.#ready;
   }
 
-  /** Resolves when the last lines of all workers that ended have been read. */
+  /** Resolves when the last lines of all ended workers have been read. */
   get ended(): Promise<void> {
     return this.#ended.ended;
   }
 
-  /** After a beat that failed: a world that an earlier pulse has published is kept up to date all the same. */
+  /** Called after a failed beat: a world that an earlier pulse has published is still kept up to date. */
   goOnAsPublished(): void {
     this.#ready ||= this.world.published_at > 0;
   }
@@ -74,8 +74,8 @@ export class Reconciler {
   }
 
   /**
-   * Composes the next world and publishes it when it differs, or in any case; returns the fleet. One after the
-   * other: a look that began before a beat's end must not take its readings back.
+   * Composes the next world and publishes it when it differs, or in any case; returns the fleet. Calls run one after
+   * the other: a look that began before a beat's end must not take its readings back.
    */
   reconcile(
     beat: number,
@@ -112,7 +112,7 @@ export class Reconciler {
     return sessions;
   }
 
-  /** All alerts as they are now; notes when the next is due. */
+  /** All present alerts; remembers when the next is due. */
   async #lookForAlerts(
     sessions: readonly Session[],
   ): Promise<{ alerts: Alert[]; watched: World["watched"] }> {

@@ -1,8 +1,8 @@
 /**
- * How long everything is kept: one table, and the pass that holds a profile to it.
+ * The time for which everything is kept: one table, and the pass that applies it to a profile.
  *
- * Elsewhere, at the moment it happens: an answered ask moves to its archive (mailbox.ts), journal and events
- * rotate (journal.ts) and are kept, as are the ledger and the archives. `reports/` is never touched.
+ * Handled elsewhere, when it happens: an answered ask moves to its archive (mailbox.ts); journal and events rotate
+ * (journal.ts) and are kept, as are the ledger and the archives. `reports/` is never touched.
  */
 import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
@@ -31,31 +31,31 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const MIB = 1024 * 1024;
 
-/** What is kept, and for how long. `session_ttl` comes from the config. */
+/** Limits and times of what is kept. `session_ttl` comes from the config. */
 export const RETENTION = {
-  /** Ended sessions are kept for session_ttl, and this many runs of an id for longer. */
+  /** Runs of an id that are kept beyond session_ttl, which applies to all ended sessions. */
   runsKept: 3,
-  /** So many runs at most are kept for longer, the newest, so that ids used once do not pile up. */
+  /** Most runs that are kept for longer, the newest ones, so that ids used once do not pile up. */
   runsKeptInAll: 100,
-  /** Recorded output of all ended sessions together; beyond it the oldest keep beginning and end. */
+  /** Recorded output of all ended sessions together; beyond it the oldest keep only beginning and end. */
   endedOutputBytes: 64 * MIB,
   endedOutputTailBytes: 64 * 1024,
-  /** Files that a writer that was killed has left half made. */
+  /** Half-written files left by a writer that was killed. */
   tempMs: DAY_MS,
-  /** `sessions/.new-*` of a start that was cut off. */
+  /** `sessions/.new-*` of a start that was interrupted. */
   stageMs: HOUR_MS,
   /** Old logs in `sessions/pulse/`. */
   pulseLogMs: 90 * DAY_MS,
-  /** Earlier texts in `.undo/`, as long as nothing else says how many. */
+  /** Earlier texts in `.undo/`, where no limit on their number applies. */
   undoMs: 90 * DAY_MS,
-  /** Cursors of observers that have not been given anything since. */
+  /** Cursors of observers that have been given nothing since. */
   cursorMs: 90 * DAY_MS,
-  /** An interruption that was told, and one that nobody ever asked for. */
+  /** An interruption that was delivered, and one that nobody ever asked for. */
   toldMs: DAY_MS,
   untoldMs: 90 * DAY_MS,
 } as const;
 
-/** What one pass did. */
+/** The result of one pass. */
 export interface RetentionResult {
   /** Names of removed session folders. */
   removed: string[];
@@ -63,7 +63,7 @@ export interface RetentionResult {
   bad: BadFile[];
 }
 
-/** Holds a profile to the table. Cost: one look at each session; safe beside any verb. */
+/** Applies the table to a profile. Costs one look at each session; safe beside any verb. */
 export async function applyRetention(
   profile: Profile,
   ttlS: number,
@@ -91,7 +91,7 @@ export async function applyRetention(
   return { removed, bad };
 }
 
-/** Bounds the recorded output of what still runs: a look at one file per name, for every beat. */
+/** Limits the recorded output of running sessions: one look at a file per name, at every beat. */
 export function boundOutputs(profile: Profile, running: readonly string[]): string[] {
   return [...running, "pulse"].filter((name) => rotateOutput(`${profile.sessions}/${name}`));
 }
@@ -109,8 +109,8 @@ export interface EndedRun {
 }
 
 /**
- * Which runs go: those that ended more than `ttlS` ago, but for the last three of each id as long as these
- * are not too many in all. Folder numbers say nothing of age, since a free one is used again. Pure.
+ * The runs to remove: those that ended more than `ttlS` ago, except the last three of each id as long as these are
+ * not too many in total. Folder numbers say nothing about age, since a free number is used again. Pure.
  */
 export function planExpired(runs: readonly EndedRun[], ttlS: number, nowMs: number): EndedRun[] {
   const newestFirst = [...runs].sort((a, b) => b.startedAt - a.startedAt || b.endedAt - a.endedAt);
@@ -126,7 +126,10 @@ export function planExpired(runs: readonly EndedRun[], ttlS: number, nowMs: numb
   });
 }
 
-/** All runs that have ended; a run whose supervisor is gone without a word has, once nothing of it runs. */
+/**
+ * All runs that have ended; a run whose supervisor is gone without a record counts once none of its processes is
+ * left.
+ */
 async function readEnded(profile: Profile, nowMs: number): Promise<{ ended: EndedRun[]; bad: BadFile[] }> {
   const ended: EndedRun[] = [];
   const bad: BadFile[] = [];
@@ -167,8 +170,8 @@ function readRecord(profile: Profile, name: string): SessionRecord | string {
 }
 
 /**
- * Removes one run, and the prompt with the run that bears the id's own name. Under the fleet's lock a start
- * of the same id cannot be half way; one that came first has moved the folder, and then nothing is done.
+ * Removes one run; its prompt, too, when its folder has the id's own name. The fleet's lock excludes a start of the
+ * same id in progress; if one came first, it has moved the folder, and nothing is removed.
  */
 async function removeRun(profile: Profile, run: EndedRun): Promise<boolean> {
   const dir = `${profile.sessions}/${run.name}`;
@@ -177,14 +180,16 @@ async function removeRun(profile: Profile, run: EndedRun): Promise<boolean> {
     const now = readSession(profile, run.name);
     if (now?.meta.gen !== run.gen || now.meta.started_at !== run.startedAt) return false;
     if (run.name === run.id) removeFile(`${profile.prompts}/${run.id}.md`, { durable: false });
-    // After a power cut the run may be back, and goes again.
+    // After a power cut the run may be back, and is removed again.
     return moveFile(dir, grave, { durable: false });
   });
   if (moved) removeTree(grave);
   return moved;
 }
 
-/** Newest first, recorded output counts against the budget; what no longer fits keeps beginning and end. */
+/**
+ * Counts recorded output against the budget, newest first; output that no longer fits keeps only beginning and end.
+ */
 function trimEnded(profile: Profile, runs: readonly EndedRun[]): void {
   const newestFirst = [...runs].sort((a, b) => b.endedAt - a.endedAt);
   let used = 0;
@@ -205,7 +210,7 @@ function sweepSessionsDir(profile: Profile, nowMs: number): void {
   }
 }
 
-/** Prompts whose session is gone, as a start that failed or an older looop leaves them. */
+/** Removes prompts whose session is gone, left by a failed start or an older looop. */
 function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
   const sessions = new Set(listDirs(profile.sessions));
   const ttlMs = Math.max(ttlS * 1000, DAY_MS);
@@ -256,7 +261,7 @@ function sweepTemps(profile: Profile, nowMs: number): void {
   }
 }
 
-/** Earlier texts: those in the history by age; a slot only when what it is the earlier text of is gone too. */
+/** Old undo texts: history entries expire by age; an undo slot expires once its goal or sensor no longer exists. */
 function sweepUndo(profile: Profile, nowMs: number): void {
   const history = `${profile.undo}/history`;
   for (const name of listDirs(history)) removeOld(`${history}/${name}`, RETENTION.undoMs, nowMs, () => true);
@@ -268,7 +273,7 @@ function sweepUndo(profile: Profile, nowMs: number): void {
   });
 }
 
-/** An interruption is told to each observer once, so it stays for a while after the first. */
+/** Delivered interruptions: each is reported once to each observer, so it stays for a while after the first. */
 function sweepInterrupted(profile: Profile, nowMs: number): void {
   const told = new Set(
     listObservers(profile).flatMap((name) => {

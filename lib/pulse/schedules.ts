@@ -1,14 +1,14 @@
-/** The pulse's schedules: fires what is due, and says when to look again. */
+/** The pulse's schedules: fires those that are due, and says when to look again. */
 import { fireSchedules, type Known, type ScheduleView } from "../records/schedules.ts";
 import { sha256 } from "../text/bytes.ts";
 import type { Profile } from "../paths.ts";
 import type { BadFile } from "../store.ts";
 import type { World } from "../world/world.ts";
 
-/** Longest time to the next look, ms: a machine that slept, or a clock that was set, is noticed. */
+/** Longest time to the next look, ms: a machine that slept, or a clock that was set, is noticed by then. */
 const LONGEST_MS = 60_000;
 
-/** Remembers the files between two looks, so that a look costs a few stats. */
+/** Remembers the files between two looks, so that a look costs only a few stats. */
 export class Schedules {
   readonly #profile: Profile;
   readonly #known: Known = new Map();
@@ -18,7 +18,7 @@ export class Schedules {
     this.#profile = profile;
   }
 
-  /** Fires what is due; what the world has of schedules now, and their files that cannot be used. */
+  /** Fires the schedules that are due; returns their entry in the world, and the files that cannot be used. */
   async look(nowMs: number): Promise<{ schedules: World["schedules"]; bad: BadFile[] }> {
     const view = await fireSchedules(this.#profile, nowMs, this.#known);
     const times = view.schedules.flatMap(({ next }) => next ?? []);
@@ -26,7 +26,7 @@ export class Schedules {
     return { schedules: await worldPart(view), bad: view.bad };
   }
 
-  /** Milliseconds until something is due; Infinity without schedules. */
+  /** Milliseconds until a schedule is due; Infinity without schedules. */
   msToNext(nowMs: number): number {
     return this.#next === Infinity ? Infinity : Math.min(LONGEST_MS, Math.max(50, this.#next - nowMs));
   }

@@ -1,4 +1,4 @@
-/** The last lines of a worker's terminal, as text, for what the pulse reports of it. */
+/** The last lines of a worker's terminal, as text, for the pulse's reports. */
 import { ownVariables } from "../records/home.ts";
 import { readAgent } from "../agents/agent_session.ts";
 import { eventText, printsEvents } from "../agents/events.ts";
@@ -8,15 +8,17 @@ import { readOutputTail } from "../sessions/output_log.ts";
 import type { Session } from "../sessions/session.ts";
 import { plainTail } from "../text/terminal.ts";
 
-/** What drawing a screen needs of the pulse. */
+/** The parts of the pulse's surroundings that drawing needs. */
 export type ScreenHost = Pick<PulseHost, "profile" | "bin" | "env">;
 
 /** Longest time for drawing a screen, ms. */
 const SCREEN_TIMEOUT_MS = 10_000;
-/** How much of the end of a recording is read for its last lines, bytes. */
+/** Length of a recording's end that is read for its last lines, bytes. */
 const TAIL_BYTES = 16 * 1024;
 
-/** The last lines of a worker's screen. A child draws it: an emulator would stay in the pulse's memory for good. */
+/**
+ * The last lines of a worker's screen. A child process draws it, since an emulator would stay in the pulse's memory.
+ */
 export async function screenOf(
   { profile, bin, env }: ScreenHost,
   id: string,
@@ -35,7 +37,7 @@ export async function screenOf(
   return lines.slice(-lastLines);
 }
 
-/** The last lines of a recording that needs no drawing, at once; undefined where only a screen can show it. */
+/** The last lines of a recording that needs no drawing, at once; undefined where only a screen can show them. */
 export function lastPlainLines({ dir }: Session, count: number): string[] | undefined {
   const tail = readOutputTail(dir, TAIL_BYTES);
   const text = printsEvents(readAgent(dir)?.template ?? "") ? eventText(tail) : tail;

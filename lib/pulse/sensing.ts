@@ -1,8 +1,8 @@
 /**
- * Sensing: the runs of one pulse's sensors, several at once, none twice at once, late ones on their own.
+ * Sensing: the runs of one pulse's sensors: several at once, no sensor twice at once, and late ones on their own.
  *
- * A beat runs what is due, and all its readings are published together. A script that is new or was edited is run
- * in between, as soon as it has settled; a run of the text before it is ended, and its reading never published.
+ * A beat runs the sensors that are due, and all their readings are published together. A new or edited script is run
+ * in between, as soon as it has settled; a run of the previous text is ended, and its reading never published.
  */
 import type { Profile } from "../paths.ts";
 import { childEnv } from "../process/child_env.ts";
@@ -15,16 +15,16 @@ import { PULSE_RUN, runSensor, sweepSensors } from "../world/sensor_run.ts";
 import { isUnread, listScripts, sensorLimits, type SensorScript } from "../world/sensors.ts";
 import { nextReading, type WorldReading } from "../world/world.ts";
 
-/** How long a sensor may hold its beat's publication, ms; one that runs longer joins a later one. */
+/** Time for which a sensor may hold back its beat's publication, ms; a slower one joins a later publication. */
 const LATE_AFTER_MS = 5_000;
-/** How long a script must have been left alone before it is run, ms: it may be half written. */
+/** Time for which a script must be unchanged before it is run, ms: it may be half written. */
 const SETTLE_MS = 300;
-/** Least time between two runs of one sensor for its edits, ms. */
+/** Least time between two runs of one sensor because of edits, ms. */
 const EDIT_RUN_EVERY_MS = 2_000;
-/** How soon a script that found all places taken is tried again, ms. */
+/** Time after which a script that found all places taken is tried again, ms. */
 const CROWDED_MS = 200;
 
-/** Where a pulse keeps who belongs to the sensor runs under way. */
+/** Where a pulse records the processes of its current sensor runs. */
 export function runsNotesPath(profile: Profile): string {
   return `${profile.sessions}/pulse/noted`;
 }
@@ -32,18 +32,18 @@ export function runsNotesPath(profile: Profile): string {
 /** The readings as last published, by their names in the world. */
 export type Readings = Readonly<Record<string, WorldReading>>;
 
-/** How fast to go. */
+/** The pace of sensing. */
 export interface Pace {
-  /** Seconds from beat to beat. */
+  /** Seconds between beats. */
   intervalS: number;
-  /** Runs at once, at most. */
+  /** Most runs at once. */
   concurrency: number;
 }
 
-/** A run under way. */
+/** A run in progress. */
 interface Run {
   hash: string;
-  /** Ends it: its script is another now. */
+  /** Ends the run when its script has changed. */
   abort: AbortController;
 }
 
@@ -53,34 +53,35 @@ export class Sensing {
   readonly #stop: AbortSignal;
   readonly #onLate: () => void;
   readonly #running = new Map<string, Run>();
-  /** Who belongs to the runs under way, by mark. */
+  /** The processes of the current runs, by mark. */
   readonly #noted = new Map<string, TreeNotes>();
-  /** Sensors that the beat under way has still to run. */
+  /** Whether the first beat has begun. */
   #hasBeaten = false;
+  /** Sensors that the beat in progress still has to run. */
   #queued = new Set<string>();
-  /** Readings of the beat under way, and those that belong to no beat, both not yet published. */
+  /** Readings of the beat in progress, and those that belong to no beat; neither are published yet. */
   readonly #ofBeat = new Map<string, WorldReading>();
   readonly #ofEdits = new Map<string, WorldReading>();
-  /** Sensor → when an edit of it was last run, unix ms. */
+  /** Sensor → when it was last run because of an edit, unix ms. */
   readonly #editRunAt = new Map<string, number>();
-  /** When a script is to be looked at again, unix ms. */
+  /** When to look at a script again, unix ms. */
   #nextEditAt = Infinity;
   #runs = 0;
   #late: Promise<void> = Promise.resolve();
 
-  /** `onLate` is called when a reading can be published that belongs to no beat. */
+  /** `onLate` is called when a reading that belongs to no beat can be published. */
   constructor(host: PulseHost, stop: AbortSignal, onLate: () => void) {
     this.#host = host;
     this.#stop = stop;
     this.#onLate = onLate;
   }
 
-  /** The readings that can be published now, by sensor: while a beat is under way not its own. */
+  /** The readings that can be published now, by sensor; those of a beat only once it is over. */
   finished(isBeating: boolean): ReadonlyMap<string, WorldReading> {
     return new Map([...(isBeating ? [] : this.#ofBeat), ...this.#ofEdits]);
   }
 
-  /** Forgets readings that are published now. */
+  /** Forgets readings that have now been published. */
   drop(published: ReadonlyMap<string, WorldReading>): void {
     for (const [name, reading] of published) {
       for (const readings of [this.#ofBeat, this.#ofEdits]) {
@@ -89,7 +90,7 @@ export class Sensing {
     }
   }
 
-  /** Resolves when no run is under way that belongs to no beat. */
+  /** Resolves when no run is left that belongs to no beat. */
   get ended(): Promise<void> {
     return this.#late;
   }
@@ -102,7 +103,7 @@ export class Sensing {
   /** Runs every sensor that is due; waits for those that are not late. */
   async beat(readings: Readings, pace: Pace): Promise<{ ok: number; failed: string[] }> {
     const now = this.#host.now();
-    // The first beat reads what has just been seeded too, so that `up` returns with a whole world.
+    // The first beat also reads scripts that were seeded just now, so that `up` returns with a complete world.
     const isFirst = !this.#hasBeaten;
     this.#hasBeaten = true;
     const due = (await listScripts(this.#host.profile)).filter((sensor) =>
@@ -127,7 +128,7 @@ export class Sensing {
     return { ok: names.length - failed.length, failed };
   }
 
-  /** Looks for scripts that are not those of their readings, and runs them once they have settled. */
+  /** Looks for scripts that differ from those of their readings, and runs them once they have settled. */
   async noticeEdits(readings: Readings, concurrency: number): Promise<void> {
     this.#nextEditAt = Infinity;
     for (const sensor of await listScripts(this.#host.profile)) {
@@ -169,14 +170,14 @@ export class Sensing {
     return `${this.#host.identity.pid}.${this.#host.identity.start}.${++this.#runs}`;
   }
 
-  /** A run that fails has no beat to fail: it is logged, and the sensor runs again when it is due. */
+  /** Such a run has no beat that could fail: a failure is logged, and the sensor runs again when it is due. */
   #goOnAlone(sensor: SensorScript, run: Promise<void>): void {
     const failed = (error: Error) =>
       say(this.#host, "error", "sensor.failed", `${sensor.name}: ${error.message}`);
     this.#late = Promise.all([this.#late, run.catch(failed)]).then(() => {});
   }
 
-  /** Ends when the sensor has ended, or when it has become late and goes on alone. */
+  /** Ends when the sensor has ended, or when it is late and continues on its own. */
   async #runUntilLate(sensor: SensorScript, readings: Readings, marks: string[]): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let late = false;
@@ -236,7 +237,7 @@ export class Sensing {
     }
   }
 
-  /** Keeps who belongs to the runs under way, for the pulse after this one. */
+  /** Records the processes of current runs, for the next pulse. */
   #note(mark: string, notes: TreeNotes | undefined): void {
     if (notes === undefined) {
       if (!this.#noted.delete(mark)) return;
@@ -245,7 +246,7 @@ export class Sensing {
   }
 }
 
-/** Whether a script has been left alone for a while; one of the future is believed. Pure. */
+/** Whether a script has been unchanged for a while; a time in the future counts, too. Pure. */
 function isSettled({ writtenMs }: SensorScript, nowMs: number): boolean {
   return Math.abs(nowMs - writtenMs) >= SETTLE_MS;
 }

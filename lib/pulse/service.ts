@@ -1,32 +1,32 @@
-/** The unit that keeps the pulse up across logins: systemd's or launchd's, as text. Pure. */
+/** The unit that keeps the pulse running across logins: systemd's or launchd's, as text. Pure. */
 
-/** What a unit is made from. */
+/** The facts from which a unit is made. */
 export interface ServiceFacts {
-  /** One executable path that is looop. */
+  /** One executable path that starts looop. */
   bin: string;
   dataDir: string;
-  /** First hexadecimal digits of a hash of the data dir, or "" for the data dir that looop has unless told. */
+  /** First hexadecimal digits of a hash of the data dir, or "" for the default data dir. */
   tag: string;
   config: string;
   /** PATH at install time: a login manager's own is too short for sensors. */
   path: string;
   home: string;
-  /** The user's number, which names the login session to launchd. */
+  /** The user's number, which identifies the login session to launchd. */
   uid: number;
 }
 
 /** A command of the login manager's client. */
 export interface ManagerCommand {
   argv: readonly [program: string, ...args: string[]];
-  /** It may fail: it ends what need not be there. */
+  /** Whether it may fail, because what it ends need not exist. */
   mayFail?: boolean;
 }
 
-/** Where the unit goes and what it says. */
+/** The unit's place and text. */
 export interface ServiceUnit {
   file: string;
   text: string;
-  /** Commands that enable it, and that disable it. */
+  /** Commands that enable it, and commands that disable it. */
   enable: readonly ManagerCommand[];
   disable: readonly ManagerCommand[];
 }
@@ -37,8 +37,8 @@ export function serviceUnit(os: "linux" | "darwin", facts: ServiceFacts, configH
 }
 
 /**
- * A launch agent. `bootstrap` refuses one that is there already, so an earlier one is booted out first; `enable`
- * takes back what a person may have disabled (launchctl(1)).
+ * A launch agent. `bootstrap` refuses one that is loaded already, so an earlier one is booted out first; `enable`
+ * reverts an earlier `disable` by a person (launchctl(1)).
  */
 function launchdUnit(facts: ServiceFacts): ServiceUnit {
   const label = facts.tag === "" ? "looop.pulse" : `looop.pulse.${facts.tag}`;
@@ -70,7 +70,7 @@ function systemdUnit(facts: ServiceFacts, configHome: string): ServiceUnit {
   };
 }
 
-/** `KillMode=process`: what sensors leave is swept by the pulse, and workers are nobody's to kill but looop's. */
+/** `KillMode=process`: the pulse sweeps what sensors leave behind, and only looop may end workers. */
 function systemdText(facts: ServiceFacts): string {
   return `[Unit]
 Description=looop pulse
@@ -93,21 +93,21 @@ WantedBy=default.target
 }
 
 /**
- * Quotes one word of a unit file by systemd.syntax(7). A `$` means nothing in `Environment=` (systemd.exec(5)), nor in
- * the program's own path, which is never a variable (systemd.service(5)).
+ * Quotes one word of a unit file by systemd.syntax(7). A `$` means nothing in `Environment=` (systemd.exec(5)), nor
+ * in the program's own path, which is never a variable (systemd.service(5)).
  */
 function systemdQuote(text: string): string {
   return `"${withoutSpecifiers(text.replace(/[\\"]/g, "\\$&"))}"`;
 }
 
-/** Text in which `%` stands for itself: systemd.unit(5), "Specifiers". */
+/** Text in which `%` is literal: systemd.unit(5), "Specifiers". */
 function withoutSpecifiers(text: string): string {
   return text.replaceAll("%", "%%");
 }
 
 /**
- * The launch agent's property list (launchd.plist(5)): started again after a crash, not after an end with 0, which is
- * `looop down` or a pulse that somebody else has started; what the pulse has started is left alone.
+ * The launch agent's property list (launchd.plist(5)): it is restarted after a crash, but not after exit 0, which
+ * means `looop down` or a pulse that somebody else has started; processes that the pulse has started are left alone.
  */
 function launchAgent(facts: ServiceFacts, label: string): string {
   const log = `${facts.dataDir}/sessions/pulse/output.log`;

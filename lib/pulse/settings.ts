@@ -4,21 +4,21 @@ import { numberFrom } from "../records/env.ts";
 import { type PulseHost, say } from "./host.ts";
 import { type BadFile, quietStat } from "../store.ts";
 
-/** How long the config must have been left alone before it is read, ms: it may be half written. */
+/** Time for which the config must be unchanged before it is read, ms: it may be half written. */
 const SETTLE_MS = 300;
-/** Shortest time from beat to beat, seconds. */
+/** Shortest time between beats, seconds. */
 const MIN_INTERVAL_S = 1;
 
-/** Reads config.json when asked to; a broken one is reported, and the last good one stays in force. */
+/** Reads config.json on request; a broken one is reported, and the last good one stays in force. */
 export class Settings {
   readonly #host: PulseHost;
   readonly #exeStamp: string;
-  /** The config file as it was last read. */
+  /** A stamp of the config file as it was last read. */
   #readStamp = "";
   config: Config = defaultConfig();
   /** The config file while it cannot be used. */
   bad: BadFile[] = [];
-  /** One line each: what people should know. */
+  /** One line for each thing that people should know. */
   warnings: string[] = [];
 
   constructor(host: PulseHost) {
@@ -26,7 +26,7 @@ export class Settings {
     this.#exeStamp = stampOf(host.exe);
   }
 
-  /** Seconds from beat to beat. */
+  /** Seconds between beats. */
   get intervalS(): number {
     return Math.max(MIN_INTERVAL_S, this.#wantedS() || 0);
   }
@@ -35,7 +35,7 @@ export class Settings {
     return numberFrom(this.#host.env["LOOOP_INTERVAL"]) ?? this.config.interval;
   }
 
-  /** Reads the config again if the file was changed and has settled. Returns when to look again, unix ms. */
+  /** Reads the config again if the file has changed and settled. Returns when to look again, unix ms. */
   readChanged(): number {
     const now = this.#host.now();
     const writtenMs = quietStat(this.#host.profile.config)?.mtime?.getTime() ?? 0;
@@ -46,7 +46,7 @@ export class Settings {
     return Infinity;
   }
 
-  /** Reads the config again; each warning is logged when it is new. */
+  /** Reads the config again; a warning is logged when it is new. */
   read(): void {
     this.#readStamp = stampOf(this.#host.profile.config);
     const warnings = [...this.#readConfig(), ...this.#oddities()];
@@ -81,14 +81,14 @@ export class Settings {
     return [...short, ...upgraded];
   }
 
-  /** Whether the binary at our path is not the one we were started from. */
+  /** Whether the binary at our path is no longer the one from which we were started. */
   #isUpgraded(): boolean {
     const stamp = stampOf(this.#host.exe);
     return stamp !== "" && stamp !== this.#exeStamp;
   }
 }
 
-/** Tells one file at a path from another that replaced it. */
+/** A stamp that distinguishes a file from another that has replaced it. */
 function stampOf(path: string): string {
   const info = path === "" ? undefined : quietStat(path);
   return info === undefined ? "" : `${info.ino}/${info.size}/${info.mtime?.getTime() ?? 0}`;

@@ -1,4 +1,4 @@
-/** Tending: what sessions need done to them, off the publishing path: ending, sweeping, leases, bounded output. */
+/** Tending: work on sessions outside the publishing path: ending, sweeping, leases, bounded output. */
 import { noteActivity } from "../records/move.ts";
 import type { Config } from "../records/config.ts";
 import { isOver } from "./fleet.ts";
@@ -11,10 +11,10 @@ import { rotateOutput } from "../sessions/output_log.ts";
 import type { Session } from "../sessions/session.ts";
 import { endSession, killSessionTree } from "../workers/end.ts";
 
-/** Ends that were written down longer before the pulse's start than this are no events of its time, ms. */
+/** Age at the pulse's start beyond which a recorded end is not reported as an event, ms. */
 const BEFORE_START_MS = 60_000;
 
-/** Does to each session what it needs, once, and never twice at the same time. */
+/** Does the work that each session needs, once, and never twice at the same time. */
 export class Tending {
   readonly #host: PulseHost;
   readonly #startedAt: number;
@@ -24,7 +24,7 @@ export class Tending {
   readonly #busy = new Set<string>();
   #chores: Promise<void> = Promise.resolve();
 
-  /** `onDone` is called when something has been done, so that the fleet is looked at again. */
+  /** `onDone` is called when some work is done, so that the fleet is looked at again. */
   constructor(host: PulseHost, startedAt: number, config: () => Config, onDone: () => void) {
     this.#host = host;
     this.#startedAt = startedAt;
@@ -32,12 +32,12 @@ export class Tending {
     this.#onDone = onDone;
   }
 
-  /** Resolves when nothing is being done any more. */
+  /** Resolves when no work is in progress. */
   get ended(): Promise<void> {
     return this.#chores;
   }
 
-  /** Begins what the sessions need; returns at once. */
+  /** Begins the work that the sessions need; returns at once. */
   tend(sessions: readonly Session[]): void {
     boundOutputs(sessions);
     const open = sessions.filter((session) =>
@@ -45,7 +45,7 @@ export class Tending {
     );
     for (const session of open.filter(({ view, beyond }) => view.alive && beyond === undefined)) {
       const overdue = isOverdue(session, this.#host.now());
-      // One on another machine is ended by the line to it.
+      // A worker on another machine is ended over the line to it.
       if (session.host === undefined ? overdue || session.ending : overdue && !session.ending) {
         this.#chore([session], this.#end(session, overdue));
       }
@@ -54,7 +54,7 @@ export class Tending {
     if (over.length > 0) this.#chore(over, this.#sweep(over));
   }
 
-  /** Takes note of work on sessions that the pulse does not wait for but at its own end. */
+  /** Tracks work on sessions that the pulse awaits only at its own end. */
   #chore(sessions: readonly Session[], work: Promise<void>): void {
     for (const session of sessions) this.#busy.add(keyOf(session));
     const ids = sessions.slice(0, 5).map((session) => session.view.id).join(", ");
@@ -78,11 +78,11 @@ export class Tending {
     if (overdue && !session.ending) {
       appendJournal(profile, `timeout: worker ${id} ran past its time and was ended`, new Date(now()));
     }
-    // For a session whose end somebody has recorded, that record wins over what is passed here.
+    // If somebody has recorded the session's end, that record wins over the arguments here.
     await endSession(profile, session, "killed", overdue ? "timeout" : "root", now);
   }
 
-  /** Workers that have ended leave no process and no lease behind. One scan serves any number of them. */
+  /** Makes sure that ended workers leave no process and no lease behind. One scan serves any number of them. */
   async #sweep(sessions: readonly Session[]): Promise<void> {
     this.#noteEnds(sessions);
     await this.#endLeftovers(sessions);
@@ -90,12 +90,12 @@ export class Tending {
     const { collectRun } = await import("../agents/spend.ts");
     const { NotAnswered } = await import("../agents/opencode.ts");
     for (const { view, dir, gen, host } of sessions) {
-      // The agents' own records of another machine cannot be read from here.
+      // The agents' records on another machine cannot be read from here.
       if (host !== undefined) continue;
       try {
         await collectRun(this.#host, { id: view.id, dir, gen }, this.#config().prices);
       } catch (error) {
-        if (!(error instanceof NotAnswered)) throw error; // upkeep asks again
+        if (!(error instanceof NotAnswered)) throw error; // upkeep tries again
       }
     }
   }
@@ -112,7 +112,7 @@ export class Tending {
 
   async #endLeftovers(sessions: readonly Session[]): Promise<void> {
     const { profile, now } = this.#host;
-    // What a session of 0.16 has left running was not looop's to end then.
+    // Processes that a session of 0.16 left running were not looop's to end then.
     const marked = sessions.filter((session) => session.gen !== "" && session.host === undefined);
     const left = await findTrees(marked.map((session) => treeOf(profile, session.view.id, session)));
     for (const [n, session] of marked.entries()) {
@@ -132,7 +132,7 @@ export class Tending {
   }
 }
 
-/** Keeps the recorded output small: a worker that prints without end could fill the disk before the next beat. */
+/** Limits the recorded output: a worker that prints without end could fill the disk before the next beat. */
 function boundOutputs(sessions: readonly Session[]): void {
   for (const { view, dir } of sessions) {
     if (view.alive || view.state === "lost") rotateOutput(dir);

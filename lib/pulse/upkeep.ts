@@ -1,4 +1,4 @@
-/** What the pulse keeps in order once a beat: interrupted moves, unread answers, growing logs, and what is old. */
+/** The pulse's housekeeping at each beat: interrupted moves, unread answers, growing logs, and old files. */
 import type { Config } from "../records/config.ts";
 import type { Session } from "../sessions/session.ts";
 import { numberFrom } from "../records/env.ts";
@@ -9,11 +9,11 @@ import { interruptions, reapIntents } from "../records/intents.ts";
 import { noteTrees } from "../sessions/notes.ts";
 import type { BadFile } from "../store.ts";
 
-/** The whole table is gone through this often, and soon after a worker has ended. */
+/** Interval of a pass through the whole table, ms; it is also made soon after a worker has ended. */
 const PASS_EVERY_MS = 3_600_000;
 const PASS_AT_MOST_MS = 60_000;
 
-/** The upkeep of a pulse; it remembers when it last went through everything. */
+/** The upkeep of a pulse; it remembers its last pass through everything. */
 export function makeUpkeep(): PulseUpkeep {
   let lastPass = -Infinity;
   let endedThen = "";
@@ -26,7 +26,7 @@ export function makeUpkeep(): PulseUpkeep {
     const alive = sessions.filter((session) => session.view.alive).map((session) => session.view.id);
     const ended = sessions.filter((session) => !session.view.alive).map((session) => session.gen).join(" ");
     const bad: BadFile[] = [];
-    // One folder that cannot be tidied must keep nobody from sensing: it is reported, and the next beat tries.
+    // A folder that cannot be tidied must not stop the sensing: it is reported, and the next beat tries again.
     const attempt = async (path: string, work: () => Promise<void>) => {
       await work().catch((error) => bad.push({ path, reason: (error as Error).message }));
     };
@@ -53,7 +53,7 @@ export function makeUpkeep(): PulseUpkeep {
     });
     await attempt(profile.cost, async () => {
       collecting ??= collect(host, config, sessions).finally(() => collecting = undefined);
-      // One agent's records may take a minute to answer: the beat goes on meanwhile.
+      // One agent's records may take a minute to answer: the beat continues meanwhile.
       const patience = Promise.withResolvers<void>();
       const timer = setTimeout(patience.resolve, COLLECT_PATIENCE_MS);
       await Promise.race([collecting, patience.promise]).finally(() => clearTimeout(timer));
@@ -68,10 +68,10 @@ export function makeUpkeep(): PulseUpkeep {
   };
 }
 
-/** How long a beat waits for what agents have recorded of their spend, ms. */
+/** Time that a beat waits for agents' records of their spend, ms. */
 const COLLECT_PATIENCE_MS = 2_000;
 
-/** Puts into the ledger what agents have recorded, and finds the sessions of those that were not told one. */
+/** Puts agents' recorded spend into the ledger, and finds the sessions of agents that were not given an id. */
 async function collect(host: PulseHost, config: Config, sessions: readonly Session[]): Promise<void> {
   const { collectRuns, findLiveSessions, LOOKED_FOR_MS } = await import("../agents/spend.ts");
   const { collectRoots, ROOT_ROW_EVERY_MS } = await import("../agents/root_spend.ts");
@@ -82,7 +82,7 @@ async function collect(host: PulseHost, config: Config, sessions: readonly Sessi
     const running = sessions.filter(({ view }) => view.alive).map(({ view, dir }) => ({ id: view.id, dir }));
     await findLiveSessions(host, running);
   } catch (error) {
-    if (!(error instanceof NotAnswered)) throw error; // the next beat asks again
+    if (!(error instanceof NotAnswered)) throw error; // the next beat tries again
   }
 }
 
