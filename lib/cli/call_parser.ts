@@ -1,4 +1,4 @@
-/** Reads the words of a call that a worker has made elsewhere, as the verb itself would. */
+/** Parses the words of a call that a worker has made elsewhere, as the verb itself would. */
 import type { ParseCall } from "../calls/carry.ts";
 import { oneLine, UsageError } from "../errors.ts";
 import { type Context, parseInput } from "./verb.ts";

@@ -1,4 +1,4 @@
-/** The agent session that calls a verb, by the marks in its environment. */
+/** Records and informs the agent that calls a verb, by the marks in its environment. */
 import { markedAgent } from "../process/agent_marks.ts";
 import type { Context, Declaration } from "./verb.ts";
 
@@ -12,7 +12,7 @@ export async function noteAgent(context: Context, { audience }: Declaration): Pr
   await Promise.try(() => noteCaller(context.profile, env, Deno.cwd(), context.now())).catch(() => {});
 }
 
-/** Says on stderr that a worker that has just called something was told something it has not read. */
+/** Reminds a calling worker on stderr that tells are waiting for it. */
 export async function noteTells(context: Context, path: string): Promise<void> {
   const { LOOOP_SESSION_ID: id = "" } = context.env;
   if (id === "" || path === "_ told" || context.caller.kind !== "worker") return;

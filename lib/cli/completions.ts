@@ -1,13 +1,15 @@
-/** Completions: what may come next on a command line, from the verbs' declarations, and scripts for three shells. */
+/**
+ * Completions: the possible next words of a command line, from the verbs' declarations, and scripts for three shells.
+ */
 import { type Argument, type Declaration, type LiveKind, type Option, optionsOf } from "./verb.ts";
 
-/** One word that may be typed, and what it means. */
+/** One possible word and its meaning. */
 export interface Suggestion {
   word: string;
   summary: string;
 }
 
-/** What a shell offers: words, or names of files or folders. */
+/** The words a shell is to offer, or its own names of files or folders. */
 export type Completion = Suggestion[] | ":file" | ":dir";
 
 /** Finds the live words of a kind; called only for the kind that is needed. */
@@ -57,7 +59,7 @@ async function nextWords(verbs: Verbs, before: readonly string[], current: strin
   return await Promise.all([...found].map(async ([word, summary]) => ({ word, summary: await summary })));
 }
 
-/** What the current word is. */
+/** The role of the current word. */
 type Spot =
   | { is: "option"; options: Option[] }
   | { is: "value"; option: Option; prefix: string }
@@ -130,7 +132,7 @@ async function candidatesOf(
         return spot.argument.choices.map((word) => ({ word, summary: "" }));
       }
       if (spot.argument.kind === "verb") return await nextWords(verbs, spot.words, current);
-      // Among many words only the first can be an id; the rest is prose.
+      // Only the first of many words can be an id; the rest is prose.
       return spot.words.length > 0 ? [] : await liveOf(spot.argument.kind, live);
     default:
       return [];
@@ -143,7 +145,7 @@ function liveOf(kind: LiveKind | undefined, live: Live): Completion | Promise<Co
   return kind === undefined ? [] : live(kind);
 }
 
-/** The completion as a shell's script reads it: a directive, or one word a line with its meaning after a tab. */
+/** The completion as a shell's script reads it: a directive, or one word per line with its meaning after a tab. */
 export function formatCompletion(completion: Completion): string {
   if (typeof completion === "string") return `${completion}\n`;
   return completion.map(({ word, summary }) => `${word}\t${summary}\n`).join("");
@@ -152,11 +154,12 @@ export function formatCompletion(completion: Completion): string {
 export type Shell = "bash" | "zsh" | "fish";
 
 /**
- * The scripts that a shell evaluates. Each hands the words to `looop _ complete` and offers what that prints. Typed text is
- * passed on unchanged and never evaluated; every failure is silent.
+ * The scripts that a shell evaluates. Each passes the words to `looop _ complete` and offers the output. Typed text
+ * is passed on unchanged and never evaluated; every failure is silent.
  */
 export const SCRIPTS: Readonly<Record<Shell, string>> = {
-  // bash 3.2 (macOS) and no bash-completion package needed. Readline splits words at "=", so pieces are joined.
+  // Works in bash 3.2 (macOS) without the bash-completion package. Readline splits words at "=", so pieces are
+  // joined.
   bash: `# bash completion for looop: eval "$(looop config bash)"
 _looop() {
   local words=() piece line cur=\${COMP_WORDS[COMP_CWORD]} n=1 glue=

@@ -1,4 +1,4 @@
-/** What config.json can say, for the manual; a test holds it to the schema. Pure. */
+/** The keys of config.json, for the manual; a test compares them with the schema. Pure. */
 
 /** Key, default, meaning. */
 export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [

@@ -5,7 +5,7 @@ import { fault } from "../fault.ts";
 
 const CHUNK = 4096;
 
-/** Thrown when the reader of stdout is gone: it has what it wanted, and nothing is left to do. */
+/** Thrown when the reader of stdout has gone: it has what it wanted, and nothing is left to do. */
 export class ReaderGone extends Error {
   override name = "ReaderGone";
 }
@@ -13,11 +13,11 @@ export class ReaderGone extends Error {
 /**
  * Writes a whole text, or bytes unchanged, to stdout or stderr.
  *
- * It writes chunks of PIPE_BUF, which a pipe takes whole or not at all. A descriptor that another program has made
- * non-blocking can therefore be retried without losing or doubling a byte.
+ * It writes chunks of PIPE_BUF, which a pipe takes whole or not at all. So a descriptor that another program has made
+ * non-blocking can be retried without losing or doubling a byte.
  *
  * @throws {ReaderGone} when the other end is closed.
- * @throws {UserError} when the target takes no more, as a file on a full disk.
+ * @throws {UserError} when the target takes no more, such as a file on a full disk.
  */
 export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
@@ -76,7 +76,7 @@ export function wantsColour(env: Readonly<Record<string, string>>, isTerminal: b
   return isTerminal;
 }
 
-/** Columns of the user's terminal; 80 when there is none or it has no size (`script`, CI). */
+/** Columns of the user's terminal; 80 when there is none or it reports no size (`script`, CI). */
 export function terminalWidth(env: Readonly<Record<string, string>>): number {
   const columns = Number(env["COLUMNS"]);
   if (Number.isInteger(columns) && columns > 0) return columns;
@@ -87,7 +87,7 @@ export function terminalWidth(env: Readonly<Record<string, string>>): number {
   }
 }
 
-/** Columns at which sentences are wrapped: those of the terminal, without limit when the output is piped on. */
+/** Columns at which sentences are wrapped: those of the terminal, without limit when the output is piped. */
 export function lineWidth(env: Readonly<Record<string, string>>): number {
   return env["COLUMNS"] || Deno.stdout.isTerminal() ? terminalWidth(env) : Infinity;
 }

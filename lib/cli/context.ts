@@ -1,4 +1,4 @@
-/** What a verb is given instead of globals: the profile, the environment, the clock and the streams. */
+/** The surroundings that a verb gets instead of globals: the profile, the environment, the clock and the streams. */
 import { readStdin, readStdinBytes, terminalWidth, wantsColour, writeAll } from "./console.ts";
 import { profileFrom } from "../paths.ts";
 import { type Caller, callerOf } from "../sessions/caller.ts";
@@ -9,7 +9,7 @@ import { VERSION } from "./version.ts";
 import type { WorkerHost } from "../workers/start.ts";
 import type { TrialHost } from "../world/sensor_trial.ts";
 
-/** The context of this process; `env` is its environment unless given. */
+/** The context of this process; `env` is its environment by default. */
 export function contextOf(verbs: VerbTable, env = Deno.env.toObject()): Context {
   const self = selfCommand();
   const now = () => Date.now();
@@ -55,7 +55,9 @@ export function contextOf(verbs: VerbTable, env = Deno.env.toObject()): Context 
   };
 }
 
-/** The surroundings of a worker's start; the launcher is written only when needed, so a refused start changes nothing. */
+/**
+ * The surroundings of a worker's start; the launcher is written only when needed, so a refused start changes nothing.
+ */
 export function workerHost({ profile, self, env, now }: Context): WorkerHost {
   let bin: Promise<string> | undefined;
   return { profile, bin: () => bin ??= callBackPath(profile, self), env, now };

@@ -1,4 +1,4 @@
-/** The ledger's sums as people and machines see them. Pure. */
+/** The ledger's sums as text for people and as JSON for machines. Pure. */
 import type { Amount, CostSummary } from "../agents/cost.ts";
 import { bar, pad, sanitizeLine, styler, table, wrap } from "../text/style.ts";
 
@@ -7,7 +7,7 @@ export function formatUsd(usd: number): string {
   return usd > 0 && usd < 0.01 ? "<$0.01" : `$${usd.toFixed(2)}`;
 }
 
-/** How a summary is shown. */
+/** How to show a summary. */
 export interface CostView {
   /** Columns of the terminal. */
   width: number;
@@ -38,7 +38,7 @@ export function showCost(summary: CostSummary, view: CostView): string {
   ].join("\n");
 }
 
-/** Whether more was spent than the sums say. */
+/** Whether more was spent than the sums show. */
 function isLess({ unpriced, unrecorded }: CostSummary): boolean {
   return unpriced.length > 0 || unrecorded.length > 0;
 }
@@ -47,7 +47,7 @@ function callsOf({ calls }: Amount): string {
   return calls === 1 ? "1 call" : `${calls} calls`;
 }
 
-/** One line a day, with a bar as long as the day was dear; the bar takes what columns are left. */
+/** One line per day, with a bar in proportion to its cost; the bar takes the columns that are left. */
 function showDays(byDay: CostSummary["byDay"], view: CostView): string[] {
   if (byDay.length === 0) return [];
   const shown = byDay.slice(-SHOWN_DAYS);
@@ -57,7 +57,7 @@ function showDays(byDay: CostSummary["byDay"], view: CostView): string[] {
   const room = Math.min(50, view.width - "    2026-06-01  ".length - amountWidth - 2);
   const { green } = styler(view.colour);
   const lines = shown.map(({ day, usd }, i) => {
-    // One day is no comparison.
+    // A single day has nothing to be compared with.
     const plot = byDay.length < 2 ? "" : bar(most === 0 ? 0 : usd / most, room, view.unicode);
     return `    ${day}  ${pad(amounts[i]!, amountWidth, "right")}  ${green(plot)}`.trimEnd();
   });
@@ -69,7 +69,7 @@ function showDays(byDay: CostSummary["byDay"], view: CostView): string[] {
   return ["  by day:", ...lines];
 }
 
-/** The dearest names of a group, and one row for the rest. */
+/** The most expensive names of a group, and one row for the rest. */
 function showGroup(title: string, sums: CostSummary["byKind"], most: number, view: CostView): string[] {
   if (sums.length === 0) return [];
   const rows = sums.slice(0, most).map((sum) => [sanitizeLine(sum.name), formatUsd(sum.usd), callsOf(sum)]);
@@ -122,7 +122,7 @@ function coverageNote({ ran, withoutCost, priced }: NonNullable<CostSummary["cov
   return withoutCost.length === 0 ? known : `${known}; none from ${someOf(withoutCost)}`;
 }
 
-/** The first names of a list, and how many more. */
+/** The first names of a list, and the number of the others. */
 function someOf(names: readonly string[]): string {
   const more = names.length > 5 ? ` and ${names.length - 5} more` : "";
   return `${names.slice(0, 5).map(sanitizeLine).join(", ")}${more}`;

@@ -1,10 +1,10 @@
-/** What the demo's scripted agent writes: a sensor and a worker's brief. Pure. */
+/** The texts that the demo's scripted agent writes: a sensor and a worker's brief. Pure. */
 import { shellQuote } from "../text/quote.ts";
 
 /** Name of the report that the demo's worker leaves. */
 export const DEMO_REPORT = "merged-fix-typo.md";
 
-/** A sensor: the branches of a repository that are not merged into main. */
+/** The text of a sensor that shows the branches of a repository that are not merged into main. */
 export function demoSensor(repo: string): string {
   return `#!/usr/bin/env bash
 # looop:summary=branches that are not merged
@@ -15,7 +15,7 @@ printf '{"signal":[%s]}\\n' "$(printf '%s' "$branches" | paste -sd, -)"
 `;
 }
 
-/** The brief of the demo's worker: a bash script, for the \`shell\` runner. */
+/** The brief of the demo's worker: a bash script, for the `shell` runner. */
 export function demoBrief(repo: string): string {
   return `set -e
 "$LOOOP_BIN" _ ready "$LOOOP_SESSION_ID"

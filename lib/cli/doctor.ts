@@ -40,11 +40,11 @@ export interface Diagnosis {
   name: string;
   level: "ok" | "warn" | "bad";
   message: string;
-  /** How to mend it, unless it is ok. */
+  /** How to fix it, unless it is ok. */
   next?: string;
 }
 
-/** What the checks need. */
+/** The surroundings of the checks. */
 export interface DoctorHost {
   profile: Profile;
   env: Readonly<Record<string, string>>;
@@ -83,7 +83,7 @@ export async function examine(host: DoctorHost): Promise<Diagnosis[]> {
   ];
 }
 
-/** Other machines, each asked through the line that its workers use. */
+/** Checks other machines, each over the line that its workers use. */
 async function checkHosts({ profile, env, now }: DoctorHost): Promise<Diagnosis[]> {
   const hosts = quietHosts(profile);
   if (hosts.length === 0) return [];
@@ -122,10 +122,10 @@ function quietHosts(profile: Profile): string[] {
   }
 }
 
-/** How long a tiny program may take, ms. */
+/** Time limit of a tiny program, ms. */
 const TRIAL_MS = 10_000;
 
-/** Runs a small shell script and returns what it printed and its exit code; 124 when it took too long. */
+/** Runs a small shell script and returns its output and its exit code; 124 when it timed out. */
 async function trial(
   script: string,
   args: readonly string[] = [],
@@ -146,10 +146,10 @@ async function checkBash({ env }: DoctorHost): Promise<Diagnosis> {
     : bad("bash", `${path} does not run`, "install bash again");
 }
 
-/** Looks at its terminal and ends with a code that must come through. */
+/** A program that looks at its terminal and exits with a code that must come through. */
 const TERMINAL_TRIAL = '[ -t 0 ] && [ -t 1 ] && echo "size $(stty size)"; exit 7';
 
-/** Has a worker's own supervisor run a program, in a folder outside of any profile. */
+/** Lets a worker's own supervisor run a program, in a folder outside of any profile. */
 async function checkTerminal(host: DoctorHost): Promise<Diagnosis> {
   const dir = `${host.env["TMPDIR"] || "/tmp"}/.looop-doctor-${Deno.pid}-${crypto.randomUUID().slice(0, 8)}`;
   try {
@@ -250,7 +250,7 @@ async function checkFileSystem(host: DoctorHost): Promise<Diagnosis[]> {
   }
 }
 
-/** Whether workers can be given a launcher, where the data dir is there already. */
+/** Checks whether workers can be given a launcher, if the data dir exists already. */
 async function checkLauncher({ profile, self }: DoctorHost): Promise<Diagnosis[]> {
   if (!exists(profile.dir)) return [];
   if (await canBeRun(launcherPath(profile, self))) return [ok("programs", "can be run in the data dir")];
@@ -259,7 +259,7 @@ async function checkLauncher({ profile, self }: DoctorHost): Promise<Diagnosis[]
   return [self.standalone ? warn("programs", message, next) : bad("programs", message, next)];
 }
 
-/** Judges a number of free bytes. */
+/** Judges an amount of free disk space, bytes. */
 export function judgeDiskSpace(free: number | undefined): Diagnosis {
   if (free === undefined) return warn("disk", "free space is not known", "check that `df` is there");
   const left = `${megabytes(free)} free`;
@@ -324,7 +324,7 @@ export async function probeLock(path: string, say: (word: string) => void): Prom
   if (await Promise.race([granted, after(PROBE_FREE_MS)])) say("free\n");
 }
 
-/** The kernel's watch objects: how many this user has and may have. */
+/** Prints the kernel's watch objects: how many this user has and may have. */
 const INOTIFY = `cat /proc/sys/fs/inotify/max_user_instances 2>/dev/null || exit 0
 ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c 'anon_inode:inotify'`;
 const WATCH_MS = 2000;
@@ -354,7 +354,7 @@ async function inotifyUsage(): Promise<{ text: string; scarce: boolean }> {
   return { text: ` (${used} of ${limit} inotify instances in use)`, scarce: used > limit * 0.8 };
 }
 
-/** Checks what polling depends on: a replaced file can be told from the previous one. */
+/** Checks a condition of polling: that a replaced file can be distinguished from the previous one. */
 function checkPolling(dir: string): Diagnosis {
   const stamp = () => {
     const info = statOf(`${dir}/polled`);
@@ -421,7 +421,7 @@ async function checkScript(name: string, path: string): Promise<Diagnosis | unde
   if ((mode & 0o111) === 0) {
     return bad("sensor", `sensor ${name} is not executable`, `\`chmod +x ${path}\``);
   }
-  // Links are followed, as the pulse does; an unreadable sensor says so in its reading.
+  // Links are followed, as the pulse does; an unreadable sensor is reported by its reading.
   const first = (quietText(path, readLinkedText) ?? "").split("\n", 1)[0] ?? "";
   if (!/^#!.*\b(ba)?sh\b/.test(first)) return undefined;
   const { code, text } = await trial('bash -n "$1" 2>&1', [path]);
@@ -432,7 +432,7 @@ async function checkScript(name: string, path: string): Promise<Diagnosis | unde
 
 const WORDS = { ok: "ok  ", warn: "warn", bad: "BAD " } as const;
 
-/** A finding as one line: `ok   name: …` or `BAD  name: what; how to mend it`. */
+/** A finding as one line: `ok   name: …` or `BAD  name: what; how to fix it`. */
 export function findingLine({ name, level, message, next }: Diagnosis): string {
   const advice = next === undefined ? "" : `; ${next}`;
   return `${WORDS[level]} ${name}: ${sanitizeLine(message + advice)}`;

@@ -1,4 +1,4 @@
-/** How a worker ends its own session: what `_ kill` and `_ done` carry out. */
+/** Ends a worker's session at its own request, for `_ kill` and `_ done`. */
 import { spawnChild } from "../process/spawn.ts";
 import { ownVariables } from "../records/home.ts";
 import { noteLastCall } from "../agents/last_reply.ts";
@@ -8,8 +8,8 @@ import { findSession, recordEnd, type Session, unknownWorker, untilEnded } from 
 import type { Context, Reply } from "./verb.ts";
 
 /**
- * Writes the end down, then has a process outside the worker's tree end the whole of it. Returns at once when it is
- * called from outside, or when nothing was running any more.
+ * Records the end, then has a process outside the worker's tree end all of it. Returns at once when it is called from
+ * outside, or when nothing was running any more.
  *
  * @throws {UserError} when there is no such worker.
  */

@@ -1,4 +1,4 @@
-/** Who takes or gives back a lease: what `_ claim` and `_ unclaim` share. */
+/** The holder of a lease, for `_ claim` and `_ unclaim`. */
 import { UsageError } from "../errors.ts";
 import { checkId } from "../ids.ts";
 import type { Context, Input, Option } from "./verb.ts";
@@ -11,7 +11,7 @@ export const HOLDER: Option = {
   kind: "worker",
 };
 
-/** The lease and the holder of a call: `--session`, else the worker that calls. @throws {UsageError} for neither. */
+/** The lease and the holder of a call: `--session`, else the calling worker. @throws {UsageError} for neither. */
 export function holderOf(context: Context, input: Input): { name: string; session: string } {
   const name = checkId("claim", input.word(0));
   const session = input.text("session") ?? context.env["LOOOP_SESSION_ID"];

@@ -9,17 +9,17 @@ import { readPulse } from "../world/pulse_record.ts";
 import { listSensors } from "../world/sensors.ts";
 import { resolveRunner } from "../agents/resolve.ts";
 
-/** Facts beside the world. */
+/** Facts in addition to the world. */
 export interface Host {
   config: Config;
   /** Faults and warnings of config.json, one line each. */
   configFaults: string[];
-  /** The default runner, and why it cannot start a worker. */
+  /** The default runner, and the reason if it cannot start a worker. */
   runner: { name: string; missing?: { what: string; next: string } };
   /** Free bytes on the data dir's file system; undefined when unknown. */
   diskFree: number | undefined;
   spentToday: number;
-  /** Sensors on disk and their own intervals, seconds. */
+  /** Sensors on disk, with their own intervals in seconds. */
   sensors: { name: string; interval?: number }[];
   pulseStartedAt: number | undefined;
   pulseVersion: string | undefined;
@@ -72,7 +72,7 @@ export function checkRunner(config: Config, path: string): Host["runner"] {
   }
 }
 
-/** Free bytes of the file system that a folder is on, as `df` says. */
+/** Free bytes of a folder's file system, according to `df`. */
 export async function readDiskFree(dir: string): Promise<number | undefined> {
   try {
     const { stdout: text } = await runSmall("/bin/sh", ["-c", 'LC_ALL=C df -Pk "$1" | tail -n 1', "sh", dir]);

@@ -1,4 +1,4 @@
-/** What keeps things from happening, the gravest first, and how each is mended. Pure. */
+/** Everything that keeps things from happening, the gravest first, and how to fix each. Pure. */
 import type { Config } from "../records/config.ts";
 import type { Host } from "./machine.ts";
 import type { WorkerView } from "../sessions/session.ts";
@@ -7,22 +7,22 @@ import { messageOf } from "../world/reading.ts";
 import type { Snapshot } from "../world/state.ts";
 import { age } from "../text/style.ts";
 
-/** Below this a write may fail at any moment, bytes. */
+/** Free space below which a write may fail at any moment, bytes. */
 export const DISK_FULL = 64 * 1024 * 1024;
-/** Below this somebody should look, bytes. */
+/** Free space below which somebody should look, bytes. */
 export const DISK_LOW = 1024 * 1024 * 1024;
 
 /** A reason why less happens than should. */
 export interface Problem {
   kind: string;
-  /** What it is about: a worker, a sensor, a path. */
+  /** The thing concerned: a worker, a sensor, a path. */
   id?: string;
   message: string;
-  /** How it is mended. */
+  /** How to fix it. */
   next: string;
 }
 
-/** A reading that is older than so many of its intervals is stale. */
+/** Age beyond which a reading is stale, in its own intervals. */
 const STALE_INTERVALS = 3;
 
 /** Everything that may keep things from happening, the gravest first. */
@@ -143,7 +143,7 @@ function workerProblems({ workers, asks, nowMs }: Snapshot, config: Config): Pro
   });
 }
 
-/** What is wrong or special with a worker, in a word; "" for nothing. */
+/** A worker's fault or special condition in a word; "" for none. */
 export function conditionOf(
   worker: WorkerView,
   asking: ReadonlySet<string>,
@@ -171,7 +171,7 @@ function sensorProblems({ world, pulse, nowMs }: Snapshot, host: Host): Problem[
     const reading = world.readings[`sensor-${name}`];
     const next = `try it: \`looop _ sensor run ${name}\``;
     const own = Math.max(interval ?? 0, pulse.interval_s);
-    // Without a beating pulse every reading is old, and that is the pulse's matter.
+    // Without a beating pulse every reading is old, which is reported as the pulse's fault.
     const beating = pulse.alive && !pulse.stalled;
     const sensedAt = reading?.sensed_at ?? host.pulseStartedAt ?? nowMs;
     if (reading?.error) {

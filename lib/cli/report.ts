@@ -6,7 +6,7 @@ import { VERSION } from "./version.ts";
 
 /** Prints a reply: its text or, with `--json`, its value (a plain message as `{"message": …}`). */
 export function show(context: Context, declare: Declaration, reply: Reply): void {
-  // A verb that declares `--json` gives it a meaning of its own (`up`: how the pulse logs).
+  // A verb that declares `--json` gives it a meaning of its own (`up`: the form of the pulse's log).
   const implied = declare.options?.some((option) => option.name === "json") !== true;
   const value = reply.json ?? (implied && reply.text !== undefined ? { message: reply.text } : undefined);
   if (context.json && value !== undefined) {
@@ -46,12 +46,15 @@ async function journalFailure(context: Context, path: string, error: UserError):
   }
 }
 
-/** Turns an unforeseen error into a message: of a module that cannot be loaded, or of a bug and where its stack is. */
+/**
+ * Turns an unforeseen error into a message: about a module that cannot be loaded, or about a bug and where its stack
+ * is.
+ */
 export function bug(error: unknown): UserError {
   return loadFailure(error) ?? keptBug(error);
 }
 
-/** Run from a registry, looop fetches a module when a verb first needs it; without network that is no bug. */
+/** When run from a registry, looop fetches a module when a verb first needs it; a missing network is not a bug. */
 function loadFailure(error: unknown): UserError | undefined {
   if (!(error instanceof Error && (error as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND")) {
     return undefined;
@@ -72,7 +75,7 @@ function keptBug(error: unknown): UserError {
     Deno.writeTextFileSync(file, `looop ${VERSION}\n${stackOf(error)}\n`);
     kept = `please report it with ${file}`;
   } catch {
-    // No room for the stack.
+    // No space for the stack.
   }
   return new UserError(`This is a bug of looop: ${message}`, {
     next: kept,

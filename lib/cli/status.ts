@@ -8,13 +8,13 @@ import { hostView, type Snapshot } from "../world/state.ts";
 import { readHosts } from "../records/hosts.ts";
 import { age, sanitizeLine, styler, table, truncate, wrap } from "../text/style.ts";
 
-/** How the screen is drawn. */
+/** How to draw the screen. */
 export interface StatusStyle {
   width: number;
   colour: boolean;
 }
 
-/** Who listens; the commonest reason why nothing happens is that nobody does. */
+/** The line about the listener, since the commonest reason why nothing happens is that nobody listens. */
 function listenerLine(listener: Listener | null, nowMs: number): string {
   if (listener === null) {
     return "root agent: nobody listens; start one and say: Run `looop help`, then run the loop it describes";
@@ -25,7 +25,7 @@ function listenerLine(listener: Listener | null, nowMs: number): string {
   return `root agent: ${who} ${how}, here since ${age(secondsSince(nowMs, Date.parse(since)))}`;
 }
 
-/** Rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
+/** Most rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
 const MAX_PROBLEMS = 8;
 const MAX_ASKS = 5;
 const MAX_WORKERS = 8;
@@ -76,7 +76,7 @@ function showProblems(problems: readonly Problem[], style: StatusStyle): string[
   return [...shown, ...moreOf(problems.length, MAX_PROBLEMS, "see `looop doctor`", style)];
 }
 
-/** Problems, at most two of a kind before all kinds have had their turn. */
+/** Problems in an order in which no kind shows more than two before all kinds have had their turn. */
 function capped(problems: readonly Problem[], most: number): Problem[] {
   if (problems.length <= most) return [...problems];
   const counts = new Map<string, number>();
@@ -174,7 +174,7 @@ function section(
   return [bold(truncate(title, style.width)), ...lines.map((line) => `  ${line}`), ...more];
 }
 
-/** What status adds to the state for machines. */
+/** The fields that status adds to the state for machines. */
 export function statusJson(snapshot: Snapshot, host: Host): Record<string, unknown> {
   return {
     problems: problemsOf(snapshot, host),

@@ -4,7 +4,7 @@ import { pulseWord } from "../world/observer.ts";
 import type { Snapshot } from "../world/state.ts";
 import { sanitizeLine } from "../text/style.ts";
 
-/** The short text; with what woke and all else that is new. */
+/** The short text, together with the reasons for a wake and everything else that is new. */
 export function summaryOf(
   snapshot: Snapshot,
   reasons: readonly string[] = [],

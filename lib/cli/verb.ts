@@ -1,4 +1,6 @@
-/** What a verb is: declared once as data, from which parsing, help, completions and verbs/README.md all come. */
+/**
+ * Verbs: each is declared once as data, from which parsing, help, completions and verbs/README.md are all derived.
+ */
 import { typeFlag } from "type-flag";
 import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
@@ -27,10 +29,10 @@ export interface Argument {
   name: string;
   summary: string;
   optional?: boolean;
-  /** Takes all remaining words. */
+  /** Whether it takes all remaining words. */
   many?: boolean;
   kind?: LiveKind;
-  /** Fixed words it can be. */
+  /** The fixed words it can be. */
   choices?: readonly string[];
 }
 
@@ -40,17 +42,17 @@ export interface Option {
   summary: string;
   /** Placeholder of its value. */
   value?: string;
-  /** Shown without brackets; the verb itself reports when it is missing. */
+  /** Whether it is shown without brackets; the verb itself reports when it is missing. */
   required?: boolean;
   short?: string;
-  /** May be given several times. */
+  /** Whether it may be given several times. */
   many?: boolean;
-  /** Also taken behind the only word of a command, as 0.16 does: `_ run CMD --reason T`. */
+  /** Whether it is also accepted after the only word of a command, as in 0.16: `_ run CMD --reason T`. */
   isTrailing?: boolean;
   kind?: LiveKind;
 }
 
-/** Who calls a verb. */
+/** The caller for whom a verb is meant. */
 export type Audience = "people" | "root" | "worker" | "internal";
 
 /** A verb's declaration. */
@@ -61,16 +63,16 @@ export interface Declaration {
   audience: Audience;
   args?: readonly Argument[];
   options?: readonly Option[];
-  /** Changes the world: takes `--journal`, journals its failures. */
+  /** Whether it changes the world: it then takes `--journal` and journals its failures. */
   mutating?: boolean;
-  /** Options end at the first argument, because the rest is a command of its own. */
+  /** Whether options end at the first argument, because the rest is a command of its own. */
   passthrough?: boolean;
   example: string;
-  /** More to say, for `looop help <verb>`. */
+  /** More text for `looop help <verb>`. */
   details?: string;
 }
 
-/** What a verb gets instead of globals. */
+/** The surroundings that a verb gets instead of globals. */
 export interface Context {
   readonly profile: Profile;
   readonly env: Readonly<Record<string, string>>;
@@ -83,7 +85,7 @@ export interface Context {
   readonly width: number;
   /** The text of `--journal`. */
   journalText: string | undefined;
-  /** Who calls. */
+  /** The caller of the verb. */
   readonly caller: Caller;
   now(): number;
   /** Writes to stdout; ends the process quietly when nobody reads. */
@@ -93,11 +95,11 @@ export interface Context {
   /** Writes one message line to stderr. */
   note(line: string): void;
   stdin(): Promise<string>;
-  /** Stdin as it is; more than `maxBytes` is refused. */
+  /** Stdin unchanged; more than `maxBytes` is refused. */
   stdinBytes(maxBytes: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Whether stdin is a person's terminal. */
   stdinIsTerminal(): boolean;
-  /** One executable path that is looop. */
+  /** One executable path that starts looop. */
   bin(): string;
   /** All declarations, loaded on demand (help). */
   declarations(): Promise<Declaration[]>;
@@ -113,13 +115,13 @@ export interface Reply {
   code?: number;
 }
 
-/** A verb: declaration and the one function with effects. */
+/** A verb: its declaration and the one function with effects. */
 export interface Verb {
   declare: Declaration;
   run(context: Context, input: Input): Promise<Reply | void>;
 }
 
-/** Names a verb; the identity function with a type. */
+/** Returns the verb unchanged; gives it its type. */
 export function defineVerb(verb: Verb): Verb {
   return verb;
 }
@@ -133,7 +135,7 @@ const HELP: Option = { name: "help", short: "h", summary: "show this" };
 
 const JSON_OUTPUT: Option = { name: "json", summary: "the reply, or the error, as JSON" };
 
-/** All options of a declaration, the implied ones included. */
+/** All options of a declaration, including the implied ones. */
 export function optionsOf(declare: Declaration): Option[] {
   const own = declare.options ?? [];
   const json = declare.passthrough || own.some((option) => option.name === "json") ? [] : [JSON_OUTPUT];
@@ -150,7 +152,7 @@ export class Input {
     this.#values = values;
   }
 
-  /** The n-th word; the parser has checked that required words are there. */
+  /** The n-th word; the parser has checked that required words are present. */
   word(n: number): string {
     return this.words[n] ?? "";
   }
@@ -200,7 +202,10 @@ export function parseInput(declare: Declaration, argv: readonly string[]): Input
   return input;
 }
 
-/** `CMD --reason T` as `--reason T CMD`: behind exactly one word, not behind `--`, an option may be the verb's own. */
+/**
+ * Turns `CMD --reason T` into `--reason T CMD`: after exactly one word, not after `--`, an option may be the verb's
+ * own.
+ */
 function withTrailingInFront(options: readonly Option[], argv: readonly string[]): readonly string[] {
   const cut = firstWord(options, argv);
   const [word = "--", first = "", ...more] = argv.slice(cut);
@@ -303,7 +308,7 @@ export function usageOf(declare: Declaration): string {
 }
 
 /**
- * A verb's body: its words, or stdin when there are none or a lone `-`. Empty is refused.
+ * A verb's body: its words, or stdin when there are none or a lone `-`. An empty body is refused.
  *
  * @throws {UsageError} when there is nothing to take.
  */
@@ -319,7 +324,7 @@ export async function bodyOf(context: Context, words: readonly string[], what: s
   return body;
 }
 
-/** Whether `--json` stands among the words that can be options. */
+/** Whether `--json` is among the words that can be options. */
 export function mayWantJson(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   return (end < 0 ? argv : argv.slice(0, end)).includes("--json");

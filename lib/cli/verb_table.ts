@@ -6,10 +6,10 @@ import type { Verb } from "./verb.ts";
 /** Every verb by its path, as it is typed; each is loaded only when it is called. */
 export type VerbTable = Readonly<Record<string, () => Promise<{ default: Verb }>>>;
 
-/** Verbs that looop calls itself; no message offers them. */
+/** Verbs that only looop itself calls; no message suggests them. */
 const INTERNAL: readonly string[] = ["_ pulse", "_ reap", "_ complete", "_ probe"];
 
-/** Verbs that end or remove something: a slip of the finger must not be led to one. */
+/** Verbs that end or remove something: no message may suggest one for a mistyped word. */
 const DESTRUCTIVE: readonly string[] = [
   "down",
   "_ kill",
@@ -26,7 +26,7 @@ export function shownPaths(verbs: VerbTable): string[] {
   return Object.keys(verbs).filter((path) => !INTERNAL.includes(path));
 }
 
-/** The verb of a path that is in the table. */
+/** Loads the verb with a path from the table. */
 export async function loadVerb(verbs: VerbTable, path: string): Promise<Verb> {
   return (await (verbs[path] as VerbTable[string])()).default;
 }
@@ -39,7 +39,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   "-V": "version",
 };
 
-/** The verb of a command line and what follows it. @throws {UsageError} with the nearest match. */
+/** The verb of a command line and the words after it. @throws {UsageError} with the nearest match. */
 export function findVerb(
   verbs: VerbTable,
   argv: readonly string[],

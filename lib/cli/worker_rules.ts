@@ -1,17 +1,18 @@
 /**
- * What a worker may call: a worker is no person and no root agent. One table, checked once, before a verb runs.
+ * The calls that a worker may make: a worker is neither a person nor a root agent. One table, checked once, before a
+ * verb runs.
  *
- * It is a tripwire, as the gate is: a worker that scrubs its environment is not stopped by it.
+ * Like the gate it is a tripwire: it does not stop a worker that clears its environment.
  */
 import { UserError } from "../errors.ts";
 import { parseAskId } from "../ids.ts";
 import type { Context, Input } from "./verb.ts";
 
-/** Whether a worker may make this call; it is given what was typed and the worker's id. */
+/** Whether a worker may make this call, judged by the words typed and the worker's id. */
 type Rule = (input: Input, worker: string) => boolean;
 
 const reads: Rule = () => true;
-/** About itself: the n-th word, where there is one, is its own id. */
+/** The rule "about itself": the n-th word, if given, is the worker's own id. */
 const aboutItself = (n: number): Rule => (input, worker) => (input.words[n] ?? worker) === worker;
 const inItsName: Rule = (input, worker) => (input.text("session") ?? worker) === worker;
 
@@ -50,7 +51,7 @@ const MAY: Readonly<Record<string, Rule>> = {
 
 /** @throws {UserError} of kind `worker` when the caller is a worker and may not make this call. */
 export function checkWorkerMay(path: string, input: Input, context: Context): void {
-  // Who calls costs a look at the profile, which not every verb needs.
+  // Identifying the caller costs a look at the profile, which not every verb needs.
   const worker = context.env["LOOOP_SESSION_ID"] ? context.caller.worker : "";
   const rule = Object.hasOwn(MAY, path) ? MAY[path] : undefined;
   if (worker === "" || rule?.(input, worker) === true) return;

@@ -1,4 +1,4 @@
-/** What the fleet did over the last days, read from the logs, the mailbox's archive and the ledger. */
+/** The fleet's history over the last days, read from the logs, the mailbox's archive and the ledger. */
 import { sumLedger } from "../../agents/ledger.ts";
 import type { CostSummary } from "../../agents/cost.ts";
 import { eachLogLine } from "../../records/journal.ts";
@@ -13,7 +13,7 @@ export interface Run {
   id: string;
   runner: string;
   startMs: number;
-  /** Undefined while it runs, or when nobody saw its end. */
+  /** Undefined while it runs, or when its end was not recorded. */
   endMs: number | undefined;
   /** `running`, `exited`, `killed` or `lost`. */
   state: string;
@@ -29,7 +29,7 @@ export interface Question {
   answeredMs: number | undefined;
 }
 
-/** Something at one moment: a move in the journal, or a signal that changed. */
+/** An event at one moment: a move in the journal, or a changed signal. */
 export interface Moment {
   atMs: number;
   text: string;
@@ -56,10 +56,10 @@ export interface History {
 }
 
 const DAY_MS = 86_400_000;
-/** Longest part of a goal's first line that is shown. */
+/** Longest part of a goal's first line that is shown, characters. */
 const MAX_TITLE = 200;
 
-/** Reads the last `days` days; a line or file that cannot be used is left out. */
+/** Reads the last `days` days; lines and files that cannot be used are left out. */
 export function readHistory(profile: Profile, nowMs: number, days: number): History {
   const sinceMs = nowMs - days * DAY_MS;
   const { runs, signals } = readEvents(profile, sinceMs);
@@ -77,7 +77,7 @@ export function readHistory(profile: Profile, nowMs: number, days: number): Hist
   };
 }
 
-/** Runs and changes of signals, from the events; a run that ended before `sinceMs` is left out. */
+/** Runs and signal changes, from the events; a run that ended before `sinceMs` is left out. */
 function readEvents(profile: Profile, sinceMs: number): { runs: Run[]; signals: Moment[] } {
   const runs: Run[] = [];
   const signals: Moment[] = [];

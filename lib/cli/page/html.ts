@@ -1,13 +1,13 @@
-/** The page as one HTML file: no script, nothing from elsewhere, and texts of agents as text. Pure. */
+/** The page as one HTML file: no script, nothing loaded from elsewhere, and agents' texts as plain text. Pure. */
 import { formatUsd } from "../cost_view.ts";
 import { age, sanitize } from "../../text/style.ts";
 import type { History } from "./history.ts";
 import { momentsPlot, questionsPlot, runsPlot, spendByDayPlot, spendByWorkerPlot } from "./plots.ts";
 
-/** Longest part of a text that a page shows, and the part that is shown before it is opened, characters. */
+/** Longest part of a text that a page shows, and the part shown before it is opened, characters. */
 const MAX_PROMPT = 4_000;
 const MAX_OPEN = 600;
-/** The last moves that are listed. */
+/** Number of last moves that are listed. */
 const MAX_MOVES = 40;
 
 /** Text as HTML text: no markup, no control characters, no direction marks. */
@@ -161,7 +161,7 @@ function cut(text: string): string {
   return text.length <= MAX_PROMPT ? text : `${text.slice(0, MAX_PROMPT)} … (${text.length} characters)`;
 }
 
-/** A text as HTML; a long one is folded behind its beginning. */
+/** A text as HTML; a long one is folded after its beginning. */
 function foldable(text: string): string {
   if (text.length <= MAX_OPEN) return escapeHtml(text);
   return `<details><summary>${escapeHtml(text.slice(0, MAX_OPEN))} …</summary>${

@@ -8,11 +8,11 @@ import type { History, Run } from "./history.ts";
 const WIDTH = 960;
 const LEFT = 64;
 const LANE_PX = 16;
-/** Beyond so many workers at once the lanes become thin. */
+/** Height of all lanes, px, beyond which the lanes become thinner. */
 const MAX_LANES_PX = 640;
 /** Width of a letter in a bar, px. */
 const LETTER_PX = 6.2;
-/** The longest lists of a plot of spend. */
+/** Most bars in a plot of spend. */
 const MAX_BARS = 20;
 
 /** States and their colours, as variables of the page's style sheet, which has them for light and dark. */
@@ -34,7 +34,7 @@ function draw(options: Plot.PlotOptions): string {
   return figure.outerHTML;
 }
 
-/** The plot of runs: a bar each, as many lanes as workers ran at once. */
+/** The plot of runs: one bar each, in as many lanes as workers ran at once. */
 export function runsPlot({ runs, sinceMs, nowMs }: History): string {
   const { bars, lanes } = intoLanes(runs, sinceMs, nowMs);
   const height = Math.min(MAX_LANES_PX, Math.max(1, lanes) * LANE_PX) + 40;
@@ -109,7 +109,7 @@ function clock(ms: number): string {
   return new Date(ms).toLocaleString("sv-SE").slice(0, 16);
 }
 
-/** How long each question waited: a line from question to answer; open ones run on to now. */
+/** The plot of waiting times: a line from question to answer; open questions extend to the present. */
 export function questionsPlot({ questions, sinceMs, nowMs }: History): string {
   const lines = questions.map((question) => ({
     start: new Date(Math.max(question.askedMs, sinceMs)),
@@ -139,7 +139,7 @@ export function questionsPlot({ questions, sinceMs, nowMs }: History): string {
   });
 }
 
-/** How many moves and changes of signals there were, by parts of a day. */
+/** The plot of moves and signal changes: their number by parts of a day. */
 export function momentsPlot({ moves, signals, sinceMs, nowMs }: History): string {
   const all = [
     ...moves.map(({ atMs }) => ({ at: new Date(atMs), kind: "moves" })),
@@ -186,7 +186,7 @@ export function spendByDayPlot({ spend }: History): string {
   });
 }
 
-/** Dollars of the dearest workers. */
+/** Dollars of the most expensive workers. */
 export function spendByWorkerPlot({ spend }: History): string {
   const workers = spend.byWorker.slice(0, MAX_BARS).map(({ name, usd }) => ({
     name: sanitizeLine(name),
