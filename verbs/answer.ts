@@ -1,4 +1,4 @@
-/** `looop _ answer`: the root agent resolves one pending ask. */
+/** `looop _ answer`: the root agent answers one pending ask. */
 import { UsageError } from "../lib/errors.ts";
 import { checkAskId } from "../lib/ids.ts";
 import { answerAsk } from "../lib/records/mailbox.ts";

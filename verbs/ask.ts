@@ -120,8 +120,8 @@ function describePosted({ id, posted, readAgo }: PostedAsk): string {
 const WITHDRAWN = "looop _ ask: the question was withdrawn";
 
 /**
- * By whom the worker has been ended, or is about to be; undefined while it lives. If by `root`, its questions are
- * withdrawn, also when this is seen before the withdrawal itself is on disk; else they stay.
+ * Who has ended the worker, or is about to; undefined while it lives. If it is `root`, the worker's questions are
+ * withdrawn, even when this is seen before the withdrawal itself is on disk; otherwise they stay.
  */
 function endOf(context: Context, worker: string, gen: string): string | undefined {
   const session = readSession(context.profile, worker);
@@ -137,7 +137,7 @@ function endedMeanwhile(worker: string, id: string): UserError {
   });
 }
 
-/** Takes, prints and archives an outcome; undefined when it has become unreadable meanwhile. */
+/** Takes, prints and archives an outcome; undefined when it has become unreadable in the meantime. */
 async function deliver(context: Context, id: string): Promise<number | undefined> {
   const outcome = await takeOutcome(context.profile, id);
   if (outcome === undefined || "bad" in outcome) return undefined;
@@ -146,7 +146,7 @@ async function deliver(context: Context, id: string): Promise<number | undefined
   return exitOf(outcome.value);
 }
 
-/** The answer byte for byte, plus the newline that `$(…)` removes again. */
+/** Prints the answer byte for byte, plus the newline that `$(…)` removes again. */
 function print(context: Context, answer: Answer): void {
   if (context.json) context.out(`${JSON.stringify({ outcome: answer.outcome, answer: answer.answer })}\n`);
   else if (answer.outcome === "withdrawn") context.note(WITHDRAWN);

@@ -1,4 +1,4 @@
-/** `looop _ complete`: what the completion scripts ask for at each TAB. */
+/** `looop _ complete`: answers the completion scripts at each TAB. */
 import { complete as completionOf, formatCompletion, type Suggestion } from "../lib/cli/completions.ts";
 import type { Profile } from "../lib/paths.ts";
 import { listDirs, listFiles } from "../lib/store.ts";

@@ -1,4 +1,4 @@
-/** `looop config`: completions for a shell. */
+/** `looop config`: prints completions for a shell. */
 import { SCRIPTS, type Shell } from "../lib/cli/completions.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 

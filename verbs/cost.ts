@@ -1,4 +1,4 @@
-/** `looop cost`: what was spent, and how much of it is known. */
+/** `looop cost`: shows what was spent, and how much of it is known. */
 import { statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
@@ -15,7 +15,7 @@ export default defineVerb({
       "A cost may be tokens without dollars, where neither the agent nor `prices` in config.json gives a price.",
   },
   async run(context, input) {
-    // Loaded here, as `_ cost` needs none of it.
+    // Loaded here, since `_ cost` needs none of it.
     const { localDay } = await import("../lib/agents/cost.ts");
     const { costSummaryJson, showCost } = await import("../lib/cli/cost_view.ts");
     const { sumLedger } = await import("../lib/agents/ledger.ts");
@@ -35,7 +35,7 @@ export default defineVerb({
   },
 });
 
-/** Brings the ledger up to date with what the agents have recorded; what is known is shown in any case. */
+/** Updates the ledger from the agents' records; the known part is shown in any case. */
 async function collect(context: Context): Promise<void> {
   if (statOf(context.profile.lockDir) === undefined) return;
   try {

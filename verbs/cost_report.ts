@@ -35,7 +35,7 @@ export default defineVerb({
 /** Longest kind, id or runner, characters. */
 const MAX_WORD = 200;
 
-/** Any text, as 0.16 took it: runners are named like `anthropic/claude-sonnet`. */
+/** Any text, as in 0.16: runners have names like `anthropic/claude-sonnet`. */
 function wordOf(input: Input, n: number, name: string): string {
   const word = input.word(n);
   if (word.trim() !== "" && word.length <= MAX_WORD && !/\p{Cc}/u.test(word)) return word;

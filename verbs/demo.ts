@@ -1,4 +1,6 @@
-/** `looop demo`: the whole loop in a throw-away profile, with real verbs, a real repository and a real worker. */
+/**
+ * `looop demo`: runs the whole loop in a throw-away profile, with real verbs, a real repository and a real worker.
+ */
 import { runSmall, type SmallResult } from "../lib/process/spawn.ts";
 import { ownVariables } from "../lib/records/home.ts";
 import { childEnv } from "../lib/process/child_env.ts";
@@ -147,7 +149,7 @@ class Demo {
     for (const line of (readText(`${this.#dataDir}/journal.md`) ?? "").trim().split("\n")) this.#detail(line);
   }
 
-  /** Ends everything that the demo runs, says so, and fails when anything is left. */
+  /** Ends everything that the demo runs, reports it, and fails when anything is left. */
   async tearDown(keep: boolean): Promise<void> {
     this.#stop = undefined;
     await this.#looop("everything is torn down, whole process trees", ["down"]).catch((error) =>

@@ -1,4 +1,4 @@
-/** `looop _ done`: the same as `_ kill` about oneself, for agents whose shell tool refuses the word "kill". */
+/** `looop _ done`: does the same as `_ kill` about oneself, for agents whose shell tool refuses the word "kill". */
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { endItself } from "../lib/cli/end_itself.ts";

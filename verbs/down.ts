@@ -1,4 +1,4 @@
-/** `looop down`: stop the pulse and all workers, whole trees. */
+/** `looop down`: stops the pulse and all workers, whole trees. */
 import { readConfig } from "../lib/records/config.ts";
 import { Attempts, EXIT, UserError } from "../lib/errors.ts";
 import { journalAs } from "../lib/records/move.ts";
@@ -19,7 +19,7 @@ export default defineVerb({
   async run(context) {
     const { profile, env } = context;
     if (statOf(profile.dir) === undefined) return { text: "looop: nothing to stop, there is no data dir" };
-    // Whoever else can write the records in it decides what would be ended.
+    // Anybody else who can write the records in it would decide what is ended.
     checkProfile(profile);
     if (env["LOOOP_SESSION_ID"] && env["LOOOP_DATA_DIR"] === profile.dir) {
       throw new UserError(`Cannot stop everything from inside worker "${env["LOOOP_SESSION_ID"]}"`, {
@@ -58,10 +58,10 @@ export default defineVerb({
   },
 });
 
-/** Longest time that `down` waits for an agent's records, ms; \`looop cost\` reads what did not answer. */
+/** Longest time that `down` waits for an agent's records, ms; `looop cost` reads those that did not answer. */
 const SPEND_PATIENCE_MS = 5_000;
 
-/** With the pulse stopped nobody else would: puts into the ledger what the ended agents have recorded. */
+/** Puts the ended agents' recorded spend into the ledger, since with the pulse stopped nothing else would. */
 async function collect(context: Context): Promise<void> {
   try {
     const { collectSpend } = await import("../lib/agents/spend.ts");

@@ -1,4 +1,4 @@
-/** `looop help`: the root agent's contract, a page, or one verb. */
+/** `looop help`: shows the root agent's contract, a page, or one verb. */
 import { UsageError } from "../lib/errors.ts";
 import { configPage, FILES, helpFor, manual, PEOPLE_PAGE, rootHelp } from "../lib/cli/manual.ts";
 import { nearest } from "../lib/text/nearest.ts";
@@ -43,7 +43,9 @@ export default defineVerb({
   },
 });
 
-/** The page of a name that is no verb's, or undefined; `config` is also a verb, whose own page is its `--help`. */
+/**
+ * The page with a name that is not a verb's, or undefined; `config` is also a verb, whose own page is its `--help`.
+ */
 function pageOf(name: string, all: () => Declaration[], { profile, self }: Context): string | undefined {
   const here = { dataDir: profile.dir, config: profile.config, exe: commandLine(self) };
   switch (name) {

@@ -1,4 +1,4 @@
-/** `looop init`: chooses the agent that workers are started with, and writes the choice into config.json. */
+/** `looop init`: chooses the agent with which workers are started, and writes the choice into config.json. */
 import { readConfig, setConfigValue } from "../lib/records/config.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -52,7 +52,7 @@ export default defineVerb({
   },
 });
 
-/** Writes the skill into the user's folder of the agent's CLI. Returns what was done. */
+/** Writes the skill into the user's folder of the agent's CLI. Returns a description of the change. */
 function writeSkill({ profile, self, env }: Context, agent: string): string {
   const cli = RECORDS_KINDS.find((name) => name === agent);
   if (cli === undefined) {
@@ -71,7 +71,7 @@ function writeSkill({ profile, self, env }: Context, agent: string): string {
   return `wrote ${folder}/SKILL.md; say "looop" to ${agent}`;
 }
 
-/** Writes the choice unless config.json has it already. Returns what was done. */
+/** Writes the choice unless config.json has it already. Returns a description of the change. */
 function choose(path: string, before: string, name: string): string {
   const source = readLinkedText(path) ?? "{}\n";
   const edited = setConfigValue(source, ["default"], name);

@@ -1,4 +1,4 @@
-/** `looop journal`: what was done, one line a move, over rotated files too. */
+/** `looop journal`: shows what was done, one line per move, over rotated files, too. */
 import { Watch } from "../lib/file_watch.ts";
 import { readerOfStdout } from "../lib/process/stdout_reader.ts";
 import { watchesOff } from "../lib/records/env.ts";
@@ -28,7 +28,7 @@ export default defineVerb({
   },
 });
 
-/** How often the journal is looked at without an event, ms. */
+/** Interval at which the journal is looked at without an event, ms. */
 const POLL_MS = 1_000;
 
 async function follow({ profile, env, out }: Context, count: number): Promise<Record<string, never>> {

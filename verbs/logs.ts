@@ -1,4 +1,4 @@
-/** `looop logs`: what a worker did, or what it or the pulse printed, as text. */
+/** `looop logs`: shows what a worker did, or what it or the pulse printed, as text. */
 import { unknownWorker } from "../lib/sessions/session.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
@@ -67,7 +67,7 @@ async function follow(context: Context, id: string, count: number): Promise<Reco
   return {};
 }
 
-/** A log of another machine is only as new as the last word from there. */
+/** Notes how old a log from another machine is: it is only as new as the last report from there. */
 function noteAge(context: Context, id: string): void {
   const host = id === "pulse" ? undefined : readSession(context.profile, id)?.meta.host;
   const seconds = host === undefined

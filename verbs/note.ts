@@ -1,4 +1,4 @@
-/** `looop _ note`: one line into the journal, for the agent's next session. */
+/** `looop _ note`: adds one line to the journal, for the agent's next session. */
 import { recordMove } from "../lib/records/move.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { bodyOf, defineVerb } from "../lib/cli/verb.ts";

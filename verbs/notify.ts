@@ -1,4 +1,4 @@
-/** `looop _ notify`: a word to the human, in the journal and through the config's notification hook. */
+/** `looop _ notify`: sends a message to the human, through the journal and the config's notification hook. */
 import { spawnChild } from "../lib/process/spawn.ts";
 import { ownVariables } from "../lib/records/home.ts";
 import { childEnv } from "../lib/process/child_env.ts";

@@ -1,4 +1,4 @@
-/** `looop page`: what the fleet did, as one HTML file. */
+/** `looop page`: writes the fleet's history as one HTML file. */
 import { Watch } from "../lib/file_watch.ts";
 import { absolute, baseName, dirName } from "../lib/paths.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -8,7 +8,7 @@ import { makeDir, replaceFile } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 import { EXIT } from "../lib/errors.ts";
 
-/** Days that the timeline spans unless told. */
+/** Days that the timeline spans by default. */
 const DAYS = 7;
 
 export default defineVerb({
@@ -48,7 +48,7 @@ async function writePage(context: Context, file: string, days: number): Promise<
   });
 }
 
-/** Writes the page again after each change of the data dir, at most once a poll period. */
+/** Writes the page again after each change in the data dir, at most once per poll period. */
 async function follow(context: Context, file: string, days: number, stop: AbortSignal): Promise<void> {
   const watch = new Watch({
     dirs: [context.profile.dir, context.profile.asks],

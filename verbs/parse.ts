@@ -1,4 +1,4 @@
-/** `looop _ parse ics|feed`: what a calendar or a feed holds, as JSON; sensors call it. */
+/** `looop _ parse ics|feed`: prints the content of a calendar or a feed as JSON; sensors call it. */
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
 import { printableJson } from "../lib/text/json.ts";
@@ -9,7 +9,7 @@ import { DAY_MS, ianaZone, localZone, type Zone } from "../lib/parse/zones.ts";
 
 /** Largest document on stdin, bytes. */
 const MAX_BYTES = 48 * 1024 * 1024;
-/** How much of a calendar is shown unless told, days. */
+/** Span of a calendar that is shown by default, days. */
 const USUAL_DAYS = 7;
 
 export default defineVerb({
@@ -47,14 +47,14 @@ export default defineVerb({
   },
 });
 
-/** What the verb prints, beside `bad`. */
+/** The output of the verb, besides `bad`. */
 interface Parsed {
   parsed: Record<string, unknown>;
   bad: Bad[];
   understood: number;
 }
 
-/** Stdin as text, read when the options are known to be good. */
+/** Stdin as text, read once the options are known to be valid. */
 async function textOf(context: Context, input: Input): Promise<string> {
   try {
     return await decodeDocument(await context.stdinBytes(MAX_BYTES), input.text("charset"));

@@ -10,7 +10,7 @@ import { makeUpkeep } from "../lib/pulse/upkeep.ts";
 import { callParser } from "../lib/cli/call_parser.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
-/** How long to wait for the pulse's lock, ms: a free lock takes under 1 ms, 20 ms at worst on a busy machine. */
+/** Time to wait for the pulse's lock, ms: taking a free lock needs under 1 ms, 20 ms at worst on a busy machine. */
 const LOCK_PATIENCE_MS = 250;
 
 export default defineVerb({
@@ -65,6 +65,6 @@ function logQuietly(context: Context, line: string): void {
   try {
     context.out(`${line}\n`);
   } catch {
-    // No place is left to report it.
+    // There is nowhere left to report it.
   }
 }

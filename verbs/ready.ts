@@ -1,4 +1,4 @@
-/** `looop _ ready`: a worker says that it has begun. */
+/** `looop _ ready`: a worker reports that it has begun. */
 import { checkId } from "../lib/ids.ts";
 import { ready } from "../lib/calls/worker_calls.ts";
 import { defineVerb } from "../lib/cli/verb.ts";

@@ -1,4 +1,4 @@
-/** `looop _ run`: one reversible command in the data dir, through the gate, with its own exit status. */
+/** `looop _ run`: runs one reversible command in the data dir, through the gate, with its own exit status. */
 import { ownVariables } from "../lib/records/home.ts";
 import { type CommandOutcome, runCommand, type Tail } from "../lib/process/capture.ts";
 import { childEnv } from "../lib/process/child_env.ts";
@@ -16,7 +16,7 @@ import { closeIntent, type Intent, openIntent, RUN_MARK, runNotesPath } from "..
 
 const DEFAULT_TIMEOUT_S = 120;
 const MAX_REFUSAL_CHARS = 4_000;
-/** Of each stream; agents' shell tools cut from 10 to 50 KB on. */
+/** Size of the end of each stream that is kept, bytes; agents' shell tools cut output of 10 to 50 KB and more. */
 const TAIL_BYTES = 64 * 1024;
 
 /** A bash line, or an exact argv. */
@@ -94,16 +94,19 @@ function judgeIn({ profile, env }: Context, command: Command): ReturnType<typeof
   });
 }
 
-/** Nothing ran: journaled as refused, and the one line says which rule, why and what to do instead. */
+/**
+ * Refuses a command: nothing ran, so it is journaled as refused, and one line says which rule, why and what to do
+ * instead.
+ */
 function refuse(context: Context, verdict: Refusal): { code: number } {
   const { message, next } = explainVerdict(verdict);
   journalAs(context, `refused: run ${verdict.command}: rule ${verdict.rule}`);
-  // Not cut like other messages: the whole line is what the human is asked about.
+  // Not cut like other messages: the human is asked about the whole line.
   context.note(`looop _ run: ${oneLine(`${message}; ${next}`, MAX_REFUSAL_CHARS)}`);
   return { code: EXIT.refused };
 }
 
-/** Runs the command; a signal to us, or the end of whoever called us, ends its whole tree. */
+/** Runs the command; a signal to us, or the end of our caller, ends its whole tree. */
 async function runInDataDir(
   context: Context,
   command: Command,
@@ -132,7 +135,10 @@ async function runInDataDir(
   }
 }
 
-/** bash runs an exact argv too, since it gives "not found" and "not executable" their usual codes and words. */
+/**
+ * The argv of a command. bash runs an exact argv, too, since it gives "not found" and "not executable" their usual
+ * codes and words.
+ */
 function argvOf(command: Command): string[] {
   if ("line" in command) return ["bash", "-c", command.line];
   return ["bash", "-c", 'exec -- "$@"', "looop", ...command.argv];
@@ -178,7 +184,7 @@ function journal(context: Context, intent: Intent, told: string): void {
   poke(context.profile);
 }
 
-/** After the journal: a reader that has gone must not cost the record. */
+/** Called after journaling: a reader that has gone must not cost the record. */
 function show(context: Context, { stdout, stderr }: CommandOutcome, note: string | undefined): void {
   try {
     context.err(stderr.bytes);

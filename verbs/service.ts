@@ -1,4 +1,4 @@
-/** `looop service`: keep the pulse up across logins, by systemd or launchd. */
+/** `looop service`: keeps the pulse running across logins, by systemd or launchd. */
 import { runSmall } from "../lib/process/spawn.ts";
 import { UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -66,12 +66,12 @@ export default defineVerb({
   },
 });
 
-/** What tells the service of one data dir from those of others; the usual data dir needs none. */
+/** A tag that distinguishes the service of one data dir from those of others; the default data dir needs none. */
 async function tagOf(dir: string, usual: string): Promise<string> {
   return dir === usual ? "" : (await sha256(dir)).slice(0, 8);
 }
 
-/** Runs commands in order; the first problem as one line, or undefined. */
+/** Runs commands in order; returns the first problem as one line, or undefined. */
 async function runAll(commands: readonly ManagerCommand[]): Promise<string | undefined> {
   for (const { argv: [program, ...args], mayFail } of commands) {
     try {

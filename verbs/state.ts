@@ -1,4 +1,4 @@
-/** `looop _ state`: the whole world at this moment. */
+/** `looop _ state`: prints the whole world at this moment. */
 import { fitState } from "../lib/world/fit.ts";
 import { fitFiles, look, stateOf } from "../lib/world/state.ts";
 import { openProfile } from "../lib/records/profile.ts";

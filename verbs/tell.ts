@@ -1,4 +1,4 @@
-/** `looop _ tell`: steers a worker that runs. */
+/** `looop _ tell`: sends a message to a running worker, to steer it. */
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { recordMove } from "../lib/records/move.ts";

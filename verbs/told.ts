@@ -1,4 +1,4 @@
-/** `looop _ told`: a worker reads what it has been told. */
+/** `looop _ told`: a worker reads its tells. */
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { poke } from "../lib/records/move.ts";
@@ -6,7 +6,7 @@ import { finishTells, showTells, takeTells, tellRows } from "../lib/records/tell
 import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
-/** What an agent CLI's hook wants on stdout, by the CLI's name. */
+/** The form in which an agent CLI's hook expects them on stdout, by the CLI's name. */
 const HOOKS: Readonly<Record<string, (text: string) => string>> = {
   // https://docs.anthropic.com/en/docs/claude-code/hooks: context that is added after a tool call.
   claude: (additionalContext) =>
@@ -42,7 +42,7 @@ export default defineVerb({
     const tells = takeTells(context.profile, id, session.meta.gen);
     if (tells.length > 0) {
       const text = showTells(tells);
-      // Printed first: what nobody has read is given again.
+      // Printed before they are marked as read: unread ones are given again.
       context.out(
         context.json
           ? `${JSON.stringify(tellRows(tells))}\n`

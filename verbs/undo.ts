@@ -1,4 +1,4 @@
-/** `looop _ undo`: the text before the last write of a policy file. */
+/** `looop _ undo`: brings back the text before the last write of a policy file. */
 import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { noteActivity, recordMove } from "../lib/records/move.ts";

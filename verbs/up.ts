@@ -1,4 +1,4 @@
-/** `looop up`: start the pulse. */
+/** `looop up`: starts the pulse. */
 import { readConfig } from "../lib/records/config.ts";
 import { oneLine } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";

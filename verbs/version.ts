@@ -1,4 +1,4 @@
-/** `looop version`. */
+/** `looop version`: prints the version. */
 import { defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({

@@ -1,4 +1,4 @@
-/** `looop _ wait`: block until there is something new to this reader, then show it. */
+/** `looop _ wait`: blocks until there is something new to this reader, then shows it. */
 import { EXIT, UsageError } from "../lib/errors.ts";
 import { Watch } from "../lib/file_watch.ts";
 import { checkId } from "../lib/ids.ts";
@@ -28,13 +28,13 @@ import { quietStat } from "../lib/store.ts";
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 /**
- * While it blocks, everything is looked at again this often, and a verified process is verified again, ms. Every
- * poll period in between a glance shows whether a watch has missed something, for a tenth of the work.
+ * Interval at which a blocked wait looks at everything again, and verifies a verified process again, ms. In between,
+ * a glance at every poll period shows whether a watch has missed something, for a tenth of the work.
  */
 const WHOLE_LOOK_MS = 30_000;
-/** How long a file may be half written before it counts as bad, ms. */
+/** Time for which a file may be half written before it counts as bad, ms. */
 const SETTLE_MS = 1_000;
-/** Lines of the journal that a wake shows. */
+/** Number of journal lines in a wake. */
 const JOURNAL_LINES = 5;
 
 export default defineVerb({
@@ -77,12 +77,12 @@ class Wait {
   readonly #parent = Deno.ppid;
   readonly #watch: Watch;
   #file: CursorFile | undefined;
-  /** What the reader was last given; undefined: nothing yet. */
+  /** What the reader was last given; undefined when that is nothing yet. */
   #cursor: Cursor | undefined;
-  /** Its file says that it waits. */
+  /** Whether the reader's file says that it waits. */
   #isOnRecord = false;
   #gaveUp = false;
-  /** The pulse was still starting when the time was up: that it is not there is no news. */
+  /** Whether the pulse was still starting when the time was up: then its absence is not news. */
   #isStarting = false;
   #heard: { beat: number; at: number; awakeS: number } | undefined;
 
@@ -106,7 +106,7 @@ class Wait {
     });
   }
 
-  /** Looks again and again; ends with news, with the time, or with the one who called. */
+  /** Looks again and again; ends with news, at the deadline, or when its caller ends. */
   async untilNews(): Promise<{ code: number } | undefined> {
     const { profile, now } = this.#context;
     for (let isFirst = true;; isFirst = false) {
@@ -134,7 +134,7 @@ class Wait {
     if (this.#isOnRecord) this.#save();
   }
 
-  /** Looks at the profile; a pulse that is wanted and dead is started again first. */
+  /** Looks at the profile; a wanted pulse that has died is started again first. */
   async #look(): Promise<Snapshot> {
     const { profile, now } = this.#context;
     requireDir(profile);
@@ -150,8 +150,8 @@ class Wait {
   }
 
   /**
-   * A sight whose pulse is stalled only if this reader has been awake for two intervals without a sign of life of
-   * it: on a laptop that wakes, the pulse has been asleep, too.
+   * A sight in which the pulse is stalled only if this reader has been awake for two intervals without a sign of life
+   * of it: on a laptop that wakes, the pulse has been asleep, too.
    */
   #awake(sight: Snapshot): Snapshot {
     const { beat, age_s, interval_s, stalled, failing } = sight.pulse;
@@ -179,7 +179,7 @@ class Wait {
     });
   }
 
-  /** News for this reader, and what may be news in a moment. */
+  /** News for this reader, and items that may become news in a moment. */
   #newsIn(sight: Snapshot): News[] {
     const reader = { observer: this.#observer };
     if (this.#cursor === undefined) return wholeWorld(sight, reader).map((one) => this.#settled(one));
@@ -211,11 +211,11 @@ class Wait {
     const kept = await this.#show(sight, news, after([]).token);
     this.#cursor = after(kept);
     this.#noteSchedules(sight, news, kept);
-    // Printed first, saved after: a reader that was killed meanwhile is given the same again.
+    // Printed first, saved after: a reader that is killed in between is given the same again.
     this.#save();
   }
 
-  /** A reminder that an agent was given is not given to one that begins later. */
+  /** Records the reminders that an agent was given, so that one that begins later does not get them. */
   #noteSchedules({ world }: Snapshot, news: readonly News[], kept: readonly News[]): void {
     if (this.#observer === "hand") return;
     const given = news.filter((one) => one.item.part === "schedules" && !kept.includes(one));
@@ -225,7 +225,7 @@ class Wait {
     noteGiven(this.#context.profile, Object.fromEntries(dues));
   }
 
-  /** Prints what is new; returns what found no room. */
+  /** Prints the news; returns those for which there was no space. */
   async #show(sight: Snapshot, news: News[], token: string): Promise<News[]> {
     const { json, out, profile } = this.#context;
     const reason = this.#cursor === undefined ? this.#firstReason() : undefined;
@@ -264,7 +264,7 @@ class Wait {
     this.#noteSilence(sight);
   }
 
-  /** A stall that this call was too short to tell is told by a later one. */
+  /** A stall for which this call was too short is reported by a later one. */
   #noteSilence({ pulse }: Snapshot): void {
     const isQuiet = pulse.alive && (pulse.age_s ?? 0) > 2 * pulse.interval_s;
     if (this.#file === undefined || (!isQuiet && readSilence(this.#path) === undefined)) return;
@@ -272,7 +272,7 @@ class Wait {
     writeSilence(this.#path, isQuiet ? { beat: pulse.beat, awake_s } : undefined);
   }
 
-  /** What is other and not to be shown: the cursor takes it in, or its next change would be no news. */
+  /** Differences that are not to be shown: the cursor takes them in, or their next change would not be news. */
   #takeIn(sight: Snapshot, news: readonly News[]): void {
     const cursor = this.#cursor;
     if (cursor === undefined || this.#input.flag("only-asks")) return;
@@ -300,7 +300,7 @@ class Wait {
     writeCursorFile(this.#path, waiting === undefined ? file : { ...file, waiting });
   }
 
-  /** Sleeps until another look may see more, at most until the deadline or a whole look is due. */
+  /** Sleeps until another look may see more, at most until the deadline or until a whole look is due. */
   async #mayHaveChanged(sight: Snapshot, news: readonly News[], seen: string | undefined): Promise<void> {
     const { profile, now } = this.#context;
     const parent = Deno.ppid;
@@ -313,7 +313,10 @@ class Wait {
     );
   }
 
-  /** When to look again though nothing seems to happen: then, or when the pulse's silence would be a stall. */
+  /**
+   * Time until the next look although nothing seems to happen: the usual one, or until the pulse's silence is a
+   * stall, ms.
+   */
   #lookAfterMs({ pulse }: Snapshot, news: readonly News[]): number {
     if (news.some(({ weight }) => weight === "held")) return SETTLE_MS;
     if (!pulse.alive || pulse.age_s === null) return WHOLE_LOOK_MS;

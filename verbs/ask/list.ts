@@ -1,4 +1,4 @@
-/** `looop _ ask list`: the questions that wait for an answer. */
+/** `looop _ ask list`: shows the questions that wait for an answer. */
 import { age, sanitizeLine, table } from "../../lib/text/style.ts";
 import { askView, look } from "../../lib/world/state.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";

@@ -1,4 +1,4 @@
-/** `looop _ goal archive`: puts a goal that is reached aside. */
+/** `looop _ goal archive`: archives a goal that has been reached. */
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";

@@ -1,4 +1,4 @@
-/** `looop _ goal write`: what should be. */
+/** `looop _ goal write`: writes a goal, the desired state. */
 import { checkId } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";

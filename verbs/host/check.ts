@@ -1,4 +1,4 @@
-/** `looop _ host check`: does a machine do everything that looop needs of it? */
+/** `looop _ host check`: checks whether a machine does everything that looop needs. */
 import { callParser } from "../../lib/cli/call_parser.ts";
 import { EXIT, UsageError } from "../../lib/errors.ts";
 import type { Verdict } from "../../lib/hosts/check/check.ts";
@@ -46,7 +46,7 @@ export default defineVerb({
   },
 });
 
-/** The cases have a data dir of their own: a driver's path is taken from this one. */
+/** The cases have a data dir of their own, but a driver's path is relative to this one. */
 function fromHere<T extends { driver?: string | undefined }>(config: T, dir: string): T {
   const { driver } = config;
   return driver === undefined || !driver.includes("/") || driver.startsWith("/")

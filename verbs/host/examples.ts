@@ -1,4 +1,4 @@
-/** `looop _ host examples`: the drivers that looop brings. */
+/** `looop _ host examples`: shows the drivers that come with looop. */
 import { UserError } from "../../lib/errors.ts";
 import { DRIVER_EXAMPLES } from "../../lib/hosts/driver_examples.ts";
 import { nearest } from "../../lib/text/nearest.ts";

@@ -1,4 +1,4 @@
-/** `looop _ playbook write`: how to judge. */
+/** `looop _ playbook write`: replaces the playbook, which says how to judge. */
 import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, keepPlaybook, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";

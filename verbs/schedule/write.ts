@@ -1,4 +1,4 @@
-/** `looop _ schedule write`: a reminder in time. */
+/** `looop _ schedule write`: writes a reminder in time. */
 import { UsageError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";

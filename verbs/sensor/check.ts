@@ -1,4 +1,4 @@
-/** `looop _ sensor check`: does a sensor keep the rules? */
+/** `looop _ sensor check`: checks whether a sensor keeps the rules. */
 import { trialHost } from "../../lib/cli/context.ts";
 import { EXIT } from "../../lib/errors.ts";
 import { sanitizeLine } from "../../lib/text/style.ts";

@@ -1,4 +1,4 @@
-/** `looop _ sensor examples`: the ready-made sensors. */
+/** `looop _ sensor examples`: lists or prints the ready-made sensors. */
 import {
   type Example,
   EXAMPLE_GROUPS,

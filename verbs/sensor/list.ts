@@ -1,4 +1,4 @@
-/** `looop _ sensor list`: the sensors, how often each runs, and how it stands. */
+/** `looop _ sensor list`: lists the sensors, how often each runs, and its state. */
 import { listSensors, unreadSensors } from "../../lib/world/sensors.ts";
 import { messageOf } from "../../lib/world/reading.ts";
 import { readWorld } from "../../lib/world/state.ts";

@@ -1,4 +1,4 @@
-/** `looop _ sensor remove`: stops sensing it and keeps its script. */
+/** `looop _ sensor remove`: stops a sensor and keeps its script. */
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";

@@ -1,4 +1,4 @@
-/** `looop _ sensor run`: one sensor, once, exactly as the pulse would run it. */
+/** `looop _ sensor run`: runs one sensor, once, exactly as the pulse would. */
 import { trialHost } from "../../lib/cli/context.ts";
 import { printableJson } from "../../lib/text/json.ts";
 import { checkId } from "../../lib/ids.ts";

@@ -1,4 +1,4 @@
-/** `looop _ sensor write`: what is observed. */
+/** `looop _ sensor write`: writes a sensor, which observes something. */
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";

@@ -1,4 +1,4 @@
-/** `looop _ worker kill`: the end of a worker, with its whole process tree. */
+/** `looop _ worker kill`: ends a worker with its whole process tree. */
 import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";

@@ -1,4 +1,4 @@
-/** `looop _ worker list`: the fleet. */
+/** `looop _ worker list`: shows the fleet. */
 import { readMailbox } from "../../lib/records/mailbox.ts";
 import type { WorkerView } from "../../lib/sessions/session.ts";
 import { readWorkers, readWorld, viewOf } from "../../lib/world/state.ts";
@@ -24,7 +24,7 @@ export default defineVerb({
   },
 });
 
-/** Id, state, runner, age, and what is to be known of it. */
+/** A table row: id, state, runner, age, and remarks. */
 function rowOf(worker: WorkerView, isAsking: boolean, nowMs: number): string[] {
   const since = age((nowMs - Date.parse(worker.ended ?? worker.started)) / 1000);
   const code = worker.exit_code === null ? "" : ` ${worker.exit_code}`;

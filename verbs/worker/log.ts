@@ -1,4 +1,4 @@
-/** `looop _ worker log`: the last lines of what a worker did or printed. */
+/** `looop _ worker log`: shows the last lines of what a worker did or printed. */
 import { unknownWorker } from "../../lib/sessions/session.ts";
 import { EXIT } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";

@@ -1,4 +1,4 @@
-/** `looop _ worker resume`: a worker that was cut off goes on with its agent session. */
+/** `looop _ worker resume`: resumes the agent session of a worker that was cut off. */
 import { resumePrompt } from "../../lib/agents/contract.ts";
 import { checkId } from "../../lib/ids.ts";
 import { readMailbox } from "../../lib/records/mailbox.ts";

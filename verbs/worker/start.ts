@@ -1,4 +1,4 @@
-/** `looop _ worker start`: an agent in the background, in a terminal of its own. */
+/** `looop _ worker start`: starts an agent in the background, in a terminal of its own. */
 import { UsageError, UserError } from "../../lib/errors.ts";
 import { exists } from "../../lib/store.ts";
 import { checkId } from "../../lib/ids.ts";
