@@ -14,7 +14,7 @@ import { findVerb, loadVerb, type VerbTable } from "./lib/cli/verb_table.ts";
 import { EXIT, formatError, UserError } from "./lib/errors.ts";
 import { checkProfile } from "./lib/records/profile_check.ts";
 
-/** Every verb and where it is; each is loaded only when it is called. */
+/** Every verb and its module; each is loaded only when it is called. */
 export const VERBS: VerbTable = {
   "up": () => import("./verbs/up.ts"),
   "init": () => import("./verbs/init.ts"),
@@ -79,7 +79,7 @@ export async function main(argv: readonly string[], context: Context = contextOf
   let path = "";
   let mutating = false;
   try {
-    // Until it is known which words are options and which are text.
+    // A guess, until it is known which words are options and which are text.
     context.json = mayWantJson(argv);
     const found = findVerb(VERBS, argv);
     path = found.path;
@@ -99,7 +99,7 @@ export async function main(argv: readonly string[], context: Context = contextOf
     checkWorkerMay(path, input, context);
     await noteAgent(context, verb.declare);
     const reply = await verb.run(context, input);
-    // It is done: that its reply cannot be printed is no failure of the move.
+    // The move is done: failing to print its reply is not a failure of the move.
     mutating = false;
     if (reply !== undefined) show(context, verb.declare, reply);
     await noteTells(context, path);

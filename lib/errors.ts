@@ -1,4 +1,4 @@
-/** Error classes and exit codes: what a user is shown, and the number that looop ends with. */
+/** Error classes and exit codes: what a user is shown, and the number with which looop exits. */
 
 /** Every exit code of looop, in one place. */
 export const EXIT = {
@@ -14,7 +14,7 @@ export const EXIT = {
   refused: 126,
 } as const;
 
-/** What the exit codes of the verbs that are called by hand mean, for the manual. */
+/** The meaning of the exit codes of verbs that are called by hand, for the manual. */
 export const EXIT_MEANING: readonly (readonly [number, string])[] = [
   [EXIT.ok, "done; what the verb promised is on disk"],
   [EXIT.failed, "refused or failed; one line on stderr says what, on what, and what to do"],
@@ -26,14 +26,14 @@ export const EXIT_MEANING: readonly (readonly [number, string])[] = [
   [EXIT.bug, "a bug of looop; the line says where its stack was kept"],
 ];
 
-/** How an error is described beyond its message. */
+/** Details of an error beyond its message. */
 export interface ErrorDetails {
-  /** What to do next: a command where there is one. */
+  /** The next step: a command where there is one. */
   next?: string;
   cause?: unknown;
   /** A stable word for machines, e.g. `not_found`. */
   kind?: string;
-  /** Exit code; 1 unless said. */
+  /** Exit code; 1 by default. */
   code?: number;
 }
 
@@ -63,7 +63,7 @@ export class UsageError extends UserError {
 
 /** Makes text safe for one line of a message: no control characters, bounded length. */
 export function oneLine(text: string, maxChars = 300): string {
-  // deno-lint-ignore no-control-regex -- control characters are what must go
+  // deno-lint-ignore no-control-regex -- it removes control characters
   const flat = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+/g, " ").trim();
   return flat.length > maxChars ? `${flat.slice(0, maxChars - 1)}…` : flat;
 }
@@ -90,7 +90,7 @@ export class Attempts {
   }
 }
 
-/** The error of an end that happened but could not be recorded, as on a full disk. */
+/** The error for an end that happened but could not be recorded, as on a full disk. */
 export function notWrittenDown(what: string, failure: Error): UserError {
   const { next, kind } = failure instanceof UserError ? failure : { next: undefined, kind: undefined };
   return new UserError(`${what} was ended, but this could not be written down: ${failure.message}`, {

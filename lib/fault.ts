@@ -4,12 +4,12 @@ import { UserError } from "./errors.ts";
 /** Why a path that is a link is refused. */
 export const LINK = "it is a symbolic link";
 
-/** Whether an error says that the file or one of its folders is not there. */
+/** Whether an error says that the file or one of its folders does not exist. */
 export function isAbsent(error: unknown): boolean {
   return error instanceof Deno.errors.NotFound || (error as { code?: string })?.code === "ENOENT";
 }
 
-/** Whether an error, wrapped by {@link fault} or not, says that there is no room left. */
+/** Whether an error, wrapped by {@link fault} or not, says that the disk is full. */
 export function isDiskFull(error: unknown): boolean {
   const code = (error as { code?: string })?.code ?? "";
   const text = String((error as Error)?.message ?? error);
@@ -44,10 +44,10 @@ export function isOutOfDescriptors(error: unknown): boolean {
     /os error 24\b/.test(String((error as Error)?.message));
 }
 
-/** Descriptors that the start of a child or the first listener for a signal takes. */
+/** Number of descriptors taken by the start of a child, or by the first listener for a signal. */
 const DESCRIPTORS = 8;
 
-/** Whether so many descriptors are left that the runtime does not end in the middle of what takes some. */
+/** Whether enough descriptors are left that the runtime does not die in the middle of an action that takes some. */
 export function hasDescriptors(): boolean {
   const files: Deno.FsFile[] = [];
   try {
@@ -60,7 +60,7 @@ export function hasDescriptors(): boolean {
   }
 }
 
-/** The error of a limit on open files. */
+/** The error for a limit on open files. */
 export function outOfDescriptors(what: string, cause?: unknown): UserError {
   return new UserError(`Cannot ${what}: too many open files`, {
     next: "raise `ulimit -n`, then try again",
@@ -71,21 +71,21 @@ export function outOfDescriptors(what: string, cause?: unknown): UserError {
 
 let isLimitCaught = false;
 
-/** Lets a write beyond `ulimit -f` fail; by default its signal ends the process in the middle. */
+/** Lets a write beyond `ulimit -f` fail; by default its signal ends the process in the middle of it. */
 export function catchFileLimit(): void {
   if (isLimitCaught || !hasDescriptors()) return;
   isLimitCaught = true;
   try {
     Deno.addSignalListener("SIGXFSZ", () => {});
   } catch {
-    // Unknown to this platform.
+    // This platform does not know the signal.
   }
 }
 
 /** Wraps an operating system error into one line that names the path. */
 export function fault(action: string, path: string, error: unknown): UserError {
   if (error instanceof UserError) return error;
-  // Deno appends ": <operation> '<path>'"; the message names the path alreadd.
+  // Deno appends ": <operation> '<path>'"; the message names the path already.
   const reason = String((error as Error)?.message ?? error).replace(/:\s+\w+ '.*$/s, "");
   return new UserError(`Cannot ${action} "${path}": ${reason}`, {
     next: advice(error),

@@ -14,27 +14,27 @@ const QUIET = [
 ];
 
 /**
- * How long after the first event that does not count everything is looked at once, ms.
+ * Time after the first event that does not count until everything is looked at once, ms.
  *
- * Deno 2.4 keeps 16 events for a reader and drops the rest, so an event that counts may be missing behind such ones.
+ * Deno 2.4 keeps 16 events for a reader and drops the rest, so an event that counts may be lost among them.
  */
 const TRAIL_MS = 100;
 
-/** What to watch and how. */
+/** The folders to watch, and how. */
 export interface WatchOptions {
-  /** Folders, each watched flat. */
+  /** Folders, each watched without its subfolders. */
   dirs: readonly string[];
   /** The longest time between two looks, with or without watches, ms. */
   pollMs: number;
   /** File names (without temporary siblings) whose changes do not count. */
   ignore?: readonly string[];
-  /** Poll only, as on a system that has no watches left. */
+  /** Whether to poll only, as on a system that has no watches left. */
   off?: boolean;
 }
 
 /**
- * Reports when something in some folders may have changed: by inotify or FSEvents where the system offers them, else by
- * polling. Any event means "read again"; its kind and path are only hints.
+ * Reports when something in some folders may have changed: by inotify or FSEvents where the system offers them, else
+ * by polling. Any event means "read again"; its kind and path are only hints.
  *
  * Open it, then read, then call `next`: a change in between is not lost.
  */
@@ -104,7 +104,8 @@ export class Watch {
     try {
       this.#watcher = Deno.watchFs(dirs, { recursive: false });
     } catch {
-      // No instances left ("Too many open files", without a code) or not supported here: polling serves.
+      // No instances are left ("Too many open files", without a code), or watches are not supported here: polling
+      // works.
       return;
     }
     this.#listen(this.#watcher);
@@ -151,8 +152,8 @@ export class Watch {
   }
 
   /**
-   * The slow look: watches a folder again that was replaced or could not be watched before. The old watch is closed one
-   * look earlier, because a new one that is opened in the same turn hears nothing (Deno 2.9).
+   * The slow look: watches a folder again that was replaced or could not be watched before. The old watch is closed
+   * one look earlier, because a new one that is opened in the same turn receives no events (Deno 2.9).
    */
   #rearm(): void {
     if (this.#closed) return;

@@ -1,4 +1,4 @@
-/** Names that users and agents give: goals, sensors, workers, claims, asks. Checked at the door, once. */
+/** Names that users and agents give: goals, sensors, workers, claims, asks. Checked once, when they enter. */
 import { oneLine, UsageError } from "./errors.ts";
 
 /** 1–64 letters, digits, `.`, `_` or `-`, the first a letter or digit: no `..`, no `/`, no leading `-`. */
@@ -11,7 +11,7 @@ const RESERVED_WORKERS: readonly string[] = ["pulse", "list", "withdraw"];
 
 export type IdKind = "goal" | "schedule" | "sensor" | "worker" | "claim" | "observer" | "runner";
 
-/** Whether a file's stem is a valid id; used for listing what is on disk. */
+/** Whether a file's stem is a valid id; used for listing files on disk. */
 export function isId(text: string): boolean {
   return ID.test(text);
 }
@@ -34,12 +34,12 @@ export function checkId(kind: IdKind, text: string): string {
 }
 
 /**
- * The name under which a folder lists what `name` leads to; undefined when it leads to nothing. Pure.
+ * The name under which a folder lists the file that `name` leads to; undefined when it leads nowhere. Pure.
  *
  * macOS's file systems take `A` and `a` for one name, and an accented letter for the same as one code point and as a
- * letter with a mark behind it (Apple File System Reference, "Normalization"; HFS+ stores the latter, whichever was
- * given). So a file may be listed under another name than the one it was reached by. Whether case counts is the disk's
- * affair, and only it can say: `isThere` is its answer for `name`.
+ * letter followed by a mark (Apple File System Reference, "Normalization"; HFS+ stores the latter, whichever was
+ * given). So a file may be listed under another name than the one by which it was reached. Whether case counts
+ * depends on the disk, and only the disk can say: `isThere` is its answer for `name`.
  */
 export function listedAs(names: readonly string[], name: string, isThere: boolean): string | undefined {
   if (names.includes(name)) return name;

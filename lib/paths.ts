@@ -5,7 +5,7 @@ import { UserError } from "./errors.ts";
 export interface Profile {
   /** The data dir itself. */
   readonly dir: string;
-  /** `config.json`, or what `LOOOP_CONFIG` names. */
+  /** `config.json`, or the file that `LOOOP_CONFIG` names. */
   readonly config: string;
   readonly playbook: string;
   readonly playbookHistory: string;
@@ -24,10 +24,10 @@ export interface Profile {
   readonly cursors: string;
   readonly wal: string;
   readonly goalActivity: string;
-  /** Who wrote which text last, so that nobody's own move is news to them. */
+  /** Who last wrote which text, so that nobody's own move is news to them. */
   readonly moves: string;
   readonly format: string;
-  /** Which data dir this is: its id, and where it was. */
+  /** The data dir's identity: its id, and where it was. */
   readonly home: string;
   readonly journal: string;
   readonly journalHistory: string;
@@ -40,18 +40,18 @@ export interface Profile {
   readonly asks: string;
   readonly asksArchive: string;
   readonly answers: string;
-  /** What running workers were told and have not read. */
+  /** Tells that running workers have not read. */
   readonly tells: string;
   readonly schedules: string;
   readonly schedulesArchive: string;
-  /** What has become of each schedule. */
+  /** The record of each schedule's firings. */
   readonly schedulesState: string;
   readonly reports: string;
   readonly prompts: string;
   readonly sessions: string;
   readonly undo: string;
   readonly gitignore: string;
-  /** Touched to tell the pulse that something changed. */
+  /** Touched to notify the pulse of a change. */
   readonly poke: string;
   /** The folder of the launcher script that workers get as LOOOP_BIN. */
   readonly bin: string;
@@ -140,7 +140,7 @@ function dataDir(env: PathEnv, cwd: string): string {
 
 /**
  * The real path of a folder: one folder has one name, whatever links lead to it, because processes are found again by
- * the data dir in their environment. A folder that does not exist yet is named below the nearest one that does.
+ * the data dir in their environment. A folder that does not exist yet is named below its nearest existing ancestor.
  */
 function canonical(dir: string): string {
   let missing = "";
@@ -175,7 +175,7 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-/** The folder a path is in. */
+/** The folder that contains a path. */
 export function dirName(path: string): string {
   const at = path.lastIndexOf("/");
   return at <= 0 ? "/" : path.slice(0, at);
