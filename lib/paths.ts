@@ -24,7 +24,7 @@ export interface Profile {
   readonly cursors: string;
   readonly wal: string;
   readonly goalActivity: string;
-  /** Who last wrote which text, so that nobody's own move is news to them. */
+  /** The last writer of each text, so that nobody's own move is news to them. */
   readonly moves: string;
   readonly format: string;
   /** The data dir's identity: its id, and where it was. */

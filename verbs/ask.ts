@@ -120,8 +120,8 @@ function describePosted({ id, posted, readAgo }: PostedAsk): string {
 const WITHDRAWN = "looop _ ask: the question was withdrawn";
 
 /**
- * Who has ended the worker, or is about to; undefined while it lives. If it is `root`, the worker's questions are
- * withdrawn, even when this is seen before the withdrawal itself is on disk; otherwise they stay.
+ * The one who has ended the worker, or is about to; undefined while it lives. If it is `root`, the worker's questions
+ * are withdrawn, even when this is seen before the withdrawal itself is on disk; otherwise they stay.
  */
 function endOf(context: Context, worker: string, gen: string): string | undefined {
   const session = readSession(context.profile, worker);

@@ -77,7 +77,7 @@ class Wait {
   readonly #parent = Deno.ppid;
   readonly #watch: Watch;
   #file: CursorFile | undefined;
-  /** What the reader was last given; undefined when that is nothing yet. */
+  /** The cursor that the reader was last given; undefined before the first. */
   #cursor: Cursor | undefined;
   /** Whether the reader's file says that it waits. */
   #isOnRecord = false;

@@ -57,7 +57,7 @@ export interface Call {
   host?: string;
 }
 
-/** What the caller prints, and its exit code. */
+/** The caller's output, and its exit code. */
 export interface CallReply {
   code: number;
   out: string;

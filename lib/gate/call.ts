@@ -31,7 +31,7 @@ export interface Arg {
   origins?: readonly SimpleCommand[];
 }
 
-/** What is known about the place where the command runs. */
+/** The facts known about the place where the command runs. */
 export interface Surroundings {
   /** Undefined when it cannot be known. */
   cwd: string | undefined;

@@ -87,7 +87,9 @@ const NEVER_INHERITED = [
   "TMPDIR",
 ];
 
-/** What to set and which names to remove, so that `from` becomes `to`. Names that no shell knows stay. Pure. */
+/**
+ * The variables to set and the names to remove, so that `from` becomes `to`. Names that no shell knows stay. Pure.
+ */
 export function changesTo(
   to: Readonly<Record<string, string>>,
   from: Readonly<Record<string, string>>,

@@ -24,7 +24,7 @@ export interface RunnerTrial {
   level: "ok" | "warn" | "bad";
   /** One line about the result. */
   message: string;
-  /** What to do about it, with the exact setting where there is one. */
+  /** The next step, with the exact setting where there is one. */
   next?: string;
   /** The last lines of the screen, for a person to look at when it is not ok. */
   screen: string[];

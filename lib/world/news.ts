@@ -1,5 +1,5 @@
 /**
- * What is new to one reader: each kind of news in one table, found by comparing a cursor with a sight. Pure.
+ * News for one reader: each kind of news in one table, found by comparing a cursor with a sight. Pure.
  *
  * A new kind needs a row in {@link KINDS}, or, when the pulse raises it as an alert, one in {@link ALERTS}.
  */
@@ -41,7 +41,7 @@ export interface News {
   key?: string;
   /** Its value there, in ever shorter forms; none when the reason says everything. */
   forms: readonly unknown[];
-  /** Who caused it, where that is known. */
+  /** The one who caused it, where that is known. */
   by?: string;
   /** Set for a question that was given before and is still unanswered. */
   again?: true;

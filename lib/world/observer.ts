@@ -47,7 +47,9 @@ export function pulseWord({ pulse }: Pick<Sight, "pulse">): PulseWord {
   return pulse.stalled ? "stalled" : "alive";
 }
 
-/** What an observer was last given; kept in `.cursors/<observer>.json` with who it is and whether it waits. */
+/**
+ * The record of what an observer was last given; in `.cursors/<observer>.json` with who it is and whether it waits.
+ */
 export interface Cursor {
   v: 2;
   token: string;
