@@ -93,7 +93,7 @@ export class Attempts {
 /** The error for an end that happened but could not be recorded, as on a full disk. */
 export function notWrittenDown(what: string, failure: Error): UserError {
   const { next, kind } = failure instanceof UserError ? failure : { next: undefined, kind: undefined };
-  return new UserError(`${what} was ended, but this could not be written down: ${failure.message}`, {
+  return new UserError(`${what} was ended, but this could not be recorded: ${failure.message}`, {
     ...(next === undefined ? {} : { next }),
     ...(kind === undefined ? {} : { kind }),
     cause: failure,

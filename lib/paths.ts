@@ -132,7 +132,7 @@ function dataDir(env: PathEnv, cwd: string): string {
   if (env.LOOOP_DATA_DIR) return absolute(env.LOOOP_DATA_DIR, cwd);
   if (env.XDG_STATE_HOME?.startsWith("/")) return `${trimSlash(env.XDG_STATE_HOME)}/looop`;
   if (env.HOME) return `${trimSlash(absolute(env.HOME, cwd))}/.local/state/looop`;
-  throw new UserError("Cannot tell where the data dir is: HOME is not set", {
+  throw new UserError("Cannot find the data dir: HOME is not set", {
     next: "set LOOOP_DATA_DIR to a directory",
     kind: "environment",
   });

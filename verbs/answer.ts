@@ -17,7 +17,7 @@ export default defineVerb({
     ],
     options: [
       { name: "replace", summary: "change an answer that the worker has not read yet" },
-      { name: "free", summary: "say something that is none of the offered options" },
+      { name: "free", summary: "give an answer that is not one of the offered options" },
       { name: "decline", value: "WHY", summary: "say no, with the reason" },
     ],
     mutating: true,

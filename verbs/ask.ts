@@ -26,7 +26,7 @@ export default defineVerb({
     audience: "worker",
     args: [{
       name: "id",
-      summary: "the asking worker; $LOOOP_SESSION_ID unless given",
+      summary: "the asking worker; $LOOOP_SESSION_ID by default",
       optional: true,
       kind: "worker",
     }],
@@ -39,7 +39,7 @@ export default defineVerb({
         value: "S",
         summary: "give up waiting after S seconds (exit 124); the question stays",
       },
-      { name: "new", summary: "ask anew what was answered and read in the last 10 minutes" },
+      { name: "new", summary: "ask again what was answered and read in the last 10 minutes" },
     ],
     example: 'looop _ ask w1 --prompt "Merge PR 12?" --options yes,no',
     details:
@@ -90,7 +90,7 @@ export default defineVerb({
       } else if (outcome !== undefined && !warned) {
         warned = true;
         context.note(
-          `looop _ ask: answers/${id}.json cannot be read (${outcome.bad}); waiting until it is mended`,
+          `looop _ ask: answers/${id}.json cannot be read (${outcome.bad}); waiting until it is fixed`,
         );
       }
       if (performance.now() >= deadline) {

@@ -8,7 +8,7 @@ import { defineVerb, type LiveKind } from "../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ complete",
-    summary: "what may come next on a command line",
+    summary: "the possible next words of a command line",
     audience: "internal",
     args: [{ name: "words", summary: "after looop, the last one being typed", many: true, optional: true }],
     passthrough: true,

@@ -5,7 +5,7 @@ import { defineVerb } from "../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "config",
-    summary: "completions for your shell, of live ids too",
+    summary: "completions for your shell, including live ids",
     audience: "people",
     args: [{ name: "shell", summary: "whose script to print", choices: ["zsh", "bash", "fish"] }],
     example: 'eval "$(looop config zsh)"',

@@ -7,11 +7,11 @@ export default defineVerb({
     path: "cost",
     summary: "what was spent: total, by day, kind, runner and worker",
     audience: "people",
-    args: [{ name: "span", summary: "all unless given", optional: true, choices: ["today", "all"] }],
+    args: [{ name: "span", summary: "all by default", optional: true, choices: ["today", "all"] }],
     options: [{ name: "json", summary: "as JSON" }],
     example: "looop cost today",
     details:
-      "Coverage tells how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.\n" +
+      "Coverage shows how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.\n" +
       "A cost may be tokens without dollars, where neither the agent nor `prices` in config.json gives a price.",
   },
   async run(context, input) {

@@ -13,12 +13,12 @@ import { resolveRunner } from "../lib/agents/resolve.ts";
 export default defineVerb({
   declare: {
     path: "doctor",
-    summary: "check everything looop depends on; each line says how to mend it",
+    summary: "check everything looop depends on; each line says how to fix it",
     audience: "people",
     options: [
       { name: "json", summary: "as JSON" },
       { name: "runner", value: "NAME", summary: "start this agent for a moment instead", kind: "runner" },
-      { name: "cwd", value: "DIR", summary: "where it starts; the data dir unless given", kind: "dir" },
+      { name: "cwd", value: "DIR", summary: "where it starts; the data dir by default", kind: "dir" },
     ],
     example: "looop doctor",
     details:

@@ -11,7 +11,7 @@ export default defineVerb({
     audience: "worker",
     args: [{
       name: "id",
-      summary: "the worker's own id; $LOOOP_SESSION_ID unless given",
+      summary: "the worker's own id; $LOOOP_SESSION_ID by default",
       optional: true,
       kind: "worker",
     }],
@@ -21,7 +21,7 @@ export default defineVerb({
   run(context, input) {
     const id = input.words[0] ?? context.env["LOOOP_SESSION_ID"];
     if (!id) {
-      throw new UsageError("Nobody is named who is done", { next: "run this in a worker, or give its id" });
+      throw new UsageError("No worker is named", { next: "run this in a worker, or give its id" });
     }
     return endItself(context, checkId("worker", id));
   },

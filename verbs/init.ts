@@ -21,7 +21,7 @@ export default defineVerb({
     options: [{
       name: "runner",
       value: "NAME",
-      summary: "the agent; the first installed one unless given",
+      summary: "the agent; the first installed one by default",
       kind: "runner",
     }, {
       name: "skill",
@@ -30,7 +30,7 @@ export default defineVerb({
       kind: "runner",
     }],
     example: "looop init --runner claude",
-    details: "Comments and everything else in config.json stay. Nothing but worker starts needs it.",
+    details: "Comments and everything else in config.json stay. Only starting workers needs it.",
   },
   run(context, input) {
     const { profile } = context;

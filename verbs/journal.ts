@@ -11,11 +11,11 @@ const DEFAULT_LINES = 40;
 export default defineVerb({
   declare: {
     path: "journal",
-    summary: "what was done, one line a move, over rotated files too",
+    summary: "what was done, one line per move, across rotated files",
     audience: "people",
     options: [
-      { name: "follow", short: "f", summary: "go on as it grows" },
-      { name: "lines", short: "n", value: "N", summary: `how many; ${DEFAULT_LINES} unless given` },
+      { name: "follow", short: "f", summary: "follow it as it grows" },
+      { name: "lines", short: "n", value: "N", summary: `how many; ${DEFAULT_LINES} by default` },
       { name: "json", summary: "the lines as a list" },
     ],
     example: "looop journal -f",

@@ -11,7 +11,7 @@ export default defineVerb({
     args: [{ name: "id", summary: "the worker's own id", kind: "worker" }],
     mutating: true,
     example: "looop _ kill w1",
-    details: "The end is written down first; a process outside the worker's tree then ends the whole of it.",
+    details: "The end is recorded first; then a process outside the worker's tree ends all of it.",
   },
   run: (context, input) => endItself(context, checkId("worker", input.word(0))),
 });

@@ -16,10 +16,10 @@ export default defineVerb({
     path: "logs",
     summary: "what a worker did, from its agent's own record, or what it or the pulse printed",
     audience: "people",
-    args: [{ name: "session", summary: "a worker; the pulse unless given", optional: true, kind: "session" }],
+    args: [{ name: "session", summary: "a worker; the pulse by default", optional: true, kind: "session" }],
     options: [
-      { name: "follow", short: "f", summary: "go on as it grows, until the worker has ended" },
-      { name: "lines", short: "n", value: "N", summary: `how many; ${DEFAULT_LINES} unless given` },
+      { name: "follow", short: "f", summary: "follow it as it grows, until the worker has ended" },
+      { name: "lines", short: "n", value: "N", summary: `how many; ${DEFAULT_LINES} by default` },
       { name: "screen", summary: "a worker's terminal as it is now, or as it was left" },
     ],
     example: "looop logs fix-42 -f",

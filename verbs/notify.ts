@@ -17,7 +17,7 @@ const MAX_MESSAGE_BYTES = 64 * 1024;
 export default defineVerb({
   declare: {
     path: "_ notify",
-    summary: "tell the human something, by the notification hook of config.json",
+    summary: "send the human a message, through the notification hook in config.json",
     audience: "root",
     args: [{ name: "message", summary: "from stdin when absent or -", optional: true, many: true }],
     options: [{ name: "id", value: "WORKER", summary: "the worker it is about", kind: "worker" }],
@@ -25,7 +25,7 @@ export default defineVerb({
     example: 'looop _ notify --id fix-42 "the fix is ready for your review"',
     details:
       'The hook is `"notification"` in config.json, a shell line such as notify-send looop {{message}}. It is\n' +
-      "started and not waited for. {{message}} and {{id}} are filled in quoted, whatever quotes stand around\n" +
+      "started and not waited for. {{message}} and {{id}} are filled in quoted, whatever quotes surround\n" +
       "them; they are also in its environment as LOOOP_MESSAGE and LOOOP_ID.",
   },
   async run(context, input) {

@@ -16,9 +16,9 @@ export default defineVerb({
     path: "page",
     summary: "write one HTML page: the last days as a timeline, spend, open questions, goals",
     audience: "people",
-    args: [{ name: "file", summary: "reports/looop.html unless given", optional: true, kind: "file" }],
+    args: [{ name: "file", summary: "reports/looop.html by default", optional: true, kind: "file" }],
     options: [
-      { name: "days", value: "N", summary: "how many days the timeline spans; 7 unless given" },
+      { name: "days", value: "N", summary: "how many days the timeline spans; 7 by default" },
       { name: "watch", summary: "write it again whenever the world changes, until stopped" },
     ],
     example: "looop page --days 30",

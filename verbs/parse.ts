@@ -17,24 +17,24 @@ export default defineVerb({
     path: "_ parse",
     summary: "a calendar (iCalendar) or feed (RSS, RDF, Atom, JSON Feed) on stdin as JSON",
     audience: "root",
-    args: [{ name: "format", summary: "what it is", choices: ["ics", "feed"] }],
+    args: [{ name: "format", summary: "the format of stdin", choices: ["ics", "feed"] }],
     options: [
       {
         name: "from",
         value: "TIME",
-        summary: "ics: from when, now unless given; feed: leave older ones out",
+        summary: "ics: start time, now by default; feed: leave older entries out",
       },
-      { name: "to", value: "TIME", summary: `until when; ics: ${USUAL_DAYS} days later unless given` },
-      { name: "zone", value: "ZONE", summary: "zone of TIME and of what has none, as Europe/Berlin" },
+      { name: "to", value: "TIME", summary: `end time; ics: ${USUAL_DAYS} days later by default` },
+      { name: "zone", value: "ZONE", summary: "zone of TIME and of times without one, e.g. Europe/Berlin" },
       { name: "limit", value: "N", summary: "only the first N; `left` counts the others" },
-      { name: "charset", value: "NAME", summary: "encoding that the HTTP header says" },
+      { name: "charset", value: "NAME", summary: "encoding named by the HTTP header" },
     ],
     example: "looop _ parse ics --from 2026-03-01 --to 2026-03-08 <calendar.ics",
     details:
       "Prints {events: [{uid, title, start, end, all_day, zone, location, url}], bad: [{line, reason}]}: each\n" +
       "occurrence that overlaps the time from --from until before --to, in order; or\n" +
       "{format, title, entries: [{id, title, link, date, text}], bad}, the newest first. `bad` names what could\n" +
-      "not be understood; the rest counts all the same. Exit 1 when nothing was understood.",
+      "not be understood; the rest still counts. Exit 1 when nothing was understood.",
   },
   async run(context, input) {
     const { parsed, bad, understood } = input.word(0) === "ics"
@@ -112,7 +112,7 @@ function zoneOf(input: Input): Zone | undefined {
   const zone = ianaZone(name);
   if (zone !== undefined) return zone;
   throw new UsageError(`--zone is "${name}"`, {
-    next: "give the name of a time zone, as Europe/Berlin or UTC",
+    next: "give the name of a time zone, such as Europe/Berlin or UTC",
   });
 }
 
@@ -123,7 +123,9 @@ function timeOf(input: Input, name: string, zone: Zone | undefined): number | un
     return instantOfMoment(parseMoment(text, {}, { local: zone ?? localZone(), byId: () => undefined }));
   } catch (error) {
     if (!(error instanceof NotUnderstood)) throw error;
-    throw new UsageError(`--${name} is "${text}"`, { next: "give a date or time, as 2026-03-01T09:00:00Z" });
+    throw new UsageError(`--${name} is "${text}"`, {
+      next: "give a date or time, e.g. 2026-03-01T09:00:00Z",
+    });
   }
 }
 

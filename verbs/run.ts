@@ -25,12 +25,12 @@ type Command = { line: string } | { argv: readonly string[] };
 export default defineVerb({
   declare: {
     path: "_ run",
-    summary: "run one reversible command in the data dir; what looks irreversible is refused",
+    summary: "run one reversible command in the data dir; one that looks irreversible is refused",
     audience: "root",
     args: [{ name: "command", summary: "one word: a bash line; several: exactly these words", many: true }],
     options: [
       { name: "reason", value: "T", summary: "why, for the journal", isTrailing: true },
-      { name: "timeout", value: "S", summary: "end it after S seconds with exit 124; 120 unless given" },
+      { name: "timeout", value: "S", summary: "end it after S seconds with exit 124; 120 by default" },
       { name: "approved", value: "WORDS", summary: "the human's own words that allow what the gate refuses" },
     ],
     mutating: true,

@@ -13,19 +13,19 @@ import { defineVerb } from "../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "service",
-    summary: "keep the pulse up across logins (systemd user unit, or launch agent on macOS)",
+    summary: "keep the pulse running across logins (systemd user unit, or launch agent on macOS)",
     audience: "people",
     args: [{ name: "action", summary: "what to do", choices: ["install", "uninstall"] }],
     options: [{ name: "dry-run", summary: "print the unit and the commands, change nothing" }],
     example: "looop service install --dry-run",
-    details: "PATH is recorded as it is now: install from a shell in which your sensors' tools are found.",
+    details: "The present PATH is recorded: install from a shell in which your sensors' tools are found.",
   },
   async run(context, input) {
     const { profile, env } = context;
     const home = env["HOME"];
     if (!home) {
-      throw new UserError("Cannot tell where the unit goes: HOME is not set", {
-        next: "run it in a login session of yours",
+      throw new UserError("Cannot determine where the unit goes: HOME is not set", {
+        next: "run it in one of your login sessions",
         kind: "environment",
       });
     }

@@ -15,7 +15,7 @@ export default defineVerb({
       {
         name: "max-bytes",
         value: "N",
-        summary: "elide what does not fit into N bytes; no limit unless given",
+        summary: "elide parts that do not fit into N bytes; no limit by default",
       },
       { name: "full", summary: "elide nothing" },
     ],

@@ -13,7 +13,7 @@ export default defineVerb({
     audience: "people",
     options: [{ name: "json", summary: "the state as in `_ state`, and the problems" }],
     example: "looop status",
-    details: "Each line that begins with ! is a reason why less happens than should, and how to mend it.",
+    details: "Each line that begins with ! gives a reason why less happens than should, and how to fix it.",
   },
   async run(context) {
     const { profile, width, colour } = context;

@@ -9,17 +9,17 @@ import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ tell",
-    summary: "say something to a running worker; kept until it reads it",
+    summary: "send a message to a running worker; kept until it reads it",
     audience: "root",
     args: [
-      { name: "worker", summary: "a worker that runs", kind: "worker" },
-      { name: "text", summary: "what to tell it; from stdin when absent or -", optional: true, many: true },
+      { name: "worker", summary: "a running worker", kind: "worker" },
+      { name: "text", summary: "the message; from stdin when absent or -", optional: true, many: true },
     ],
     mutating: true,
     example: 'looop _ tell fix-42 "Leave the parser alone; only the tests are wrong"',
     details:
-      "It reads the text at its next tool call where its CLI has hooks for that, else when it next calls\n" +
-      "looop, by `_ told`. What it has not read when it ends is reported with its end.",
+      "It reads the text at its next tool call if its CLI has hooks for that, else when it next calls\n" +
+      "looop, by `_ told`. Messages that it has not read when it ends are reported with its end.",
   },
   async run(context, input) {
     const id = checkId("worker", input.word(0));
@@ -28,7 +28,7 @@ export default defineVerb({
     if (session === undefined) throw unknownWorker(id);
     if (!session.view.alive) {
       throw new UserError(`Worker "${id}" has ended`, {
-        next: `go on with \`looop _ worker resume ${id} "…"\`, or start a new one`,
+        next: `resume it with \`looop _ worker resume ${id} "…"\`, or start a new one`,
         kind: "ended",
       });
     }

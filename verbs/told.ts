@@ -16,17 +16,17 @@ const HOOKS: Readonly<Record<string, (text: string) => string>> = {
 export default defineVerb({
   declare: {
     path: "_ told",
-    summary: "read what the root agent has told you since; prints nothing when there is nothing",
+    summary: "read the root agent's messages to you; prints nothing when there are none",
     audience: "worker",
     args: [{
       name: "id",
-      summary: "the worker's own id; $LOOOP_SESSION_ID unless given",
+      summary: "the worker's own id; $LOOOP_SESSION_ID by default",
       kind: "worker",
       optional: true,
     }],
     options: [
       { name: "json", summary: "as JSON" },
-      { name: "hook", value: "CLI", summary: "in the form that this agent's hooks take" },
+      { name: "hook", value: "CLI", summary: "in the form that this agent CLI's hooks read" },
     ],
     example: "looop _ told",
   },

@@ -13,7 +13,7 @@ const KINDS: readonly PolicyKind[] = ["playbook", "goal", "sensor"];
 export default defineVerb({
   declare: {
     path: "_ undo",
-    summary: "bring the previous text of the playbook, a goal or a sensor back; again: the newer one",
+    summary: "bring back the previous text of the playbook, a goal or a sensor; again: the newer one",
     audience: "root",
     args: [
       { name: "what", summary: "which kind of text", choices: KINDS },
@@ -22,8 +22,8 @@ export default defineVerb({
     mutating: true,
     example: "looop _ undo goal ship-1.0",
     details:
-      "A goal that was archived and a sensor that was removed come back, unless a new one has their place.\n" +
-      "Texts that no undo reaches any more are in .undo/history/ of the data dir for 90 days, the last 20 each;\n" +
+      "A goal that was archived and a sensor that was removed come back, unless a new one has taken their place.\n" +
+      "Texts that undo no longer reaches are in .undo/history/ of the data dir for 90 days, the last 20 each;\n" +
       "earlier playbooks are in playbook.d/.",
   },
   async run(context, input) {

@@ -11,14 +11,14 @@ import { defineVerb } from "../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "up",
-    summary: "start the pulse and say what to tell your agent",
+    summary: "start the pulse and show the line to give to your agent",
     audience: "people",
     options: [
       { name: "json", summary: "the pulse logs NDJSON" },
-      { name: "restart", summary: "restart the pulse with this environment (PATH, tokens); workers go on" },
+      { name: "restart", summary: "restart the pulse with this environment (PATH, tokens); workers stay" },
       {
         name: "take-hosts",
-        summary: "take other machines over from the machine that this data dir was on before",
+        summary: "take over other machines from the machine that this data dir was on before",
       },
     ],
     example: "looop up",

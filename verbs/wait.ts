@@ -44,16 +44,16 @@ export default defineVerb({
     audience: "root",
     options: [
       { name: "json", summary: "as JSON: what is new, and what must be known to act on it" },
-      { name: "timeout", value: "S", summary: 'come back after S seconds with "timed_out": true, exit 0' },
+      { name: "timeout", value: "S", summary: 'return after S seconds with "timed_out": true, exit 0' },
       { name: "fresh", summary: "return at once with the whole world" },
-      { name: "as", value: "NAME", summary: "whose cursor; your agent session's unless given" },
-      { name: "since", value: "CURSOR", summary: "compare with this cursor of an earlier state or wait" },
-      { name: "only-asks", summary: "wake for questions alone" },
+      { name: "as", value: "NAME", summary: "whose cursor; your agent session's by default" },
+      { name: "since", value: "CURSOR", summary: "compare with this cursor from an earlier state or wait" },
+      { name: "only-asks", summary: "wake for questions only" },
       { name: "full", summary: "with the whole state, as `_ state` prints it, of any length" },
     ],
     example: "looop _ wait --json --timeout 100",
     details:
-      "The first call of an agent session returns at once with the whole world. What changed between two calls\n" +
+      "The first call of an agent session returns at once with the whole world. A change between two calls\n" +
       "is given by the second; your own moves are not news to you. A question is given once, and again after\n" +
       "ask_redeliver seconds while it is unanswered. No return but --full is longer than 8000 bytes.",
   },

@@ -261,7 +261,7 @@ async function checkLauncher({ profile, self }: DoctorHost): Promise<Diagnosis[]
 
 /** Judges an amount of free disk space, bytes. */
 export function judgeDiskSpace(free: number | undefined): Diagnosis {
-  if (free === undefined) return warn("disk", "free space is not known", "check that `df` is there");
+  if (free === undefined) return warn("disk", "free space is unknown", "check that `df` is there");
   const left = `${megabytes(free)} free`;
   if (free < DISK_FULL) return bad("disk", `full, ${left}`, "free some space: nothing can be written");
   return free < DISK_LOW ? warn("disk", `almost full, ${left}`, "free some space") : ok("disk", left);
@@ -335,14 +335,14 @@ async function checkWatches(dir: string, off: boolean): Promise<Diagnosis> {
   try {
     const usage = await inotifyUsage();
     const raise = "raise fs.inotify.max_user_instances with sysctl, or end programs that watch";
-    if (!watch.armed) return warn("watches", `none to be had${usage.text}; ${POLLING_SERVES}`, raise);
+    if (!watch.armed) return warn("watches", `none are available${usage.text}; ${POLLING_SERVES}`, raise);
     createOnce(`${dir}/seen`, "", { durable: false });
     if (!await watch.next()) {
       const next = "put the data dir on a local file system";
-      return warn("watches", `changes are not told here; ${POLLING_SERVES}`, next);
+      return warn("watches", `changes are not reported here; ${POLLING_SERVES}`, next);
     }
     if (usage.scarce) return warn("watches", `work, but are almost used up${usage.text}`, raise);
-    return ok("watches", `changes are told at once${usage.text}`);
+    return ok("watches", `changes are reported at once${usage.text}`);
   } finally {
     watch.close();
   }

@@ -37,7 +37,7 @@ export function problemsOf(snapshot: Snapshot, host: Host): Problem[] {
       kind: "bad_file",
       id: path,
       message: `${shortPath(path, snapshot)} cannot be read: ${reason}`,
-      next: "mend it by hand, or move it away",
+      next: "fix it by hand, or move it away",
     })),
   ];
 }
@@ -52,7 +52,7 @@ function pulseProblems({ pulse }: Snapshot): Problem[] {
     return [{
       kind: "pulse_failing",
       message: `the pulse cannot publish: ${pulse.failing}`,
-      next: "mend that; until then what is shown is old",
+      next: "fix that; until then everything shown is old",
     }];
   }
   if (pulse.stalled) {

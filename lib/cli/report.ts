@@ -61,7 +61,7 @@ function loadFailure(error: unknown): UserError | undefined {
   }
   const what = /["']([^"']+)["']/.exec(error.message)?.[1] ?? oneLine(error.message, 80);
   return new UserError(`cannot load ${what} (network?)`, {
-    next: "try again once the network is there; what was loaded once stays",
+    next: "try again once the network is there; modules that were loaded once stay",
     kind: "load",
     cause: error,
   });

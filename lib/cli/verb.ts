@@ -242,7 +242,7 @@ function parseOptions(
     if (option.value !== undefined && texts.includes("")) {
       throw new UsageError(`Option --${option.name} needs a value`, {
         next:
-          `as in --${option.name} ${option.value}; one that begins with "-" goes as --${option.name}=${option.value}`,
+          `as in --${option.name} ${option.value}; write one that begins with "-" as --${option.name}=${option.value}`,
       });
     }
     values.set(option.name, texts);

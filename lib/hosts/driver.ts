@@ -149,7 +149,7 @@ export class Driver {
     const kind = code === 4 || code === 2 ? "host_refused" : code === 75 ? "host_busy" : "host";
     throw new UserError(`Host "${this.#host}" does not start worker "${run.id}": ${whyOf(outcome)}`, {
       next: kind === "host_refused"
-        ? "mend that over there"
+        ? "fix that over there"
         : "the pulse tries again; see `looop _ worker list`",
       kind,
     });

@@ -92,12 +92,12 @@ export class Place {
     const refused = /^refused \d+ (.*)$/.exec(last)?.[1];
     if (refused !== undefined) {
       throw new UserError(`Host "${this.name}" refuses worker "${run.id}": ${refused}`, {
-        next: "mend that over there, or choose another host or runner",
+        next: "fix that over there, or choose another host or runner",
         kind: "host_refused",
       });
     }
     throw new UserError(
-      `Nobody knows whether worker "${run.id}" runs on "${this.name}": ${complaint || last || "cut off"}`,
+      `It is unknown whether worker "${run.id}" runs on "${this.name}": ${complaint || last || "cut off"}`,
       {
         next: "the pulse finds out and starts it if it does not; see `looop _ worker list`",
         kind: "host",

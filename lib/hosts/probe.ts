@@ -123,8 +123,8 @@ function factOf(line: string, place: Place, nowMs: number): HostFact[] {
   if (word === "runs" && Number(what) > 50) {
     return [{
       level: "warn",
-      message: `${what} old runs lie there`,
-      next: `they are cleared after 3 days; host ${place.name}`,
+      message: `it holds ${what} old runs`,
+      next: `they are removed after 3 days; host ${place.name}`,
     }];
   }
   return [];

@@ -203,7 +203,7 @@ function spawnChannel({ argv, env, cwd }: Reach): ChildChannel {
     throw new UserError(
       `Cannot run "${program}": ${missing ? "it is not on PATH" : (error as Error).message}`,
       {
-        next: `install it, or mend "reach" of this host in config.json`,
+        next: `install it, or correct "reach" of this host in config.json`,
         kind: "host",
       },
     );

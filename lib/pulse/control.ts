@@ -135,7 +135,7 @@ async function ensurePulse(host: ControlHost, until = Infinity): Promise<"starte
   }
   if (performance.now() >= until) return "late";
   throw new UserError(`Cannot start the pulse: ${lastLogLines(profile, child.logStart)}`, {
-    next: "mend that, then run `looop up` again; `looop doctor` checks the rest",
+    next: "fix that, then run `looop up` again; `looop doctor` checks the rest",
     kind: "pulse_failed",
   });
 }

@@ -311,7 +311,7 @@ export async function answerAsk(profile: Profile, reply: GivenAnswer, nowMs: num
   if (read === undefined) throw unknownAsk(profile, id);
   if ("bad" in read) {
     throw new UserError(`Ask "${id}" cannot be read: ${read.bad}`, {
-      next: `mend ${askPath(profile, id)}`,
+      next: `fix ${askPath(profile, id)}`,
       kind: "bad_file",
     });
   }
@@ -340,10 +340,13 @@ export async function answerAsk(profile: Profile, reply: GivenAnswer, nowMs: num
 function requireOption(ask: Ask, reply: GivenAnswer): void {
   if (reply.outcome !== "answered" || reply.free || ask.options === undefined) return;
   if (ask.options.includes(reply.text)) return;
-  throw new UserError(`"${reply.text}" is none of the options of "${ask.id}" (${ask.options.join(", ")})`, {
-    next: "use one of them, or --free to say something else",
-    kind: "not_an_option",
-  });
+  throw new UserError(
+    `"${reply.text}" is not one of the options of "${ask.id}" (${ask.options.join(", ")})`,
+    {
+      next: "use one of them, or --free to say something else",
+      kind: "not_an_option",
+    },
+  );
 }
 
 function unknownAsk(profile: Profile, id: string): UserError {

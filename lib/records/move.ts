@@ -48,7 +48,7 @@ export function noteActivity(profile: Profile, id: string, nowMs: number): void 
   // Read and written under a lock, so that simultaneous moves are all kept.
   withLockSync(`${profile.lockDir}/activity`, () => {
     const before = readActivity(profile);
-    // A file that does not parse is a person's to mend; ages are a convenience that must not stop a verb.
+    // A file that does not parse is for a person to fix; ages are a convenience that must not stop a verb.
     if ("bad" in before) return;
     const activity = { ...before.value, [id]: Math.floor(nowMs / 1000) };
     replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);

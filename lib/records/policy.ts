@@ -145,7 +145,7 @@ function freeName(dir: string, stamp: string): string {
 export function refuseAlias(path: string): void {
   const [name, listed] = [baseName(path), listedName(path)];
   if (listed === undefined || listed === name) return;
-  throw new UserError(`"${listed}" is there already, and this disk takes "${name}" for the same name`, {
+  throw new UserError(`"${listed}" is there already, and this disk treats "${name}" as the same name`, {
     next: "use that name, or choose another one",
     kind: "alias",
   });

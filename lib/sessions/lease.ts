@@ -103,7 +103,7 @@ function sameLease(a: Parsed<Lease> | undefined, b: Parsed<Lease>): boolean {
 function heldBy(name: string, current: Parsed<Lease>): UserError {
   if ("bad" in current) {
     return new UserError(`Claim "${name}" cannot be read: ${current.bad}`, {
-      next: `mend or remove claims/${name}.json`,
+      next: `fix or remove claims/${name}.json`,
       kind: "bad_file",
     });
   }

@@ -464,7 +464,7 @@ export function recordEnd(session: Session, state: "exited" | "killed", by: Ende
 
 /**
  * Longest wait for the session's own end, ms: if TERM and KILL have not sufficed, something is wrong that waiting
- * does not mend.
+ * does not fix.
  */
 const END_TIMEOUT_MS = 10_000;
 

@@ -62,14 +62,14 @@ const DIALOGS: readonly Dialog[] = [
   {
     cli: "claude",
     shows: /running in Bypass Permissions mode/i,
-    message: "claude warns of the bypass mode",
+    message: "claude warns about the bypass mode",
     next:
       'set "skipDangerousModePermissionPrompt": true in ~/.claude/settings.json, or use --permission-mode dontAsk',
   },
   {
     cli: "claude",
     shows: /--dangerously-skip-permissions cannot be used with root/i,
-    message: "claude refuses the bypass mode to root",
+    message: "claude refuses the bypass mode when run as root",
     next: "use --permission-mode dontAsk --allowedTools …, or set IS_SANDBOX=1 where it is one",
   },
   {

@@ -60,7 +60,7 @@ function outcomeFindings(runs: readonly TrialRun[]): Finding[] {
       : [{ level: "warn", text: 'prints no {"signal": …}: the whole value wakes, details included' }];
   }
   const message = messageOf(failed.reading);
-  if (CANNOT_TELL.includes(failed.exitCode)) return [{ level: "warn", text: `cannot tell here: ${message}` }];
+  if (CANNOT_TELL.includes(failed.exitCode)) return [{ level: "warn", text: `cannot work here: ${message}` }];
   return [{ level: "BAD", text: message }];
 }
 
@@ -86,7 +86,7 @@ function stabilityFindings(runs: readonly TrialRun[]): Finding[] {
   const signals = new Set(runs.map((run) => canonical(signalOf(run.reading))));
   return signals.size === 1 ? [{ level: "ok", text: `same signal in ${runs.length} runs` }] : [{
     level: "BAD",
-    text: "the signal changes from run to run: it would wake for nothing; move what moves to detail",
+    text: "the signal changes from run to run: it would wake for nothing; move the changing parts to detail",
   }];
 }
 

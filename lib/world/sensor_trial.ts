@@ -33,7 +33,7 @@ export async function checkSyntax(script: string): Promise<void> {
   if (result === undefined || result.code === 0) return;
   const said = result.stderr.trim().split("\n")[0] ?? "";
   throw new UsageError(`The script has a syntax error: ${said}`, {
-    next: "nothing was written; mend that line",
+    next: "nothing was written; fix that line",
   });
 }
 
@@ -71,7 +71,7 @@ async function runToItsEnd(run: SensorRun): Promise<SensorOutcome> {
 /** The error for a name that no sensor has. */
 export function noSensor(name: string): UserError {
   return new UserError(`There is no sensor "${name}"`, {
-    next: "`ls` the folder sensors/ of the data dir",
+    next: "`looop _ sensor list` lists them",
     kind: "not_found",
   });
 }

@@ -82,7 +82,9 @@ function policyFiles(
     .map(({ name, isSymlink }) => ({ id: name.slice(0, -suffix.length), path: `${dir}/${name}`, isSymlink }))
     .sort((a, b) => a.id < b.id ? -1 : 1);
   for (const { id, path } of files) {
-    if (!isId(id)) bad.push({ path, reason: "its name is no id (1-64 letters, digits, '.', '_' or '-')" });
+    if (!isId(id)) {
+      bad.push({ path, reason: "its name is not an id (1-64 letters, digits, '.', '_' or '-')" });
+    }
   }
   return files.filter(({ id }) => isId(id));
 }

@@ -172,7 +172,7 @@ Deno.test("given broken ask and answer files, when verbs run, then they are list
   deepStrictEqual(state.asks.map((ask: { id: string }) => ask.id), ["w-1"], "a broken answer is no answer");
   match(
     (await p.run("_", "answer", "broken-1", "x")).stderr,
-    /Ask "broken-1" cannot be read.*mend .*broken-1\.json/,
+    /Ask "broken-1" cannot be read.*fix .*broken-1\.json/,
   );
   strictEqual(fileText(p, "asks/broken-1.json"), '{"id":"broken-1",');
   Deno.writeTextFileSync(p.path("answers/.mended"), '{"answer":"mended","ts":1}');

@@ -264,7 +264,7 @@ Deno.test("given a call that fails for a reason outside it, when it ends, then e
   const { [p.profile.journal]: _, ...before } = contents(p);
   const cases: [string[], RegExp][] = [
     [["_", "answer", "ghost-1", "x"], /There is no ask "ghost-1"; pending: w-1/],
-    [["_", "answer", "w-1", "maybe"], /none of the options of "w-1" \(yes, no\); .*--free/],
+    [["_", "answer", "w-1", "maybe"], /not one of the options of "w-1" \(yes, no\); .*--free/],
     [["_", "goal", "archive", "ghost"], /There is no goal "ghost"/],
     [["_", "sensor", "remove", "ghost"], /There is no sensor "ghost"/],
     [["_", "worker", "kill", "ghost"], /There is no worker "ghost"/],

@@ -77,7 +77,7 @@ Deno.test("given a broken claim and a claim of 0.16, when claims are read, then 
   deepStrictEqual(bad_files.map((file: { path: string }) => file.path), [p.path("claims/bad.json")]);
   match(
     (await p.run("_", "claim", "bad", "--session", "w")).stderr,
-    /cannot be read.*mend or remove claims\/bad\.json/,
+    /cannot be read.*fix or remove claims\/bad\.json/,
   );
   strictEqual(await p.ok("_", "claim", "old", "--session", "w"), "claimed old");
   strictEqual(fileText(p, "claims/bad.json"), '{"session":');

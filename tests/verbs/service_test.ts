@@ -54,7 +54,7 @@ Deno.test("given no HOME, when the service is to be installed, then it is refuse
   await using p = await testProfile();
   const { code, stderr } = await p.call(["service", "install", "--dry-run"], { env: { HOME: "" } });
   strictEqual(code, 1);
-  match(stderr, /^looop service: Cannot tell where the unit goes: HOME is not set; run it/);
+  match(stderr, /^looop service: Cannot determine where the unit goes: HOME is not set; run it/);
 });
 
 Deno.test("given --dry-run, when the service is to be installed, then unit and commands are shown and nothing is written", async () => {

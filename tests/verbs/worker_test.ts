@@ -179,7 +179,7 @@ Deno.test("given a disk that takes nothing more, when workers are killed and sto
   const two = identityIn(p, "sessions/two/program");
   const [killCode, , killErr] = said(await full("_", "worker", "kill", "one"));
   strictEqual(killCode, 1);
-  match(killErr, /^looop _ worker kill: Worker "one" was ended, but this could not be written down: .*\n$/);
+  match(killErr, /^looop _ worker kill: Worker "one" was ended, but this could not be recorded: .*\n$/);
   strictEqual(await isAlive(two), true);
   const [downCode, downOut, downErr] = said(await full("down"));
   strictEqual(downCode, 1);

@@ -9,7 +9,7 @@ import { defineVerb } from "../../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ goal archive",
-    summary: "put a goal that is reached aside; an archived one of the same name stays too",
+    summary: "archive a goal that is reached; an archived one of the same name is kept, too",
     audience: "root",
     args: [{ name: "id", summary: "goal", kind: "goal" }],
     mutating: true,

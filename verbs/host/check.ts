@@ -10,16 +10,16 @@ import { defineVerb } from "../../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ host check",
-    summary: "try everything that looop needs of another machine, a line for each case",
+    summary: "try everything that looop needs of another machine, with one line per case",
     audience: "root",
     args: [
       { name: "name", summary: "a machine, as named in config.json" },
-      { name: "case", summary: "numbers of cases; all unless given", optional: true, many: true },
+      { name: "case", summary: "numbers of cases; all by default", optional: true, many: true },
     ],
     options: [{ name: "json", summary: "as JSON" }],
     example: "looop _ host check gpu",
     details:
-      "Starts workers of its own over there, in a folder of their own, and removes them. Takes some minutes. Exit 1\n" +
+      "Starts its own workers there, in a folder of their own, and removes them. Takes some minutes. Exit 1\n" +
       "when a case fails; `skip` is a case that only another kind of machine, or the project's lab, can try.",
   },
   async run(context, input) {

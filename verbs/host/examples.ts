@@ -7,7 +7,7 @@ import { defineVerb } from "../../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ host examples",
-    summary: "the drivers of engines that looop brings; with a name, that script",
+    summary: "the engine drivers that come with looop; with a name, that script",
     audience: "root",
     args: [{ name: "name", summary: "one of them", optional: true }],
     options: [{ name: "json", summary: "as JSON" }],

@@ -20,16 +20,16 @@ export default defineVerb({
       { name: "id", summary: "schedule", kind: "schedule" },
       {
         name: "text",
-        summary: "what to be reminded of; from stdin when absent or -",
+        summary: "the reminder's text; from stdin when absent or -",
         optional: true,
         many: true,
       },
     ],
     options: [
-      { name: "at", value: "TIME", summary: "once: 2026-03-01T09:00, or 09:00 for the next time it is" },
-      { name: "every", value: "DUR", summary: "again and again from now on: 90m, 2h, 1d, 1w" },
+      { name: "at", value: "TIME", summary: "once: 2026-03-01T09:00, or 09:00 for its next occurrence" },
+      { name: "every", value: "DUR", summary: "repeatedly from now on: 90m, 2h, 1d, 1w" },
       { name: "cron", value: "EXPR", summary: "five fields: minute hour day month weekday" },
-      { name: "zone", value: "Z", summary: "time zone, e.g. Europe/Berlin; this machine's unless given" },
+      { name: "zone", value: "Z", summary: "time zone, e.g. Europe/Berlin; this machine's by default" },
     ],
     mutating: true,
     example: 'looop _ schedule write standup --cron "0 9 * * 1-5" "Write the standup report"',
@@ -48,7 +48,7 @@ export default defineVerb({
     const { next } = await dueTimes(when, context.now(), context.now());
     if (next === undefined) {
       throw new UsageError(`${formatWhen(when).slice("when: ".length)} has passed`, {
-        next: "give a time to come; nothing was written",
+        next: "give a time in the future; nothing was written",
       });
     }
     openProfile(context.profile);

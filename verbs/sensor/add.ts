@@ -27,7 +27,7 @@ export default defineVerb({
     audience: "root",
     args: [{ name: "example", summary: "as listed by `_ sensor examples`", kind: "example" }],
     options: [
-      { name: "as", value: "NAME", summary: "its name here; the example's unless given" },
+      { name: "as", value: "NAME", summary: "its name here; the example's by default" },
       {
         name: "set",
         value: "K=V",
@@ -89,6 +89,6 @@ export default defineVerb({
 
 function firstReadingFailed(name: string, message: string): UserError {
   return new UserError(`"${name}" is installed, but its first reading failed: ${message}`, {
-    next: `when that is mended the next beat reads it; else \`looop _ sensor remove ${name}\``,
+    next: `once that is fixed, the next beat reads it; otherwise \`looop _ sensor remove ${name}\``,
   });
 }

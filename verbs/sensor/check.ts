@@ -15,7 +15,7 @@ export default defineVerb({
     example: "looop _ sensor check ./inbox.sh",
     details:
       "An installed sensor runs as the pulse would run it, a file or an example in a scratch folder. Exit 1 when\n" +
-      "a rule is broken. A sensor that says it cannot tell here (no network, no token) is a warning.",
+      "a rule is broken. A sensor that reports that it cannot work here (no network, no token) gets a warning.",
   },
   async run(context, input) {
     const findings = await checkSensor(trialHost(context), input.word(0), Deno.cwd());

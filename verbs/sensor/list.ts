@@ -8,7 +8,7 @@ import { defineVerb } from "../../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ sensor list",
-    summary: "the sensors with their intervals, the age of their readings, and how they stand",
+    summary: "the sensors with their intervals, the age of their readings, and their state",
     audience: "root",
     options: [{ name: "json", summary: "as JSON" }],
     example: "looop _ sensor list",

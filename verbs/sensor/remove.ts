@@ -9,7 +9,7 @@ import { noSensor } from "../../lib/world/sensor_trial.ts";
 export default defineVerb({
   declare: {
     path: "_ sensor remove",
-    summary: "stop sensing it; the script moves to sensors/archive/",
+    summary: "stop a sensor; its script moves to sensors/archive/",
     audience: "root",
     args: [{ name: "name", summary: "sensor", kind: "sensor" }],
     mutating: true,

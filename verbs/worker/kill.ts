@@ -17,7 +17,7 @@ export default defineVerb({
     args: [{ name: "id", summary: "worker", kind: "worker" }],
     options: [{
       name: "forget",
-      summary: "give up the record of a worker that cannot be asked; its processes may live on",
+      summary: "give up the record of a worker that cannot be reached; its processes may still run",
     }],
     mutating: true,
     example: "looop _ worker kill fix-42",
@@ -42,7 +42,7 @@ export default defineVerb({
     for (const one of hidden ?? []) context.note(`looop _ worker kill: ${hiddenNote(one)}`);
     if (unreachable !== undefined) {
       throw new UserError(`Worker "${id}" is not known to have ended: ${unreachable}`, {
-        next: "its end is written down and is made once it can be reached; --forget gives it up",
+        next: "its end is recorded and is carried out once it can be reached; --forget gives it up",
         kind: "unknown",
       });
     }

@@ -8,7 +8,7 @@ import { defineVerb } from "../../lib/cli/verb.ts";
 export default defineVerb({
   declare: {
     path: "_ worker list",
-    summary: "the fleet",
+    summary: "all workers and their states",
     audience: "root",
     options: [{ name: "json", summary: "as JSON, as in workers[] of `_ state`" }],
     example: "looop _ worker list",

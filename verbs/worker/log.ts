@@ -11,7 +11,7 @@ export default defineVerb({
     summary: "the last lines of what a worker did or printed",
     audience: "root",
     args: [{ name: "id", summary: "worker", kind: "worker" }],
-    options: [{ name: "lines", short: "n", value: "N", summary: "how many; 40 unless given" }],
+    options: [{ name: "lines", short: "n", value: "N", summary: "how many; 40 by default" }],
     example: "looop _ worker log fix-42 -n 20",
   },
   async run(context, input) {

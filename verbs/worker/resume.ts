@@ -10,13 +10,13 @@ import { workerHost } from "../../lib/cli/context.ts";
 export default defineVerb({
   declare: {
     path: "_ worker resume",
-    summary: "go on with the agent session of a worker that was cut off",
+    summary: "resume the agent session of a worker that was cut off",
     audience: "root",
     args: [
       { name: "id", summary: "a worker that has ended", kind: "worker" },
       {
         name: "text",
-        summary: "what to tell it; a text of looop's unless given",
+        summary: "its next prompt; a text of looop's by default",
         optional: true,
         many: true,
       },

@@ -160,7 +160,7 @@ Deno.test("given options, when something else is answered, then it is refused bu
   for (const n of [1, 2, 3]) await post(p, "w", `q${n}`, ["yes", "no"]);
   await rejects(
     answerAsk(p, reply("w-1", "maybe"), NOW),
-    /"maybe" is none of the options of "w-1" \(yes, no\)/,
+    /"maybe" is not one of the options of "w-1" \(yes, no\)/,
   );
   strictEqual(findOutcome(p, "w-1"), undefined);
   await answerAsk(p, reply("w-1", "no"), NOW);
