@@ -42,6 +42,8 @@ export interface Profile {
   readonly answers: string;
   /** Tells that running workers have not read. */
   readonly tells: string;
+  /** What the pulse has had a person told, and how that went. */
+  readonly notices: string;
   readonly schedules: string;
   readonly schedulesArchive: string;
   /** The record of each schedule's firings. */
@@ -115,6 +117,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     asksArchive: `${dir}/asks/archive`,
     answers: `${dir}/answers`,
     tells: `${dir}/tells`,
+    notices: `${dir}/.notices`,
     schedules: `${dir}/schedules`,
     schedulesArchive: `${dir}/schedules/archive`,
     schedulesState: `${dir}/.schedules.json`,

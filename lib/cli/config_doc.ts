@@ -39,7 +39,22 @@ export const CONFIG_DOC: readonly (readonly [string, string, string])[] = [
   ],
   ["host_silent_after", "300", "seconds after which a machine with workers that is not heard is reported"],
   ["orphan_after", "0", "seconds without its home after which a worker on another machine ends itself"],
-  ["notification", "none", "shell template of `_ notify`; {{message}} and {{id}} are filled in, quoted"],
+  [
+    "notification",
+    "none",
+    "shell line that reaches you, run by `_ notify` and by the pulse; {{message}} and {{id}} are filled in, quoted",
+  ],
+  [
+    "escalate",
+    "3 steps",
+    "[900, 3600, 14400]: seconds after which an unanswered question runs it, once each; [] for never\n" +
+    '{"after": 60, "run": "LINE"} runs another line',
+  ],
+  [
+    "away_after",
+    "1800",
+    "seconds without a call of any agent after which it is run once, when something new waits",
+  ],
   [
     "gate",
     "none",

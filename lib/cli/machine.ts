@@ -1,6 +1,9 @@
 /** Facts for `status` and `doctor` about the machine and about files that are not part of the world. */
 import { runSmall } from "../process/spawn.ts";
 import { type Config, defaultConfig, readConfig } from "../records/config.ts";
+import { readMailbox } from "../records/mailbox.ts";
+import { type Attempt, isCurrent, type Notice, readAttempt, readNotices } from "../records/notices.ts";
+import { lastCall } from "../world/listener.ts";
 import type { UserError } from "../errors.ts";
 import { spentToday } from "../agents/ledger.ts";
 import type { Profile } from "../paths.ts";
@@ -23,6 +26,15 @@ export interface Host {
   sensors: { name: string; interval?: number }[];
   pulseStartedAt: number | undefined;
   pulseVersion: string | undefined;
+  /** Whether the config names a command that reaches a person. */
+  reachable: boolean;
+  notices: NoticeState[];
+}
+
+/** A notice, and how its last try went. */
+export interface NoticeState {
+  notice: Notice;
+  attempt: Attempt | undefined;
 }
 
 /** Reads these facts. */
@@ -45,7 +57,18 @@ export async function readHost(
     })),
     pulseStartedAt: record?.started_at,
     pulseVersion: record?.version,
+    reachable: [config.notification, ...config.escalate.map(({ run }) => run)].some((line) => line?.trim()),
+    notices: readNoticeStates(profile),
   };
+}
+
+/** The notices that still matter. */
+function readNoticeStates(profile: Profile): NoticeState[] {
+  const { notices } = readNotices(profile);
+  if (notices.length === 0) return [];
+  const at = { asks: readMailbox(profile).pending, notices, lastCall: lastCall(profile)?.at ?? 0 };
+  return notices.filter((notice) => isCurrent(notice, at))
+    .map((notice) => ({ notice, attempt: readAttempt(profile, notice) }));
 }
 
 function readConfigFaults(profile: Profile): { config: Config; faults: string[] } {

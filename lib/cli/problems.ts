@@ -1,6 +1,7 @@
 /** Everything that keeps things from happening, the gravest first, and how to fix each. Pure. */
 import type { Config } from "../records/config.ts";
 import type { Host } from "./machine.ts";
+import { AWAY, retryAt } from "../records/notices.ts";
 import type { WorkerView } from "../sessions/session.ts";
 import { NEXT_OF_016 } from "../world/pulse_record.ts";
 import { messageOf } from "../world/reading.ts";
@@ -31,6 +32,7 @@ export function problemsOf(snapshot: Snapshot, host: Host): Problem[] {
     ...pulseProblems(snapshot),
     ...hostProblems(host),
     ...askProblems(snapshot),
+    ...noticeProblems(host, snapshot.nowMs),
     ...workerProblems(snapshot, host.config),
     ...sensorProblems(snapshot, host),
     ...snapshot.bad.map(({ path, reason }) => ({
@@ -116,6 +118,25 @@ function askProblems({ asks, nowMs }: Snapshot): Problem[] {
     : `${asks.length} questions wait for an answer, the oldest ${since}: ${oldest.id}`;
   const next = `tell your agent, or \`looop _ answer ${oldest.id} <text>\``;
   return [{ kind: "asks", id: oldest.id, message, next }];
+}
+
+/** Notices that have not reached anybody, or may not have. */
+function noticeProblems({ notices }: Host, nowMs: number): Problem[] {
+  return notices.flatMap(({ notice, attempt }): Problem[] => {
+    const what = notice.id === AWAY ? "that no agent listens" : `about ${notice.id}`;
+    if (notice.lost) {
+      const message = `nobody knows whether the notification ${what} was sent: it was cut off`;
+      return [{ kind: "notice_unknown", id: notice.id, message, next: "it is not sent again" }];
+    }
+    const isUnderWay = attempt?.code === undefined;
+    const failures = notice.tries - (isUnderWay ? 1 : 0);
+    if (failures === 0 || attempt?.code === 0) return [];
+    const when = isUnderWay ? "now" : `in ${age(secondsSince(retryAt(notice, attempt.at), nowMs))}`;
+    const how = isUnderWay ? "" : ` with exit ${attempt.code}`;
+    const message = `the notification ${what} failed${how} (${failures}), the next try is ${when}`;
+    const next = "see `notification` in config.json; try it: `looop _ notify test`";
+    return [{ kind: "notice_failed", id: notice.id, message, next }];
+  });
 }
 
 function workerProblems({ workers, asks, nowMs }: Snapshot, config: Config): Problem[] {

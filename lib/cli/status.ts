@@ -25,6 +25,8 @@ function listenerLine(listener: Listener | null, nowMs: number): string {
   return `root agent: ${who} ${how}, here since ${age(secondsSince(nowMs, Date.parse(since)))}`;
 }
 
+const UNREACHABLE = "no `notification`: nobody can be reached; see `looop help config`";
+
 /** Most rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
 const MAX_PROBLEMS = 8;
 const MAX_ASKS = 5;
@@ -42,6 +44,7 @@ export function showStatus(
   return [
     ...wrap(summaryOf(snapshot, host), style.width, 0).map(bold),
     ...wrap(listenerLine(listener, snapshot.nowMs), style.width, 0),
+    ...host.reachable ? [] : wrap(UNREACHABLE, style.width, 0),
     ...showProblems(problems, style),
     ...showAsks(snapshot, style),
     ...showWorkers(snapshot, host, style),
@@ -98,7 +101,7 @@ function clipped(message: string): string {
 }
 
 function moreOf(count: number, shown: number, where: string, { width }: StatusStyle): string[] {
-  return count > shown ? [truncate(`  … and ${count - shown} more: ${where}`, width)] : [];
+  return count > shown ? wrap(`… and ${count - shown} more: ${where}`, width, 2) : [];
 }
 
 function showAsks({ asks, workers, nowMs }: Snapshot, style: StatusStyle): string[] {
@@ -181,5 +184,6 @@ export function statusJson(snapshot: Snapshot, host: Host): Record<string, unkno
     spent_today_usd: host.spentToday,
     runner: { name: host.runner.name, ok: host.runner.missing === undefined },
     disk_free_bytes: host.diskFree ?? null,
+    reachable: host.reachable,
   };
 }

@@ -7,6 +7,7 @@ import { Attempts, EXIT, UserError } from "../errors.ts";
 import { appendJournal } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { poke } from "../records/move.ts";
+import { NOTICE_MARK } from "../records/notices.ts";
 import { type HiddenProcess, type ProcessFact, readAllProcesses, readMarks } from "../process/table.ts";
 import { delay, killTree, signal, STOP_GRACE_MS } from "../process/tree.ts";
 import {
@@ -404,13 +405,13 @@ async function awaitUnrecorded(profile: Profile): Promise<boolean> {
 }
 
 /**
- * Ends everything that still carries this profile's marks: sensor runs, workers and supervisors of all runs but the
- * spared ones.
+ * Ends everything that still carries this profile's marks: sensor runs, notification hooks, workers and supervisors
+ * of all runs but the spared ones.
  */
 async function sweepProfile(profile: Profile, spared: readonly string[]): Promise<ProcessFact[]> {
   const marks = await readMarks();
   // Supervisors, too: one that was stopped with SIGSTOP outlives its worker's end.
-  const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN"];
+  const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN", NOTICE_MARK];
   const ours = new Set(names.flatMap((name) => [...marks.named(name)]));
   const sparedMarks = spared.flatMap((gen) => [`LOOOP_SESSION_GEN=${gen}`, `LOOOP_WORKER_GEN=${gen}`]);
   const others = marks.withAll([sparedMarks]);

@@ -13,6 +13,7 @@ import { type PulseHost, type PulseUpkeep, say } from "./host.ts";
 import { OwnRecord } from "./own_record.ts";
 import { Reconciler } from "./reconciler.ts";
 import { mendArchive } from "../records/mailbox.ts";
+import { Notices } from "./notices.ts";
 import { type Pace, runsNotesPath, Sensing } from "./sensing.ts";
 import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
@@ -39,6 +40,7 @@ export class Pulse {
   readonly #sensors: Sensing;
   readonly #tending: Tending;
   readonly #links: Links;
+  readonly #notices: Notices;
   readonly #reconciler: Reconciler;
   #beat: number;
   /** Whether the sensor runs of a killed pulse have been ended. */
@@ -72,9 +74,16 @@ export class Pulse {
       changed: look,
       warn: (message) => this.#say("warn", "host", message),
     });
+    this.#notices = new Notices(host, look);
     this.#reconciler = new Reconciler(
       host,
-      { settings: this.#settings, record: this.#record, fleet: this.#fleet, sensors: this.#sensors },
+      {
+        settings: this.#settings,
+        record: this.#record,
+        fleet: this.#fleet,
+        sensors: this.#sensors,
+        notices: this.#notices,
+      },
       look,
     );
     this.#beat = this.#reconciler.world.beat;
@@ -108,6 +117,7 @@ export class Pulse {
     await this.#sensors.ended;
     await this.#tending.ended;
     await this.#reconciler.ended;
+    await this.#notices.ended;
     await this.#links.close();
     this.#watch.close();
     this.#say("ok", "pulse.stop", "pulse stopped");
@@ -154,6 +164,7 @@ export class Pulse {
         this.#fleet.isSettled ? Infinity : STAMP_SETTLES_MS,
         this.#sensors.msToNext(this.#host.now()),
         this.#reconciler.msToNext(this.#host.now()),
+        this.#notices.msToNext(this.#host.now()),
         Math.max(50, this.#configAt - this.#host.now()),
       ),
     );
@@ -235,6 +246,8 @@ export class Pulse {
       await this.#sensors.noticeEdits(this.#reconciler.world.readings, concurrency);
       this.#record.keep();
       this.#tending.tend(sessions);
+      const { config } = this.#settings;
+      await this.#notices.look({ config, world: this.#reconciler.world, sessions });
       this.#links.tend(this.#settings.config, sessions, () => {
         this.#settings.read();
         return this.#settings.config;

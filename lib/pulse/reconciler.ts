@@ -5,6 +5,7 @@ import type { Fleet } from "./fleet.ts";
 import { goalAlerts } from "./goal_alerts.ts";
 import type { PulseHost, UpkeepFindings } from "./host.ts";
 import { hostAlerts } from "./host_alerts.ts";
+import type { Notices } from "./notices.ts";
 import type { OwnRecord } from "./own_record.ts";
 import { Publisher } from "./publisher.ts";
 import { Schedules } from "./schedules.ts";
@@ -19,6 +20,7 @@ interface Sources {
   record: OwnRecord;
   fleet: Fleet;
   sensors: Sensing;
+  notices: Notices;
 }
 
 /** Holds the world as it was last published, and everything that is computed on the way to the next. */
@@ -93,7 +95,7 @@ export class Reconciler {
     always: boolean,
   ): Promise<readonly Session[]> {
     const { now } = this.#host;
-    const { settings, record, fleet } = this.#from;
+    const { settings, record, fleet, notices } = this.#from;
     const sessions = await fleet.read(now());
     const { schedules, bad } = await this.#schedules.look(now());
     const next = await this.#publisher.compose({
@@ -102,7 +104,7 @@ export class Reconciler {
       fleetStamp: fleet.stamp,
       fresh,
       ...await this.#lookForAlerts(sessions),
-      bad: [...settings.bad, ...this.found.bad, ...bad],
+      bad: [...settings.bad, ...this.found.bad, ...notices.bad, ...bad],
       schedules,
       settings: { interval_s: settings.intervalS, ask_redeliver_s: settings.config.ask_redeliver },
       ended: this.#ended.facts(sessions, this.world.ended, now()),

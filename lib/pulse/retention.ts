@@ -26,6 +26,7 @@ import {
   withLock,
 } from "../store.ts";
 import { interruptedDir } from "../records/intents.ts";
+import { sweepNotices } from "../records/notices.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -50,6 +51,8 @@ export const RETENTION = {
   undoMs: 90 * DAY_MS,
   /** Cursors of observers that have been given nothing since. */
   cursorMs: 90 * DAY_MS,
+  /** A notice that matters no more. */
+  noticeMs: DAY_MS,
   /** An interruption that was delivered, and one that nobody ever asked for. */
   toldMs: DAY_MS,
   untoldMs: 90 * DAY_MS,
@@ -88,6 +91,7 @@ export async function applyRetention(
   }
   sweepUndo(profile, nowMs);
   sweepInterrupted(profile, nowMs);
+  sweepNotices(profile, RETENTION.noticeMs, nowMs);
   return { removed, bad };
 }
 
@@ -227,7 +231,7 @@ function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
 function sweepTemps(profile: Profile, nowMs: number): void {
   const { dir, goals, sensors, asks, answers, claims, prompts, lockDir, snapshots } = profile;
   const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
-  const { schedules, reports } = profile;
+  const { schedules, reports, notices } = profile;
   const tells = listDirs(profile.tells).map((name) => `${profile.tells}/${name}`);
   const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
   const dirs = [
@@ -246,6 +250,7 @@ function sweepTemps(profile: Profile, nowMs: number): void {
   const more = [
     schedules,
     reports,
+    notices,
     ...tells,
     wal,
     sessions,

@@ -49,6 +49,14 @@ export interface HostConfig {
   cwd?: string | undefined;
 }
 
+/** An age of an unanswered question at which a person is notified. */
+export interface EscalationStep {
+  /** Seconds; 0 for off. */
+  after: number;
+  /** Shell template that is run then; `notification` unless given. */
+  run?: string | undefined;
+}
+
 /** Everything config.json can set, with defaults filled in. Times are in seconds unless the name says otherwise. */
 export interface Config {
   /** Name of the runner for `_ worker start` without `--runner`. */
@@ -76,7 +84,11 @@ export interface Config {
   orphan_after: number;
   /** Time without a move after which a goal is reported; 0 for never. */
   goal_idle_after: number;
-  /** Shell template that `_ notify` runs. */
+  /** When a person is notified of an unanswered question, the youngest age first; once each. */
+  escalate: EscalationStep[];
+  /** Seconds without a call of any agent after which a person is notified that something new waits; 0 for never. */
+  away_after: number;
+  /** Shell template that reaches a person: run by `_ notify`, and by the pulse. */
   notification?: string | undefined;
   gate: { deny: string[]; allow: string[] };
   /** Dollars per million tokens, by runner and model, for agents that record only tokens. */
@@ -160,6 +172,19 @@ const countOrOff = v.pipe(
   v.minValue(0, "expected a whole number, or 0 for off"),
 );
 
+const STEP = v.union([
+  secondsOrOff,
+  v.pipe(plain("expected an object"), v.object({ after: secondsOrOff, run: v.optional(text) })),
+], 'expected seconds, or {"after": seconds, "run": a shell line}');
+
+const ESCALATE = v.pipe(
+  v.array(STEP, "expected a list of seconds"),
+  v.transform((steps) =>
+    steps.map((step): EscalationStep => typeof step === "number" ? { after: step } : step)
+      .sort((a, b) => a.after - b.after)
+  ),
+);
+
 const SCHEMA = v.object({
   default: v.optional(text, "pi"),
   runners: v.optional(v.pipe(plain("expected an object of runners"), v.record(v.string(), RUNNER)), {}),
@@ -184,6 +209,8 @@ const SCHEMA = v.object({
   host_silent_after: v.optional(secondsOrOff, 300),
   orphan_after: v.optional(secondsOrOff, 0),
   goal_idle_after: v.optional(secondsOrOff, 86_400),
+  escalate: v.optional(ESCALATE, [900, 3600, 14_400]),
+  away_after: v.optional(secondsOrOff, 1800),
   notification: v.optional(text),
   gate: v.optional(
     v.pipe(

@@ -73,8 +73,6 @@ export const SEED_GITIGNORE =
 .format
 .goal-activity.json
 .home
-.moves.json
-.notices/
 .lock/
 .moves.json
 .notices/

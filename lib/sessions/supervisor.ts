@@ -15,13 +15,11 @@
 /** Size of a worker's terminal, in rows and columns. */
 export const TERMINAL = { rows: 50, cols: 160 } as const;
 
-/** Functions of both shells, the one outside the terminal and the one inside; both run in the session's folder. */
-const LIBRARY = `now() {
-  t=$(date -u +%Y-%m-%dT%H:%M:%S.%N)
-  case \${t##*.} in "" | *[!0-9]*) t=\${t%.*}.000000000 ;; esac
-  echo "\${t}Z"
-}
-identify() {
+/**
+ * A shell's function that sets `me` to the shell's own identity, as `parseIdentity` reads it. LOOOP_OS is the platform,
+ * LOOOP_PLACE "boot machine pid-namespace".
+ */
+export const IDENTIFY = `identify() {
   start=-
   if [ "$LOOOP_OS" = darwin ]; then
     start=$(LC_ALL=C TZ=UTC0 ps -o lstart= -p $$)
@@ -31,7 +29,15 @@ identify() {
     start=\${20}
   fi 2>/dev/null
   me="$$ \${start:--} $LOOOP_PLACE"
+}`;
+
+/** Functions of both shells, the one outside the terminal and the one inside; both run in the session's folder. */
+const LIBRARY = `now() {
+  t=$(date -u +%Y-%m-%dT%H:%M:%S.%N)
+  case \${t##*.} in "" | *[!0-9]*) t=\${t%.*}.000000000 ;; esac
+  echo "\${t}Z"
 }
+${IDENTIFY}
 publish() {
   [ ! -d "$1" ] || mv -f "$1" ".$1.odd-$$"
   if printf "%s\\n" "$2" >".$1.tmp-$$-0" && mv -f ".$1.tmp-$$-0" "$1"; then return 0; fi

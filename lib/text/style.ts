@@ -84,7 +84,8 @@ export function pad(text: string, width: number, align: "left" | "right" = "left
 
 /**
  * Breaks plain text at spaces into lines of at most `width` columns, each after `indent` spaces. Line breaks in the
- * text are kept; a word longer than a line is cut.
+ * text are kept; a word longer than a line is cut. A command in backticks is never broken, so that it can be copied: one
+ * that is longer than a line gets a line of its own, which the terminal breaks.
  */
 export function wrap(text: string, width: number, indent = 0): string[] {
   const room = Math.max(2, width - indent);
@@ -94,22 +95,20 @@ export function wrap(text: string, width: number, indent = 0): string[] {
   );
 }
 
-/** The words of a text; a command in backticks counts as one word as long as it fits into a line. */
-function wordsOf(text: string, room: number): string[] {
-  const words = text.match(/(?:`[^`]*`|[^ \t`]+|`)+/g) ?? [""];
-  return words.flatMap((word) => displayWidth(word) > room ? word.split(/[ \t]+/) : [word]);
-}
+/** The words of a text; a command in backticks counts as one word, with what stands right beside it. */
+const WORDS = /(?:`[^`]*`|[^ \t`]+|`)+/g;
+const COMMAND = /`[^`]*`/;
 
 function wrapParagraph(paragraph: string, room: number): string[] {
   const lines: string[] = [];
   let line = "";
-  for (let word of wordsOf(paragraph, room)) {
+  for (let word of paragraph.match(WORDS) ?? [""]) {
     if (line !== "" && displayWidth(line) + 1 + displayWidth(word) <= room) {
       line += ` ${word}`;
       continue;
     }
     if (line !== "") lines.push(line);
-    while (displayWidth(word) > room) {
+    while (displayWidth(word) > room && !COMMAND.test(word)) {
       const head = fitting(word, room);
       lines.push(head);
       word = word.slice(head.length);

@@ -2,6 +2,7 @@
 import { cursorPath, listObservers, readCursorFile } from "./cursor_file.ts";
 import type { Profile } from "../paths.ts";
 import { aliveOf, identityIn } from "../process/identity.ts";
+import { HAND } from "../sessions/caller.ts";
 import { quietStat } from "../store.ts";
 
 /** A root agent as `status` shows it. */
@@ -18,6 +19,21 @@ export interface Listener {
 
 /** Time without a call after which a reader no longer counts as listening, ms. */
 const PRESENT_MS = 1_800_000;
+
+/** The agent that has called last, and when, unix ms; undefined when none ever has. Costs one look at each cursor. */
+export function lastCall(profile: Profile): { observer: string; at: number } | undefined {
+  const calls = listObservers(profile).filter((observer) => observer !== HAND.observer).map((observer) => ({
+    observer,
+    at: quietStat(cursorPath(profile, observer))?.mtime?.getTime() ?? 0,
+  }));
+  return calls.sort((a, b) => b.at - a.at)[0];
+}
+
+/** Whether a wait of this reader blocks now. */
+export async function isBlocked(profile: Profile, observer: string): Promise<boolean> {
+  const waiting = readCursorFile(cursorPath(profile, observer))?.waiting;
+  return waiting !== undefined && (await aliveOf([identityIn({ ...waiting })])).size > 0;
+}
 
 /** The root agent that listens, or null; a person does not count. */
 export async function readListener(profile: Profile, nowMs: number): Promise<Listener | null> {

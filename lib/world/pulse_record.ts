@@ -186,6 +186,11 @@ export function isUnwanted(profile: Profile): boolean {
   return lastWord(profile)["wanted"] === false;
 }
 
+/** When `up` or `down` was last called, unix ms; 0 when neither is on record. */
+export function lastWordAt(profile: Profile): number {
+  return (Number(lastWord(profile)["ts"]) || 0) * 1000;
+}
+
 /** The record of the last `up` or `down`; empty when there is none that can be read. */
 function lastWord(profile: Profile): Record<string, unknown> {
   const read = readJson(profile.wanted, checkRecord);

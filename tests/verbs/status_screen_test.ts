@@ -133,12 +133,43 @@ Deno.test("given 1,000 questions and 20 workers, when status is shown on 40 and 
     ok(performance.now() - started < 5000, "too slow even for a loaded machine");
     const lines = screen.split("\n");
     ok(lines.length <= rows, `${lines.length} lines:\n${screen}`);
-    for (const line of lines) ok(displayWidth(line) <= columns, line);
+    // A command is not broken, so that it can be copied.
+    for (const line of lines) ok(displayWidth(line) <= columns || /`[^`]+`/.test(line), line);
+    match(screen, /`looop _ answer worker-with-a-long-name-0-1000 <text>`/);
     match(screen, /1000 questions wait/);
     match(screen, /questions for you: 1000\n {2}work\S* +16 h/);
     match(screen, /… and 995 more/);
     match(screen, /workers: 0 alive, 20 ended/);
     match(screen, /… and 12 more/);
     strictEqual(screen.includes("\x1b") || screen.includes("owned"), false);
+  }
+});
+
+Deno.test("given a runner that is missing, when status is shown, then `init --runner` and the PATH that was searched are named", async () => {
+  await using p = await fresh('{ "default": "pi" }');
+  const env = { PATH: "/usr/bin:/bin:/nowhere/special", COLUMNS: "300" };
+  const screen = await p.okCall(["status"], { env });
+  match(screen, /"pi" is not on PATH; .*`looop init --runner NAME`; looked along PATH=\S*\/nowhere\/special/);
+});
+
+Deno.test("given a narrow terminal, when status and the doctor speak, then every command of theirs is whole on one line", async () => {
+  await using p = await fresh('{ "default": "pi" }');
+  session(p, "a-worker-with-quite-a-long-name", "running");
+  ask(p, "a-worker-with-quite-a-long-name", 1, 7200, "first?");
+  p.sensor("a-sensor-that-fails", "exit 3");
+  const env = { PATH: `${p.env["PATH"]}` };
+  for (const verb of ["status", "doctor"]) {
+    const wide = await p.call([verb], { env: { ...env, COLUMNS: "1000" } });
+    const commands = [...wide.stdout.matchAll(/`[^`\n]+`/g)].map(([command]) => command);
+    ok(commands.length >= 3, wide.stdout);
+    for (const columns of ["24", "40", "60"]) {
+      const { stdout } = await p.call([verb], { env: { ...env, COLUMNS: columns } });
+      for (const command of commands) {
+        ok(
+          stdout.split("\n").some((line) => line.includes(command)),
+          `${verb} on ${columns}: ${command}\n${stdout}`,
+        );
+      }
+    }
   }
 });

@@ -56,8 +56,31 @@ Deno.test("given text, when it is wrapped, then no line is too wide and no word 
   fc.assert(
     fc.property(anyWords, fc.integer({ min: 4, max: 60 }), fc.nat(2), (text, width, indent) => {
       const lines = wrap(text, width, indent);
-      for (const line of lines) ok(displayWidth(line) <= width, `${JSON.stringify(line)} in ${width}`);
+      for (const line of lines) {
+        ok(displayWidth(line) <= width || /`[^`]*`/.test(line), `${JSON.stringify(line)} in ${width}`);
+      }
       strictEqual(lines.join("").replaceAll(" ", ""), text.replaceAll(" ", ""));
+    }),
+    { numRuns: RUNS },
+  );
+});
+
+Deno.test("given commands in a text, when it is wrapped, then each is whole on one line, however narrow", () => {
+  deepStrictEqual(wrap("see `looop logs w1`, or `ls`", 10), ["see", "`looop logs w1`,", "or `ls`"]);
+  const command = fc.array(fc.constantFrom("looop", "_", "worker", "kill", "漢字", "--json"), {
+    minLength: 1,
+  })
+    .map((words) => `\`${words.join(" ")}\``);
+  const texts = fc.array(fc.oneof(command, fc.constantFrom("see", "then", "this,")), { minLength: 1 });
+  fc.assert(
+    fc.property(texts, fc.integer({ min: 1, max: 60 }), fc.nat(4), (parts, width, indent) => {
+      const lines = wrap(parts.join(" "), width, indent);
+      for (const part of parts.filter((one) => one.startsWith("`"))) {
+        ok(lines.some((line) => line.includes(part)), `${part} in ${JSON.stringify(lines)}`);
+      }
+      for (const line of lines) {
+        ok(displayWidth(line) <= Math.max(2, width - indent) + indent || line.includes("`"));
+      }
     }),
     { numRuns: RUNS },
   );
