@@ -119,7 +119,7 @@ async function runInDataDir(
       runCommand({
         argv: argvOf(command),
         cwd: profile.dir,
-        env: childEnv(context.env, ownVariables(profile, context.bin())),
+        env: childEnv(context.env, ownVariables(profile, context.bin()), workerMarks(context)),
         mark: { name: RUN_MARK, value: intent.id },
         timeoutMs,
         tailBytes: TAIL_BYTES,
@@ -133,6 +133,12 @@ async function runInDataDir(
       cause: error,
     });
   }
+}
+
+/** What a worker runs is the worker's: looop below it must know that no person calls. */
+function workerMarks({ caller, env }: Context): Record<string, string> {
+  if (caller.kind !== "worker") return {};
+  return { LOOOP_SESSION_ID: caller.worker, LOOOP_SESSION_GEN: env["LOOOP_SESSION_GEN"] ?? "" };
 }
 
 /**

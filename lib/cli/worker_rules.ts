@@ -30,6 +30,7 @@ const MAY: Readonly<Record<string, Rule>> = {
   "_ run": (input) => input.text("approved") === undefined,
   "_ ask list": reads,
   "_ complete": reads,
+  "_ host examples": reads,
   "_ parse": reads,
   "_ probe": reads,
   "_ sensor check": reads,
