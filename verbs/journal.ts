@@ -38,8 +38,8 @@ async function follow({ profile, env, out }: Context, count: number): Promise<Re
   const show = (lines: readonly string[]) => {
     if (lines.length > 0) out(`${lines.map((line) => sanitizeLine(line)).join("\n")}\n`);
   };
+  const follower = new JournalFollower(profile);
   try {
-    const follower = new JournalFollower(profile);
     show(count === 0 ? [] : journalTail(profile, count));
     while (!reader.gone.aborted) {
       await watch.next();
@@ -47,6 +47,7 @@ async function follow({ profile, env, out }: Context, count: number): Promise<Re
     }
   } finally {
     watch.close();
+    follower.close();
     await reader.close();
   }
   return {};

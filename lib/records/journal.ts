@@ -10,13 +10,16 @@ import {
   makeDir,
   moveKeepingBoth,
   oddness,
+  openToRead,
   type Parsed,
   readJson,
   readPieces,
   readTail,
-  readTailBytes,
   statOf,
 } from "../store.ts";
+
+/** Size of one read from a followed journal, bytes. */
+const PIECE_BYTES = 64 * 1024;
 
 /** Size above which a log is rotated, bytes; it is also rotated when a month has ended. */
 export const ROTATE_BYTES = 5 * 1024 * 1024;
@@ -93,30 +96,54 @@ export function eachLogLine(
   }
 }
 
-/** Reads the journal's new lines, through its rotation. */
+/** Reads the journal's new lines. The file is kept open, so that after a rotation the old one is read to its end. */
 export class JournalFollower {
   readonly #path: string;
-  #inode: number | null | undefined;
-  #size: number;
+  #file: Deno.FsFile | undefined;
+  #lines = new LineSplitter();
 
   constructor({ journal }: Profile) {
     this.#path = journal;
-    const info = statOf(journal);
-    this.#inode = info?.ino;
-    this.#size = info?.size ?? 0;
+    this.#file = this.#open();
+    this.#file?.seekSync(0, Deno.SeekMode.End);
   }
 
-  /** The whole lines added since the last call; after a rotation, the lines of the new journal. */
+  /** The whole lines added since the last call; after a rotation, first those of the old journal. */
   more(): string[] {
-    const info = statOf(this.#path);
-    if (info === undefined || oddness(this.#path) !== undefined) return [];
-    const from = info.ino === this.#inode && info.size >= this.#size ? this.#size : 0;
-    if (info.size === from) return [];
-    const text = new TextDecoder().decode(readTailBytes(this.#path, info.size - from));
-    const end = text.lastIndexOf("\n") + 1;
-    this.#inode = info.ino;
-    this.#size = from + new TextEncoder().encode(text.slice(0, end)).length;
-    return text.slice(0, end).split("\n").filter((line) => line !== "");
+    const isSame = this.#isSame();
+    const lines = this.#rest();
+    if (!isSame) {
+      this.close();
+      this.#file = this.#open();
+      this.#lines = new LineSplitter();
+      lines.push(...this.#rest());
+    }
+    return lines.filter((line) => line !== "");
+  }
+
+  close(): void {
+    this.#file?.close();
+    this.#file = undefined;
+  }
+
+  #open(): Deno.FsFile | undefined {
+    return oddness(this.#path) === undefined ? openToRead(this.#path) : undefined;
+  }
+
+  /** Whether the open file is the one of that name, and was not cut short. */
+  #isSame(): boolean {
+    if (this.#file === undefined) return false;
+    const { ino, size } = this.#file.statSync();
+    return statOf(this.#path)?.ino === ino && size >= this.#file.seekSync(0, Deno.SeekMode.Current);
+  }
+
+  #rest(): string[] {
+    const lines: string[] = [];
+    const buffer = new Uint8Array(PIECE_BYTES);
+    for (let n = this.#file?.readSync(buffer); n; n = this.#file?.readSync(buffer)) {
+      lines.push(...this.#lines.push(buffer.subarray(0, n)));
+    }
+    return lines;
   }
 }
 
