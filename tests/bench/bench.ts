@@ -14,6 +14,7 @@ import { pulseRow, supervisorRow, waitingRows } from "./rows/memory.ts";
 import { sizeRow } from "./rows/size.ts";
 import { sleepingRows } from "./rows/sleeping.ts";
 import { startupRows } from "./rows/startup.ts";
+import { wakeRow } from "./rows/wakes.ts";
 import { Setting } from "./setting.ts";
 
 const { values } = parseArgs({
@@ -39,6 +40,7 @@ const GROUPS: Readonly<Record<string, (setting: Setting) => Promise<Row | Row[]>
   history: historyRow,
   ledger: ledgerRow,
   fleet: fleetRows,
+  wakes: wakeRow,
   size: sizeRow,
 };
 

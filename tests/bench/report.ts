@@ -12,7 +12,7 @@ export interface Limits {
 export interface Row {
   id: string;
   what: string;
-  unit: "ms" | "MB";
+  unit: "ms" | "MB" | "B";
   /** Median; undefined when it could not be measured here, and `note` says why. */
   value?: number;
   baseline?: { name: string; value: number };

@@ -340,3 +340,53 @@ Deno.test("given an answer read ten minutes ago, or by another run, when the sam
     await startWorker(p, "w", "sleep 600");
   }
 });
+
+Deno.test("given a pending question, when it is withdrawn, then its asker exits 4, it is archived, and neither that nor an answer goes twice", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  using blocked = p.start(["_", "ask", "w", "--prompt", "Merge PR 12?"]);
+  await blocked.said("asked w-1");
+  strictEqual(await p.ok("_", "ask", "withdraw", "w-1"), "withdrew w-1");
+  const { code, stdout, stderr } = await blocked.result;
+  deepStrictEqual([code, stdout], [4, ""]);
+  match(stderr, /the question was withdrawn/);
+  deepStrictEqual(await p.json("_", "ask", "list", "--json"), []);
+  match(fileText(p, "journal.md"), /withdraw w-1 \[hand\]\n$/);
+  for (const args of [["ask", "withdraw", "w-1"], ["answer", "w-1", "yes"]]) {
+    const late = await p.run("_", ...args);
+    strictEqual(late.code, 1, args.join(" "));
+    match(late.stderr, /Ask "w-1" was withdrawn/);
+  }
+  const unknown = await p.run("_", "ask", "withdraw", "w-7");
+  match(unknown.stderr, /There is no ask "w-7"; nothing is pending/);
+  strictEqual((await p.run("_", "ask", "withdraw", "w")).code, 2);
+});
+
+Deno.test("given a question that is answered and not read, when it is withdrawn, then that is refused and the answer stands", async () => {
+  await using p = await testProfile();
+  strictEqual((await p.run("_", "ask", "w", "--prompt", "Go?", "--timeout", "0.1")).code, 124);
+  await p.ok("_", "answer", "w-1", "yes");
+  const { code, stderr } = await p.run("_", "ask", "withdraw", "w-1");
+  strictEqual(code, 1);
+  match(stderr, /Ask "w-1" is already answered/);
+  strictEqual(await p.ok("_", "ask", "w", "--prompt", "Go?"), "yes");
+});
+
+Deno.test("given a question withdrawn by another than its reader, when a root agent waits, then that rides with the next wake", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  const env = { LOOOP_AGENT: "robin" };
+  const woken = async () => JSON.parse(await p.okCall(["_", "wait", "--json", "--timeout", "20"], { env }));
+  await woken();
+  strictEqual((await p.run("_", "ask", "w", "--prompt", "Go?", "--timeout", "0.1")).code, 124);
+  for (let reasons: string[] = []; !reasons.includes("ask:w-1");) reasons = (await woken()).reason;
+  await p.ok("_", "ask", "withdraw", "w-1");
+  await Deno.writeTextFile(p.path("goals/ship.md"), "Ship it\n");
+  let changes: Record<string, unknown> = {};
+  for (let reasons: string[] = []; !reasons.includes("goal:ship");) {
+    const one = await woken();
+    reasons = one.reason;
+    changes = { ...changes, ...one.changes };
+  }
+  deepStrictEqual(changes["answered"], ["w-1"]);
+});

@@ -131,3 +131,22 @@ Deno.test("given a large ledger, when status sums today, then it reads only its 
   strictEqual((await p.json("cost", "today", "--json")).total_usd, 1500);
   strictEqual((await p.json("status", "--json")).spent_today_usd, 1500);
 });
+
+Deno.test("given one day, and then two, when costs are shown, then bars are drawn from two days on, and money has two decimals", async () => {
+  await using p = await testProfile();
+  const row = (day: string, cost_usd: number) =>
+    `${JSON.stringify({ ts: `${day}T12:00:00Z`, kind: "session", id: "w1", runner: "pi", cost_usd })}\n`;
+  await p.ok("_", "state");
+  await Deno.writeTextFile(p.profile.cost, row("2026-01-01", 1));
+  const env = { LANG: "C.UTF-8", TZ: "UTC" };
+  const days = async () =>
+    (await p.okCall(["cost"], { env })).split("\n").filter((line) => /^ +2026-01-/.test(line)).map((line) =>
+      line.trim()
+    );
+  deepStrictEqual(await days(), ["2026-01-01  $1.00"]);
+  await Deno.writeTextFile(p.profile.cost, row("2026-01-02", 0.5), { append: true });
+  const [first = "", second = ""] = await days();
+  match(first, /^2026-01-01 {2}\$1\.00 {2}█+$/);
+  match(second, /^2026-01-02 {2}\$0\.50 {2}█+$/);
+  strictEqual(first.split("█").length - 1, 2 * (second.split("█").length - 1));
+});

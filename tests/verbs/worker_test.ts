@@ -530,3 +530,30 @@ Deno.test("given many workers that end at once, when they are started, then ever
     new Set(["start-worker (command)\n"]),
   );
 });
+
+Deno.test("given workers in every state, when they are listed, then columns stand below each other and who asks is shown", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "asker", `"$LOOOP_BIN" _ ask asker --prompt 'Go on?'; sleep 600`);
+  await startWorker(
+    p,
+    "a-worker-with-a-long-name",
+    `"$LOOOP_BIN" _ ready a-worker-with-a-long-name; sleep 600`,
+  );
+  await startWorker(p, "over", "exit 3");
+  await p.until("all have begun", () => fileText(p, "asks/asker-1.json") !== "");
+  await endedWorker(p, "over");
+  await p.until("it is ready", async () => (await workerView(p, "a-worker-with-a-long-name")).ready);
+  const lines = (await p.okCall(["_", "worker", "list"], { env: { COLUMNS: "120" } })).split("\n");
+  const row = (id: string) => lines.find((line) => line.startsWith(`${id} `)) ?? "";
+  match(row("asker"), /^asker +running +shell +\d+ s ago +asking, quiet \d+ s$/);
+  match(
+    row("a-worker-with-a-long-name"),
+    /^a-worker-with-a-long-name +running +shell +\d+ s ago +quiet \d+ s$/,
+  );
+  match(row("over"), /^over +exited 3 +shell +\d+ s ago +by self$/);
+  deepStrictEqual([...new Set(lines.map((line) => line.indexOf("shell")))].length, 1, lines.join("\n"));
+  const narrow = (await p.okCall(["_", "worker", "list"], { env: { COLUMNS: "40" } })).split("\n");
+  for (const line of narrow) ok(line.length <= 40, line);
+  await p.ok("_", "answer", "asker-1", "yes");
+  ok(!(await p.ok("_", "worker", "list")).includes("asking"));
+});
