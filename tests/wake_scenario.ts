@@ -4,7 +4,7 @@
  * Each step makes one thing happen and then waits until the agent was woken by exactly that. What is not news is
  * followed by a wait that must time out. So a return without news fails the step, and news that never comes, too.
  */
-import { type TestProfile } from "./looop.ts";
+import type { TestProfile } from "./looop.ts";
 import { crashPulse, published, pulsePid } from "./published.ts";
 import { endedWorker, fileText, identityIn } from "./workers.ts";
 
