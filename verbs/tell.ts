@@ -2,7 +2,7 @@
 import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { recordMove } from "../lib/records/move.ts";
-import { postTell } from "../lib/records/tells.ts";
+import { postTell, withdrawTell } from "../lib/records/tells.ts";
 import { findSession, unknownWorker } from "../lib/sessions/session.ts";
 import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
@@ -26,19 +26,25 @@ export default defineVerb({
     const text = (await bodyOf(context, input.words.slice(1), "text")).replace(/\n$/, "");
     const session = await findSession(context.profile, id, context.now());
     if (session === undefined) throw unknownWorker(id);
-    if (!session.view.alive) {
-      throw new UserError(`Worker "${id}" has ended`, {
-        next: `resume it with \`looop _ worker resume ${id} "…"\`, or start a new one`,
-        kind: "ended",
-      });
-    }
+    if (!session.view.alive) throw ended(id);
     const { n } = postTell(
       context.profile,
       id,
       { gen: session.gen, text, by: context.caller.by },
       context.now(),
     );
+    const after = await findSession(context.profile, id, context.now());
+    // What is told in the moment of an end is either reported with it or not taken at all.
+    const isOver = after?.gen !== session.gen || !after.view.alive;
+    if (isOver && withdrawTell(context.profile, id, { n })) throw ended(id);
     recordMove(context, `tell ${id}: ${text}`);
     return { text: `tell ${id}: kept until it reads it`, json: { id, n } };
   },
 });
+
+function ended(id: string): UserError {
+  return new UserError(`Worker "${id}" has ended`, {
+    next: `go on with \`looop _ worker resume ${id} "…"\`, or start a new one`,
+    kind: "ended",
+  });
+}

@@ -4,10 +4,15 @@ import { checkId } from "../lib/ids.ts";
 import { poke } from "../lib/records/move.ts";
 import { finishTells, showTells, takeTells, tellRows } from "../lib/records/tells.ts";
 import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
-import { defineVerb } from "../lib/cli/verb.ts";
+import { type Context, defineVerb } from "../lib/cli/verb.ts";
+
+/** Above what is told, where it comes by itself: the agent has not asked for it. */
+const INTRO = "Your root agent tells you, through looop, while you work:";
 
 /** The form in which an agent CLI's hook expects them on stdout, by the CLI's name. */
 const HOOKS: Readonly<Record<string, (text: string) => string>> = {
+  pi: (text) => text,
+  opencode: (text) => text,
   // https://docs.anthropic.com/en/docs/claude-code/hooks: context that is added after a tool call.
   claude: (additionalContext) =>
     JSON.stringify({ hookSpecificOutput: { hookEventName: "PostToolUse", additionalContext } }),
@@ -39,14 +44,14 @@ export default defineVerb({
     if (hook !== undefined && !Object.hasOwn(HOOKS, hook)) {
       throw new UsageError(`--hook is "${hook}"`, { next: `known: ${Object.keys(HOOKS).join(", ")}` });
     }
-    const tells = takeTells(context.profile, id, session.meta.gen);
+    const tells = takeTells(context.profile, id, runOf(context, id) ?? session.meta.gen);
     if (tells.length > 0) {
       const text = showTells(tells);
       // Printed before they are marked as read: unread ones are given again.
       context.out(
         context.json
           ? `${JSON.stringify(tellRows(tells))}\n`
-          : `${hook === undefined ? text : HOOKS[hook]?.(text)}\n`,
+          : `${hook === undefined ? text : HOOKS[hook]?.(`${INTRO}\n${text}`)}\n`,
       );
       finishTells(context.profile, id, tells);
       poke(context.profile);
@@ -55,3 +60,8 @@ export default defineVerb({
     return Promise.resolve({});
   },
 });
+
+/** The run that calls: what an earlier run has left running must not take what the present one is told. */
+function runOf({ env }: Context, id: string): string | undefined {
+  return env["LOOOP_SESSION_ID"] === id ? env["LOOOP_SESSION_GEN"] || undefined : undefined;
+}

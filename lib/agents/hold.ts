@@ -1,5 +1,5 @@
 /**
- * Keeps opencode from asking its model once more when its worker has ended itself.
+ * Keeps opencode from asking its model once more when its worker has ended itself, and gives it what it is told.
  *
  * opencode records a reply only once the reply's tool calls have ended, and a worker ends itself inside of one. So a
  * plugin, given to that one process through its environment, lets the call return, and stops opencode where it would
@@ -9,6 +9,7 @@ import { isRecord } from "../text/json.ts";
 import { HOLD_PLUGIN, OPENCODE_CONFIG, withoutHold } from "../process/child_env.ts";
 import { presetNamed } from "../records/presets.ts";
 import { replaceFile } from "../store.ts";
+import { toldModule } from "./tell_hook.ts";
 
 /** The file in a session's folder to which opencode's plugin writes the id of the agent's session. */
 export const AGENT_SESSION_FILE = "agent_session";
@@ -19,7 +20,9 @@ export const AGENT_SESSION_FILE = "agent_session";
  */
 const PLUGIN =
   `// looop: when the worker ends, opencode writes its last reply down and asks its model nothing more.
+// What it is told meanwhile comes with the result of its next tool call.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+${toldModule("opencode")}
 const at = (name) => new URL(name, import.meta.url);
 const isFirst = () => {
   try {
@@ -44,6 +47,11 @@ export const Looop = async () => {
       if (!existsSync(at("end"))) return;
       writeFileSync(at("held"), "", { mode: 0o600 });
       await new Promise(() => {});
+    },
+    "tool.execute.after": async (_call, result) => {
+      if (typeof result?.output !== "string") return;
+      const text = await told();
+      if (text !== "") result.output += "\\n\\n" + text;
     },
   };
 };

@@ -54,7 +54,8 @@ function subcommandLength(template: string): number {
   return SUBCOMMAND.exec(template.slice(end))?.[0].length ?? 0;
 }
 
-function behindProgram(template: string, words: string): string {
+/** A template with words right after its program and the subcommand that runs it headless. Pure. */
+export function behindProgram(template: string, words: string): string {
   const at = (programSpan(template)?.end ?? 0) + subcommandLength(template);
   return `${template.slice(0, at)} ${words}${template.slice(at)}`;
 }

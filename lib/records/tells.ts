@@ -16,6 +16,7 @@ import {
   makeDir,
   moveFile,
   readJson,
+  removeFile,
   removeTree,
 } from "../store.ts";
 
@@ -133,11 +134,24 @@ export function dropTells(profile: Profile, worker: string): void {
   removeTree(folder(profile, worker));
 }
 
-/** The readable tells of one run in one state; other files are left alone. */
-function readTells(dir: string, state: TellState, gen: string): Tell[] {
+/** What all runs of a worker but this one were told and have not finished reading, oldest first. */
+export function untoldBefore(profile: Profile, worker: string, gen: string): Tell[] {
+  const dir = folder(profile, worker);
+  const isEarlier = (tell: Tell) => tell.gen !== gen;
+  return [...readTells(dir, "taken", isEarlier), ...readTells(dir, "json", isEarlier)];
+}
+
+/** Takes a text back that has not been taken; false when it has. */
+export function withdrawTell(profile: Profile, worker: string, { n }: Pick<Tell, "n">): boolean {
+  return removeFile(`${folder(profile, worker)}/${n}.json`);
+}
+
+/** The readable tells in one state, of the run of that generation or of those that fit. */
+function readTells(dir: string, state: TellState, run: string | ((tell: Tell) => boolean)): Tell[] {
+  const fits = typeof run === "string" ? ({ gen }: Tell) => gen === run : run;
   return numbersOf(dir, state).flatMap((n) => {
     const read = readJson(`${dir}/${n}.${state}`, checkTell);
-    return read !== undefined && "value" in read && read.value.n === n && read.value.gen === gen
+    return read !== undefined && "value" in read && read.value.n === n && fits(read.value)
       ? [read.value]
       : [];
   });

@@ -129,11 +129,11 @@ enabled = false
   copilot() {},
 };
 
-/** Makes gemini cut off a command that prints nothing for some seconds: it has no other limit. */
-export function hurryGemini(p: TestProfile): void {
-  const path = `${p.env["HOME"]}/.gemini/settings.json`;
-  const settings = JSON.parse(Deno.readTextFileSync(path));
-  write(path, JSON.stringify({ ...settings, tools: { shell: { inactivityTimeout: 3 } } }));
+/** A runner's environment in which gemini cuts off a command that prints nothing for some seconds: it has no other limit. */
+export function hurriedGemini(p: TestProfile): Record<string, string> {
+  const path = `${p.env["HOME"]}/.gemini/hurried.json`;
+  write(path, JSON.stringify({ tools: { shell: { inactivityTimeout: 3 } } }));
+  return { GEMINI_CLI_SYSTEM_SETTINGS_PATH: path };
 }
 
 function write(path: string, text: string): void {

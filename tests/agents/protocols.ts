@@ -93,7 +93,8 @@ const messages: Protocol = {
       for (const block of blocks) {
         if (block["type"] === "tool_use") calls++;
         if (block["type"] === "tool_result") results.push(textOf((block as Json)["content"]));
-        if (block["type"] === "text" && message["role"] === "user") users.push(String(block["text"]));
+        // claude puts what its hooks say between the messages, as the system's.
+        if (block["type"] === "text" && message["role"] !== "assistant") users.push(String(block["text"]));
       }
     }
     return conversationOf(users, results, calls);
@@ -299,8 +300,7 @@ const generate: Protocol = {
       for (const { text, functionCall, functionResponse } of list(parts)) {
         if (functionCall !== undefined) calls++;
         if (functionResponse !== undefined) {
-          const response = (functionResponse as Json)["response"] as Json | undefined;
-          results.push(String(response?.["output"] ?? JSON.stringify(response)));
+          results.push(JSON.stringify((functionResponse as Json)["response"]));
         }
         if (text !== undefined && role !== "model") users.push(String(text));
       }

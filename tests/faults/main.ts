@@ -17,6 +17,8 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   watches: () => import("./no_watches.ts").then((m) => m.noWatches()),
   power: () => import("./power.ts").then((m) => m.power()),
   planted: () => import("./planted.ts").then((m) => m.planted()),
+  tells: () => import("./tells.ts").then((m) => m.tellsTorture()),
+  room: () => import("./room.ts").then((m) => m.roomRaces()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
   gate: () => import("./gate.ts").then((m) => m.gate()),
   calendars: () => import("./calendars.ts").then((m) => m.calendars()),
