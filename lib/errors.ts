@@ -22,7 +22,7 @@ export const EXIT_MEANING: readonly (readonly [number, string])[] = [
   [EXIT.declined, "`_ ask`: the question was declined, the reason is on stdout"],
   [EXIT.withdrawn, "`_ ask`: the question was withdrawn, its worker was killed"],
   [EXIT.timeout, "`_ ask --timeout`, `_ run --timeout`: the time was over"],
-  [EXIT.refused, "`_ run`: the gate refused an irreversible command"],
+  [EXIT.refused, "`_ run`, `_ worker start --verify`: the gate refused an irreversible command"],
   [EXIT.bug, "a bug of looop; the line says where its stack was kept"],
 ];
 

@@ -3,9 +3,9 @@ import { ownVariables } from "../lib/records/home.ts";
 import { type CommandOutcome, runCommand, type Tail } from "../lib/process/capture.ts";
 import { childEnv } from "../lib/process/child_env.ts";
 import { ReaderGone } from "../lib/cli/console.ts";
-import { readConfig } from "../lib/records/config.ts";
 import { EXIT, oneLine, UsageError, UserError } from "../lib/errors.ts";
-import { explainVerdict, judge, type Refusal } from "../lib/gate/judge.ts";
+import { explainVerdict, type Refusal } from "../lib/gate/judge.ts";
+import { judgeIn } from "../lib/records/gate.ts";
 import { journalAs, poke } from "../lib/records/move.ts";
 import { writeNotes } from "../lib/records/notes.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -82,16 +82,6 @@ function approvalOf(input: Input): string | undefined {
     throw new UsageError("--approved is empty", { next: "give the human's own words" });
   }
   return words;
-}
-
-function judgeIn({ profile, env }: Context, command: Command): ReturnType<typeof judge> {
-  const { gate } = readConfig(profile.config).config;
-  return judge(command, {
-    dataDir: profile.dir,
-    cwd: profile.dir,
-    ...(env["HOME"] === undefined ? {} : { home: env["HOME"] }),
-    ...gate,
-  });
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Limit {
   until: number | undefined;
   /** The CLI's own line. */
   line: string;
+  /** How many lines stand below it. */
+  after: number;
 }
 
 /** Sentences by preset; those under `""` are of model services, which any CLI may show. */
@@ -50,6 +52,8 @@ const SENTENCES: Readonly<Record<string, readonly RegExp[]>> = {
 
 /** Number of a screen's last lines that may hold the agent's last message. */
 const LAST_LINES = 12;
+/** Longest line that is kept, characters. */
+const MAX_LINE = 200;
 /** Number of lines after the sentence on which a wrapped reset time may be. */
 const WRAPPED_LINES = 2;
 
@@ -72,7 +76,11 @@ export function limitOf(
     const line = last[at] ?? "";
     if (!rows.some((row) => row.test(line))) continue;
     const text = last.slice(at, at + 1 + WRAPPED_LINES).join(" ");
-    return { until: resetTime(text, nowMs, zone), line: line.trim() };
+    return {
+      until: resetTime(text, nowMs, zone),
+      line: line.trim().slice(0, MAX_LINE),
+      after: last.length - 1 - at,
+    };
   }
   return undefined;
 }

@@ -7,6 +7,7 @@ import { LineSplitter } from "../text/lines.ts";
 import { isRecord, parseRecord } from "../text/json.ts";
 import { sanitize } from "../text/style.ts";
 import type { Profile } from "../paths.ts";
+import { readTailBytes } from "../store.ts";
 
 /** The surroundings of reading: profile, and those of a query. */
 export type StoryHost = Asking & { profile: Profile };
@@ -118,6 +119,22 @@ class OpencodeSource implements Source {
       return items.slice(before);
     });
   }
+}
+
+/** How much of a record's end is read for what was said last, bytes. */
+const LAST_BYTES = 64 * 1024;
+
+/** What the records of these sessions have last, where that is a text of the agent or an error; else undefined. */
+export function lastSaid(sessions: readonly AgentSession[]): string | undefined {
+  const session = sessions.at(-1);
+  if (session === undefined || session.cli === "other" || session.cli === "opencode") return undefined;
+  const [main] = recordFiles(session);
+  if (main === undefined) return undefined;
+  const reader = storyReader(session.cli);
+  const lines = new TextDecoder().decode(readTailBytes(main, LAST_BYTES)).split("\n");
+  const items = lines.map(parseRecord).flatMap((entry) => entry === undefined ? [] : reader(entry));
+  const last = items.findLast(({ kind }) => kind !== "end");
+  return last?.kind === "text" || last?.kind === "error" ? last.text : undefined;
 }
 
 /** A call of one of looop's verbs within a command. */

@@ -187,6 +187,6 @@ export const FILES = `FILES (all plain text; read them, git them, mend them by h
   .world.json            the published world          .cursors/             what each reader was given
 
   Variables: LOOOP_DATA_DIR, LOOOP_CONFIG, LOOOP_AGENT, LOOOP_INTERVAL, LOOOP_SENSOR_TIMEOUT,
-  LOOOP_SENSOR_MAX_BYTES, LOOOP_SESSION_TTL, LOOOP_WAIT_POLL_MS, LOOOP_ASK_POLL_MS, LOOOP_COLOR, NO_COLOR,
-  LOOOP_DEBUG. In a sensor: # looop:interval=300 (seconds between runs), # looop:timeout=20.
+  LOOOP_SENSOR_MAX_BYTES, LOOOP_VERIFY_TIMEOUT, LOOOP_SESSION_TTL, LOOOP_WAIT_POLL_MS, LOOOP_ASK_POLL_MS,
+  LOOOP_COLOR, NO_COLOR, LOOOP_DEBUG. In a sensor: # looop:interval=300 (seconds between runs), # looop:timeout=20.
 `;

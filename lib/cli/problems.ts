@@ -154,6 +154,10 @@ function workerProblems({ workers, asks, nowMs }: Snapshot, config: Config): Pro
         }];
       case "not ready":
         return [{ kind: "not_ready", id, message: `worker ${id} has never begun`, next: look }];
+      case "limited": {
+        const message = `worker ${id} is ${limitWords(worker)}: ${worker.limited?.line}`;
+        return [{ kind: "limited", id, message, next: `leave it until then, or ${look}` }];
+      }
       case "silent": {
         const message = `worker ${id} has printed nothing for ${age(worker.idle_s)}`;
         return [{ kind: "silent", id, message, next: look }];
@@ -170,14 +174,23 @@ export function conditionOf(
   asking: ReadonlySet<string>,
   config: Config,
   nowMs: number,
-): "lost" | "asking" | "not ready" | "silent" | "" {
+): "lost" | "asking" | "limited" | "not ready" | "silent" | "" {
   if (worker.state === "lost") return "lost";
   if (!worker.alive) return "";
   if (asking.has(worker.id)) return "asking";
+  if (worker.limited !== undefined) return "limited";
   const { ready_timeout, silent_after } = config;
   const isLate = secondsSince(nowMs, Date.parse(worker.started)) >= ready_timeout;
   if (!worker.ready && ready_timeout > 0 && isLate) return "not ready";
   return silent_after > 0 && worker.idle_s >= silent_after ? "silent" : "";
+}
+
+/** Until when a worker's agent is out of quota, in UTC, for people. */
+export function limitWords({ limited }: Pick<WorkerView, "limited">): string {
+  const until = limited?.until;
+  return until === undefined || until === null
+    ? "limited, it does not say until when"
+    : `limited until ${until.slice(0, 16)}Z`;
 }
 
 /** Seconds from one moment (ms) to another; 0 when a clock was set back. */

@@ -1,11 +1,14 @@
 /** The status screen: what looop is doing, and what keeps anything from happening. Pure. */
 import { formatUsd } from "./cost_view.ts";
 import type { Host } from "./machine.ts";
-import { conditionOf, type Problem, problemsOf, secondsSince } from "./problems.ts";
+import { conditionOf, limitWords, type Problem, problemsOf, secondsSince } from "./problems.ts";
 import type { Listener } from "../world/listener.ts";
 import type { WorkerView } from "../sessions/session.ts";
+import { verdictWords } from "../sessions/verdict.ts";
 import { hostView, type Snapshot } from "../world/state.ts";
+import { schedulesDue } from "../world/world.ts";
 import { readHosts } from "../records/hosts.ts";
+import { isoSeconds } from "../text/time.ts";
 import { age, sanitizeLine, styler, table, truncate, wrap } from "../text/style.ts";
 
 /** How to draw the screen. */
@@ -31,6 +34,7 @@ const UNREACHABLE = "no `notification`: nobody can be reached; see `looop help c
 const MAX_PROBLEMS = 8;
 const MAX_ASKS = 5;
 const MAX_WORKERS = 8;
+const MAX_SCHEDULES = 3;
 
 /** The whole screen; no line is wider than `width`. */
 export function showStatus(
@@ -49,6 +53,7 @@ export function showStatus(
     ...showAsks(snapshot, style),
     ...showWorkers(snapshot, host, style),
     ...showHosts(snapshot, style),
+    ...showSchedules(snapshot, style),
   ].join("\n");
 }
 
@@ -124,7 +129,10 @@ function showAsks({ asks, workers, nowMs }: Snapshot, style: StatusStyle): strin
 function showWorkers({ workers, asks, nowMs }: Snapshot, host: Host, style: StatusStyle): string[] {
   if (workers.length === 0) return [];
   const asking = new Set(asks.map((ask) => ask.worker));
-  const condition = (worker: WorkerView) => conditionOf(worker, asking, host.config, nowMs);
+  const condition = (worker: WorkerView) => {
+    const word = conditionOf(worker, asking, host.config, nowMs);
+    return word === "limited" ? limitWords(worker) : word;
+  };
   const rank = (worker: WorkerView) =>
     worker.state === "lost" ? 0 : !worker.alive ? 3 : condition(worker) ? 1 : 2;
   const ended = (worker: WorkerView) => -Date.parse(worker.ended ?? worker.started);
@@ -134,12 +142,16 @@ function showWorkers({ workers, asks, nowMs }: Snapshot, host: Host, style: Stat
     stateOf(worker),
     age(secondsSince(nowMs, Date.parse(worker.ended ?? worker.started))),
     sanitizeLine(worker.runner),
-    condition(worker) || (worker.alive ? `quiet ${age(worker.idle_s)}` : `by ${worker.ended_by ?? "?"}`),
+    condition(worker) || (worker.alive ? `quiet ${age(worker.idle_s)}` : endOf(worker)),
   ]);
   const columns = [{ min: 8 }, { min: 7 }, { align: "right" as const }, { min: 4 }, { min: 6 }];
   const more = moreOf(workers.length, MAX_WORKERS, "`looop _ worker list`", style);
   const alive = workers.filter((worker) => worker.alive).length;
   return section(`workers: ${alive} alive, ${workers.length - alive} ended`, rows, columns, more, style);
+}
+
+function endOf({ ended_by, verify }: WorkerView): string {
+  return `by ${ended_by ?? "?"}${verify === undefined ? "" : `, ${verdictWords(verify)}`}`;
 }
 
 /** Other machines on which something runs, or that are not heard. */
@@ -159,6 +171,20 @@ function showHosts({ workers, asks, nowMs, profile }: Snapshot, style: StatusSty
     return [host.name, counts, how];
   });
   return section(`other machines: ${hosts.length}`, rows, [{ min: 6 }, { min: 8 }, { min: 8 }], [], style);
+}
+
+/** The reminders that are due next. */
+function showSchedules({ world, nowMs }: Snapshot, style: StatusStyle): string[] {
+  const due = schedulesDue(world);
+  if (due.length === 0) return [];
+  const rows = due.slice(0, MAX_SCHEDULES).map(({ id, next }) => [
+    id,
+    next <= nowMs ? "due now" : `in ${age((next - nowMs) / 1000)}`,
+    `${isoSeconds(next).slice(0, 16)}Z`,
+  ]);
+  const more = moreOf(due.length, MAX_SCHEDULES, "`looop _ state --json`", style);
+  const title = `reminders due next, of ${due.length}`;
+  return section(title, rows, [{ min: 8 }, { align: "right" }, { min: 8 }], more, style);
 }
 
 function stateOf({ state, exit_code }: WorkerView): string {

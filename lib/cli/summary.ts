@@ -2,7 +2,14 @@
 import type { News } from "../world/news.ts";
 import { pulseWord } from "../world/observer.ts";
 import type { Snapshot } from "../world/state.ts";
+import type { WorkerView } from "../sessions/session.ts";
+import { verdictWords } from "../sessions/verdict.ts";
+import { schedulesDue } from "../world/world.ts";
 import { sanitizeLine } from "../text/style.ts";
+import { isoSeconds } from "../text/time.ts";
+
+/** Reminders that are shown, the next ones. */
+const MAX_SCHEDULES = 3;
 
 /** The short text, together with the reasons for a wake and everything else that is new. */
 export function summaryOf(
@@ -23,6 +30,9 @@ export function summaryOf(
     parts.join("  ·  "),
     ...asks.map((ask) => `  ⚑ ${ask.id} (${ask.worker}): ${sanitizeLine(ask.prompt)}`),
     ...news.flatMap(newsLine),
+    ...schedulesDue(world).slice(0, MAX_SCHEDULES).map(({ id, next }) =>
+      `  ⏰ ${id} is due at ${isoSeconds(next)}`
+    ),
     ...world.flapping.map((name) => `  ! ${name} flaps: its changes do not wake`),
     ...bad.map((file) => `  ! ${sanitizeLine(file.path)} cannot be read: ${sanitizeLine(file.reason)}`),
   ];
@@ -44,6 +54,10 @@ function newsLine({ reason, item, forms }: News): string[] {
     return [`  ⏰ ${item.key}: ${sanitizeLine(text)}`];
   }
   if (item.part !== "workers") return [];
-  const { from, to } = forms.at(-1) as { from: string | null; to: string };
-  return [`  ${reason.replace(":", " ")}: ${from ?? "new"} → ${to}`];
+  const { from, to, verify } = forms.at(-1) as Pick<WorkerView, "verify"> & {
+    from: string | null;
+    to: string;
+  };
+  const verdict = verify === undefined ? "" : `, ${verdictWords(verify)}`;
+  return [`  ${reason.replace(":", " ")}: ${from ?? "new"} → ${to}${verdict}`];
 }

@@ -135,7 +135,7 @@ export class Marks {
 
 /** Names of the variables that mark processes, as an extended regular expression. */
 const MARK_NAMES =
-  "LOOOP_(HOME|DATA_DIR|SESSION_(ID|GEN)|WORKER_(ID|GEN)|SENSOR_RUN|RUN|NOTICE|PULSE|TEST_[A-Z]+)";
+  "LOOOP_(HOME|DATA_DIR|SESSION_(ID|GEN)|WORKER_(ID|GEN)|SENSOR_RUN|RUN|NOTICE|VERIFY|PULSE|TEST_[A-Z]+)";
 const MARKS_LINUX = `grep -zHE -e '^${MARK_NAMES}=' /proc/[0-9]*/environ; :`;
 
 /** The marks of all processes whose environments can be read. */

@@ -1,8 +1,9 @@
-/** Alerts about workers, each given to the root agent once: a worker never began, or it has gone silent. */
+/** Alerts about workers, each given to the root agent once: one never began, has gone silent, or is out of quota. */
 import { readAgent } from "../agents/agent_session.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
 import type { PulseHost } from "./host.ts";
+import type { LimitWatch } from "./limited.ts";
 import { screenOf } from "./screen.ts";
 import type { Session } from "../sessions/session.ts";
 import { statOf } from "../store.ts";
@@ -25,7 +26,7 @@ export interface WorkerAlerts {
 
 /**
  * Workers that did not begin, and workers that have gone silent, each reported once and never as both: a worker
- * reported as one is not reported as the other until it has begun.
+ * reported as one is not reported as the other until it has begun. A worker that is out of quota is reported as neither.
  *
  * The memory is part of the published world, so that a restarted pulse reports nothing twice.
  */
@@ -34,6 +35,7 @@ export async function workerAlerts(
   sessions: readonly Session[],
   config: Pick<Config, "ready_timeout" | "silent_after">,
   { alerts: told, watched }: Pick<World, "alerts" | "watched">,
+  limits: LimitWatch,
 ): Promise<WorkerAlerts> {
   const alive = sessions.filter(({ view }) => view.alive);
   const asking = new Set(
@@ -43,11 +45,12 @@ export async function workerAlerts(
   for (const session of alive) {
     const known = watched[session.gen] ?? {};
     const look = { session, known, isAsking: asking.has(session.view.id), told, config };
-    const { alert, memory, nextAt } = await lookAt(host, look);
+    const { alert, memory, nextAt } = await lookAt(host, look, limits);
     if (alert !== undefined) found.alerts.push(alert);
     if (Object.keys(memory).length > 0) found.watched[session.gen] = memory;
     found.nextAt = Math.min(found.nextAt, nextAt, (session.deadline ?? Infinity) * 1000);
   }
+  limits.keep(new Set(alive.map(({ gen }) => gen)));
   return found;
 }
 
@@ -67,7 +70,26 @@ interface Found {
   nextAt: number;
 }
 
-async function lookAt(host: AlertHost, look: Look): Promise<Found> {
+async function lookAt(host: AlertHost, look: Look, limits: LimitWatch): Promise<Found> {
+  const { session, known: { limited: before, ...others } } = look;
+  const { limited, nextAt } = await limits.look(session, before, host.now());
+  const memory = limited === undefined ? others : { ...others, limited };
+  if (limited !== undefined && limited.over !== true) {
+    return { alert: limitedAlert(session, limited), memory, nextAt };
+  }
+  const found = await lookForSilence(host, { ...look, known: memory });
+  return { ...found, nextAt: Math.min(found.nextAt, nextAt) };
+}
+
+function limitedAlert(
+  { view, gen }: Session,
+  { since, line, until }: NonNullable<Watched["limited"]>,
+): Alert {
+  const key = `limited/${view.id}/${gen}/${since}`;
+  return { kind: "limited", id: view.id, key, screen: [line], ...(until === undefined ? {} : { until }) };
+}
+
+async function lookForSilence(host: AlertHost, look: Look): Promise<Found> {
   const { session, isAsking, config } = look;
   const now = host.now();
   const known = answered(look.known, isAsking, now);

@@ -41,6 +41,7 @@ import { Watch } from "../file_watch.ts";
 import { reapIntents } from "../records/intents.ts";
 import { endFarRuns, reasonOf } from "../workers/far.ts";
 import { endSession, hiddenSince } from "../workers/end.ts";
+import { abandonChecks, VERIFY_MARK } from "../workers/verify.ts";
 
 /** The surroundings of starting a pulse. */
 export interface ControlHost {
@@ -295,6 +296,7 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
   ];
   // Once the pulse has stopped, nothing else would end the commands whose `_ run` is gone.
   await attempts.try(() => reapIntents(profile, host.now()));
+  if (pulse.unreached.length === 0) await attempts.try(() => abandonChecks(profile, host.now()));
   const unreached = [...pulse.unreached, ...far, ...alive.flatMap(unreachedOf)];
   const left = new Set(unreached.map(({ id }) => id));
   const workers = alive.filter(({ view }) => view.alive && !left.has(view.id)).map(({ view }) => view.id);
@@ -411,7 +413,7 @@ async function awaitUnrecorded(profile: Profile): Promise<boolean> {
 async function sweepProfile(profile: Profile, spared: readonly string[]): Promise<ProcessFact[]> {
   const marks = await readMarks();
   // Supervisors, too: one that was stopped with SIGSTOP outlives its worker's end.
-  const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN", NOTICE_MARK];
+  const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN", NOTICE_MARK, VERIFY_MARK];
   const ours = new Set(names.flatMap((name) => [...marks.named(name)]));
   const sparedMarks = spared.flatMap((gen) => [`LOOOP_SESSION_GEN=${gen}`, `LOOOP_WORKER_GEN=${gen}`]);
   const others = marks.withAll([sparedMarks]);

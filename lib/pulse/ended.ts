@@ -15,6 +15,8 @@ const LAST_LINES = 5;
 const SCREEN_LINES = 20;
 /** Longest of these lines, columns. */
 const LINE_COLUMNS = 160;
+/** Texts that it has not read are shown of one run. */
+const MAX_UNTOLD = 10;
 /** Most reports named for one run. */
 const MAX_REPORTS = 10;
 /** Time after its end for which a run's cost is still looked for, ms. */
@@ -108,7 +110,7 @@ function factsOf(profile: Profile, session: Session, lastLines: readonly string[
   const lines = lastLines.map((line) => truncate(line, LINE_COLUMNS));
   const reports = reportsOf(profile, session);
   const isLost = session.view.state === "lost";
-  const left = untold(profile, session.view.id, session.gen).map(({ text }) => truncate(text, LINE_COLUMNS));
+  const left = untoldLines(profile, session);
   return {
     gen: session.gen,
     state: session.view.state,
@@ -117,6 +119,13 @@ function factsOf(profile: Profile, session: Session, lastLines: readonly string[
     cost: costOf(profile, session),
     ...(lines.length === 0 ? {} : isLost ? { screen: lines } : { last_lines: lines }),
   };
+}
+
+/** The first texts that the run was told and has not read, and how many more there are. */
+function untoldLines(profile: Profile, { view: { id }, gen }: Session): string[] {
+  const texts = untold(profile, id, gen).map(({ text }) => truncate(text, LINE_COLUMNS));
+  const more = texts.length - MAX_UNTOLD;
+  return more <= 0 ? texts : [...texts.slice(0, MAX_UNTOLD), `… and ${more} more in tells/${id}/`];
 }
 
 function withLateCost(profile: Profile, session: Session, known: EndedFacts, nowMs: number): EndedFacts {

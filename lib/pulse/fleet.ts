@@ -37,7 +37,9 @@ export class Fleet {
     const ids = sessionIds(this.#profile);
     const open = ids.filter((id) => !this.#ended.has(id));
     const read = await readFleet(this.#profile, nowMs, open, TRUST_MS);
-    for (const session of read.filter(isOver)) this.#ended.set(session.view.id, session);
+    // The verdict on a worker's work comes after its end.
+    const isSettled = (session: Session) => isOver(session) && session.view.verify !== "running";
+    for (const session of read.filter(isSettled)) this.#ended.set(session.view.id, session);
     const byId = new Map(read.map((session) => [session.view.id, session]));
     return ids.map((id) => byId.get(id) ?? this.#ended.get(id)).filter((session) => session !== undefined);
   }

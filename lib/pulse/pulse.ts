@@ -18,6 +18,7 @@ import { type Pace, runsNotesPath, Sensing } from "./sensing.ts";
 import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
 import { Tending } from "./tending.ts";
+import { Verifying } from "./verifying.ts";
 import { readNotes } from "../records/notes.ts";
 import { isUnwanted } from "../world/pulse_record.ts";
 import { endOrphanRuns } from "../world/sensor_run.ts";
@@ -39,6 +40,7 @@ export class Pulse {
   readonly #fleet: Fleet;
   readonly #sensors: Sensing;
   readonly #tending: Tending;
+  readonly #verifying: Verifying;
   readonly #links: Links;
   readonly #notices: Notices;
   readonly #reconciler: Reconciler;
@@ -66,6 +68,7 @@ export class Pulse {
     this.#fleet = new Fleet(host.profile);
     this.#sensors = new Sensing(host, this.#abort.signal, look);
     this.#tending = new Tending(host, this.#record.startedAt, () => this.#settings.config, look);
+    this.#verifying = new Verifying(host, this.#abort.signal, look);
     this.#links = new Links({
       profile: host.profile,
       env: host.env,
@@ -116,6 +119,7 @@ export class Pulse {
     await this.#beating;
     await this.#sensors.ended;
     await this.#tending.ended;
+    await this.#verifying.ended;
     await this.#reconciler.ended;
     await this.#notices.ended;
     await this.#links.close();
@@ -246,6 +250,7 @@ export class Pulse {
       await this.#sensors.noticeEdits(this.#reconciler.world.readings, concurrency);
       this.#record.keep();
       this.#tending.tend(sessions);
+      this.#verifying.look(sessions, (session) => this.#tending.isSwept(session));
       const { config } = this.#settings;
       await this.#notices.look({ config, world: this.#reconciler.world, sessions });
       this.#links.tend(this.#settings.config, sessions, () => {

@@ -5,6 +5,7 @@ import type { Fleet } from "./fleet.ts";
 import { goalAlerts } from "./goal_alerts.ts";
 import type { PulseHost, UpkeepFindings } from "./host.ts";
 import { hostAlerts } from "./host_alerts.ts";
+import { LimitWatch } from "./limited.ts";
 import type { Notices } from "./notices.ts";
 import type { OwnRecord } from "./own_record.ts";
 import { Publisher } from "./publisher.ts";
@@ -29,6 +30,7 @@ export class Reconciler {
   readonly #from: Sources;
   readonly #ended: EndedRuns;
   readonly #schedules: Schedules;
+  readonly #limits: LimitWatch;
   readonly #publisher: Publisher;
   /** The findings of the last upkeep. */
   found: UpkeepFindings;
@@ -43,6 +45,7 @@ export class Reconciler {
     this.#host = host;
     this.#from = from;
     this.#schedules = new Schedules(host.profile);
+    this.#limits = new LimitWatch(host);
     this.#ended = new EndedRuns(host, look);
     this.#publisher = new Publisher(host.profile, host.now());
     // Reported interruptions stay in the world until the first upkeep.
@@ -122,7 +125,7 @@ export class Reconciler {
     const { config } = this.#from.settings;
     const hosts = hostAlerts(profile, sessions, config, this.world.alerts, now());
     const goals = goalAlerts(profile, config.goal_idle_after, now());
-    const workers = await workerAlerts(this.#host, sessions, config, this.world);
+    const workers = await workerAlerts(this.#host, sessions, config, this.world, this.#limits);
     this.#alertAt = Math.min(now() + hosts.nextMs, goals.nextAt, workers.nextAt);
     const alerts = [...this.found.alerts, ...hosts.alerts, ...workers.alerts, ...goals.alerts];
     return { alerts, watched: workers.watched };

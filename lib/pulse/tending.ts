@@ -21,6 +21,8 @@ export class Tending {
   readonly #config: () => Config;
   readonly #onDone: () => void;
   readonly #swept = new Set<string>();
+  /** Ended sessions of whose processes nothing is left. */
+  readonly #cleared = new Set<string>();
   readonly #busy = new Set<string>();
   #chores: Promise<void> = Promise.resolve();
 
@@ -35,6 +37,11 @@ export class Tending {
   /** Resolves when no work is in progress. */
   get ended(): Promise<void> {
     return this.#chores;
+  }
+
+  /** Whether what a session that has ended left behind is gone. */
+  isSwept(session: Session): boolean {
+    return this.#cleared.has(keyOf(session)) || this.#swept.has(keyOf(session));
   }
 
   /** Begins the work that the sessions need; returns at once. */
@@ -87,6 +94,8 @@ export class Tending {
     this.#noteEnds(sessions);
     await this.#endLeftovers(sessions);
     await this.freeLeases();
+    for (const session of sessions) this.#cleared.add(keyOf(session));
+    if (sessions.some(({ check }) => check !== undefined)) this.#onDone();
     const { collectRun } = await import("../agents/spend.ts");
     const { NotAnswered } = await import("../agents/opencode.ts");
     for (const { view, dir, gen, host } of sessions) {

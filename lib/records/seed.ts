@@ -39,7 +39,7 @@ This profile is new. Interview the human, one short question at a time, and writ
 1. What should this loop watch over and move forward? Which repositories, trackers, dashboards?
 2. How can each be read from a shell here (\`gh\`, \`git\`, \`curl\` with which token)? Try it.
 3. What matters most, what can wait, what must never happen without a yes?
-4. What comes back daily or weekly?
+4. What comes back daily or weekly, at what time and in which time zone? What must not be forgotten on a date?
 5. How many workers at a time, with which agent, at what cost a day?
 
 Then, showing each text before you write it:
@@ -47,6 +47,9 @@ Then, showing each text before you write it:
 - write one goal per thing to reach or keep with \`looop _ goal write <id>\`
 - write one sensor per source with \`looop _ sensor write <name>\`; try it with \`looop _ sensor run <name>\`.
   Ready ones: \`looop _ sensor examples\`. Put into \`signal\` only what should wake you.
+- write one reminder per thing that has its time:
+  \`looop _ schedule write standup --cron "0 9 * * 1-5" --zone Europe/Berlin "Prepare the stand-up"\`
+  (or \`--every 2h\`, \`--at 2026-03-01T09:00\`); it wakes you then, also after a time when all was off.
 
 When the human is content: \`looop _ goal archive setup\`.
 `;

@@ -16,6 +16,7 @@ import {
   standingsOf,
 } from "../process/identity.ts";
 import { type Mark, readMarked } from "../process/table.ts";
+import { type VerifyView, verifyViewOf } from "./verdict.ts";
 import { delay } from "../process/tree.ts";
 import {
   type BadFile,
@@ -55,6 +56,8 @@ export interface SessionMeta {
   home?: string;
   /** The goal that it serves. */
   goal?: string;
+  /** Bash line that checks its work after its end. */
+  verify?: string;
 }
 
 /** One worker as `_ state` shows it. */
@@ -68,8 +71,12 @@ export interface WorkerView {
   runner: string;
   started: string;
   ended?: string;
+  /** How the check of its work stands, where it was started with one and has ended. */
+  verify?: VerifyView;
   /** Seconds since its last output. */
   idle_s: number;
+  /** Its agent's CLI says that its account or model is used up until then (null: it does not say), in this line. */
+  limited?: { until: string | null; line: string };
   /** The other machine on which it runs, if any. */
   host?: string;
   /** Seconds for which that machine has not been heard. */
@@ -96,6 +103,8 @@ export interface Session {
   host?: string;
   /** The goal that it serves. */
   goal?: string;
+  /** Bash line that checks its work after its end, in the folder that it was started in. */
+  check?: { line: string; cwd: string };
   /** Why no signal can reach it, though it is or may be alive. */
   beyond?: string;
   /** Set when it was started by the data dir of which this one is a copy: not ours to end, and lost. */
@@ -151,6 +160,8 @@ export interface SessionRecord {
   program: Identity | undefined;
   end: { state: string; by: string } | undefined;
   ready: boolean;
+  /** How the check of its work stands; absent without one. */
+  verify?: VerifyView;
   lastOutput: number;
 }
 
@@ -177,8 +188,14 @@ export function readSession(profile: Profile, id: string): SessionRecord | undef
     program: parseIdentity(smallText(`${dir}/program`)),
     end: parseEnd(smallText(`${dir}/end`)),
     ready: statOf(`${dir}/ready`) !== undefined,
+    ...(meta.verify === undefined ? {} : { verify: readVerify(dir) }),
     lastOutput: output ?? meta.started_at * 1000,
   };
+}
+
+function readVerify(dir: string): VerifyView {
+  const path = `${dir}/verify.json`;
+  return verifyViewOf(smallText(path), statOf(path) !== undefined);
 }
 
 /** The supervisor's own record, in `sup`. */
@@ -246,6 +263,7 @@ function parseMeta(text: string | undefined, id: string): SessionMeta | undefine
     cwd: typeof value["cwd"] === "string" ? value["cwd"] : "",
     ...(typeof value["deadline"] === "number" ? { deadline: value["deadline"] } : {}),
     ...(typeof value["goal"] === "string" ? { goal: value["goal"] } : {}),
+    ...(typeof value["verify"] === "string" ? { verify: value["verify"] } : {}),
     ...(typeof value["host"] === "string" ? { host: value["host"] } : {}),
     ...(typeof value["handle"] === "string" ? { handle: value["handle"] } : {}),
     ...(typeof value["home"] === "string" ? { home: value["home"] } : {}),
@@ -318,6 +336,7 @@ export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: nu
     runner: meta.runner,
     started: isoSeconds(meta.started_at * 1000),
     ...(endedAt === undefined ? {} : { ended: isoSeconds(endedAt * 1000) }),
+    ...(endedAt === undefined || record.verify === undefined ? {} : { verify: record.verify }),
     idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
     ...(meta.host === undefined ? {} : { host: meta.host }),
     ...(ended || supervisor.life !== "unknown" ? {} : { unknown: supervisor.why }),
@@ -330,6 +349,7 @@ export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: nu
     ...(record.program === undefined ? {} : { program: record.program }),
     ...(meta.deadline === undefined ? {} : { deadline: meta.deadline }),
     ...(meta.goal === undefined ? {} : { goal: meta.goal }),
+    ...(meta.verify === undefined ? {} : { check: { line: meta.verify, cwd: meta.cwd } }),
     startedAt: meta.started_at,
     ...(meta.host === undefined ? {} : { host: meta.host }),
     ...(endedAt === undefined ? {} : { endedAt }),

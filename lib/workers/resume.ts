@@ -4,6 +4,7 @@ import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
 import { presetNamed, type SessionWords } from "../records/presets.ts";
 import { withSessionResume } from "../agents/runners.ts";
+import { withTellHook } from "../agents/tell_hook.ts";
 import { findSession, readSession, type SessionMeta, unknownWorker } from "../sessions/session.ts";
 import { completeAgent } from "../agents/find_session.ts";
 import { type Asking, NotAnswered } from "../agents/opencode.ts";
@@ -15,6 +16,7 @@ import {
   launchRun,
   mendHalfStart,
   newGeneration,
+  pathOf,
   requireProgram,
   withSearchPath,
   type WorkerHost,
@@ -57,6 +59,9 @@ export async function resumeWorker(
   const run = { id, dir: before.dir, gen: before.gen };
   // Collected before the agent continues: its further spend is the next run's.
   await collectRun(asking, run, readConfig(profile.config).config.prices).catch((error) => refuse(id, error));
+  const told = before.host === undefined
+    ? withTellHook(runner.template, runner.preset, pathOf(host, runner, agent.env))
+    : runner.template;
   await launchRun(host, {
     spec: {
       id,
@@ -65,10 +70,12 @@ export async function resumeWorker(
       env: agent.env,
       timeoutS: limitOf(record.meta),
       host: before.host,
+      goal: record.meta.goal,
+      verify: record.meta.verify,
     },
     gen: newGeneration(),
     runner,
-    template: runner.resume ?? withSessionResume(runner.template, words as SessionWords),
+    template: runner.resume ?? withSessionResume(told, words as SessionWords),
     sessionId: session.id,
     // Some CLIs take a prompt that begins with a dash for an option.
     prompt: { text: `${text.startsWith("-") ? "Your root agent says:\n" : ""}${text}\n`, inSession: true },

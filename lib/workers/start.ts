@@ -2,6 +2,7 @@
 import { readMarked } from "../process/table.ts";
 import { type ChildSpec, spawnChild } from "../process/spawn.ts";
 import { ensureHome, ownVariables } from "../records/home.ts";
+import { appendJournal } from "../records/journal.ts";
 import { watchesOff } from "../records/env.ts";
 import { type AgentFile, writeAgent } from "../agents/agent_session.ts";
 import { type AgentSession, recordsFolder } from "../agents/record_files.ts";
@@ -13,9 +14,10 @@ import { UsageError, UserError } from "../errors.ts";
 import { farDir } from "../hosts/program.ts";
 import { requireHost } from "../hosts/place.ts";
 import { farRun, launchFar } from "./far.ts";
-import { dropTells } from "../records/tells.ts";
+import { dropTells, untoldBefore } from "../records/tells.ts";
 import { withRoom } from "./room.ts";
 import { prepareHold } from "../agents/hold.ts";
+import { tellHookPath, withTellHook, writeTellHook } from "../agents/tell_hook.ts";
 import type { Profile } from "../paths.ts";
 import { PLATFORM } from "../process/platform.ts";
 import { findProgram } from "../process/programs.ts";
@@ -61,6 +63,8 @@ export interface WorkerSpec {
   host?: string | undefined;
   /** The goal that it serves: its life counts as moves on that goal. */
   goal?: string | undefined;
+  /** Bash line that checks its work after its end; the gate has let it pass. */
+  verify?: string | undefined;
 }
 
 /** The surroundings in which a worker starts. */
@@ -83,6 +87,11 @@ export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promis
   const host = withSearchPath(caller);
   const { runner, hostName } = pickRunner(host, asked);
   const spec = { ...asked, host: hostName, timeoutS: asked.timeoutS ?? timeoutOf(host, asked, runner.name) };
+  if (spec.host !== undefined && spec.verify !== undefined) {
+    throw new UsageError("--verify runs on this machine alone", {
+      next: "leave it away, and have the worker itself say what it has checked",
+    });
+  }
   if (spec.host === undefined) requireProgram(host, runner, spec.env);
   if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
     throw new UsageError("The brief is larger than 4 MB", {
@@ -93,7 +102,10 @@ export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promis
   const preset = presetNamed(runner.preset);
   const gen = newGeneration();
   const far = spec.host === undefined ? undefined : farDir({ gen });
-  const template = withSessionStart(runner.template, preset?.session);
+  const told = far === undefined
+    ? withTellHook(runner.template, runner.preset, pathOf(host, runner, spec.env))
+    : runner.template;
+  const template = withSessionStart(told, preset?.session);
   const sessionId = template.includes("{{session_id}}") ? crypto.randomUUID() : undefined;
   await launchRun(host, {
     spec,
@@ -205,6 +217,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const tooLong = passesPromptAsArgument(run.template) &&
     new TextEncoder().encode(run.prompt.text).length > MAX_ARGUMENT_BYTES;
   const command = fillTemplate(run.template, {
+    tell_hook: tellHookPath(runner.preset, sessionDir(profile, spec.id)),
     prompt_file: tooLong ? `${sessionDir(profile, spec.id)}/pointer.md` : promptFile,
     session_id: run.sessionId ?? "",
   });
@@ -215,6 +228,7 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   replaceFile(promptFile, run.prompt.text);
   if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
   const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
+  writeTellHook(run.template, runner.preset, sessionDir(profile, spec.id));
   const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
   const line = isOneCommand(run.template) ? `exec ${command}` : command;
   launch(host, bin, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
@@ -240,6 +254,7 @@ function metaOf(
     ...(spec.timeoutS === undefined ? {} : { deadline: Math.ceil(now / 1000 + spec.timeoutS) }),
     ...(spec.host === undefined ? {} : { host: spec.host }),
     ...(spec.goal === undefined ? {} : { goal: spec.goal }),
+    ...(spec.verify === undefined ? {} : { verify: spec.verify }),
     home: ensureHome(profile),
   };
 }
@@ -304,6 +319,15 @@ function timeoutOf({ profile }: WorkerHost, { goal = "" }: WorkerSpec, runner: s
   return timeout === 0 ? undefined : timeout;
 }
 
+/** Where a worker's programs are looked for. */
+export function pathOf(
+  { env }: Pick<WorkerHost, "env">,
+  runner: ResolvedRunner,
+  more: Readonly<Record<string, string>>,
+): string {
+  return { ...env, ...runner.env, ...more }["PATH"] ?? "";
+}
+
 /**
  * @throws {UserError} when the runner's program is not on PATH; says how to install it, and where it was looked for.
  */
@@ -312,13 +336,13 @@ export function requireProgram(
   runner: ResolvedRunner,
   more: Readonly<Record<string, string>>,
 ): void {
-  const all = { ...env, ...runner.env, ...more };
-  if (runner.program === undefined || findProgram(runner.program, all["PATH"] ?? "") !== undefined) return;
+  const path = pathOf({ env }, runner, more);
+  if (runner.program === undefined || findProgram(runner.program, path) !== undefined) return;
   const install = runner.install === undefined ? "install it" : `install it with \`${runner.install}\``;
   throw new UserError(`Runner "${runner.name}" needs "${runner.program}", which is not on PATH`, {
     next: `${install}, or choose another with --runner (shell, ${
       Object.keys(RUNNER_PRESETS).slice(0, 4).join(", ")
-    }); ${describeSearch(profile, { PATH: all["PATH"] ?? "" })}`,
+    }); ${describeSearch(profile, { PATH: path })}`,
     kind: "runner_missing",
   });
 }
@@ -365,11 +389,21 @@ async function openSession(
       }
       moveFile(stage, dir);
     });
-    // Tells that an earlier run did not read were reported with its end.
-    dropTells(profile, meta.id);
+    keepUntold(profile, meta, nowMs);
   } finally {
     removeTree(stage);
   }
+}
+
+/**
+ * What earlier runs were told and have not read goes with their end, but their id may be used again before anybody has
+ * seen that: so the journal has it.
+ */
+function keepUntold(profile: Profile, { id, gen }: SessionMeta, nowMs: number): void {
+  for (const { text } of untoldBefore(profile, id, gen)) {
+    appendJournal(profile, `untold: an earlier run of ${id} has not read: ${text}`, new Date(nowMs));
+  }
+  dropTells(profile, id);
 }
 
 /** The error for an id that is in use. */

@@ -175,7 +175,10 @@ function alertNews(cursor: Cursor, { world }: Sight): News[] {
   }));
 }
 
-function alertForms({ kind, id, screen }: Alert): unknown[] {
+function alertForms({ kind, id, screen, until }: Alert): unknown[] {
+  if (kind === "limited") {
+    return [{ kind, id, until: until === undefined ? null : isoSeconds(until), screen }];
+  }
   const few = screen !== undefined && screen.length > FEW_LINES
     ? [{ kind, id, screen: screen.slice(-FEW_LINES) }]
     : [];
@@ -188,24 +191,30 @@ const FACTS_MS = 3_000;
 function workerNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   const { workers, world } = sight;
   return workers.flatMap((worker): News[] => {
-    const { id, gen, state, exit_code, ended_by } = worker;
+    const { id, gen, state, exit_code, ended_by, verify } = worker;
     const known = Object.hasOwn(cursor.workers, id) ? cursor.workers[id] : undefined;
     const isSame = known?.gen === gen && known.state === settled(state);
     if (worker.alive || isSame) return [];
     const facts = factsOf(world.ended[id], worker);
     const from = known?.gen === gen ? known.state : null;
-    const short = { id, from, to: state, exit_code, ...(ended_by === undefined ? {} : { ended_by }) };
+    const ended = { id, from, to: state, exit_code, ...(ended_by === undefined ? {} : { ended_by }) };
+    const full = verify === undefined ? ended : { ...ended, verify };
+    // What must not be lost where room is short.
+    const unread = facts?.untold === undefined ? {} : { untold: [`see tells/${id}/`] };
+    const verdict = typeof verify === "object" ? { ok: verify.ok, code: verify.code } : verify;
+    const short = { ...ended, ...(verify === undefined ? {} : { verify: verdict }), ...unread };
     const { gen: _, state: _state, last_lines, ...more } = facts ?? { gen, state, cost: null };
     return [{
       reason: `worker:${id}`,
-      weight: facts === undefined && isComing(sight, worker)
+      // The verdict comes when a pulse runs, however late: the end is told once, with it.
+      weight: verify === "running" || facts === undefined && isComing(sight, worker)
         ? "held"
         : isOwn(sight, reader, `worker:${id}`, gen)
         ? "rides"
         : "wakes",
       at: ["workers"],
-      forms: [{ ...short, ...more, ...(last_lines === undefined ? {} : { last_lines }) }, {
-        ...short,
+      forms: [{ ...full, ...more, ...(last_lines === undefined ? {} : { last_lines }) }, {
+        ...full,
         ...more,
       }, short],
       ...moverOf(sight, `worker:${id}`, gen),

@@ -126,13 +126,23 @@ export async function readWorkers(
   const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
   const trusted = world.fleet.dir_mtime === mtime && mtime !== 0;
   const ended = trusted
-    ? world.fleet.workers.filter((worker) => !worker.alive && worker.state !== "lost")
+    ? world.fleet.workers.filter(({ alive, state, verify }) =>
+      !alive && state !== "lost" && verify !== "running"
+    )
     : [];
   const known = new Set(ended.map((worker) => worker.id));
   const ids = listSessionIds(profile).filter((id) => !known.has(id));
   const live = await readFleet(profile, nowMs, ids, trustMs);
-  const runs = [...ended, ...live.map(({ view, gen }) => ({ ...view, gen }))];
+  const runs = [...ended, ...live.map(({ view, gen }) => ({ ...view, ...limitIn(world, view, gen), gen }))];
   return runs.sort((a, b) => a.id < b.id ? -1 : 1);
+}
+
+/** The limit that the pulse has seen at a living worker. */
+function limitIn({ watched }: World, { alive }: WorkerView, gen: string): Pick<WorkerView, "limited"> {
+  const known = Object.hasOwn(watched, gen) ? watched[gen]?.limited : undefined;
+  if (!alive || known === undefined || known.over === true) return {};
+  const until = known.until === undefined ? null : isoSeconds(known.until);
+  return { limited: { until, line: known.line } };
 }
 
 /** Everything that can be seen at one moment, for `_ state`, `_ wait` and `status`. */

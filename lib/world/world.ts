@@ -30,7 +30,7 @@ export interface WorldReading {
 
 /** Something that the pulse has noticed and that is given once to each observer. */
 export interface Alert {
-  /** `not_ready`, `silent`, `interrupted`, `goal_idle`, `host`: the part of its reason before the `:`. */
+  /** `not_ready`, `silent`, `limited`, `interrupted`, `goal_idle`, `host`: the part of its reason before the `:`. */
   kind: string;
   /** The worker, goal or machine concerned. */
   id: string;
@@ -38,6 +38,8 @@ export interface Alert {
   key: string;
   /** The last lines of the worker's screen, or the interrupted action. */
   screen?: string[];
+  /** When a limit ends, unix ms, where that is known. */
+  until?: number;
 }
 
 /** The pulse's memory of one living worker, so that nothing is reported twice. Times: unix ms. */
@@ -48,6 +50,18 @@ export interface Watched {
   answered_at?: number;
   /** The silence reported last. */
   silent?: { since: number; key: string; screen: string[] };
+  /**
+   * The limit that its agent's CLI shows: since when, its sentence and how many lines stood below it, until when, and
+   * whether the record or the screen has it. `over`: the time has come or the agent has gone on, though it still shows.
+   */
+  limited?: {
+    since: number;
+    line: string;
+    after: number;
+    by: "record" | "screen";
+    until?: number;
+    over?: true;
+  };
 }
 
 /** How one run of a worker ended, in addition to its session's record. */
@@ -64,6 +78,13 @@ export interface EndedFacts {
   untold?: string[];
   /** Dollars; null while the cost is not known. */
   cost: number | null;
+}
+
+/** Schedules with their next due time, unix ms, the soonest first. Pure. */
+export function schedulesDue({ schedules }: Pick<World, "schedules">): { id: string; next: number }[] {
+  return Object.entries(schedules.files)
+    .flatMap(([id, { next }]) => next === undefined ? [] : [{ id, next }])
+    .sort((a, b) => a.next - b.next);
 }
 
 /** The settings that `_ wait` needs, in seconds, so that it need not read the config. */
@@ -282,7 +303,7 @@ export function isNews(before: World, next: World): boolean {
 function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet, ...rest }: World): string {
   const sensed = Object.entries(readings).filter(([name]) => name.startsWith("sensor-"))
     .map(([name, { sensed_at }]) => [name, sensed_at]);
-  const workers = fleet.workers.map(({ id, gen, state, ready }) => [id, gen, state, ready]);
+  const workers = fleet.workers.map(({ id, gen, state, ready, verify }) => [id, gen, state, ready, verify]);
   const { schedules, watched } = rest;
   return JSON.stringify([world_hash, alerts, bad_files, settings, sensed, workers, schedules, watched]);
 }

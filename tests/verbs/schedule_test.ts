@@ -94,3 +94,19 @@ Deno.test("given a call that says no time, when a schedule is written, then exit
   await Deno.stat(p.path("schedules")).then((info) => ok(info.isDirectory), () => {});
   strictEqual((await p.run("_", "schedule", "remove", "s")).code, 1);
 });
+
+Deno.test("given reminders, when status and the state are looked at, then they name those due next, and the setup goal offers them", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  for (const [id, every] of [["later", "3h"], ["soon", "2h"], ["far", "2d"], ["next", "1h"]] as const) {
+    await p.ok("_", "schedule", "write", id, "--every", every, "--zone", "UTC", `Do ${id}`);
+  }
+  await p.until("they are known", async () => (await p.json("_", "state", "--json")).schedules.length === 4);
+  const screen = await p.ok("status");
+  match(
+    screen,
+    /reminders due next, of 4\n +next +in \d+ m\w* .*\n +soon +in 1 h .*\n +later +in 2 h .*\n.* 1 more/,
+  );
+  match(await p.ok("_", "state"), /⏰ next is due at .*Z\n.*⏰ soon .*\n.*⏰ later /);
+  match(p.read("goals/setup.md"), /looop _ schedule write/);
+});

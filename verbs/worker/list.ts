@@ -1,8 +1,10 @@
 /** `looop _ worker list`: shows the fleet. */
 import { readMailbox } from "../../lib/records/mailbox.ts";
 import type { WorkerView } from "../../lib/sessions/session.ts";
+import { verdictWords } from "../../lib/sessions/verdict.ts";
 import { readWorkers, readWorld, viewOf } from "../../lib/world/state.ts";
 import { age, sanitizeLine, table } from "../../lib/text/style.ts";
+import { limitWords } from "../../lib/cli/problems.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -31,6 +33,8 @@ function rowOf(worker: WorkerView, isAsking: boolean, nowMs: number): string[] {
   const notes = [
     ...(worker.alive && isAsking ? ["asking"] : []),
     ...(worker.alive ? [`quiet ${age(worker.idle_s)}`] : [`by ${worker.ended_by ?? "?"}`]),
+    ...(worker.verify === undefined ? [] : [verdictWords(worker.verify)]),
+    ...(worker.limited === undefined ? [] : [limitWords(worker)]),
     ...(worker.alive && !worker.ready ? ["not ready yet"] : []),
     ...(worker.host === undefined ? [] : [`on ${worker.host}`]),
     ...(worker.unreachable_s === undefined ? [] : [`host unreachable for ${age(worker.unreachable_s)}`]),

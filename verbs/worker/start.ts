@@ -1,5 +1,5 @@
 /** `looop _ worker start`: starts an agent in the background, in a terminal of its own. */
-import { UsageError, UserError } from "../../lib/errors.ts";
+import { EXIT, UsageError, UserError } from "../../lib/errors.ts";
 import { exists } from "../../lib/store.ts";
 import { checkId } from "../../lib/ids.ts";
 import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
@@ -33,6 +33,11 @@ export default defineVerb({
         summary: "the goal that it serves: its start and end count as moves on it",
         kind: "goal",
       },
+      {
+        name: "verify",
+        value: "CMD",
+        summary: "a bash line that checks its work after its end, in its folder",
+      },
     ],
     mutating: true,
     example: 'looop _ worker start fix-42 "Fix issue 42 in ~/src/app; done when the tests pass"',
@@ -57,29 +62,59 @@ export default defineVerb({
       });
     }
     const brief = await bodyOf(context, input.words.slice(1), "brief");
+    const folder = cwd === undefined || host !== undefined ? cwd : absolute(cwd, Deno.cwd());
     openProfile(context.profile);
+    const verify = await verifyOf(context, input, folder);
     const runner = await startWorker(workerHost(context), {
       id,
       brief,
       runner: input.text("runner"),
       headless: input.flag("headless"),
       command: input.text("command"),
-      cwd: cwd === undefined || host !== undefined ? cwd : absolute(cwd, Deno.cwd()),
+      cwd: folder,
       env,
       timeoutS,
       host,
       goal,
+      verify,
     });
     noteActivity(context.profile, id, context.now());
     if (goal !== undefined) noteActivity(context.profile, goal, context.now());
     eventAs(context, "worker_started", { id, runner: runner.name });
     recordMove(context, `start-worker ${id} (${runner.name})`);
     if (host === undefined) {
-      await warn(context, runner, cwd === undefined ? context.profile.dir : absolute(cwd, Deno.cwd()), env);
+      await warn(context, runner, folder ?? context.profile.dir, env);
     }
     return { text: `start-worker ${id} (${runner.name})` };
   },
 });
+
+/**
+ * The command of `--verify`, which the gate has let pass.
+ *
+ * @throws {UserError} with exit 126 when the gate refuses it.
+ */
+async function verifyOf(
+  context: Context,
+  input: Input,
+  folder: string | undefined,
+): Promise<string | undefined> {
+  const line = input.text("verify");
+  if (line === undefined) return undefined;
+  if (line.trim() === "" || line.includes("\0")) {
+    throw new UsageError("--verify is no command", { next: "as in --verify 'deno task test'" });
+  }
+  const { judgeIn } = await import("../../lib/records/gate.ts");
+  const verdict = judgeIn(context, { line }, folder);
+  if (verdict.allowed) return line;
+  // Nobody is there to be asked when it runs, so no human's word lets it pass.
+  const { rule, part, why, instead: next } = verdict;
+  throw new UserError(`The gate refuses --verify (rule ${rule}, for "${part}"): ${why}`, {
+    next,
+    kind: "refused",
+    code: EXIT.refused,
+  });
+}
 
 function parseEnv(input: Input): Record<string, string> {
   return Object.fromEntries(
