@@ -9,6 +9,7 @@ const QUIET = [
   "journal.md",
   "events.jsonl",
   "cost.jsonl",
+  ".cost-sums.json",
   ".goal-activity.json",
   ".root-sessions.json",
 ];

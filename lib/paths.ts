@@ -34,6 +34,8 @@ export interface Profile {
   readonly events: string;
   readonly eventsHistory: string;
   readonly cost: string;
+  /** Sums of the ledger, checked against it. */
+  readonly costSums: string;
   /** Sessions of root agents that have called verbs, and how much of their spend is in the ledger. */
   readonly rootSessions: string;
   readonly claims: string;
@@ -111,6 +113,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     events: `${dir}/events.jsonl`,
     eventsHistory: `${dir}/events.d`,
     cost: `${dir}/cost.jsonl`,
+    costSums: `${dir}/.cost-sums.json`,
     rootSessions: `${dir}/.root-sessions.json`,
     claims: `${dir}/claims`,
     asks: `${dir}/asks`,

@@ -22,7 +22,7 @@ export default defineVerb({
     await collect(context);
     const todayOnly = input.word(0) === "today";
     const now = context.now();
-    const summary = sumLedger(context.profile, now, todayOnly);
+    const summary = await sumLedger(context.profile, now, todayOnly);
     const locale = context.env["LC_ALL"] || context.env["LC_CTYPE"] || context.env["LANG"] || "UTF-8";
     const unicode = /utf-?8/i.test(locale);
     const text = showCost(summary, {

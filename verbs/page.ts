@@ -40,7 +40,7 @@ export default defineVerb({
 async function writePage(context: Context, file: string, days: number): Promise<void> {
   const { readHistory } = await import("../lib/cli/page/history.ts");
   const { pageHtml } = await import("../lib/cli/page/html.ts");
-  const history = readHistory(context.profile, context.now(), days);
+  const history = await readHistory(context.profile, context.now(), days);
   makeDir(dirName(file));
   replaceFile(file, pageHtml(history, `looop · ${baseName(context.profile.dir)}`), {
     mode: 0o600,

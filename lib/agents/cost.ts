@@ -48,6 +48,11 @@ export function localDay(ms: number): string {
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
+/** Whether one day is the other or a later one. A year has four digits, or more, or is before our era. */
+function isOfDayOrLater(day: string, first: string): boolean {
+  return day.length === first.length ? day >= first : day.length > first.length && !day.startsWith("-");
+}
+
 /** The beginning of `nowMs`'s day in the machine's time zone, unix ms. */
 export function startOfLocalDay(nowMs: number): number {
   return new Date(nowMs).setHours(0, 0, 0, 0);
@@ -70,10 +75,25 @@ interface Account {
   sure: Map<string, Amount>;
   /** Amounts that a session reported itself: they count unless the runner reports them, too, maybe in a later row. */
   selfReports: Map<string, Amount>;
-  /** Whether some of its rows have tokens but no dollars. */
-  unpriced: boolean;
-  /** Number of replies that are in no record, according to its rows. */
-  unrecorded: number;
+  /** Days of rows that have tokens and no dollars. */
+  unpriced: Set<string>;
+  /** Number of replies that are in no record, according to its rows, by day. */
+  unrecorded: Map<string, number>;
+}
+
+/** A {@link CostSum} between two rows, as JSON can hold it; every amount is exactly what it was. */
+export interface SumState {
+  accounts: [
+    kind: string,
+    id: string,
+    runner: string,
+    sure: [day: string, usd: number, calls: number][],
+    selfReports: [day: string, usd: number, calls: number][],
+    unpriced: string[],
+    unrecorded: [day: string, replies: number][],
+  ][];
+  idsWithRunnerRow: string[];
+  skipped: number;
 }
 
 /** Sums a ledger that is fed in piece by piece; its memory grows with workers and days, not with rows. */
@@ -85,7 +105,7 @@ export class CostSum {
   readonly #accounts = new Map<string, Map<string, Map<string, Account>>>();
   readonly #all: Account[] = [];
   readonly #idsWithRunnerRow = new Set<string>();
-  readonly #decoder = new TextDecoder();
+  #decoder = new TextDecoder();
   /** The beginning of a line whose end is still to come. */
   #rest = "";
   #overlong = false;
@@ -94,6 +114,45 @@ export class CostSum {
   constructor({ sinceMs = -Infinity, dayOf = localDay }: CostScope = {}) {
     this.#sinceMs = sinceMs;
     this.#dayOf = dayOf;
+  }
+
+  /** Goes on where a sum of all rows was when its state was taken. */
+  static from({ accounts, idsWithRunnerRow, skipped }: SumState): CostSum {
+    const sum = new CostSum();
+    // What looks like a byte order mark is one at the beginning of a file alone.
+    sum.#decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    sum.#skipped = skipped;
+    for (const id of idsWithRunnerRow) sum.#idsWithRunnerRow.add(id);
+    for (const [kind, id, runner, sure, selfReports, unpriced, unrecorded] of accounts) {
+      const account = sum.#account(kind, id, runner);
+      for (const [day, usd, calls] of sure) account.sure.set(day, { usd, calls });
+      for (const [day, usd, calls] of selfReports) account.selfReports.set(day, { usd, calls });
+      account.unpriced = new Set(unpriced);
+      account.unrecorded = new Map(unrecorded);
+    }
+    return sum;
+  }
+
+  /** The sum of all whole lines so far; undefined within a line that is too long to be one, or beyond all numbers. */
+  state(): SumState | undefined {
+    const isFinite = ({ sure, selfReports }: Account) =>
+      [sure, selfReports].every((days) => days.values().every(({ usd }) => Number.isFinite(usd)));
+    if (this.#overlong || !this.#all.every(isFinite)) return undefined;
+    const amounts = (days: ReadonlyMap<string, Amount>) =>
+      [...days].map(([day, { usd, calls }]): [string, number, number] => [day, usd, calls]);
+    return {
+      accounts: this.#all.map(({ kind, id, runner, sure, selfReports, unpriced, unrecorded }) => [
+        kind,
+        id,
+        runner,
+        amounts(sure),
+        amounts(selfReports),
+        [...unpriced],
+        [...unrecorded],
+      ]),
+      idsWithRunnerRow: [...this.#idsWithRunnerRow],
+      skipped: this.#skipped,
+    };
   }
 
   /** Takes the next bytes of the file; a row may be torn between two calls. */
@@ -140,10 +199,10 @@ export class CostSum {
     const account = this.#account(kind, id, runner);
     if (source === "runner" && !unpriced) this.#idsWithRunnerRow.add(account.id);
     if (tsMs < this.#sinceMs) return;
-    if (unpriced) account.unpriced = true;
-    if (unrecorded) account.unrecorded += unrecorded;
-    const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
     const day = this.#day(tsMs);
+    if (unpriced) account.unpriced.add(day);
+    if (unrecorded) account.unrecorded.set(day, (account.unrecorded.get(day) ?? 0) + unrecorded);
+    const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
     const amount = byDay.get(day);
     if (amount === undefined) byDay.set(day, { usd: costUsd, calls: 1 });
     else {
@@ -156,43 +215,59 @@ export class CostSum {
     const ofRunner = within(within(this.#accounts, kind), runner);
     let account = ofRunner.get(id);
     if (account === undefined) {
-      account = { kind, id, runner, sure: new Map(), selfReports: new Map(), unpriced: false, unrecorded: 0 };
+      const none = {
+        sure: new Map(),
+        selfReports: new Map(),
+        unpriced: new Set<string>(),
+        unrecorded: new Map(),
+      };
+      account = { kind, id, runner, ...none };
       ofRunner.set(id, account);
       this.#all.push(account);
     }
     return account;
   }
 
-  /** The sums so far; a last row without a line end counts if it is complete. `ranIds` are all workers that ran. */
-  summary(ranIds?: Iterable<string>): CostSummary {
+  /**
+   * The sums so far; a last row without line end counts if it is whole.
+   *
+   * @param ranIds Every worker that ran.
+   * @param fromDay Sums what is of that day and later alone.
+   */
+  summary(ranIds?: Iterable<string>, fromDay?: string): CostSummary {
     this.pushLine(this.#rest);
     this.#rest = "";
+    const isIn = (day: string) => fromDay === undefined || isOfDayOrLater(day, fromDay);
     const groups = new Groups();
     const superseded = { usd: 0, calls: 0 };
-    const unpriced = this.#unpricedIds();
+    const unpriced = this.#unpricedIds(isIn);
     for (const account of this.#all) {
-      for (const [day, amount] of account.sure) groups.add(account, day, amount);
+      for (const [day, amount] of account.sure) if (isIn(day)) groups.add(account, day, amount);
       for (const [day, amount] of account.selfReports) {
+        if (!isIn(day)) continue;
         if (this.#idsWithRunnerRow.has(account.id)) addTo(superseded, amount);
         else groups.add(account, day, amount);
       }
     }
-    return { ...groups.summary(superseded, this.#skipped, unpriced, ranIds), unrecorded: this.#unrecorded() };
+    const unrecorded = this.#unrecorded(isIn);
+    return { ...groups.summary(superseded, this.#skipped, unpriced, ranIds), unrecorded };
   }
 
-  /** Ids with tokens for which neither the runner nor the session itself gives dollars. */
-  #unpricedIds(): Set<string> {
+  /** Ids with tokens that neither the runner nor the session itself has put into dollars. */
+  #unpricedIds(isIn: (day: string) => boolean): Set<string> {
     const said = new Set(
-      this.#all.filter(({ id, selfReports }) => selfReports.size > 0 && !this.#idsWithRunnerRow.has(id))
-        .map(({ id }) => id),
+      this.#all.filter(({ id, selfReports }) =>
+        selfReports.keys().some(isIn) && !this.#idsWithRunnerRow.has(id)
+      ).map(({ id }) => id),
     );
-    return new Set(this.#all.filter((one) => one.unpriced && !said.has(one.id)).map(({ id }) => id));
+    const unpriced = this.#all.filter((one) => one.unpriced.keys().some(isIn) && !said.has(one.id));
+    return new Set(unpriced.map(({ id }) => id));
   }
 
-  #unrecorded(): CostSummary["unrecorded"] {
+  #unrecorded(isIn: (day: string) => boolean): CostSummary["unrecorded"] {
     const byId = new Map<string, number>();
     for (const { id, unrecorded } of this.#all) {
-      if (unrecorded > 0) byId.set(id, (byId.get(id) ?? 0) + unrecorded);
+      for (const [day, replies] of unrecorded) if (isIn(day)) byId.set(id, (byId.get(id) ?? 0) + replies);
     }
     return [...byId].map(([name, replies]) => ({ name, replies })).sort((a, b) => (a.name < b.name ? -1 : 1));
   }

@@ -5,17 +5,19 @@ import { isId } from "../ids.ts";
 import { unixSeconds } from "../text/time.ts";
 import type { Profile } from "../paths.ts";
 import { eachLogLine } from "../records/journal.ts";
+import { sumOfLedger } from "./ledger_sums.ts";
 import { listDirs, openToRead, readJson, readPieces, statOf } from "../store.ts";
 
 /** Size up to which a file is read whole, bytes. */
 const CHUNK = 64 * 1024;
 
-/** Sums the whole ledger or today's part, with the coverage of the workers that ran in that time. */
-export function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): CostSummary {
+/** Sums the whole ledger, or what of it is of today; with the coverage of the workers that ran then. */
+export async function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): Promise<CostSummary> {
+  const sum = await sumOfLedger(profile, nowMs);
   const sinceMs = todayOnly ? startOfLocalDay(nowMs) : -Infinity;
-  const sum = new CostSum(todayOnly ? { sinceMs } : {});
-  readPieces(profile.cost, 0, (piece) => sum.push(piece));
-  return { ...sum.summary(workersThatRan(profile, sinceMs, nowMs)), roots: rootSessions(profile) };
+  const ran = workersThatRan(profile, sinceMs, nowMs);
+  const summary = sum.summary(ran, todayOnly ? localDay(nowMs) : undefined);
+  return { ...summary, roots: rootSessions(profile) };
 }
 
 /** The number of root agents' sessions that recently called verbs, and how many of them have a known cost. */

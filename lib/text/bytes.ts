@@ -21,11 +21,16 @@ const MAX_KNOWN_CHARS = 4096;
 export async function sha256(text: string): Promise<string> {
   const remembered = known.get(text);
   if (remembered !== undefined) return remembered;
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  const hex = Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const hex = await sha256Bytes(new TextEncoder().encode(text));
   if (text.length <= MAX_KNOWN_CHARS) {
     if (known.size >= MAX_KNOWN) known.clear();
     known.set(text, hex);
   }
   return hex;
+}
+
+/** The SHA-256 of bytes, as 64 hex digits. */
+export async function sha256Bytes(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -60,7 +60,7 @@ const DAY_MS = 86_400_000;
 const MAX_TITLE = 200;
 
 /** Reads the last `days` days; lines and files that cannot be used are left out. */
-export function readHistory(profile: Profile, nowMs: number, days: number): History {
+export async function readHistory(profile: Profile, nowMs: number, days: number): Promise<History> {
   const sinceMs = nowMs - days * DAY_MS;
   const { runs, signals } = readEvents(profile, sinceMs);
   const { pending } = readMailbox(profile);
@@ -73,7 +73,7 @@ export function readHistory(profile: Profile, nowMs: number, days: number): Hist
     moves: readMoves(profile, sinceMs),
     open: pending,
     goals: readGoals(profile),
-    spend: sumLedger(profile, nowMs, false),
+    spend: await sumLedger(profile, nowMs, false),
   };
 }
 

@@ -1,0 +1,197 @@
+import { deepStrictEqual, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { CostSum, type CostSummary, localDay } from "../../../lib/agents/cost.ts";
+import { sumOfLedger } from "../../../lib/agents/ledger_sums.ts";
+import { type Profile, profileAt } from "../../../lib/paths.ts";
+import { sha256 } from "../../../lib/text/bytes.ts";
+
+const DAY_S = 86_400;
+const START = Math.floor(Date.UTC(2026, 0, 1, 12) / 1000);
+/** A little more than what is summed without keeping anything. */
+const ROWS = 15_000;
+const LATER_MS = 60_000;
+
+function row(n: number): string {
+  const source = n % 7 === 0 ? ',"source":"runner"' : "";
+  const more = n % 11 === 0 ? ',"unpriced":true,"unrecorded":2' : "";
+  const [kind, id, runner] = [["session", "beat"][n % 2], `w${n % 9}`, ["pi", "claude"][n % 2]];
+  return `{"ts":${START + (n % 40) * DAY_S},"kind":"${kind}","id":"${id}","runner":"${runner}",` +
+    `"cost_usd":0.${n % 1000 + 1}${source}${more}}\n`;
+}
+
+function rows(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, n) => row(from + n)).join("");
+}
+
+/** A data dir with a ledger, removed at the end. */
+class Ledger implements AsyncDisposable {
+  readonly profile: Profile;
+
+  constructor(dir: string) {
+    this.profile = profileAt(dir);
+    this.write(rows(0, ROWS));
+  }
+
+  static async make(): Promise<Ledger> {
+    return new Ledger(await Deno.makeTempDir({ prefix: "looop-sums-" }));
+  }
+
+  get text(): string {
+    return Deno.readTextFileSync(this.profile.cost);
+  }
+
+  get kept(): string {
+    return Deno.readTextFileSync(this.profile.costSums);
+  }
+
+  /** Writes the ledger in place. */
+  write(text: string): void {
+    Deno.writeTextFileSync(this.profile.cost, text);
+  }
+
+  /** As `looop cost` sums it a minute later, and in the same way from what it has kept. */
+  async sums(): Promise<CostSummary> {
+    const at = Date.now() + LATER_MS;
+    return (await sumOfLedger(this.profile, at)).summary();
+  }
+
+  /** All rows, summed one by one. */
+  get plain(): CostSum {
+    const sum = new CostSum();
+    sum.push(Deno.readFileSync(this.profile.cost));
+    return sum;
+  }
+
+  async holds(what: string): Promise<void> {
+    const whole = this.plain.summary();
+    deepStrictEqual(await this.sums(), whole, `${what}: the first call`);
+    deepStrictEqual(await this.sums(), whole, `${what}: the second call`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Deno.remove(this.profile.dir, { recursive: true });
+  }
+}
+
+/** What becomes of a ledger whose sums are kept. */
+const CHANGES: Readonly<Record<string, (ledger: Ledger) => void | Promise<void>>> = {
+  "nothing": () => {},
+  "rows are added": (ledger) => ledger.write(ledger.text + rows(ROWS, ROWS + 50)),
+  "a row is added and another edited": (ledger) =>
+    ledger.write(ledger.text.replace('"cost_usd":0.7', '"cost_usd":9.7') + row(1)),
+  "a row in the middle is edited": (ledger) => ledger.write(edited(ledger.text)),
+  "a row is edited and the time set back": async (ledger) => {
+    await anotherSecond();
+    const before = Deno.statSync(ledger.profile.cost);
+    ledger.write(edited(ledger.text));
+    Deno.utimeSync(ledger.profile.cost, before.atime ?? 0, before.mtime ?? 0);
+  },
+  "the last row is edited": (ledger) => ledger.write(ledger.text.replace(/\d\}\n$/, "5}\n")),
+  "it is cut behind a row": (ledger) => ledger.write(rows(0, ROWS - 100)),
+  "it is cut within a row": (ledger) => ledger.write(ledger.text.slice(0, -40)),
+  "it is cut and grows beyond its size": (ledger) =>
+    ledger.write(rows(0, ROWS - 100) + rows(ROWS, ROWS + 500)),
+  "its first row is removed": (ledger) => ledger.write(rows(1, ROWS)),
+  "it is emptied": (ledger) => ledger.write(""),
+  "it is rotated away": (ledger) => {
+    Deno.renameSync(ledger.profile.cost, `${ledger.profile.cost}.1`);
+    ledger.write(rows(3, 20));
+  },
+  "another of the same size and time takes its place": (ledger) => {
+    const before = Deno.statSync(ledger.profile.cost);
+    Deno.writeTextFileSync(`${ledger.profile.cost}.new`, edited(ledger.text));
+    Deno.utimeSync(`${ledger.profile.cost}.new`, before.atime ?? 0, before.mtime ?? 0);
+    Deno.renameSync(`${ledger.profile.cost}.new`, ledger.profile.cost);
+  },
+  "a torn row is added": (ledger) => ledger.write(ledger.text + row(5).slice(0, 30)),
+  "a torn row is added and mended": (ledger) =>
+    ledger.write(`${ledger.text + row(5).slice(0, 30)}\n${row(6)}`),
+  "what begins like a text file is added": (ledger) => ledger.write(`${ledger.text}\uFEFF${row(4)}`),
+  "a row far too long is added": (ledger) => ledger.write(`${ledger.text}${"x".repeat(200_000)}`),
+  "what is no UTF-8 is added": (ledger) =>
+    Deno.writeFileSync(ledger.profile.cost, new Uint8Array([0xe2, 0x82, 10, 0xff, 10]), { append: true }),
+};
+
+/** Waits until the clock shows another second: the runtime shows a file's last change in whole ones. */
+async function anotherSecond(): Promise<void> {
+  const second = () => Math.floor(Date.now() / 1000);
+  for (const now = second(); second() === now;) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+/** The same with one digit of a row in the middle changed. */
+function edited(text: string): string {
+  const at = text.indexOf('"cost_usd":0.', Math.floor(text.length / 2)) + '"cost_usd":'.length;
+  return `${text.slice(0, at)}7${text.slice(at + 1)}`;
+}
+
+for (const [what, change] of Object.entries(CHANGES)) {
+  Deno.test(`given kept sums, when ${what}, then the sums are those of all rows`, async () => {
+    await using ledger = await Ledger.make();
+    await ledger.holds("at first");
+    ok(ledger.kept.length > 0);
+    await change(ledger);
+    await ledger.holds(what);
+    await change(ledger);
+    await ledger.holds(`${what}, twice`);
+  });
+}
+
+Deno.test("given kept sums, when only today is asked for, then what is of other days is left out", async () => {
+  await using ledger = await Ledger.make();
+  await ledger.sums();
+  const sinceMs = new Date((START + 30 * DAY_S) * 1000).setHours(0, 0, 0, 0);
+  const since = new CostSum({ sinceMs });
+  since.push(Deno.readFileSync(ledger.profile.cost));
+  const sum = await sumOfLedger(ledger.profile, Date.now() + LATER_MS);
+  deepStrictEqual(sum.summary(["w1", "none"], localDay(sinceMs)), since.summary(["w1", "none"]));
+});
+
+/** Writes sums that say something else, with the digest that belongs to `checked`. */
+async function plant(ledger: Ledger, checked: (text: string) => string): Promise<void> {
+  const { sums } = JSON.parse(ledger.kept);
+  sums.state.accounts[0][3][0][1] += 1000;
+  const check = await sha256(checked(JSON.stringify(sums)));
+  Deno.writeTextFileSync(ledger.profile.costSums, JSON.stringify({ check, sums }));
+}
+
+Deno.test("given kept sums and the same ledger, when it is summed, then no row is read again", async () => {
+  await using ledger = await Ledger.make();
+  const before = await ledger.sums();
+  await plant(ledger, (text) => text);
+  notDeepStrictEqual(await ledger.sums(), before);
+});
+
+Deno.test("given sums that somebody has edited or broken, when the ledger is summed, then they do not count", async () => {
+  await using ledger = await Ledger.make();
+  const before = await ledger.sums();
+  await plant(ledger, () => "another text");
+  deepStrictEqual(await ledger.sums(), before);
+  for (const text of ["", "{", "[]", '{"check":"","sums":{}}', ledger.kept.slice(0, 500)]) {
+    Deno.writeTextFileSync(ledger.profile.costSums, text);
+    deepStrictEqual(await ledger.sums(), before, JSON.stringify(text.slice(0, 40)));
+  }
+});
+
+Deno.test("given sums of another time zone's days, when the ledger is summed, then they do not count", async () => {
+  await using ledger = await Ledger.make();
+  const before = await ledger.sums();
+  const { sums } = JSON.parse(ledger.kept);
+  sums.zone = "Antarctica/Troll";
+  sums.state.accounts = [];
+  const check = await sha256(JSON.stringify(sums));
+  Deno.writeTextFileSync(ledger.profile.costSums, JSON.stringify({ check, sums }));
+  deepStrictEqual(await ledger.sums(), before);
+});
+
+Deno.test("given a ledger that was written just now, when it is summed, then nothing is kept of it", async () => {
+  await using ledger = await Ledger.make();
+  const writtenMs = Deno.statSync(ledger.profile.cost).mtime?.getTime() ?? 0;
+  deepStrictEqual((await sumOfLedger(ledger.profile, writtenMs)).summary(), ledger.plain.summary());
+  strictEqual([...Deno.readDirSync(ledger.profile.dir)].length, 1);
+});
+
+Deno.test("given a data dir in which nothing can be written, when the ledger is summed, then its sums are right", async () => {
+  await using ledger = await Ledger.make();
+  // A folder in its place: not even root can replace it.
+  Deno.mkdirSync(`${ledger.profile.costSums}/x`, { recursive: true });
+  await ledger.holds("nothing is kept");
+});
