@@ -12,9 +12,11 @@ import { NO_TOKENS } from "./tokens.ts";
 import { checkRecord, isRecord } from "../text/json.ts";
 import { formatRow } from "./cost_row.ts";
 import { NotAnswered } from "./opencode.ts";
+import type { Profile } from "../paths.ts";
 import { readMarkedAny } from "../process/table.ts";
 import { collectRoots } from "./root_spend.ts";
-import { readFleet } from "../sessions/session.ts";
+import { FolderMemory } from "../sessions/folder_memory.ts";
+import { readFleet, type Session } from "../sessions/session.ts";
 import { readRecorded } from "./records.ts";
 import {
   addCounted,
@@ -143,41 +145,153 @@ export async function findLiveSessions(
  */
 export const LOOKED_FOR_MS = 300_000;
 
+/** What a pulse knows of ended runs, so that none is looked at again at every beat. */
+export class SeenRuns {
+  /** Folders of runs that have their row, or that have none to get. */
+  readonly #settled: FolderMemory<true>;
+  /** When a run without a record is looked at again, unix ms, by its generation or its folder. */
+  readonly #nextLook = new Map<string, number>();
+
+  constructor(profile: Profile) {
+    this.#settled = new FolderMemory(profile);
+  }
+
+  /** To be called before each look. */
+  refresh(nowMs: number): void {
+    this.#settled.refresh(nowMs);
+    for (const [key, next] of this.#nextLook) {
+      // Overdue: it was settled or removed meanwhile. Far off: the clock was set back.
+      if (Math.abs(next - nowMs) > LOOKED_FOR_MS) this.#nextLook.delete(key);
+    }
+  }
+
+  isSettled(name: string): boolean {
+    return this.#settled.get(name) === true;
+  }
+
+  settle(name: string, nowMs: number): void {
+    this.#settled.offer(name, true, nowMs);
+  }
+
+  /** Whether a run that was looked at in vain is to be looked at again. */
+  isDue(key: string, nowMs: number): boolean {
+    return nowMs >= (this.#nextLook.get(key) ?? 0);
+  }
+
+  /** Looks again once the run is twice as old: a record that comes late is written soon after the end, or never. */
+  noteLook(key: string, endedMs: number, nowMs: number): void {
+    this.#nextLook.set(key, nowMs + Math.max(0, nowMs - endedMs));
+  }
+}
+
+/** Which runs are looked at. */
+export interface RunsInQuestion {
+  /** Leaves out runs that ended longer ago: a record that was never written costs no beat for ever. */
+  maxAgeMs?: number;
+  /** The fleet as the caller has read it, and what it knows of ended runs. */
+  known?: { sessions: readonly Session[]; seen: SeenRuns };
+}
+
 /**
  * Collects every ended run that has no row yet, including those of reused ids.
  *
- * @param maxAgeMs Leaves out runs that ended longer ago, so that a record that was never written does not cost every
- * beat.
  * @throws {NotAnswered} when some records have not answered; all others are in the ledger.
  */
-export async function collectRuns(host: SpendHost, prices: Prices, maxAgeMs = Infinity): Promise<void> {
-  const { profile } = host;
-  const open = listDirs(profile.sessions).filter((name) => {
-    const dir = `${profile.sessions}/${name}`;
-    if (statOf(`${dir}/agent.json`) === undefined || readSpend(dir)?.done) return false;
-    const endedMs = statOf(`${dir}/status.json`)?.mtime?.getTime() ?? host.now();
-    return host.now() - endedMs <= maxAgeMs;
-  });
+export async function collectRuns(
+  host: SpendHost,
+  prices: Prices,
+  { maxAgeMs = Infinity, known }: RunsInQuestion = {},
+): Promise<void> {
+  const open = known === undefined
+    ? await openRuns(host, maxAgeMs)
+    : runsSeenOpen(host, maxAgeMs, known.sessions, known.seen);
   if (open.length === 0) return;
-  const current = await readFleet(profile, host.now(), open.filter((name) => !name.includes("~")));
-  const live = new Map(current.map((session) => [session.view.id, session]));
-  const runsOn = await processFinder(
-    open.map((name) => live.get(name)?.gen ?? readMeta(`${profile.sessions}/${name}`).gen),
-  );
+  const runsOn = await processFinder(open.map(({ gen }) => gen));
   let unanswered: NotAnswered | undefined;
-  for (const name of open) {
-    const dir = `${profile.sessions}/${name}`;
-    const session = live.get(name);
-    const gen = session?.gen ?? readMeta(dir).gen;
-    // claude records its dollars last of all, after its terminal has gone.
-    if (session?.view.alive || await runsOn(gen)) continue;
-    const run = { id: name.replace(/~\d+$/, ""), dir, gen };
-    await collectRun(host, run, prices).catch((error) => unanswered = notAnswered(error));
+  for (const run of open) {
+    // claude writes its dollars down as the last thing of all, after its terminal has gone.
+    if (await runsOn(run.gen)) continue;
+    try {
+      await collectRun(host, run, prices);
+      known?.seen.noteLook(run.key, run.endedMs, host.now());
+    } catch (error) {
+      unanswered = notAnswered(error);
+    }
   }
   if (unanswered !== undefined) throw unanswered;
 }
 
-/** The error, if it says that an agent's records have not answered. @throws any other error. */
+/** An ended run whose row may be missing. */
+interface OpenRun {
+  id: string;
+  dir: string;
+  gen: string;
+  /** Unix ms. */
+  endedMs: number;
+  key: string;
+}
+
+async function openRuns(host: SpendHost, maxAgeMs: number): Promise<OpenRun[]> {
+  const { profile } = host;
+  const names = listDirs(profile.sessions).filter((name) => {
+    const dir = `${profile.sessions}/${name}`;
+    return mayLackRow(dir) && host.now() - endOf(dir, host.now()) <= maxAgeMs;
+  });
+  if (names.length === 0) return [];
+  const current = await readFleet(profile, host.now(), names.filter((name) => !name.includes("~")));
+  const live = new Map(current.map((session) => [session.view.id, session]));
+  return names.filter((name) => !live.get(name)?.view.alive)
+    .map((name) => openRun(host, name, live.get(name)?.gen));
+}
+
+/** The same of a fleet that was read already; a folder that came after that is for the next look. */
+function runsSeenOpen(
+  host: SpendHost,
+  maxAgeMs: number,
+  sessions: readonly Session[],
+  seen: SeenRuns,
+): OpenRun[] {
+  const now = host.now();
+  const fleet = new Map(sessions.map((session) => [session.view.id, session]));
+  const open: OpenRun[] = [];
+  seen.refresh(now);
+  for (const name of listDirs(host.profile.sessions)) {
+    if (seen.isSettled(name)) continue;
+    const session = fleet.get(name);
+    const isEarlier = name.includes("~");
+    if (!isEarlier && (session === undefined || session.view.alive)) continue;
+    if (!seen.isDue(session?.gen ?? name, now)) continue;
+    const dir = `${host.profile.sessions}/${name}`;
+    if (!mayLackRow(dir) || now - endOf(dir, now) > maxAgeMs) {
+      // What still runs of a lost session may call, and tell who its agent is.
+      if (session?.view.state !== "lost") seen.settle(name, now);
+    } else open.push(openRun(host, name, session?.gen));
+  }
+  return open;
+}
+
+/** A run whose agent has no session to look into can get none. */
+function mayLackRow(dir: string): boolean {
+  return (readAgent(dir)?.sessions.length ?? 0) > 0 && readSpend(dir)?.done !== true;
+}
+
+/** Unix ms of a run's end, as far as its folder shows it. */
+function endOf(dir: string, nowMs: number): number {
+  return statOf(`${dir}/status.json`)?.mtime?.getTime() ?? nowMs;
+}
+
+function openRun({ profile, now }: SpendHost, name: string, gen: string | undefined): OpenRun {
+  const dir = `${profile.sessions}/${name}`;
+  return {
+    id: name.replace(/~\d+$/, ""),
+    dir,
+    gen: gen ?? readMeta(dir).gen,
+    endedMs: endOf(dir, now()),
+    key: gen ?? name,
+  };
+}
+
+/** The error if it says that an agent's records have not answered. @throws any other. */
 function notAnswered(error: unknown): NotAnswered {
   if (error instanceof NotAnswered) return error;
   throw error;

@@ -267,6 +267,11 @@ export async function aliveOf(identities: readonly Identity[], trustMs = 0): Pro
   return new Set(identities.filter((identity) => standings.get(identity)?.life === "alive"));
 }
 
+/** Notes a process that somebody else has verified, so that {@link allStillThere} reports its end, too. */
+export function noteSeen(pid: number): void {
+  verified.set(`${pid}/seen`, { standing: ALIVE, at: performance.now() });
+}
+
 /** Whether all processes last found alive may still be; each end is reported once. Takes microseconds. */
 export function allStillThere(): boolean {
   const gone = [...verified].filter(([key, { standing }]) => isInReach(standing) && !mayExist(parseInt(key)));

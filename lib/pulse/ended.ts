@@ -1,9 +1,9 @@
 /** The facts about ended workers: what an agent would ask next, composed once for each run and kept in the world. */
-import { costOfRun } from "../agents/run_cost.ts";
+import { RunCosts } from "../agents/run_cost.ts";
 import type { Profile } from "../paths.ts";
 import { lastPlainLines, type ScreenHost, screenOf } from "./screen.ts";
 import type { Session } from "../sessions/session.ts";
-import { listFiles, quietStat } from "../store.ts";
+import { listFiles, quietStat, statOf } from "../store.ts";
 import { untold } from "../records/tells.ts";
 import { truncate } from "../text/style.ts";
 import type { EndedFacts, World } from "../world/world.ts";
@@ -35,6 +35,10 @@ export class EndedRuns {
   readonly #onDrawn: () => void;
   /** Run → its last lines once they are drawn; undefined until then. */
   readonly #drawn = new Map<string, string[] | undefined>();
+  /** The ledger when late costs were last looked for: a cost that becomes known adds a row to it. */
+  #ledger: string | undefined;
+  /** The facts as last composed, which need not have been published. */
+  #facts: Ended = {};
   #drawing: Promise<void> = Promise.resolve();
 
   /** `onDrawn` is called when facts can be composed that had to wait for a drawing. */
@@ -57,20 +61,32 @@ export class EndedRuns {
       0,
       RUNS_KEPT,
     );
+    const { profile } = this.#host;
+    const costs = new RunCosts(profile);
+    const hasNewRows = this.#noteLedger();
     const facts: Ended = {};
     const missing: Session[] = [];
     for (const session of over) {
-      const known = before[session.view.id];
+      const known = this.#facts[session.view.id] ?? before[session.view.id];
       const isKnown = known?.gen === session.gen && known.state === session.view.state;
       const lines = isKnown
         ? []
         : lastPlainLines(session, linesOf(session)) ?? this.#drawn.get(keyOf(session));
-      if (isKnown) facts[session.view.id] = withLateCost(this.#host.profile, session, known, nowMs);
-      else if (lines !== undefined) facts[session.view.id] = factsOf(this.#host.profile, session, lines);
+      if (isKnown) {
+        facts[session.view.id] = hasNewRows ? withLateCost(costs, session, known, nowMs) : known;
+      } else if (lines !== undefined) facts[session.view.id] = factsOf(profile, costs, session, lines);
       else missing.push(session);
     }
     this.#draw(missing);
-    return facts;
+    return this.#facts = facts;
+  }
+
+  /** Whether the ledger is another than at the last look. */
+  #noteLedger(): boolean {
+    const info = statOf(this.#host.profile.cost);
+    const before = this.#ledger;
+    this.#ledger = `${info?.ino}/${info?.size}/${info?.mtime?.getTime()}`;
+    return this.#ledger !== before;
   }
 
   #draw(sessions: readonly Session[]): void {
@@ -106,7 +122,12 @@ function endOf({ endedAt }: Session): number {
   return endedAt ?? Infinity;
 }
 
-function factsOf(profile: Profile, session: Session, lastLines: readonly string[]): EndedFacts {
+function factsOf(
+  profile: Profile,
+  costs: RunCosts,
+  session: Session,
+  lastLines: readonly string[],
+): EndedFacts {
   const lines = lastLines.map((line) => truncate(line, LINE_COLUMNS));
   const reports = reportsOf(profile, session);
   const isLost = session.view.state === "lost";
@@ -116,7 +137,7 @@ function factsOf(profile: Profile, session: Session, lastLines: readonly string[
     state: session.view.state,
     ...(reports.length === 0 ? {} : { reports }),
     ...(left.length === 0 ? {} : { untold: left }),
-    cost: costOf(profile, session),
+    cost: costOf(costs, session),
     ...(lines.length === 0 ? {} : isLost ? { screen: lines } : { last_lines: lines }),
   };
 }
@@ -128,13 +149,13 @@ function untoldLines(profile: Profile, { view: { id }, gen }: Session): string[]
   return more <= 0 ? texts : [...texts.slice(0, MAX_UNTOLD), `… and ${more} more in tells/${id}/`];
 }
 
-function withLateCost(profile: Profile, session: Session, known: EndedFacts, nowMs: number): EndedFacts {
+function withLateCost(costs: RunCosts, session: Session, known: EndedFacts, nowMs: number): EndedFacts {
   const isLate = nowMs - endOf(session) * 1000 > COST_LATE_MS;
-  return known.cost !== null || isLate ? known : { ...known, cost: costOf(profile, session) };
+  return known.cost !== null || isLate ? known : { ...known, cost: costOf(costs, session) };
 }
 
-function costOf(profile: Profile, { view, dir, startedAt }: Session): number | null {
-  return costOfRun(profile, { id: view.id, dir, startedAt });
+function costOf(costs: RunCosts, { view, dir, startedAt }: Session): number | null {
+  return costs.of({ id: view.id, dir, startedAt });
 }
 
 /**

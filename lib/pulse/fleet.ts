@@ -1,22 +1,26 @@
 /** Reads the fleet for the pulse, look after look, at a cost that depends on the living workers. */
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
-import { readFleet, type Session } from "../sessions/session.ts";
-import { listEntries, STAMP_SETTLES_MS, statOf } from "../store.ts";
+import { FolderMemory } from "../sessions/folder_memory.ts";
+import { readFleet, type Session, statusPath } from "../sessions/session.ts";
+import { listEntries, settledStamp, STAMP_SETTLES_MS, statOf } from "../store.ts";
 
 /** Time for which a verified supervisor is trusted, ms; every look checks that its process exists. */
 const TRUST_MS = 5_000;
 /** A value that no folder's time can have. */
 const UNSETTLED = -1;
 
-/** Reads the sessions; those known to have ended are not read again while `sessions/` is unchanged. */
+/** Reads the sessions; those known to have ended are not read again while their folders are unchanged. */
 export class Fleet {
   readonly #profile: Profile;
-  readonly #ended = new Map<string, Session>();
+  readonly #ended: FolderMemory<Session>;
   #stamp = 0;
+  #ids: readonly string[] = [];
+  #isRunningSettled = true;
 
   constructor(profile: Profile) {
     this.#profile = profile;
+    this.#ended = new FolderMemory(profile);
   }
 
   /** The time of `sessions/` at the last look, unix ms, 0 when there is none. */
@@ -24,22 +28,32 @@ export class Fleet {
     return this.#stamp;
   }
 
-  /** Whether any change after the last look would have left a different time. */
+  /** Whether any change after the last look would have left a different time, of the folder and of what runs in it. */
   get isSettled(): boolean {
-    return this.#stamp !== UNSETTLED;
+    return this.#stamp !== UNSETTLED && this.#isRunningSettled;
   }
 
   /** All workers, sorted by id. */
   async read(nowMs: number): Promise<Session[]> {
     const stamp = fleetStamp(this.#profile, nowMs);
-    if (stamp !== this.#stamp) this.#ended.clear();
+    const isSame = stamp === this.#stamp && stamp !== UNSETTLED && stamp !== 0;
     this.#stamp = stamp;
-    const ids = sessionIds(this.#profile);
-    const open = ids.filter((id) => !this.#ended.has(id));
+    this.#ended.refresh(nowMs);
+    const ids = isSame ? this.#ids : sessionIds(this.#profile);
+    this.#ids = ids;
+    const open = ids.filter((id) => this.#ended.get(id) === undefined);
+    const stamps = new Map(open.map((id) => [id, settledStamp(statusPath(this.#profile, id), nowMs)]));
     const read = await readFleet(this.#profile, nowMs, open, TRUST_MS);
+    for (const session of read) {
+      const stamp = stamps.get(session.view.id);
+      if (stamp !== undefined) session.statusStamp = stamp;
+    }
+    this.#isRunningSettled = read.every(({ view, statusStamp }) =>
+      view.state !== "running" || statusStamp !== undefined
+    );
     // The verdict on a worker's work comes after its end.
     const isSettled = (session: Session) => isOver(session) && session.view.verify !== "running";
-    for (const session of read.filter(isSettled)) this.#ended.set(session.view.id, session);
+    for (const session of read.filter(isSettled)) this.#ended.offer(session.view.id, session, nowMs);
     const byId = new Map(read.map((session) => [session.view.id, session]));
     return ids.map((id) => byId.get(id) ?? this.#ended.get(id)).filter((session) => session !== undefined);
   }

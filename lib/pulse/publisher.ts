@@ -2,7 +2,7 @@
 import type { BadFile } from "../store.ts";
 import { listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
 import type { Profile } from "../paths.ts";
-import type { Session } from "../sessions/session.ts";
+import { type LiveSign, liveSignOf, type Session } from "../sessions/session.ts";
 import { readOwnState, readWorld } from "../world/state.ts";
 import { isUnread, listScripts } from "../world/sensors.ts";
 import { type Alert, isNews, withOwnState, type World, type WorldReading } from "../world/world.ts";
@@ -57,6 +57,7 @@ export class Publisher {
       fleet: {
         dir_mtime: parts.fleetStamp,
         workers: parts.sessions.map((session) => ({ ...session.view, gen: session.gen })),
+        live: liveSigns(parts.sessions),
       },
     }, own);
   }
@@ -107,4 +108,13 @@ export class Publisher {
       }
     }
   }
+}
+
+function liveSigns(sessions: readonly Session[]): Record<string, LiveSign> {
+  const signs: Record<string, LiveSign> = {};
+  for (const session of sessions) {
+    const sign = session.view.alive ? liveSignOf(session) : undefined;
+    if (sign !== undefined) signs[session.view.id] = sign;
+  }
+  return signs;
 }

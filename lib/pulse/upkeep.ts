@@ -1,4 +1,5 @@
 /** The pulse's housekeeping at each beat: interrupted moves, unread answers, growing logs, and old files. */
+import type { SeenRuns } from "../agents/spend.ts";
 import type { Config } from "../records/config.ts";
 import type { Session } from "../sessions/session.ts";
 import { numberFrom } from "../records/env.ts";
@@ -19,6 +20,7 @@ export function makeUpkeep(): PulseUpkeep {
   let endedThen = "";
   let badSessions: BadFile[] = [];
   let collecting: Promise<void> | undefined;
+  const runs: { seen?: SeenRuns } = {};
   return async (host, config, sessions) => {
     const { profile } = host;
     const now = host.now();
@@ -52,7 +54,7 @@ export function makeUpkeep(): PulseUpkeep {
       tellRemoved(host, result);
     });
     await attempt(profile.cost, async () => {
-      collecting ??= collect(host, config, sessions).finally(() => collecting = undefined);
+      collecting ??= collect(host, config, sessions, runs).finally(() => collecting = undefined);
       // One agent's records may take a minute to answer: the beat continues meanwhile.
       const patience = Promise.withResolvers<void>();
       const timer = setTimeout(patience.resolve, COLLECT_PATIENCE_MS);
@@ -72,12 +74,18 @@ export function makeUpkeep(): PulseUpkeep {
 const COLLECT_PATIENCE_MS = 2_000;
 
 /** Puts agents' recorded spend into the ledger, and finds the sessions of agents that were not given an id. */
-async function collect(host: PulseHost, config: Config, sessions: readonly Session[]): Promise<void> {
-  const { collectRuns, findLiveSessions, LOOKED_FOR_MS } = await import("../agents/spend.ts");
+async function collect(
+  host: PulseHost,
+  config: Config,
+  sessions: readonly Session[],
+  runs: { seen?: SeenRuns },
+): Promise<void> {
+  const { collectRuns, findLiveSessions, LOOKED_FOR_MS, SeenRuns } = await import("../agents/spend.ts");
   const { collectRoots, ROOT_ROW_EVERY_MS } = await import("../agents/root_spend.ts");
   const { NotAnswered } = await import("../agents/opencode.ts");
   try {
-    await collectRuns(host, config.prices, LOOKED_FOR_MS);
+    const seen = runs.seen ??= new SeenRuns(host.profile);
+    await collectRuns(host, config.prices, { maxAgeMs: LOOKED_FOR_MS, known: { sessions, seen } });
     await collectRoots(host, config.prices, ROOT_ROW_EVERY_MS);
     const running = sessions.filter(({ view }) => view.alive).map(({ view, dir }) => ({ id: view.id, dir }));
     await findLiveSessions(host, running);

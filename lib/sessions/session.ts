@@ -28,6 +28,7 @@ import {
   readJson,
   readSmallText,
   replaceFile,
+  settledStamp,
   smallOddness,
   statOf,
 } from "../store.ts";
@@ -109,6 +110,49 @@ export interface Session {
   beyond?: string;
   /** Set when it was started by the data dir of which this one is a copy: not ours to end, and lost. */
   isAnothers?: true;
+  /** The stamp of its `status.json` before that was read; absent while a change could leave the same. */
+  statusStamp?: string;
+}
+
+/** By what one who knows how a running session stood sees that it stands so still. */
+export interface LiveSign {
+  /** The supervisor. */
+  pid: number;
+  /** The stamp of its `status.json`. */
+  status: string;
+}
+
+/** Path of what the supervisor says of a session. */
+export function statusPath(profile: Profile, id: string): string {
+  return `${sessionDir(profile, id)}/status.json`;
+}
+
+/** The sign of a session whose supervisor is of this machine and verified; undefined where only a whole look can tell. */
+export function liveSignOf({ view, supervisor, host, beyond, statusStamp }: Session): LiveSign | undefined {
+  const isPlain = view.state === "running" && view.unknown === undefined && beyond === undefined;
+  if (!isPlain || host !== undefined || supervisor === undefined || statusStamp === undefined) {
+    return undefined;
+  }
+  return { pid: supervisor.pid, status: statusStamp };
+}
+
+/** A running session as it is now, if its sign shows that nothing but its last output can be another; else undefined. */
+export function viewBySign<V extends WorkerView>(
+  profile: Profile,
+  known: V,
+  { pid, status }: LiveSign,
+  nowMs: number,
+): V | undefined {
+  const isStill = mayExist(pid) && settledStamp(statusPath(profile, known.id), nowMs) === status;
+  const dir = sessionDir(profile, known.id);
+  if (!isStill || (!known.ready && statOf(`${dir}/ready`) !== undefined)) return undefined;
+  const startedMs = Date.parse(known.started);
+  const lastOutput = statOf(`${dir}/output.log`)?.mtime?.getTime() ?? startedMs;
+  return { ...known, idle_s: idleSeconds(lastOutput, nowMs) };
+}
+
+function idleSeconds(lastOutputMs: number, nowMs: number): number {
+  return Math.max(0, Math.floor((nowMs - Math.min(lastOutputMs, nowMs)) / 1000));
 }
 
 /** Time after which a supervisor that has not recorded itself has failed, ms. */
@@ -337,7 +381,7 @@ export function sessionOf(record: SessionRecord, supervisor: Standing, nowMs: nu
     started: isoSeconds(meta.started_at * 1000),
     ...(endedAt === undefined ? {} : { ended: isoSeconds(endedAt * 1000) }),
     ...(endedAt === undefined || record.verify === undefined ? {} : { verify: record.verify }),
-    idle_s: Math.max(0, Math.floor((nowMs - Math.min(record.lastOutput, nowMs)) / 1000)),
+    idle_s: idleSeconds(record.lastOutput, nowMs),
     ...(meta.host === undefined ? {} : { host: meta.host }),
     ...(ended || supervisor.life !== "unknown" ? {} : { unknown: supervisor.why }),
   };

@@ -19,10 +19,16 @@ import { unreadSensors } from "./sensors.ts";
 import { type Sight, tokenOf, type WorkerRun } from "./observer.ts";
 import { readOwnMoves } from "../records/own_moves.ts";
 import type { Profile } from "../paths.ts";
-import { allStillThere } from "../process/identity.ts";
+import { allStillThere, isOfHere, noteSeen } from "../process/identity.ts";
 import { type PulseView, readPulse, viewPulse } from "./pulse_record.ts";
 import { isoSeconds } from "../text/time.ts";
-import { badSessionFiles, listSessionIds, readFleet, type WorkerView } from "../sessions/session.ts";
+import {
+  badSessionFiles,
+  listSessionIds,
+  readFleet,
+  viewBySign,
+  type WorkerView,
+} from "../sessions/session.ts";
 import { checkWorld, emptyWorld, type OwnState, withOwnState, type World } from "./world.ts";
 
 /** The world as last parsed here: a blocked wait looks every second, and usually it is the same. */
@@ -116,12 +122,15 @@ export async function readOwnState(
 /**
  * All workers. The ended ones are taken from the published world while `sessions/` has not changed, so that the cost
  * depends on the living, not on the past.
+ *
+ * @param near Workers whose present state is known; they are not read.
  */
 export async function readWorkers(
   profile: Profile,
   world: World,
   nowMs: number,
   trustMs = 0,
+  near: ReadonlyMap<string, WorkerRun> = new Map(),
 ): Promise<WorkerRun[]> {
   const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
   const trusted = world.fleet.dir_mtime === mtime && mtime !== 0;
@@ -130,10 +139,11 @@ export async function readWorkers(
       !alive && state !== "lost" && verify !== "running"
     )
     : [];
-  const known = new Set(ended.map((worker) => worker.id));
+  const known = new Set([...near.keys(), ...ended.map((worker) => worker.id)]);
   const ids = listSessionIds(profile).filter((id) => !known.has(id));
   const live = await readFleet(profile, nowMs, ids, trustMs);
-  const runs = [...ended, ...live.map(({ view, gen }) => ({ ...view, ...limitIn(world, view, gen), gen }))];
+  const runs = [...ended, ...near.values(), ...live.map(({ view, gen }) => ({ ...view, gen }))]
+    .map((run) => ({ ...run, ...limitIn(world, run, run.gen) }));
   return runs.sort((a, b) => a.id < b.id ? -1 : 1);
 }
 
@@ -143,6 +153,20 @@ function limitIn({ watched }: World, { alive }: WorkerView, gen: string): Pick<W
   if (!alive || known === undefined || known.over === true) return {};
   const until = known.until === undefined ? null : isoSeconds(known.until);
   return { limited: { until, line: known.line } };
+}
+
+/** Running workers that still are as the published world has them; it holds only while a pulse verifies them. */
+function workersBySign(profile: Profile, { fleet }: World, nowMs: number): Map<string, WorkerRun> {
+  const near = new Map<string, WorkerRun>();
+  for (const worker of fleet.workers) {
+    const live = fleet.live ?? {};
+    const sign = Object.hasOwn(live, worker.id) ? live[worker.id] : undefined;
+    const now = sign === undefined ? undefined : viewBySign(profile, worker, sign, nowMs);
+    if (sign === undefined || now === undefined) continue;
+    near.set(worker.id, now);
+    noteSeen(sign.pid);
+  }
+  return near;
 }
 
 /** Everything that can be seen at one moment, for `_ state`, `_ wait` and `status`. */
@@ -160,11 +184,17 @@ export interface Snapshot extends Sight {
  */
 export async function look(profile: Profile, nowMs: number, trustMs = 0): Promise<Snapshot> {
   const { world: published, bad } = readWorld(profile, nowMs);
+  const record = readPulse(profile);
+  const near = record?.ready ? workersBySign(profile, published, nowMs) : new Map<string, WorkerRun>();
   // In one turn, so that one child process answers for the pulse and the workers alike.
-  const [pulse, workers] = await Promise.all([
-    viewPulse(profile, readPulse(profile), nowMs, trustMs),
-    readWorkers(profile, published, nowMs, trustMs),
+  const [pulse, quickly] = await Promise.all([
+    viewPulse(profile, record, nowMs, trustMs),
+    readWorkers(profile, published, nowMs, trustMs, near),
   ]);
+  const isVerified = pulse.alive && !pulse.stalled && record !== undefined && isOfHere(record);
+  const workers = isVerified || near.size === 0
+    ? quickly
+    : await readWorkers(profile, published, nowMs, trustMs);
   const mailbox = readMailbox(profile);
   let world = published;
   if (!pulse.alive || published.published_at === 0) {

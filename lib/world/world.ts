@@ -6,7 +6,7 @@ import type { BadFile } from "../store.ts";
 import type { Firing } from "../records/schedules.ts";
 import { canonical, isListOf, isRecord, isRecordOf, isText } from "../text/json.ts";
 import { isErrorReading, type Reading, signalOf } from "./reading.ts";
-import type { Session, WorkerView } from "../sessions/session.ts";
+import type { LiveSign, Session, WorkerView } from "../sessions/session.ts";
 import { sha256 } from "../text/bytes.ts";
 
 /** One reading in the world. Times: unix ms. */
@@ -116,10 +116,16 @@ export interface World {
   /** Generation → the pulse's memory of a living worker. */
   watched: Record<string, Watched>;
   /**
-   * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged. `dir_mtime` is that
-   * folder's time then, unix ms; -1 while another change could still leave the same time.
+   * The fleet as last read; ended sessions need not be read again while `sessions/` is unchanged, and running ones
+   * while their signs are. `dir_mtime` is that folder's time then, unix ms; -1 while another change could still leave
+   * the same time.
    */
-  fleet: { dir_mtime: number; workers: (WorkerView & { gen: string })[] };
+  fleet: {
+    dir_mtime: number;
+    workers: (WorkerView & { gen: string })[];
+    /** Worker id → by what a reader sees that it still runs; absent where only a whole look can tell. */
+    live?: Record<string, LiveSign>;
+  };
 }
 
 /** Number of successive sensings, each with a changed signal, from which a sensor counts as flapping. */
@@ -170,11 +176,17 @@ const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
   watched: (part) => isRecordOf(part, isRecord),
   fleet: (part) =>
     isRecord(part) && Number.isFinite(part["dir_mtime"]) &&
-    isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])),
+    isListOf(part["workers"], (worker) => hasTexts(worker, ["id", "state", "runner", "started", "gen"])) &&
+    (part["live"] === undefined || isRecordOf(part["live"], isLiveSign)),
 };
 
 /** Parts that a pulse of an earlier version does not write. */
 const LATER_PARTS: Partial<World> = { ended: {}, schedules: { files: {}, firings: {} }, watched: {} };
+
+function isLiveSign(sign: unknown): boolean {
+  return hasTexts(sign, ["status"]) && isRecord(sign) && Number.isInteger(sign["pid"]) &&
+    Number(sign["pid"]) > 1;
+}
 
 function isWorldReading(value: unknown): boolean {
   return hasTexts(value, ["hash", "wake"]) && isRecord(value) && "value" in value &&
@@ -265,7 +277,7 @@ export function systemReadings(own: OwnState): Record<string, Reading> {
 export async function withOwnState(world: World, own: OwnState): Promise<World> {
   const readings = { ...world.readings };
   for (const [name, value] of Object.entries(systemReadings(own))) {
-    readings[name] = await nextReading(undefined, value, own.nowMs);
+    readings[name] = await systemReading(name, value, own.nowMs);
   }
   const playbook = own.playbook === undefined ? "" : await sha256(own.playbook);
   const goals: Record<string, string> = {};
@@ -278,6 +290,20 @@ export async function withOwnState(world: World, own: OwnState): Promise<World> 
     flapping: flappingOf(readings),
     world_hash: await hashWorld(playbook, goals, readings),
   };
+}
+
+/** The last signal of each system reading with its hash: mostly it is the same, and that of a large fleet is long. */
+const lastSignals = new Map<string, { text: string; hash: string }>();
+
+async function systemReading(name: string, value: Reading, nowMs: number): Promise<WorldReading> {
+  const text = JSON.stringify(signalOf(value));
+  const last = lastSignals.get(name);
+  if (last?.text === text) {
+    return { value, sensed_at: nowMs, error: false, hash: last.hash, wake: last.hash, streak: 0 };
+  }
+  const reading = await nextReading(undefined, value, nowMs);
+  lastSignals.set(name, { text, hash: reading.hash });
+  return reading;
 }
 
 /** SHA-256 over PLAYBOOK.md, the goals and the signals: a hash of the items' hashes, so framing is unambiguous. */
@@ -297,7 +323,12 @@ export function hashWorld(
  */
 export function isNews(before: World, next: World): boolean {
   const settled = next.fleet.dir_mtime >= 0 && next.fleet.dir_mtime !== before.fleet.dir_mtime;
-  return settled || gistOf(before) !== gistOf(next);
+  return settled || hasNewSign(before, next) || gistOf(before) !== gistOf(next);
+}
+
+/** A running worker can be recognised that could not be before: readers need not look at it whole any more. */
+function hasNewSign({ fleet: before }: World, { fleet: next }: World): boolean {
+  return Object.entries(next.live ?? {}).some(([id, { status }]) => before.live?.[id]?.status !== status);
 }
 
 function gistOf({ world_hash, alerts, bad_files, settings, readings, fleet, ...rest }: World): string {

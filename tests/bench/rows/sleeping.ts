@@ -6,7 +6,63 @@ import { writeExecutable } from "../../executable.ts";
 
 /** One after the other: on a busy machine even what sleeps takes more time to wake. */
 export async function sleepingRows(setting: Setting): Promise<Row[]> {
-  return [await beatRow(setting), ...await idleRows(setting)];
+  return [await beatRow(setting), await pastRow(setting), ...await idleRows(setting)];
+}
+
+/** Ended sessions that are kept, few and many. */
+const FEW_ENDED = 20;
+const MANY_ENDED = 200;
+
+/** The pulse's CPU at a 1 s beat with many ended sessions, against that with few: it is to follow what is live. */
+async function pastRow(setting: Setting): Promise<Row> {
+  const seconds = setting.quick ? 8 : 24;
+  const row: Row = {
+    id: "beat-past",
+    what: `CPU of the pulse at a 1 s beat with ${MANY_ENDED} ended sessions kept, over ${seconds} s`,
+    unit: "ms",
+    limits: { of: "ratio", bar: 1.25, aim: 1.05 },
+    bar: "1.25 ×",
+    aim: "1.05 ×",
+  };
+  if (Deno.build.os !== "linux") return { ...row, note: "read from /proc, Linux alone" };
+  const benches = await Promise.all([FEW_ENDED, MANY_ENDED].map(async (count) => {
+    const bench = setting.profile(`past-${count}`);
+    bench.env["LOOOP_INTERVAL"] = "1";
+    await setting.call(bench.env, "_", "state");
+    await endedSessions(setting, bench, count);
+    await setting.call(bench.env, "up");
+    return bench;
+  }));
+  // The first look at what has ended, the sweep behind it, and the records that no agent has written.
+  await delay(15_000);
+  const pids = benches.map((bench) => setting.pulsePid(bench));
+  const before = pids.map(usageOf);
+  await delay(seconds * 1000);
+  const [few, many] = pids.map((pid, n) => between(before[n], usageOf(pid)).cpu);
+  for (const { env } of benches) await setting.call(env, "down");
+  if (few === undefined || many === undefined) throw new Error("nothing was measured");
+  const baseline = { name: `with ${FEW_ENDED}`, value: few };
+  return { ...row, value: many, baseline, ratio: many / few, n: 1, note: "children included" };
+}
+
+/** Runs one worker, and copies what is left of it. */
+async function endedSessions(setting: Setting, { env, profile }: BenchProfile, count: number): Promise<void> {
+  await setting.call(env, "_", "worker", "start", "w0", "--command", "echo done", "go");
+  const first = `${profile.sessions}/w0`;
+  const isOver = () => Deno.readTextFile(`${first}/status.json`).then((text) => text.includes("exited"));
+  while (!await isOver().catch(() => false)) await delay(50);
+  for (let n = 1; n < count; n++) {
+    const dir = `${profile.sessions}/w${n}`;
+    await Deno.mkdir(dir);
+    for (const { name, isFile } of Deno.readDirSync(first)) {
+      if (isFile) await Deno.copyFile(`${first}/${name}`, `${dir}/${name}`);
+    }
+    const meta = JSON.parse(await Deno.readTextFile(`${first}/meta.json`));
+    await Deno.writeTextFile(
+      `${dir}/meta.json`,
+      JSON.stringify({ ...meta, id: `w${n}`, gen: `${meta.gen}${n}` }),
+    );
+  }
 }
 
 async function idleRows(setting: Setting): Promise<Row[]> {
