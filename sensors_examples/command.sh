@@ -23,9 +23,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -53,7 +53,7 @@ number() { # NAME: that setting must be a whole number
 
 number COMMAND_SECONDS
 [ -d "$COMMAND_DIR" ] || fail 78 "COMMAND_DIR \"$COMMAND_DIR\" is no directory"
-# In a process group of its own, so that all of it can be ended: when it is over, what it left, too.
+# In a process group of its own, so that all of it can be ended, and after its end whatever it left behind.
 : >"$work/output"
 started=$(date +%s)
 set -m
@@ -73,8 +73,8 @@ done
 kill -TERM -- "-$group" 2>/dev/null && sleep 0.5 && kill -KILL -- "-$group" 2>/dev/null || true
 wait 2>/dev/null || true
 exit=$(cat "$work/exit" 2>/dev/null || echo null)
-# That the command fails is what this sensor is there to tell: a reading. Its exit wakes, and lines that match
-# COMMAND_PATTERN; other lines do not, as output often holds times.
+# A failing command is what this sensor is there to report, so it is a reading. Its exit code wakes, and so do lines
+# that match COMMAND_PATTERN; other lines do not, as output often holds times.
 tail -c 100000 "$work/output" | tr -d '\000\r' | jq -Rsc --argjson exit "$exit" --arg pattern "$COMMAND_PATTERN" \
   --arg command "$COMMAND" --argjson seconds "$(($(date +%s) - started))" '
   (split("\n") | map(select(. != ""))) as $lines

@@ -22,9 +22,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -53,7 +53,7 @@ number() { # NAME: that setting must be a whole number
 number DISK_WARN
 number DISK_CRITICAL
 set -f
-# Disk images and CD-ROMs are always full: what nobody can write to fills up no more.
+# Disk images and CD-ROMs are always full: a file system that nobody can write to does not fill up.
 mount 2>/dev/null >"$work/mounts" || : >"$work/mounts"
 # shellcheck disable=SC2086
 df -P -k $DISK_PATHS >"$work/df" 2>"$work/err" || [ -s "$work/df" ] || fail 78 "df: $(head -n 1 "$work/err")"

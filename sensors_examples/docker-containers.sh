@@ -20,9 +20,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -53,7 +53,7 @@ docker "$@" >"$work/ps" 2>"$work/err" || case $(cat "$work/err") in
     ;;
   *) fail 69 "docker: $(grep -m 1 . "$work/err" || echo "failed without a word")" ;;
 esac
-# Status tells health and exit code, and also how long ago, which must stay out of the signal. podman under this name
+# Status shows health and exit code, but also how long ago, which must stay out of the signal. podman under this name
 # writes names and ports as lists.
 jq -Rnc '
   def text: strings // error("form");

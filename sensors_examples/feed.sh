@@ -22,14 +22,14 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-resets() { # when the rate limit ends; services tell it as seconds to wait, as unix time or as a date
+resets() { # when the rate limit ends; services give it as seconds to wait, as unix time or as a date
   jq -Rrs '[splits("\r?\n") | capture("^(?:retry-after|[a-z-]*rate-?limit[a-z-]*-reset): *(?<at>.+)"; "i").at][0]
     | ((tonumber | if . < 1e8 then now + . elif . > 1e11 then . / 1000 else . end | floor | todate)? // .)
     | if . then "it resets at \(.)" else "it does not say when it resets" end' "$work/head"
 }
 
-# fetch URL HEADER...: the answer to $work/body and $work/head; the sensor ends when it is no good one. URL and headers
-# go to curl by stdin: they hold secrets, and arguments show in process lists. $options: more lines for curl's settings.
+# fetch URL HEADER...: puts the answer into $work/body and $work/head; a bad answer ends the sensor. URL and headers go
+# to curl by stdin: they hold secrets, and arguments show in process lists. $options: more lines for curl's settings.
 fetch() {
   local limited=""
   host=${1#*://} host=${host%%[/?#]*} host=${host##*@}
@@ -51,9 +51,9 @@ fetch() {
   esac
 }
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -79,8 +79,8 @@ number() { # NAME: that setting must be a whole number
   case ${!1} in '' | *[!0-9]*) fail 78 "$1 is \"${!1}\", expected a whole number" ;; esac
 }
 
-# parse WHAT ARGUMENT...: the body, read by looop, to $work/parsed. What of it is bad is counted and told; when nothing
-# of it is good, or its end is missing, the sensor ends: what it then shows is not all that there is.
+# parse WHAT ARGUMENT...: has looop parse the body into $work/parsed. Bad parts are counted and reported; when no part
+# is good, or the end is missing, the sensor ends, since the result would be incomplete.
 parse() {
   command -v "$LOOOP_BIN" >/dev/null || fail 78 "LOOOP_BIN \"$LOOOP_BIN\" is not there"
   "$LOOOP_BIN" _ parse "${@:2}" <"$work/body" >"$work/parsed" 2>"$work/err" || [ -s "$work/parsed" ] ||
@@ -95,7 +95,7 @@ fetch "$FEED_URL" "Accept: application/atom+xml, application/rss+xml, applicatio
 charset=$(tr 'A-Z' 'a-z' <"$work/head" | tr -d '\r"' | sed -n 's/^content-type:.*charset=\([a-z0-9._:-]*\).*/\1/p' |
   tail -n 1)
 parse "a whole RSS, Atom or JSON feed" feed ${charset:+--charset "$charset"}
-# Those beyond the newest are old. One without a date may be new wherever it stands: the signal sums it up.
+# Entries beyond the newest are old. One without a date may be new anywhere in the list, so the signal sums it up.
 jq --argjson most "$FEED_ENTRIES" '.title as $feed
   | (.entries[:$most] | map({key: .id, title, url: .link, at: .date, text})) as $newest
   | (.entries[$most:] | map(select(.date == "") | {key: .id, title})) as $undated

@@ -23,9 +23,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -59,7 +59,7 @@ cd "$FILES_DIR" || fail 77 "FILES_DIR \"$FILES_DIR\" may not be entered"
 if stat -c %Y . >/dev/null 2>&1; then set -- stat -c '%Y %s %n'; else set -- stat -f '%m %z %N'; fi
 find . -maxdepth "$FILES_DEPTH" -type f -name "$FILES_PATTERN" -exec "$@" {} + >"$work/files" 2>"$work/err" || {
   [ -r . ] || fail 77 "\"$FILES_DIR\" cannot be read: $(head -n 1 "$work/err")"
-  # A file that is gone meanwhile is none; a folder that may not be read is a part that is missing.
+  # A file that vanished in the meantime does not count; a folder that may not be read is a missing part.
   grep -vi 'no such file' "$work/err" >"$work/lost" || true
 }
 jq -Rsc --arg by "$FILES_BY" --arg dir "$FILES_DIR" '

@@ -23,9 +23,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -63,7 +63,7 @@ case $GIT_FETCH in
 esac
 jq -n --arg only "$GIT_BRANCHES" '"" | test($only)' >/dev/null 2>&1 ||
   fail 78 "GIT_BRANCHES \"$GIT_BRANCHES\" is no regular expression"
-# GIT_BASE, else what the remote calls its default branch, else one of the usual names.
+# GIT_BASE, else the default branch of the remote, else one of the usual names.
 base=$GIT_BASE
 [ -n "$base" ] || base=$(repo symbolic-ref --quiet --short refs/remotes/origin/HEAD) || true
 for name in origin/main origin/master main master trunk; do
@@ -77,7 +77,7 @@ format="%(refname)$tab%(objectname:short=10)$tab%(committerdate:iso8601-strict)$
 repo for-each-ref --no-merged="$base" --sort=-committerdate --format="$format" \
   refs/heads refs/remotes >"$work/branches" 2>"$work/err" ||
   fail 65 "git cannot list the branches: $(head -n 1 "$work/err")"
-# Each count is a walk of its own: the newest ones get one.
+# Each count is a walk of its own, so only the newest branches get one.
 cut -f 1 "$work/branches" | sed -n 1,60p | while read -r ref; do
   printf '%s\t%s\n' "$ref" "$(repo rev-list --left-right --count "$base...$ref" 2>/dev/null)"
 done >"$work/counts"
@@ -90,7 +90,7 @@ jq -n --arg path "$GIT_DIR_PATH" --arg base "$base" --arg only "$GIT_BRANCHES" -
     | (.[0] | branch) as $branch | select($only == "" or ($branch | test($only)))
     | {key: "\($branch) \(.[1])", $branch, author: .[3], date: .[2], subject: (.[4:] | join(" ")), commit: .[1],
        ahead: ($counts[.[0]] // [])[1], behind: ($counts[.[0]] // [])[0], local: (.[0] | startswith("refs/heads/"))}]
-  # A branch that its remote has in the same state is one branch.
+  # A branch that its remote has in the same state counts once.
   | (map(select(.local) | {key: .key, value: true}) | from_entries) as $own
   | map(select(.local or ($own[.key | sub("^[^/ ]+/"; "")] | not)))
   | {detail: {path: $path, base: $base}, list: .}' >"$work/found" 2>"$work/err" ||

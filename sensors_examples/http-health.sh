@@ -24,9 +24,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -65,8 +65,8 @@ for url in "$@"; do
   esac
 done
 
-# probe URL: one line "url, why it is down, status, seconds". A refused, silent or wrong answer is what this sensor is
-# there to tell, so it is a reading and no failure. It counts as down at the second try: one lost packet wakes nobody.
+# probe URL: prints "url, why it is down, status, seconds". A refused, silent or wrong answer is what this sensor is
+# there to report, so it is a reading, not a failure. It counts as down at the second try: one lost packet wakes nobody.
 probe() {
   local shown=${1%%[?#]*} body="$work/$count.body" try code out why
   case $shown in *://*@*) shown="${shown%%://*}://${shown#*@}" ;; esac

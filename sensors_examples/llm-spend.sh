@@ -25,7 +25,7 @@ jq -en --arg budget "$BUDGET_USD" '$budget | tonumber > 0' >/dev/null 2>&1 ||
 ledger="$LOOOP_DATA_DIR/cost.jsonl"
 [ -e "$ledger" ] || ledger=/dev/null
 [ -r "$ledger" ] || fail 77 "\"$ledger\" may not be read"
-# Amounts are summed by local day. A line that is no row (torn by a power cut) is skipped and counted.
+# Amounts are summed by local day. A line that is not a row (torn by a power cut) is skipped and counted.
 tail -n 20000 "$ledger" | jq -Rnc --arg budget "$BUDGET_USD" --arg today "$(date +%Y-%m-%d)" '
   def cents: . * 100 | round / 100;
   def total: map(.cost_usd) | add // 0;

@@ -22,9 +22,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -61,7 +61,7 @@ grep -anE -e "$LOG_PATTERN" "$work/tail" >"$work/numbered" 2>/dev/null || code=$
 [ "$code" -le 1 ] || fail 78 "LOG_PATTERN \"$LOG_PATTERN\" is no extended regular expression"
 count=$(($(wc -l <"$work/numbered")))
 tail -n 200 "$work/numbered" | sed 's/^[0-9]*://' >"$work/newest"
-# The place of the newest match in the file tells a line from the same one written before.
+# The place of the newest match in the file distinguishes it from an equal line written before.
 newest=$(tail -n 1 "$work/numbered" | sed 's/:.*//')
 [ -z "$newest" ] || newest=$((start + $(sed -n "$newest!p;${newest}q" "$work/tail" | wc -c)))
 jq -Rsc --arg file "$LOG_FILE" --argjson size "$size" --argjson seen "$LOG_BYTES" --argjson count "$count" \

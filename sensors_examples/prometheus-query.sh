@@ -24,14 +24,14 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-resets() { # when the rate limit ends; services tell it as seconds to wait, as unix time or as a date
+resets() { # when the rate limit ends; services give it as seconds to wait, as unix time or as a date
   jq -Rrs '[splits("\r?\n") | capture("^(?:retry-after|[a-z-]*rate-?limit[a-z-]*-reset): *(?<at>.+)"; "i").at][0]
     | ((tonumber | if . < 1e8 then now + . elif . > 1e11 then . / 1000 else . end | floor | todate)? // .)
     | if . then "it resets at \(.)" else "it does not say when it resets" end' "$work/head"
 }
 
-# fetch URL HEADER...: the answer to $work/body and $work/head; the sensor ends when it is no good one. URL and headers
-# go to curl by stdin: they hold secrets, and arguments show in process lists. $options: more lines for curl's settings.
+# fetch URL HEADER...: puts the answer into $work/body and $work/head; a bad answer ends the sensor. URL and headers go
+# to curl by stdin: they hold secrets, and arguments show in process lists. $options: more lines for curl's settings.
 fetch() {
   local limited=""
   host=${1#*://} host=${host%%[/?#]*} host=${host##*@}
@@ -53,8 +53,8 @@ fetch() {
   esac
 }
 
-# json WHAT FILTER: the body, which must be one JSON value of the documented form, through a jq filter. In it,
-# each(FILTER) takes a list: an item of another form is told apart ({odd}), unless all of them are.
+# json WHAT FILTER: passes the body, which must be one JSON value of the documented form, through a jq filter. In it,
+# each(FILTER) takes a list: an item of another form becomes {odd}; a list of nothing else is an unexpected answer.
 json() {
   jq -cs 'def text: strings // error("form"); def num: numbers // error("form"); def list: arrays // error("form");
     def each(f): list as $all | [$all[] | . as $item | try f catch {odd: ($item | tojson | .[:160])}]
@@ -63,9 +63,9 @@ json() {
     fail 65 "unexpected answer from \"$host\": not $1 in the documented form"
 }
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -103,7 +103,7 @@ json "the result of an instant query" 'if .status == "success" then .data else e
   | each(if .histogram then {metric, histogram: true} else {metric, text: (.value[1] | text)} | .value =
       (if .text == "NaN" then null elif .text == "+Inf" then 1.7e308 elif .text == "-Inf" then -1.7e308
        else .text | tonumber end) end)' >"$work/series"
-# A query without any series is told apart from one with none over the threshold: the metric itself may be gone.
+# A query without any series is distinguished from one with none over the threshold: the metric itself may be gone.
 jq --arg threshold "$THRESHOLD" --arg compare "$COMPARE" --arg query "$PROMETHEUS_QUERY" '
   ($threshold | tonumber) as $limit
   | (map(select(.histogram)) | length) as $histograms

@@ -22,9 +22,9 @@ for name in $(declared env); do [ -n "${!name}" ] || fail 78 "$name is not set, 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# report NAME: {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin becomes the reading. The signal names
-# the keys, the detail shows the items. What would be too long is cut and counted; the signal sums up what it cut, too.
-# Parts that could not be had (lines of $work/lost) or understood ({odd} in the list) are counted and told.
+# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
+# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
+# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
 report() {
   : >>"$work/lost"
   jq -c --arg name "$1" --rawfile lost "$work/lost" '
@@ -53,7 +53,7 @@ number() { # NAME: that setting must be a whole number
 number TLS_DAYS
 number TLS_SECONDS
 
-# openssl knows no time limit of its own, so it runs beside a clock: all hosts at once; whatever still runs is ended.
+# openssl has no time limit of its own, so a timer runs beside it, for all hosts at once, and ends what still runs.
 set -f
 count=0
 pids=""
@@ -83,7 +83,7 @@ for number in $(seq "$count"); do
   {
     openssl x509 -in "$work/$number.out" -noout -enddate -subject -issuer -serial \
       -nameopt oneline,-esc_msb,utf8 2>/dev/null || true
-    # LibreSSL can show the names that it is for in the whole text alone.
+    # LibreSSL shows the names of a certificate only within its full text.
     openssl x509 -in "$work/$number.out" -noout -text 2>/dev/null |
       sed -n '/X509v3 Subject Alternative Name/{n;s/^ */names=/p;}' || true
     sed -n 's/^ *Verify return code: /verify=/p' "$work/$number.out" | tail -n 1
