@@ -8,6 +8,7 @@ import { readAgent } from "../../lib/agents/agent_session.ts";
 import { readAllProcesses } from "../../lib/process/table.ts";
 import { readRecorded } from "../../lib/agents/records.ts";
 import { RECORDS_KINDS, type RecordsKind } from "../../lib/records/presets.ts";
+import { withTellHook } from "../../lib/agents/tell_hook.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { ENVIRONMENTS, folderOf, furnish, hurriedGemini, PRICES } from "./homes.ts";
 import {
@@ -85,7 +86,9 @@ for (const cli of RECORDS_KINDS) {
     headless,
   );
   // codex, gemini, qwen and copilot have no hook that is given on the command line: they read it by their next call.
-  if (["pi", "claude", "opencode"].includes(cli)) {
+  const isHooked = cli === "opencode" ||
+    folder !== undefined && withTellHook(`${cli} x`, cli, folder) !== `${cli} x`;
+  if (isHooked) {
     test("when a worker is told something in mid-task, then it has it with its next tool call", toldMidTask);
   }
 }

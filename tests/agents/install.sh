@@ -81,6 +81,8 @@ install() {
   case $1 in
     pi)
       unpack "$3" "@earendil-works/pi-coding-agent@$2"
+      # What it loads extensions with is the one thing that its bundle leaves out.
+      add "$3" "jiti@$(node -p 'require(process.argv[1]).dependencies.jiti' "$dir/$3/package/package.json")"
       wrap pi "$(node22)" "$dir/$3/package/dist/bundle/cli.js"
       ;;
     claude)
@@ -119,6 +121,8 @@ install() {
 
 for name; do
   version=$(version_of "$name")
-  grep -qs "/$name-$version/" "$dir/bin/$name" || install "$name" "$version" "$name-$version"
+  [ "$name" = pi ] && [ ! -d "$dir/pi-$version/node_modules/jiti" ] ||
+    ! grep -qs "/$name-$version/" "$dir/bin/$name" || continue
+  install "$name" "$version" "$name-$version"
 done
 ls "$dir/bin"

@@ -35,7 +35,10 @@ export async function tellsTorture(count = FULL ? 1_000 : 30): Promise<Tally> {
 }
 
 async function startReader(p: LabProfile): Promise<void> {
-  await p.call(["_", "worker", "start", "w1", "--runner", "shell"], { stdin: READER });
+  const { code, stderr } = await p.call(["_", "worker", "start", "w1", "--runner", "shell"], {
+    stdin: READER,
+  });
+  if (code !== 0) throw new Error(`no reader was started: ${stderr}`);
 }
 
 /** Tells all texts while something is killed now and then; those that were acknowledged. */
@@ -68,7 +71,10 @@ async function killing(p: LabProfile, isOver: () => boolean, tally: Tally): Prom
     if (dice < 0.3) {
       kill(pidIn(p, "sessions/w1/program"));
       tally.add("workers killed");
-      await p.until("the run is over", () => /exited|killed/.test(textAt(p.path("sessions/w1/status.json"))));
+      const status = () => textAt(p.path("sessions/w1/status.json"));
+      await p.until("the run is over", () => /exited|killed/.test(status()), 60).catch((error) => {
+        throw new Error(`${error.message}; ${status()} ${textAt(p.path("sessions/w1/program"))}`);
+      });
       await startReader(p);
     } else if (dice < 0.7) {
       for (const pid of await readersOf(p)) kill(pid);
