@@ -76,6 +76,8 @@ export interface NoticeView {
 export class Notices {
   readonly #host: PulseHost;
   readonly #changed: () => void;
+  /** Since when agents are waited for that have never called, where no `up` is on record, unix ms. */
+  readonly #startedAt: number;
   /** When this pulse has started each try, unix ms. */
   readonly #started = new Map<string, number>();
   #ending: Promise<unknown> = Promise.resolve();
@@ -89,6 +91,7 @@ export class Notices {
   constructor(host: PulseHost, changed: () => void) {
     this.#host = host;
     this.#changed = changed;
+    this.#startedAt = host.now();
   }
 
   /** Resolves when no hook is being ended any more. */
@@ -158,7 +161,7 @@ export class Notices {
     if (notices.some((notice) => notice.id === AWAY && notice.ts === ts)) {
       return { due: [], nextAt: Infinity };
     }
-    const since = Math.max(last?.at ?? lastWordAt(profile), this.#seenAt);
+    const since = Math.max(last?.at ?? (lastWordAt(profile) || this.#startedAt), this.#seenAt);
     const awayAt = since + away_after * 1000;
     if (now() < awayAt) return { due: [], nextAt: awayAt };
     if (last !== undefined && await isBlocked(profile, last.observer)) {

@@ -36,6 +36,7 @@ export async function killMatrix(): Promise<Tally> {
     "half moves",
     "acknowledged but absent",
     "next verb failed",
+    "not notified once",
     "old temp files",
   ]);
   const missing = await straceMissing();
@@ -191,11 +192,35 @@ function textAtOrDir(path: string): boolean {
   }
 }
 
+/** Notes each notice that it is run for. */
+const HOOK = 'printf "%s\\n" "$LOOOP_NOTICE" >>"$LOOOP_DATA_DIR/reports/told"';
+
+/** A question that has long reached an age at which a person is notified. */
+function oldQuestion(p: LabProfile): void {
+  Deno.writeTextFileSync(
+    p.profile.config,
+    JSON.stringify({ notification: HOOK, escalate: [1, 10], away_after: 0 }),
+  );
+  const ask = { v: 1, id: "w-1", worker: "w", prompt: "Go on?", ts: 1_700_000_000, gen: "" };
+  Deno.writeTextFileSync(p.path("asks/w-1.json"), JSON.stringify(ask));
+}
+
+/** The person is notified once; or it is said that nobody knows, where the hook itself was killed. */
+async function checkNotice(p: LabProfile, at: string, tally: Tally): Promise<void> {
+  const told = () => textAt(p.path("reports/told")).split("\n").filter(Boolean);
+  const isLost = () => textAt(p.path(".notices/w-1.1700000000.10.json")).includes('"lost":true');
+  for (let looks = 0; looks < 150 && told().length === 0 && !isLost(); looks++) await pause(100);
+  await pause(50);
+  const count = told().length;
+  tally.demand(count === 1 || (count === 0 && isLost()), "not notified once", `${at}: ${told().join(" ")}`);
+}
+
 /** The pulse is killed at each call up to its second publication; `up` then starts another. */
 async function killPulse(lab: Lab, tally: Tally): Promise<void> {
   const p = await lab.profile();
   await p.ok("_", "state");
   p.sensor("count", "echo '{\"signal\":1}'");
+  oldQuestion(p);
   await p.keep();
   const env = { LOOOP_PULSE: "1" };
   const dry = await p.traced(["_", "pulse"], traceAll, { env, timeoutMs: 3_000 });
@@ -213,6 +238,7 @@ async function killPulse(lab: Lab, tally: Tally): Promise<void> {
     tally.demand(up.code === 0, "next verb failed", `${at}: up exits ${up.code}: ${up.stderr}`);
     const world = textAt(p.path(".world.json"));
     tally.demand(world.includes("sensor-count"), "next verb failed", `${at}: nothing was sensed`);
+    await checkNotice(p, at, tally);
     await p.run("down");
     await checkTemps(p, at, tally);
   }

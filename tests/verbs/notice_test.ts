@@ -256,3 +256,15 @@ Deno.test("given limits that are off, when questions wait and nobody calls, then
   await passBeats(p, 3);
   deepStrictEqual(told(p), []);
 });
+
+Deno.test("given no agent that has ever called and no word of `up`, when a pulse runs, then the absence begins with it", async () => {
+  await using p = await fresh({ notification: NOTE, escalate: [], away_after: 600 });
+  await p.ok("up");
+  Deno.removeSync(p.profile.wanted);
+  await crashPulse(p);
+  using pulse = p.start(["_", "pulse"]);
+  await passBeats(p, 3);
+  deepStrictEqual(told(p), []);
+  pulse.kill("SIGTERM");
+  strictEqual((await pulse.result).code, 0);
+});
