@@ -26,6 +26,7 @@ export const VERBS: VerbTable = {
   "doctor": () => import("./verbs/doctor.ts"),
   "config": () => import("./verbs/config.ts"),
   "status": () => import("./verbs/status.ts"),
+  "watch": () => import("./verbs/watch.ts"),
   "demo": () => import("./verbs/demo.ts"),
   "service": () => import("./verbs/service.ts"),
   "version": () => import("./verbs/version.ts"),

@@ -1,9 +1,7 @@
 /** `looop _ answer`: the root agent answers one pending ask. */
 import { UsageError } from "../lib/errors.ts";
 import { checkAskId } from "../lib/ids.ts";
-import { answerAsk } from "../lib/records/mailbox.ts";
-import { recordMove } from "../lib/records/move.ts";
-import { ANSWERED, noteOwn } from "../lib/records/own_moves.ts";
+import { answerAs } from "../lib/cli/answering.ts";
 import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -35,18 +33,13 @@ export default defineVerb({
     const body = why ?? await bodyOf(context, input.words.slice(1), "answer");
     // The last newline of a pipe comes from the shell and is not part of the answer.
     const text = input.words.length > 1 || why !== undefined ? body : body.replace(/\r?\n$/, "");
-    const ask = await answerAsk(context.profile, {
+    const answer = await answerAs(context, {
       id,
       text,
       outcome: why === undefined ? "answered" : "declined",
-      by: context.caller.by,
       free: input.flag("free"),
       replace: input.flag("replace"),
-    }, context.now());
-    noteOwn(context, `ask:${id}`, ANSWERED);
-    const verb = why === undefined ? "answer" : "decline";
-    recordMove(context, `${verb} ${id}: ${text}`);
-    const waited = Math.max(0, Math.round(context.now() / 1000 - ask.ts));
-    return { text: `${why === undefined ? "answered" : "declined"} ${id} after ${waited} s` };
+    });
+    return { text: answer };
   },
 });

@@ -34,11 +34,22 @@ const CLOCK_SLACK_MS = 3_600_000;
 
 /** Dollars spent today, read from the end of the ledger, so that the time it takes does not grow with the years. */
 export function spentToday(profile: Profile, nowMs: number): number {
-  const sinceMs = startOfLocalDay(nowMs);
-  const from = offsetOfTime(profile.cost, sinceMs - CLOCK_SLACK_MS);
+  return sumSince(profile, startOfLocalDay(nowMs)).total.usd;
+}
+
+/** Dollars by worker since a moment, read in the same way. */
+export function spentByWorker(profile: Profile, sinceMs: number): Map<string, number> {
+  return new Map(sumSince(profile, sinceMs).byWorker.map(({ name, usd }) => [name, usd]));
+}
+
+function sumSince(profile: Profile, sinceMs: number): CostSummary {
   const sum = new CostSum({ sinceMs });
-  readPieces(profile.cost, from, (piece) => sum.push(piece));
-  return sum.summary().total.usd;
+  readPieces(
+    profile.cost,
+    offsetOfTime(profile.cost, sinceMs - CLOCK_SLACK_MS),
+    (piece) => sum.push(piece),
+  );
+  return sum.summary();
 }
 
 /** Longest row that is looked for, bytes. */

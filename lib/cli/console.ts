@@ -10,6 +10,14 @@ export class ReaderGone extends Error {
   override name = "ReaderGone";
 }
 
+/** Gives a terminal that a full screen has taken over back to whoever reads messages on it. */
+let giveBack = () => {};
+
+/** While a full screen holds the terminal: `restore` is called before anything is written to stderr. */
+export function holdTerminal(restore: () => void): void {
+  giveBack = restore;
+}
+
 /**
  * Writes a whole text, or bytes unchanged, to stdout or stderr.
  *
@@ -23,6 +31,7 @@ export function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
   text: string | Uint8Array,
 ): void {
+  if (stream === Deno.stderr) giveBack();
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   for (let at = 0; at < bytes.length;) {
     try {

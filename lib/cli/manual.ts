@@ -62,6 +62,7 @@ claude, codex, opencode, …) as its root agent; that decides, and starts other 
 
   looop up         start the pulse, then tell your agent: Run \`looop help\`, then run the loop it describes
   looop status     what is going on, what waits for you, and why nothing happens
+  looop watch      the same as a live screen, on which you answer
   looop down       stop the pulse and all workers
 
   looop logs W     what worker W printed          looop journal    what was done

@@ -3,6 +3,7 @@ import { formatUsd } from "./cost_view.ts";
 import type { Host } from "./machine.ts";
 import { conditionOf, limitWords, type Problem, problemsOf, secondsSince } from "./problems.ts";
 import type { Listener } from "../world/listener.ts";
+import type { WorkerRun } from "../world/observer.ts";
 import type { WorkerView } from "../sessions/session.ts";
 import { verdictWords } from "../sessions/verdict.ts";
 import { hostView, type Snapshot } from "../world/state.ts";
@@ -18,7 +19,7 @@ export interface StatusStyle {
 }
 
 /** The line about the listener, since the commonest reason why nothing happens is that nobody listens. */
-function listenerLine(listener: Listener | null, nowMs: number): string {
+export function listenerLine(listener: Listener | null, nowMs: number): string {
   if (listener === null) {
     return "root agent: nobody listens; start one and say: Run `looop help`, then run the loop it describes";
   }
@@ -57,8 +58,15 @@ export function showStatus(
   ].join("\n");
 }
 
-function summaryOf({ pulse, workers, profile }: Snapshot, host: Host): string {
+function summaryOf(snapshot: Snapshot, host: Host): string {
+  const { pulse, profile } = snapshot;
   const beat = pulse.age_s === null ? "" : ` (beat ${pulse.beat}, ${age(pulse.age_s)} ago)`;
+  const [word, ...parts] = summaryParts(snapshot, host);
+  return `${[`${word}${beat}`, ...parts].join(" · ")}\n${sanitizeLine(profile.dir)}`;
+}
+
+/** How the pulse stands, how many workers live, what was spent: each a few words. */
+export function summaryParts({ pulse, workers }: Snapshot, host: Host): string[] {
   const word = pulse.stalled
     ? "STALLED"
     : pulse.alive
@@ -70,8 +78,7 @@ function summaryOf({ pulse, workers, profile }: Snapshot, host: Host): string {
     : "stopped";
   const alive = workers.filter((worker) => worker.alive).length;
   const fleet = `${alive} ${alive === 1 ? "worker" : "workers"}`;
-  const parts = [`pulse: ${word}${beat}`, fleet, `spent today: ${formatUsd(host.spentToday)}`];
-  return `${parts.join(" · ")}\n${sanitizeLine(profile.dir)}`;
+  return [`pulse: ${word}`, fleet, `spent today: ${formatUsd(host.spentToday)}`];
 }
 
 function showProblems(problems: readonly Problem[], style: StatusStyle): string[] {
@@ -126,23 +133,34 @@ function showAsks({ asks, workers, nowMs }: Snapshot, style: StatusStyle): strin
   );
 }
 
-function showWorkers({ workers, asks, nowMs }: Snapshot, host: Host, style: StatusStyle): string[] {
-  if (workers.length === 0) return [];
+/** A worker with what is special with it, in a word. */
+export interface RankedWorker {
+  worker: WorkerRun;
+  condition: string;
+}
+
+/** The fleet: what is lost first, then what needs a look, what runs, and what ended last. */
+export function rankWorkers({ workers, asks, nowMs }: Snapshot, host: Host): RankedWorker[] {
   const asking = new Set(asks.map((ask) => ask.worker));
-  const condition = (worker: WorkerView) => {
+  const ranked = workers.map((worker) => {
     const word = conditionOf(worker, asking, host.config, nowMs);
-    return word === "limited" ? limitWords(worker) : word;
-  };
-  const rank = (worker: WorkerView) =>
-    worker.state === "lost" ? 0 : !worker.alive ? 3 : condition(worker) ? 1 : 2;
-  const ended = (worker: WorkerView) => -Date.parse(worker.ended ?? worker.started);
-  const sorted = [...workers].sort((a, b) => rank(a) - rank(b) || ended(a) - ended(b));
-  const rows = sorted.slice(0, MAX_WORKERS).map((worker) => [
+    return { worker, condition: word === "limited" ? limitWords(worker) : word };
+  });
+  const rank = ({ worker, condition }: RankedWorker) =>
+    worker.state === "lost" ? 0 : !worker.alive ? 3 : condition ? 1 : 2;
+  const ended = ({ worker }: RankedWorker) => -Date.parse(worker.ended ?? worker.started);
+  return ranked.sort((a, b) => rank(a) - rank(b) || ended(a) - ended(b));
+}
+
+function showWorkers(snapshot: Snapshot, host: Host, style: StatusStyle): string[] {
+  const { workers, nowMs } = snapshot;
+  if (workers.length === 0) return [];
+  const rows = rankWorkers(snapshot, host).slice(0, MAX_WORKERS).map(({ worker, condition }) => [
     worker.id,
-    stateOf(worker),
+    stateWords(worker),
     age(secondsSince(nowMs, Date.parse(worker.ended ?? worker.started))),
     sanitizeLine(worker.runner),
-    condition(worker) || (worker.alive ? `quiet ${age(worker.idle_s)}` : endOf(worker)),
+    condition || (worker.alive ? `quiet ${age(worker.idle_s)}` : endOf(worker)),
   ]);
   const columns = [{ min: 8 }, { min: 7 }, { align: "right" as const }, { min: 4 }, { min: 6 }];
   const more = moreOf(workers.length, MAX_WORKERS, "`looop _ worker list`", style);
@@ -150,16 +168,22 @@ function showWorkers({ workers, asks, nowMs }: Snapshot, host: Host, style: Stat
   return section(`workers: ${alive} alive, ${workers.length - alive} ended`, rows, columns, more, style);
 }
 
-function endOf({ ended_by, verify }: WorkerView): string {
+/** Who ended a worker, and what its check found. */
+export function endOf({ ended_by, verify }: WorkerView): string {
   return `by ${ended_by ?? "?"}${verify === undefined ? "" : `, ${verdictWords(verify)}`}`;
 }
 
-/** Other machines on which something runs, or that are not heard. */
-function showHosts({ workers, asks, nowMs, profile }: Snapshot, style: StatusStyle): string[] {
+function showHosts(snapshot: Snapshot, style: StatusStyle): string[] {
+  const rows = hostRows(snapshot);
+  if (rows.length === 0) return [];
+  return section(`other machines: ${rows.length}`, rows, [{ min: 6 }, { min: 8 }, { min: 8 }], [], style);
+}
+
+/** Other machines on which something runs, or that are not heard: name, who is there, how it stands. */
+export function hostRows({ workers, asks, nowMs, profile }: Snapshot): string[][] {
   const hosts = readHosts(profile).map((host) => hostView(host, workers, nowMs))
     .filter(({ workers, state }) => workers > 0 || state === "down");
-  if (hosts.length === 0) return [];
-  const rows = hosts.map((host) => {
+  return hosts.map((host) => {
     const there = new Set(workers.filter((worker) => worker.host === host.name).map(({ id }) => id));
     const held = asks.filter((ask) => there.has(ask.worker)).length;
     const how = host.unreachable_s === undefined
@@ -170,7 +194,6 @@ function showHosts({ workers, asks, nowMs, profile }: Snapshot, style: StatusSty
     const counts = `${host.workers} ${host.workers === 1 ? "worker" : "workers"}, ${held} asking`;
     return [host.name, counts, how];
   });
-  return section(`other machines: ${hosts.length}`, rows, [{ min: 6 }, { min: 8 }, { min: 8 }], [], style);
 }
 
 /** The reminders that are due next. */
@@ -187,7 +210,8 @@ function showSchedules({ world, nowMs }: Snapshot, style: StatusStyle): string[]
   return section(title, rows, [{ min: 8 }, { align: "right" }, { min: 8 }], more, style);
 }
 
-function stateOf({ state, exit_code }: WorkerView): string {
+/** A worker's state, with its exit code where there is one. */
+export function stateWords({ state, exit_code }: WorkerView): string {
   return exit_code === null ? state : `${state} ${exit_code}`;
 }
 

@@ -48,6 +48,8 @@ const MAY: Readonly<Record<string, Rule>> = {
   "logs": reads,
   "status": reads,
   "version": reads,
+  // Its keys that answer are off there.
+  "watch": reads,
 };
 
 /** @throws {UserError} of kind `worker` when the caller is a worker and may not make this call. */

@@ -1,6 +1,7 @@
 /** The publisher: composes the next world and writes it, as one file for programs and as single files for people. */
 import type { BadFile } from "../store.ts";
 import { listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
+import { appendEvent } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { type LiveSign, liveSignOf, type Session } from "../sessions/session.ts";
 import { readOwnState, readWorld } from "../world/state.ts";
@@ -25,10 +26,15 @@ export interface Parts {
   watched: World["watched"];
 }
 
+/** A sensor's changes are noted at most this often, ms: 90 days of one that never rests are one megabyte. */
+const CHANGE_EVERY_MS = 600_000;
+
 /** Holds the world as it was last published. */
 export class Publisher {
   readonly #profile: Profile;
   #world: World;
+  /** When a change of each sensor's signal was last noted, unix ms. */
+  readonly #changedAt = new Map<string, number>();
 
   constructor(profile: Profile, nowMs: number) {
     this.#profile = profile;
@@ -88,6 +94,22 @@ export class Publisher {
     const before = this.#world;
     this.#world = next;
     this.#writeSnapshots(before, next);
+    this.#noteChanges(before, next);
+  }
+
+  /** Notes in the events whose signal has changed, for people who look back; what flaps does not count. */
+  #noteChanges(before: World, { readings, published_at: nowMs }: World): void {
+    for (const [name, { wake }] of Object.entries(readings)) {
+      const known = before.readings[name]?.wake;
+      if (known === undefined || known === wake || !name.startsWith("sensor-")) continue;
+      if (Math.abs(nowMs - (this.#changedAt.get(name) ?? -Infinity)) < CHANGE_EVERY_MS) continue;
+      this.#changedAt.set(name, nowMs);
+      try {
+        appendEvent(this.#profile, "signal_changed", { id: name.slice("sensor-".length) }, new Date(nowMs));
+      } catch {
+        // The world is published; that looking back shows less must not count as a failure.
+      }
+    }
   }
 
   /** Writes the readings as single files, for people and for old readers; only the new ones. */

@@ -1,8 +1,9 @@
 /**
  * The time for which everything is kept: one table, and the pass that applies it to a profile.
  *
- * Handled elsewhere, when it happens: an answered ask moves to its archive (mailbox.ts); journal and events rotate
- * (journal.ts) and are kept, as are the ledger and the archives. `reports/` is never touched.
+ * Handled elsewhere, when it happens: an answered ask moves to its archive (mailbox.ts), journal and events rotate
+ * (journal.ts), the last 20 playbooks are kept (policy.ts), and the last 500 own moves (own_moves.ts). The journal, the
+ * ledger, archived goals and sensors, and `reports/` are people's: they are kept for ever.
  */
 import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
@@ -26,7 +27,12 @@ import {
   withLock,
 } from "../store.ts";
 import { interruptedDir } from "../records/intents.ts";
+import { trimArchive } from "../records/mailbox.ts";
+import { forgetActivity } from "../records/move.ts";
 import { sweepNotices } from "../records/notices.ts";
+import { forgetSchedules } from "../records/schedules.ts";
+import { dropTells } from "../records/tells.ts";
+import { utcMonth } from "../text/time.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -51,6 +57,12 @@ export const RETENTION = {
   undoMs: 90 * DAY_MS,
   /** Cursors of observers that have been given nothing since. */
   cursorMs: 90 * DAY_MS,
+  /** Answered questions, the log of events, reminders that are over: whole months, so that a year can be compared. */
+  archiveMs: 400 * DAY_MS,
+  /** Times of the last move on ids that are no goals: workers, whose ids are mostly used once. */
+  activityMs: 7 * DAY_MS,
+  /** Records of schedules that are gone, for readers that were away. */
+  scheduleMs: 90 * DAY_MS,
   /** A notice that matters no more. */
   noticeMs: DAY_MS,
   /** An interruption that was delivered, and one that nobody ever asked for. */
@@ -92,6 +104,8 @@ export async function applyRetention(
   sweepUndo(profile, nowMs);
   sweepInterrupted(profile, nowMs);
   sweepNotices(profile, RETENTION.noticeMs, nowMs);
+  await sweepArchives(profile, nowMs);
+  sweepRecords(profile, nowMs);
   return { removed, bad };
 }
 
@@ -276,6 +290,24 @@ function sweepUndo(profile: Profile, nowMs: number): void {
     return statOf(kind === "goal" ? `${profile.goals}/${id}.md` : `${profile.sensors}/${id}.sh`) ===
       undefined;
   });
+}
+
+async function sweepArchives(profile: Profile, nowMs: number): Promise<void> {
+  await trimArchive(profile, utcMonth(nowMs - RETENTION.archiveMs));
+  removeOld(profile.eventsHistory, RETENTION.archiveMs, nowMs, (name) => name.endsWith(".jsonl"));
+  removeOld(profile.schedulesArchive, RETENTION.archiveMs, nowMs, (name) => name.endsWith(".md"));
+}
+
+/** Removes what is remembered of ids that are gone. */
+function sweepRecords(profile: Profile, nowMs: number): void {
+  const goals = new Set(listFiles(profile.goals, ".md").map((file) => file.slice(0, -3)));
+  const since = (nowMs - RETENTION.activityMs) / 1000;
+  forgetActivity(profile, (id, at) => at >= since || goals.has(id));
+  forgetSchedules(profile, nowMs - RETENTION.scheduleMs);
+  const sessions = new Set(listDirs(profile.sessions));
+  for (const id of listDirs(profile.tells)) {
+    if (!sessions.has(id) && ageMs(`${profile.tells}/${id}`, nowMs) > DAY_MS) dropTells(profile, id);
+  }
 }
 
 /** Delivered interruptions: each is reported once to each observer, so it stays for a while after the first. */

@@ -6,7 +6,7 @@
  * after a crash: an ask without an outcome is pending, and one with an unread outcome is read again.
  */
 import { utcMonth } from "../text/time.ts";
-import { isRecord } from "../text/json.ts";
+import { isRecord, isRecordOf } from "../text/json.ts";
 import { UsageError, UserError } from "../errors.ts";
 import { parseAskId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
@@ -22,6 +22,7 @@ import {
   type Parsed,
   readJson,
   removeFile,
+  removeTree,
   replaceFile,
   stampFile,
   statOf,
@@ -243,7 +244,8 @@ function isOverIn016(profile: Profile, ask: Ask): boolean {
 
 /** One more than the highest number ever given to this worker. Takes a few looks, however long the history. */
 function nextNumber(profile: Profile, worker: string): number {
-  let highest = 0;
+  const trimmed = readTrimmed(profile);
+  let highest = Object.hasOwn(trimmed, worker) ? trimmed[worker] ?? 0 : 0;
   for (const file of [...listFiles(profile.asks, ".json"), ...listFiles(profile.answers, ".json")]) {
     const id = parseAskId(file.slice(0, -5));
     if (id?.worker === worker) highest = Math.max(highest, id.number);
@@ -416,6 +418,36 @@ export async function withdrawAsks(profile: Profile, worker: string, nowMs: numb
   );
   for (const id of withdrawn) await archiveAsk(profile, id, nowMs);
   return withdrawn;
+}
+
+/** The highest number of each worker whose questions have been removed from the archive. */
+function trimmedPath(profile: Profile): string {
+  return `${profile.asksArchive}/numbers.json`;
+}
+
+function readTrimmed(profile: Profile): Readonly<Record<string, number>> {
+  const isNumber = (value: unknown) => typeof value === "number";
+  const read = readJson(trimmedPath(profile), (value) => isRecordOf(value, isNumber) ? value : "no numbers");
+  return valueOf(read) as Record<string, number> | undefined ?? {};
+}
+
+/**
+ * Removes the archived questions of months before `month` (`YYYY-MM`); returns which months. The numbers that were given
+ * out are written down first, since none is ever given out again.
+ */
+export async function trimArchive(profile: Profile, month: string): Promise<string[]> {
+  const old = listDirs(profile.asksArchive).filter((name) => /^\d{4}-\d\d$/.test(name) && name < month);
+  if (old.length === 0) return [];
+  await withLock(mailboxLock(profile), () => {
+    const numbers: Record<string, number> = { ...readTrimmed(profile) };
+    for (const file of old.flatMap((name) => listFiles(`${profile.asksArchive}/${name}`, ".json"))) {
+      const id = parseAskId(file.replace(/(\.answer)?\.json$/, ""));
+      if (id !== undefined) numbers[id.worker] = Math.max(numbers[id.worker] ?? 0, id.number);
+    }
+    replaceFile(trimmedPath(profile), `${JSON.stringify(numbers)}\n`);
+    for (const name of old) removeTree(`${profile.asksArchive}/${name}`);
+  });
+  return old;
 }
 
 /** Completes archivings that a crash interrupted: answers whose ask is already in the archive. */

@@ -1,7 +1,7 @@
 /** A move: the traces that a mutating verb leaves besides its own file. */
 import { appendEvent, appendJournal, readActivity } from "./journal.ts";
 import type { Profile } from "../paths.ts";
-import { replaceFile, touchFile, withLockSync } from "../store.ts";
+import { replaceFile, touchFile, valueOf, withLockSync } from "../store.ts";
 
 /** The maker of a move, as the records name it. */
 export interface Mark {
@@ -45,13 +45,30 @@ export function eventAs(
 
 /** Records that a goal or worker was acted on just now. */
 export function noteActivity(profile: Profile, id: string, nowMs: number): void {
+  changeActivity(profile, (before) => ({ ...before, [id]: Math.floor(nowMs / 1000) }));
+}
+
+/** Forgets the last moves on what `isKept` does not know; returns how many. */
+export function forgetActivity(profile: Profile, isKept: (id: string, unixS: number) => boolean): number {
+  const gone = Object.entries(valueOf(readActivity(profile)) ?? {}).filter(([id, at]) => !isKept(id, at));
+  if (gone.length === 0) return 0;
+  changeActivity(
+    profile,
+    (before) => Object.fromEntries(Object.entries(before).filter(([id, at]) => isKept(id, at))),
+  );
+  return gone.length;
+}
+
+function changeActivity(
+  profile: Profile,
+  change: (before: Record<string, number>) => Record<string, number>,
+): void {
   // Read and written under a lock, so that simultaneous moves are all kept.
   withLockSync(`${profile.lockDir}/activity`, () => {
     const before = readActivity(profile);
     // A file that does not parse is for a person to fix; ages are a convenience that must not stop a verb.
     if ("bad" in before) return;
-    const activity = { ...before.value, [id]: Math.floor(nowMs / 1000) };
-    replaceFile(profile.goalActivity, `${JSON.stringify(activity, null, 2)}\n`);
+    replaceFile(profile.goalActivity, `${JSON.stringify(change(before.value), null, 2)}\n`);
   });
 }
 

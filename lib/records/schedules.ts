@@ -216,6 +216,15 @@ export function noteGiven(profile: Profile, given: Readonly<Record<string, numbe
   );
 }
 
+/** Forgets what became of schedules that are gone and fired last before `beforeMs`. */
+export function forgetSchedules(profile: Profile, beforeMs: number): void {
+  const ids = new Set(scheduleIds(profile));
+  const isKept = ([id, { until, firing }]: [string, Entry]) =>
+    ids.has(id) || Math.max(until, firing?.at ?? 0) >= beforeMs;
+  if (Object.entries(readEntries(profile)).every(isKept)) return;
+  updateEntries(profile, (entries) => Object.fromEntries(Object.entries(entries).filter(isKept)));
+}
+
 /** Removes a schedule: its file moves to `schedules/archive/`. False when there is none. */
 export function removeSchedule(profile: Profile, id: string): boolean {
   if (!exists(schedulePath(profile, id))) return false;

@@ -85,13 +85,13 @@ export function pad(text: string, width: number, align: "left" | "right" = "left
 /**
  * Breaks plain text at spaces into lines of at most `width` columns, each after `indent` spaces. Line breaks in the
  * text are kept; a word longer than a line is cut. A command in backticks is never broken, so that it can be copied: one
- * that is longer than a line gets a line of its own, which the terminal breaks.
+ * that is longer than a line gets a line of its own, which the terminal breaks, unless `cutsCommands`.
  */
-export function wrap(text: string, width: number, indent = 0): string[] {
+export function wrap(text: string, width: number, indent = 0, cutsCommands = false): string[] {
   const room = Math.max(2, width - indent);
   const margin = " ".repeat(indent);
   return text.split("\n").flatMap((paragraph) =>
-    wrapParagraph(paragraph, room).map((line) => (line === "" ? "" : margin + line))
+    wrapParagraph(paragraph, room, cutsCommands).map((line) => (line === "" ? "" : margin + line))
   );
 }
 
@@ -99,7 +99,7 @@ export function wrap(text: string, width: number, indent = 0): string[] {
 const WORDS = /(?:`[^`]*`|[^ \t`]+|`)+/g;
 const COMMAND = /`[^`]*`/;
 
-function wrapParagraph(paragraph: string, room: number): string[] {
+function wrapParagraph(paragraph: string, room: number, cutsCommands: boolean): string[] {
   const lines: string[] = [];
   let line = "";
   for (let word of paragraph.match(WORDS) ?? [""]) {
@@ -108,8 +108,9 @@ function wrapParagraph(paragraph: string, room: number): string[] {
       continue;
     }
     if (line !== "") lines.push(line);
-    while (displayWidth(word) > room && !COMMAND.test(word)) {
-      const head = fitting(word, room);
+    // Measured no further than a line, as one word may be a whole page.
+    for (let head = fitting(word, room); head.length < word.length; head = fitting(word, room)) {
+      if (!cutsCommands && COMMAND.test(word)) break;
       lines.push(head);
       word = word.slice(head.length);
     }
@@ -137,6 +138,14 @@ export function sanitize(text: string): string {
 /** Like {@link sanitize}, on one line: line breaks and tabs become spaces. */
 export function sanitizeLine(text: string): string {
   return sanitize(text).replace(/[\n\t\u2028\u2029]+/g, " ").trim();
+}
+
+/**
+ * The same for a place whose columns are counted: also without characters that have no column of their own, such as
+ * direction marks, joiners and tags, since terminals disagree on the width of what these join.
+ */
+export function sanitizeCell(text: string): string {
+  return sanitizeLine(text).replace(/[\p{Cf}\ufe00-\ufe0f]/gu, "");
 }
 
 /** How one column of a table is laid out. */

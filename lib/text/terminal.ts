@@ -54,11 +54,32 @@ function screenOf({ buffer: { active }, rows }: Terminal): string[] {
   return Array.from({ length: rows }, (_, y) => textOf(active, top + y, top + y + 1).trimEnd());
 }
 
+/** The screen that a program shows, while its recording grows. */
+export class LiveScreen {
+  readonly #size: TerminalSize;
+  #terminal: Terminal | undefined;
+
+  constructor(size: TerminalSize) {
+    this.#size = size;
+  }
+
+  /** Takes the next piece of the recording. */
+  async push(bytes: Uint8Array | string): Promise<void> {
+    const terminal = this.#terminal ??= await openTerminal(this.#size, 0);
+    await new Promise<void>((resolve) => terminal.write(bytes, resolve));
+  }
+
+  /** Its rows as they are now, as many as it has. */
+  rows(): string[] {
+    return this.#terminal === undefined ? [] : screenOf(this.#terminal);
+  }
+}
+
 /** The screen as a program left it, all its rows; {@link renderScreen} returns only the filled ones. */
 export async function renderRows(bytes: Uint8Array | string, size: TerminalSize): Promise<string[]> {
-  const terminal = await openTerminal(size, 0);
-  await new Promise<void>((resolve) => terminal.write(bytes, resolve));
-  return screenOf(terminal);
+  const screen = new LiveScreen(size);
+  await screen.push(bytes);
+  return screen.rows();
 }
 
 /**

@@ -8,10 +8,10 @@ import { GrowingLog } from "../sessions/growing_log.ts";
 import { readOutputTail } from "../sessions/output_log.ts";
 import type { Profile } from "../paths.ts";
 import { findSession, readSession, sessionDir } from "../sessions/session.ts";
-import { exists } from "../store.ts";
+import { exists, statOf } from "../store.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { sanitize } from "../text/style.ts";
-import { LogRenderer, renderRows } from "../text/terminal.ts";
+import { LiveScreen, LogRenderer, renderRows } from "../text/terminal.ts";
 
 /** Turns the bytes of a log into lines that are safe to print. */
 interface Renderer {
@@ -118,7 +118,72 @@ async function screenLines(dir: string): Promise<string[]> {
   const tail = readOutputTail(dir, TAIL_BYTES);
   const isEvents = printsEvents(readAgent(dir)?.template ?? "");
   const rows = await renderRows(isEvents ? eventText(tail) : tail, TERMINAL);
+  return withoutEmptyEnd(rows);
+}
+
+function withoutEmptyEnd(rows: readonly string[]): string[] {
   return rows.slice(0, rows.findLastIndex((row) => row !== "") + 1);
+}
+
+/** The last part of a log from which a live view begins, and the lines of a story that it keeps. */
+const LIVE_BYTES = 256 * 1024;
+const LIVE_LINES = 1_000;
+
+/** What one run of a worker does, read on as it grows: its screen, and its agent's story where that is recorded. */
+export class LiveLog {
+  readonly #dir: string;
+  readonly #log: GrowingLog;
+  readonly #story: Story;
+  readonly #screen = new LiveScreen(TERMINAL);
+  readonly #events: EventText | undefined;
+  #lines: string[] = [];
+  #stamp = "";
+
+  private constructor(host: StoryHost, id: string, dir: string, log: GrowingLog) {
+    this.#dir = dir;
+    this.#log = log;
+    this.#story = new Story(host, id, dir);
+    this.#events = printsEvents(readAgent(dir)?.template ?? "") ? new EventText() : undefined;
+  }
+
+  /** Opens it with what its last part shows; undefined where nothing is recorded. */
+  static async open(host: StoryHost, id: string): Promise<LiveLog | undefined> {
+    const dir = sessionDir(host.profile, id);
+    const log = GrowingLog.open(dir);
+    if (log === undefined) return undefined;
+    const live = new LiveLog(host, id, dir, log);
+    await live.#take(readOutputTail(dir, LIVE_BYTES));
+    return live;
+  }
+
+  /** Reads on; whether there was anything. A look at one file's time as long as nothing is printed. */
+  async more(): Promise<boolean> {
+    const info = statOf(`${this.#dir}/output.log`);
+    const stamp = `${info?.ino} ${info?.size} ${info?.mtime?.getTime()}`;
+    if (stamp === this.#stamp) return false;
+    this.#stamp = stamp;
+    await this.#take(this.#log.read());
+    return true;
+  }
+
+  async #take(bytes: Uint8Array): Promise<void> {
+    await this.#screen.push(this.#events?.push(bytes) ?? bytes);
+    this.#lines = [...this.#lines, ...await newLines(this.#story)].slice(-LIVE_LINES);
+  }
+
+  /** The story's last lines; undefined as long as its agent has recorded nothing. */
+  story(): readonly string[] | undefined {
+    return this.#story.isKnown ? this.#lines : undefined;
+  }
+
+  /** The screen's rows without the empty ones at its end. */
+  screen(): readonly string[] {
+    return withoutEmptyEnd(this.#screen.rows());
+  }
+
+  close(): void {
+    this.#log.close();
+  }
 }
 
 /**

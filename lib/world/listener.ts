@@ -35,8 +35,12 @@ export async function isBlocked(profile: Profile, observer: string): Promise<boo
   return waiting !== undefined && (await aliveOf([identityIn({ ...waiting })])).size > 0;
 }
 
-/** The root agent that listens, or null; a person does not count. */
-export async function readListener(profile: Profile, nowMs: number): Promise<Listener | null> {
+/**
+ * The root agent that listens, or null; a person does not count.
+ *
+ * @param trustMs As in `aliveOf`: for a caller that looks again and again.
+ */
+export async function readListener(profile: Profile, nowMs: number, trustMs = 0): Promise<Listener | null> {
   const readers = listObservers(profile).flatMap((observer) => {
     const path = cursorPath(profile, observer);
     const file = readCursorFile(path);
@@ -46,7 +50,7 @@ export async function readListener(profile: Profile, nowMs: number): Promise<Lis
   const waits = readers.flatMap(({ file }) =>
     file.waiting === undefined ? [] : [identityIn({ ...file.waiting })]
   );
-  const alive = new Set([...await aliveOf(waits)].map(({ pid, start }) => `${pid}/${start}`));
+  const alive = new Set([...await aliveOf(waits, trustMs)].map(({ pid, start }) => `${pid}/${start}`));
   const listeners = readers.map(({ observer, file, calledAt }): Listener => {
     const { reader, waiting } = file;
     const blocked = waiting !== undefined && alive.has(`${waiting.pid}/${waiting.start}`);

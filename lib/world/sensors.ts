@@ -2,9 +2,10 @@
 import { numberFrom } from "../records/env.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
-import { parseHeader, type SensorHeader } from "./reading.ts";
+import { messageOf, parseHeader, type SensorHeader } from "./reading.ts";
 import { listEntries, quietStat, quietText, readLinkedText } from "../store.ts";
 import { sha256 } from "../text/bytes.ts";
+import type { World } from "./world.ts";
 
 const DEFAULT_TIMEOUT_S = 60;
 const DEFAULT_MAX_BYTES = 8192;
@@ -63,6 +64,43 @@ export async function unreadSensors(
   const scripts = await listScripts(profile).catch(() => []);
   return scripts.filter((script) => isUnread(script, readings[`sensor-${script.name}`]))
     .map(({ name }) => `sensor-${name}`);
+}
+
+/** One sensor as it is shown. */
+export interface SensorView {
+  name: string;
+  interval_s: number;
+  /** Age of its reading, null where there is none. */
+  age_s: number | null;
+  state: "unread" | "failing" | "flapping" | "ok";
+  /** Why it fails. */
+  message?: string;
+}
+
+/** The sensors with how each stands. */
+export async function viewSensors(
+  profile: Profile,
+  world: Pick<World, "readings" | "flapping" | "settings">,
+  nowMs: number,
+): Promise<SensorView[]> {
+  const unread = new Set(await unreadSensors(profile, world.readings));
+  return listSensors(profile).map(({ name, header }) => {
+    const reading = world.readings[`sensor-${name}`];
+    const state = unread.has(`sensor-${name}`)
+      ? "unread"
+      : reading?.error === true
+      ? "failing"
+      : world.flapping.includes(`sensor-${name}`)
+      ? "flapping"
+      : "ok";
+    return {
+      name,
+      interval_s: header.interval ?? world.settings.interval_s,
+      age_s: reading === undefined ? null : Math.max(0, Math.floor((nowMs - reading.sensed_at) / 1000)),
+      state,
+      ...(state === "failing" ? { message: messageOf(reading?.value) } : {}),
+    };
+  });
 }
 
 /**

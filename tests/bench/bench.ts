@@ -10,6 +10,7 @@ import { VERSION } from "../../lib/cli/version.ts";
 import { formatTable, type Report, type Row, slowerThan } from "./report.ts";
 import { fleetRows, historyRow, ledgerRow } from "./rows/many.ts";
 import { latencyRows } from "./rows/latency.ts";
+import { monthsRows } from "./rows/months.ts";
 import { pulseRow, supervisorRow, waitingRows } from "./rows/memory.ts";
 import { sizeRow } from "./rows/size.ts";
 import { sleepingRows } from "./rows/sleeping.ts";
@@ -41,6 +42,7 @@ const GROUPS: Readonly<Record<string, (setting: Setting) => Promise<Row | Row[]>
   ledger: ledgerRow,
   fleet: fleetRows,
   wakes: wakeRow,
+  months: monthsRows,
   size: sizeRow,
 };
 

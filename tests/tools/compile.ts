@@ -22,9 +22,18 @@ const root = new URL("../../", import.meta.url).pathname;
 const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1,--no-opt,--no-maglev,--no-memory-reducer";
 
 /** Bundles `entry` into a folder, one chunk per verb. */
-export function bundle(entry: string, folder: string, ...options: string[]): Promise<void> {
-  const fixed = ["bundle", "--frozen", "--quiet", "--platform=deno", "--code-splitting"];
-  return run(Deno.execPath(), [...fixed, ...options, "--outdir", folder, entry]);
+export async function bundle(entry: string, folder: string, ...options: string[]): Promise<void> {
+  const fixed = [
+    "bundle",
+    "--frozen",
+    "--quiet",
+    "--platform=deno",
+    "--code-splitting",
+    "--external",
+    DEBUGGER,
+  ];
+  await run(Deno.execPath(), [...fixed, ...options, "--outdir", folder, entry]);
+  await dropDebugger(folder);
 }
 
 /** Bundles `entry` into `folder` and compiles that to `output`, all absolute paths. */
@@ -58,6 +67,18 @@ export async function compileProgram(
     folder,
     `${folder}/${main}`,
   ]);
+}
+
+/** What ink loads where `DEV=true` asks for it; it is no dependency of ink's, and nothing for a program that is shipped. */
+const DEBUGGER = "react-devtools-core";
+
+/** Empties the chunk that would load it. */
+async function dropDebugger(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    const path = `${folder}/${name}`;
+    if (!name.startsWith("devtools-") || !(await Deno.readTextFile(path)).includes(DEBUGGER)) continue;
+    await Deno.writeTextFile(path, "export {};\n");
+  }
 }
 
 async function run(exe: string, args: string[]): Promise<void> {

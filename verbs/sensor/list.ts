@@ -1,6 +1,5 @@
 /** `looop _ sensor list`: lists the sensors, how often each runs, and its state. */
-import { listSensors, unreadSensors } from "../../lib/world/sensors.ts";
-import { messageOf } from "../../lib/world/reading.ts";
+import { viewSensors } from "../../lib/world/sensors.ts";
 import { readWorld } from "../../lib/world/state.ts";
 import { age, sanitizeLine, table } from "../../lib/text/style.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
@@ -15,25 +14,7 @@ export default defineVerb({
   },
   async run({ profile, now, width }) {
     const nowMs = now();
-    const { world } = readWorld(profile, nowMs);
-    const unread = new Set(await unreadSensors(profile, world.readings));
-    const sensors = listSensors(profile).map(({ name, header }) => {
-      const reading = world.readings[`sensor-${name}`];
-      const state = unread.has(`sensor-${name}`)
-        ? "unread"
-        : reading?.error === true
-        ? "failing"
-        : world.flapping.includes(`sensor-${name}`)
-        ? "flapping"
-        : "ok";
-      return {
-        name,
-        interval_s: header.interval ?? world.settings.interval_s,
-        age_s: reading === undefined ? null : Math.max(0, Math.floor((nowMs - reading.sensed_at) / 1000)),
-        state,
-        ...(state === "failing" ? { message: messageOf(reading?.value) } : {}),
-      };
-    });
+    const sensors = await viewSensors(profile, readWorld(profile, nowMs).world, nowMs);
     if (sensors.length === 0) return { text: "no sensors", json: [] };
     const rows = sensors.map(({ name, interval_s, age_s, state, message }) => [
       name,

@@ -1,0 +1,54 @@
+/** The last line of the screen: which keys do what, or the answer that is being typed. Pure. */
+import { displayWidth, sanitizeCell, truncate } from "../../text/style.ts";
+import type { Typing, Ui } from "./keys.ts";
+
+/** The keys that do something now, as many as fit; the first are the most needed. */
+export function keysLine(
+  ui: Ui,
+  options: number | undefined,
+  isLocked: boolean,
+  columns: number,
+): string {
+  const isAsk = ui.chosen.startsWith("ask:");
+  const digits = options === undefined ? [] : [`1${options > 1 ? `-${Math.min(9, options)}` : ""} option`];
+  const answering = isLocked ? ["answering is off in a worker"] : [...digits, "a answer", "d decline"];
+  const keys = [
+    "q quit",
+    ...(ui.chosen === "" ? [] : ["↑↓ move", ui.isWhole ? "esc back" : "⏎ open"]),
+    ...(isAsk ? answering : ui.chosen === "" ? [] : ["s screen/transcript"]),
+    ...(ui.chosen === "" ? [] : ["PgUp/PgDn scroll", "tab next part"]),
+  ];
+  return fitting(keys, columns);
+}
+
+/** Those of the parts that fit into a line. */
+export function fitting(parts: readonly string[], columns: number): string {
+  return parts.reduce((line, part) => {
+    const longer = line === "" ? part : `${line} · ${part}`;
+    return displayWidth(longer) <= columns ? longer : line;
+  }, "");
+}
+
+/** The line in which an answer is typed; of a long text its end is shown. */
+export function typingLine({ kind, id, text }: Typing, columns: number): string {
+  const shown = sanitizeCell(text) + (text.endsWith(" ") ? " " : "");
+  if (kind === "choose") {
+    const send = " ⏎ send · esc back";
+    return `${truncate(`answer ${id} with "${shown}"?`, columns - displayWidth(send))}${send}`;
+  }
+  const prompt = `${kind === "answer" ? `answer ${id}` : `decline ${id}, because`} › `;
+  const send = columns >= 60 ? "  ⏎ send · esc back" : "";
+  const room = columns - displayWidth(prompt) - displayWidth(send) - 1;
+  return truncate(`${prompt}${endOf(shown, room)}▏${send}`, columns);
+}
+
+function endOf(text: string, width: number): string {
+  let used = 0;
+  const end: string[] = [];
+  for (const char of [...text].reverse()) {
+    used += displayWidth(char);
+    if (used > width) break;
+    end.unshift(char);
+  }
+  return end.join("");
+}
