@@ -29,7 +29,8 @@ export function listenerLine(listener: Listener | null, nowMs: number): string {
   return `root agent: ${who} ${how}, here since ${age(secondsSince(nowMs, Date.parse(since)))}`;
 }
 
-const UNREACHABLE = "no `notification`: nobody can be reached; see `looop help config`";
+/** The line for a profile whose config names no command that reaches a person. */
+export const UNREACHABLE = "no `notification`: nobody can be reached; see `looop help config`";
 
 /** Most rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
 const MAX_PROBLEMS = 8;

@@ -53,7 +53,7 @@ onTerminal(
   async () => {
     await using p = await withAsker();
     await using terminal = await Terminal.open(p, ["watch"]);
-    await terminal.until(/Which color\?[^]*1 red +2 blue/);
+    await terminal.until(/Which color\?[^]*1 red · 2 blue/);
     await terminal.keys("2");
     await terminal.until(/answer w1-1 with "blue"\?/);
     await terminal.keys("Enter");
@@ -91,7 +91,7 @@ onTerminal(
     await terminal.until(/it is empty/);
     await terminal.type("green");
     await terminal.keys("Enter");
-    await terminal.until(/none of the options[^]*answer w1-1 › green/);
+    await terminal.until(/⏎ again sends it[^]*answer w1-1 › green/);
     await terminal.keys("Enter");
     strictEqual(await reportOf(p), "You like green.\n");
   },

@@ -175,8 +175,8 @@ function begun(ui: Ui, name: string, { asks, locked }: Choices): Ui {
 export function replied(ui: Ui, result: { done: string } | { failed: string; mayForce: boolean }): Ui {
   if ("done" in result) return { ...ui, typing: undefined, notice: result.done, isWhole: false };
   const typing = ui.typing === undefined || !result.mayForce ? ui.typing : { ...ui.typing, free: true };
-  const more = result.mayForce ? "; ⏎ again sends it all the same" : "";
-  return { ...ui, typing, notice: `${result.failed}${more}` };
+  const more = result.mayForce ? "⏎ again sends it all the same: " : "";
+  return { ...ui, typing, notice: `${more}${result.failed}` };
 }
 
 /** The keys in a piece of typed text: its lines' ends are `enter`. */

@@ -2,7 +2,7 @@
 import { formatUsd } from "../cost_view.ts";
 import type { Host } from "../machine.ts";
 import { problemsOf, secondsSince } from "../problems.ts";
-import { endOf, listenerLine, type RankedWorker, stateWords, summaryParts } from "../status.ts";
+import { endOf, listenerLine, type RankedWorker, stateWords, summaryParts, UNREACHABLE } from "../status.ts";
 import type { Ask } from "../../records/mailbox.ts";
 import {
   age,
@@ -157,6 +157,7 @@ export function reasonOf(
     ...problems.filter(isPulse),
     ...nobody,
     ...problems.filter((problem) => !isPulse(problem)),
+    ...host.reachable ? [] : [{ kind: "notification", text: UNREACHABLE }],
   ];
   if (first === undefined) {
     return { text: `✓ nothing stands in the way; ${listenerLine(listener, snapshot.nowMs)}`, isWell: true };
@@ -390,7 +391,7 @@ function promptLines({ id, prompt }: Ask, width: number): string[] {
   if (wrapped?.prompt === prompt && wrapped.width === width) return wrapped.lines;
   const text = sanitize(prompt.slice(0, MAX_PROMPT)).trim().split("\n").map(sanitizeCell).join("\n");
   const rest = prompt.length > MAX_PROMPT ? [`… all ${prompt.length} characters: asks/${id}.json`] : [];
-  const lines = [...wrap(text, width, 0, true), ...rest];
+  const lines = [...wrap(text, width, 0, true), ...rest.map((line) => truncate(line, width))];
   wrapped = { prompt, width, lines };
   return lines;
 }
@@ -414,7 +415,7 @@ function askLines(
   const shown = prompt.slice(from, from + room);
   const isCut = from + room < prompt.length;
   if (isCut && shown.length > 0) {
-    shown[shown.length - 1] = `… ${prompt.length - from - room + 1} more lines: PgDn`;
+    shown[shown.length - 1] = truncate(`… ${prompt.length - from - room + 1} more lines: PgDn`, columns - 2);
   }
   const lines = [head, ...shown.map((line) => `  ${line}`), ...options.map((line) => `  ${pen.bold(line)}`)];
   const free = height - lines.length - 1;
