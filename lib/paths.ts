@@ -44,7 +44,7 @@ export interface Profile {
   readonly answers: string;
   /** Tells that running workers have not read. */
   readonly tells: string;
-  /** What the pulse has had a person told, and how that went. */
+  /** The pulse's notices to a person, and their results. */
   readonly notices: string;
   readonly schedules: string;
   readonly schedulesArchive: string;

@@ -125,7 +125,7 @@ async function runInDataDir(
   }
 }
 
-/** What a worker runs is the worker's: looop below it must know that no person calls. */
+/** Commands that a worker runs belong to the worker: a looop below them must know that its caller is no person. */
 function workerMarks({ caller, env }: Context): Record<string, string> {
   if (caller.kind !== "worker") return {};
   return { LOOOP_SESSION_ID: caller.worker, LOOOP_SESSION_GEN: env["LOOOP_SESSION_GEN"] ?? "" };

@@ -34,7 +34,7 @@ export default defineVerb({
       context.now(),
     );
     const after = await findSession(context.profile, id, context.now());
-    // What is told in the moment of an end is either reported with it or not taken at all.
+    // A tell at the very moment of an end is either reported with the end or refused.
     const isOver = after?.gen !== session.gen || !after.view.alive;
     if (isOver && withdrawTell(context.profile, id, { n })) throw ended(id);
     recordMove(context, `tell ${id}: ${text}`);

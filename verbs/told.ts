@@ -6,7 +6,7 @@ import { finishTells, showTells, takeTells, tellRows } from "../lib/records/tell
 import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
-/** Above what is told, where it comes by itself: the agent has not asked for it. */
+/** The line above tells that arrive unasked. */
 const INTRO = "Your root agent tells you, through looop, while you work:";
 
 /** The form in which an agent CLI's hook expects them on stdout, by the CLI's name. */
@@ -61,7 +61,7 @@ export default defineVerb({
   },
 });
 
-/** The run that calls: what an earlier run has left running must not take what the present one is told. */
+/** The calling run: processes left over from an earlier run must not take the tells of the present one. */
 function runOf({ env }: Context, id: string): string | undefined {
   return env["LOOOP_SESSION_ID"] === id ? env["LOOOP_SESSION_GEN"] || undefined : undefined;
 }

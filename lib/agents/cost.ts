@@ -48,7 +48,7 @@ export function localDay(ms: number): string {
   return `${String(date.getFullYear()).padStart(4, "0")}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }
 
-/** Whether one day is the other or a later one. A year has four digits, or more, or is before our era. */
+/** Whether one day is not before the other. A year may have more than four digits, or be before our era. */
 function isOfDayOrLater(day: string, first: string): boolean {
   return day.length === first.length ? day >= first : day.length > first.length && !day.startsWith("-");
 }
@@ -81,7 +81,7 @@ interface Account {
   unrecorded: Map<string, number>;
 }
 
-/** A {@link CostSum} between two rows, as JSON can hold it; every amount is exactly what it was. */
+/** A {@link CostSum} between two rows, in a form for JSON that keeps every amount exactly. */
 export interface SumState {
   accounts: [
     kind: string,
@@ -116,10 +116,10 @@ export class CostSum {
     this.#dayOf = dayOf;
   }
 
-  /** Goes on where a sum of all rows was when its state was taken. */
+  /** Continues from the state of an earlier sum of all rows. */
   static from({ accounts, idsWithRunnerRow, skipped }: SumState): CostSum {
     const sum = new CostSum();
-    // What looks like a byte order mark is one at the beginning of a file alone.
+    // A byte order mark is one only at the beginning of a file.
     sum.#decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     sum.#skipped = skipped;
     for (const id of idsWithRunnerRow) sum.#idsWithRunnerRow.add(id);

@@ -20,7 +20,7 @@ export const AGENT_SESSION_FILE = "agent_session";
  */
 const PLUGIN =
   `// looop: when the worker ends, opencode writes its last reply down and asks its model nothing more.
-// What it is told meanwhile comes with the result of its next tool call.
+// Tells reach it with the result of its next tool call.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 ${toldModule("opencode")}
 const at = (name) => new URL(name, import.meta.url);

@@ -11,7 +11,7 @@ import { listDirs, openToRead, readJson, readPieces, statOf } from "../store.ts"
 /** Size up to which a file is read whole, bytes. */
 const CHUNK = 64 * 1024;
 
-/** Sums the whole ledger, or what of it is of today; with the coverage of the workers that ran then. */
+/** Sums the whole ledger or today's part, with the coverage of the workers that ran in that time. */
 export async function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): Promise<CostSummary> {
   const sum = await sumOfLedger(profile, nowMs);
   const sinceMs = todayOnly ? startOfLocalDay(nowMs) : -Infinity;

@@ -20,9 +20,9 @@ import {
 import { sha256, sha256Bytes } from "../text/bytes.ts";
 import { isListOf, isRecord, isText } from "../text/json.ts";
 
-/** Smaller ledgers are summed faster than their sums are checked, bytes. */
+/** Size below which summing a ledger is faster than checking its sums, bytes. */
 const KEPT_FROM_BYTES = 1024 * 1024;
-/** How much of the ledger one digest covers, bytes. */
+/** Length of the ledger that one digest covers, bytes. */
 const BLOCK_BYTES = 1024 * 1024;
 
 /** `.cost-sums.json`. */
@@ -30,7 +30,7 @@ interface KeptSums {
   v: 1;
   /** The file that was summed. */
   stamp: string;
-  /** Bytes that were summed: whole lines. */
+  /** Number of bytes summed: whole lines. */
   size: number;
   /** Digests of these bytes, block by block. */
   blocks: string[];
@@ -49,13 +49,13 @@ export async function sumOfLedger({ cost, costSums }: Profile, nowMs: number): P
   const size = pushRows(sum, cost, kept?.size ?? 0);
   if (isLarge && stamp !== undefined && stamp !== kept?.stamp) {
     const sums = await sumsOf(sum, cost, size, kept?.blocks ?? []);
-    // What was summed and what was digested are the same if the file is still the one that was looked at first.
+    // The bytes summed and the bytes digested are the same if the file has not changed since the first look.
     if (sums !== undefined && stampOf(cost, nowMs) === stamp) await keep(costSums, { ...sums, stamp });
   }
   return sum;
 }
 
-/** Sums what stands behind byte `from`; returns where the last whole line ends. */
+/** Sums the rows after byte `from`; returns where the last whole line ends. */
 function pushRows(sum: CostSum, path: string, from: number): number {
   let at = from;
   let end = from;
@@ -68,7 +68,7 @@ function pushRows(sum: CostSum, path: string, from: number): number {
   return end;
 }
 
-/** Whether sums are those of the bytes that a file begins with. */
+/** Whether sums belong to the bytes with which a file begins. */
 async function holds({ stamp, size, blocks, zone }: KeptSums, path: string, now?: string): Promise<boolean> {
   if (zone !== ownZone()) return false;
   if (stamp === now) return true;
@@ -76,7 +76,7 @@ async function holds({ stamp, size, blocks, zone }: KeptSums, path: string, now?
   return found !== undefined && found.length === blocks.length && found.every((one, n) => one === blocks[n]);
 }
 
-/** What is to be kept of a sum; `known` are digests of the first blocks, the last of which may have grown. */
+/** The record to keep of a sum; `known` are digests of the first blocks, the last of which may have grown. */
 async function sumsOf(
   sum: CostSum,
   path: string,
@@ -130,7 +130,7 @@ function readBlock(file: Deno.FsFile, length: number): Uint8Array<ArrayBuffer> |
 /** The runtime shows the time of a file's last change of any kind in whole seconds. */
 const CHANGE_SETTLES_MS = 1000 + STAMP_SETTLES_MS;
 
-/** Tells a file from another, and from itself after a change; undefined while a change could leave the same. */
+/** A stamp that differs for another file and after a change; undefined while a change could leave the same stamp. */
 function stampOf(path: string, nowMs: number): string | undefined {
   const info = quietStat(path);
   const [written, changed] = [info?.mtime, info?.ctime].map((time) => time?.getTime() ?? nowMs) as [
@@ -146,7 +146,7 @@ function ownZone(): string {
   return new Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
-/** The sums that are kept; undefined when there are none, or not as they were written. */
+/** The kept sums; undefined when there are none, or when they are damaged. */
 async function readKept(path: string): Promise<KeptSums | undefined> {
   const read = valueOf(readJson(path, (value) => isRecord(value) ? value : "not an object"));
   const sums = read?.["sums"];

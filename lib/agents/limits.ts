@@ -13,7 +13,7 @@ export interface Limit {
   until: number | undefined;
   /** The CLI's own line. */
   line: string;
-  /** How many lines stand below it. */
+  /** Number of lines below it. */
   after: number;
 }
 
@@ -52,7 +52,7 @@ const SENTENCES: Readonly<Record<string, readonly RegExp[]>> = {
 
 /** Number of a screen's last lines that may hold the agent's last message. */
 const LAST_LINES = 12;
-/** Longest line that is kept, characters. */
+/** Length at which a kept line is cut, characters. */
 const MAX_LINE = 200;
 /** Number of lines after the sentence on which a wrapped reset time may be. */
 const WRAPPED_LINES = 2;

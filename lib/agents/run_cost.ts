@@ -1,4 +1,4 @@
-/** What runs of workers have cost, as far as it is known now. */
+/** The cost of workers' runs, as far as it is known now. */
 import { type CostRow, parseRow } from "./cost_row.ts";
 import type { Profile } from "../paths.ts";
 import { isRecord } from "../text/json.ts";
@@ -17,7 +17,7 @@ export interface CostedRun {
 /** Answers for any number of runs; the ledger's end is read once for all of them. */
 export class RunCosts {
   readonly #profile: Profile;
-  /** What workers have reported themselves, by worker. */
+  /** Amounts that workers have reported themselves, by worker. */
   #reported: Map<string, CostRow[]> | undefined;
 
   constructor(profile: Profile) {

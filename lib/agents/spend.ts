@@ -145,22 +145,22 @@ export async function findLiveSessions(
  */
 export const LOOKED_FOR_MS = 300_000;
 
-/** What a pulse knows of ended runs, so that none is looked at again at every beat. */
+/** A pulse's memory of ended runs, so that none is looked at again at every beat. */
 export class SeenRuns {
-  /** Folders of runs that have their row, or that have none to get. */
+  /** Folders of runs that have their row, or will never have one. */
   readonly #settled: FolderMemory<true>;
-  /** When a run without a record is looked at again, unix ms, by its generation or its folder. */
+  /** When to look again at a run without a record, unix ms, by its generation or its folder. */
   readonly #nextLook = new Map<string, number>();
 
   constructor(profile: Profile) {
     this.#settled = new FolderMemory(profile);
   }
 
-  /** To be called before each look. */
+  /** Call it before each look. */
   refresh(nowMs: number): void {
     this.#settled.refresh(nowMs);
     for (const [key, next] of this.#nextLook) {
-      // Overdue: it was settled or removed meanwhile. Far off: the clock was set back.
+      // Overdue: it was settled or removed in the meantime. Far off: the clock was set back.
       if (Math.abs(next - nowMs) > LOOKED_FOR_MS) this.#nextLook.delete(key);
     }
   }
@@ -173,22 +173,24 @@ export class SeenRuns {
     this.#settled.offer(name, true, nowMs);
   }
 
-  /** Whether a run that was looked at in vain is to be looked at again. */
+  /** Whether to look again at a run that had no record yet. */
   isDue(key: string, nowMs: number): boolean {
     return nowMs >= (this.#nextLook.get(key) ?? 0);
   }
 
-  /** Looks again once the run is twice as old: a record that comes late is written soon after the end, or never. */
+  /**
+   * Schedules the next look for when the run is twice as old: a late record is written soon after the end, or never.
+   */
   noteLook(key: string, endedMs: number, nowMs: number): void {
     this.#nextLook.set(key, nowMs + Math.max(0, nowMs - endedMs));
   }
 }
 
-/** Which runs are looked at. */
+/** The runs to look at. */
 export interface RunsInQuestion {
-  /** Leaves out runs that ended longer ago: a record that was never written costs no beat for ever. */
+  /** Leaves out runs that ended longer ago, so that a record that was never written does not cost every beat. */
   maxAgeMs?: number;
-  /** The fleet as the caller has read it, and what it knows of ended runs. */
+  /** The fleet as the caller has read it, and its memory of ended runs. */
   known?: { sessions: readonly Session[]; seen: SeenRuns };
 }
 
@@ -209,7 +211,7 @@ export async function collectRuns(
   const runsOn = await processFinder(open.map(({ gen }) => gen));
   let unanswered: NotAnswered | undefined;
   for (const run of open) {
-    // claude writes its dollars down as the last thing of all, after its terminal has gone.
+    // claude records its dollars last of all, after its terminal has gone.
     if (await runsOn(run.gen)) continue;
     try {
       await collectRun(host, run, prices);
@@ -244,7 +246,7 @@ async function openRuns(host: SpendHost, maxAgeMs: number): Promise<OpenRun[]> {
     .map((name) => openRun(host, name, live.get(name)?.gen));
 }
 
-/** The same of a fleet that was read already; a folder that came after that is for the next look. */
+/** The same for a fleet that was read already; a folder that appeared since is left to the next look. */
 function runsSeenOpen(
   host: SpendHost,
   maxAgeMs: number,
@@ -263,14 +265,14 @@ function runsSeenOpen(
     if (!seen.isDue(session?.gen ?? name, now)) continue;
     const dir = `${host.profile.sessions}/${name}`;
     if (!mayLackRow(dir) || now - endOf(dir, now) > maxAgeMs) {
-      // What still runs of a lost session may call, and tell who its agent is.
+      // A lost session's running agent may still call, and so identify its session.
       if (session?.view.state !== "lost") seen.settle(name, now);
     } else open.push(openRun(host, name, session?.gen));
   }
   return open;
 }
 
-/** A run whose agent has no session to look into can get none. */
+/** A run whose agent has no known session never gets a row. */
 function mayLackRow(dir: string): boolean {
   return (readAgent(dir)?.sessions.length ?? 0) > 0 && readSpend(dir)?.done !== true;
 }
@@ -291,7 +293,7 @@ function openRun({ profile, now }: SpendHost, name: string, gen: string | undefi
   };
 }
 
-/** The error if it says that an agent's records have not answered. @throws any other. */
+/** The error, if it says that an agent's records have not answered. @throws any other error. */
 function notAnswered(error: unknown): NotAnswered {
   if (error instanceof NotAnswered) return error;
   throw error;

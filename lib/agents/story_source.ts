@@ -121,10 +121,10 @@ class OpencodeSource implements Source {
   }
 }
 
-/** How much of a record's end is read for what was said last, bytes. */
+/** Length of a record's end that is read for the last text, bytes. */
 const LAST_BYTES = 64 * 1024;
 
-/** What the records of these sessions have last, where that is a text of the agent or an error; else undefined. */
+/** The last entry in the records of these sessions, if it is an agent's text or an error; else undefined. */
 export function lastSaid(sessions: readonly AgentSession[]): string | undefined {
   const session = sessions.at(-1);
   if (session === undefined || session.cli === "other" || session.cli === "opencode") return undefined;

@@ -45,7 +45,7 @@ export default (pi) => {
 };
 `;
 
-/** A line of sh that costs next to nothing while nothing is told. */
+/** A line of sh that costs next to nothing while no tell waits. */
 const CLAUDE_COMMAND = `for told in "$LOOOP_DATA_DIR/tells/$LOOOP_SESSION_ID"/*.json ` +
   `"$LOOOP_DATA_DIR/tells/$LOOOP_SESSION_ID"/*.taken; do ` +
   `[ ! -e "$told" ] || exec "$LOOOP_BIN" _ told "$LOOOP_SESSION_ID" --hook claude; done`;
@@ -58,21 +58,21 @@ const CLAUDE_SETTINGS = JSON.stringify({
 });
 
 interface Hook {
-  /** What goes into the session's folder. */
+  /** The file for the session's folder. */
   file: string;
   text: string;
-  /** Words that name it on the command line. */
+  /** The words that name the file on the command line. */
   words: string;
   /** Matches a template that has such words already. */
   given?: RegExp;
-  /** Package of the CLI's own without which it does not start with these words. */
+  /** A package of the CLI without which it does not start with these words. */
   needs?: string;
 }
 
-/** By preset. */
+/** The hooks, by preset. */
 const HOOKS: Readonly<Record<string, Hook>> = {
   pi: { file: "told.js", text: PI_EXTENSION, words: "--extension {{tell_hook}}", needs: "jiti" },
-  // It takes one such option alone: a user's own stays.
+  // The CLI accepts only one such option: a user's own stays.
   claude: {
     file: "told.json",
     text: CLAUDE_SETTINGS,
@@ -94,7 +94,7 @@ export function withTellHook(template: string, preset: string | undefined, path:
   return isLoadable ? behindProgram(template, hook.words) : template;
 }
 
-/** How much of a launcher script is read, bytes. */
+/** Length of a launcher script's beginning that is read, bytes. */
 const LAUNCHER_BYTES = 4096;
 
 /** Whether a JavaScript program, or the one that a launcher script names, finds a package beside or above itself. */
@@ -104,7 +104,7 @@ function hasPackage(program: string, name: string): boolean {
   return folders.some((folder) => quietStat(`${folder}/node_modules/${name}`)?.isDirectory === true);
 }
 
-/** The JavaScript file that a program is or starts, through at most so many launchers. */
+/** The JavaScript file that a program is or starts, through a limited number of launchers. */
 function scriptOf(program: string, launchers = 3): string | undefined {
   try {
     const real = Deno.realPathSync(program);

@@ -31,7 +31,7 @@ export interface Host {
   notices: NoticeState[];
 }
 
-/** A notice, and how its last try went. */
+/** A notice, and the result of its last try. */
 export interface NoticeState {
   notice: Notice;
   attempt: Attempt | undefined;

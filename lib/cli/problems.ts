@@ -120,7 +120,7 @@ function askProblems({ asks, nowMs }: Snapshot): Problem[] {
   return [{ kind: "asks", id: oldest.id, message, next }];
 }
 
-/** Notices that have not reached anybody, or may not have. */
+/** Notices that have not reached anybody, or perhaps not. */
 function noticeProblems({ notices }: Host, nowMs: number): Problem[] {
   return notices.flatMap(({ notice, attempt }): Problem[] => {
     const what = notice.id === AWAY ? "that no agent listens" : `about ${notice.id}`;
@@ -185,7 +185,7 @@ export function conditionOf(
   return silent_after > 0 && worker.idle_s >= silent_after ? "silent" : "";
 }
 
-/** Until when a worker's agent is out of quota, in UTC, for people. */
+/** The time until which a worker's agent is out of quota, in UTC, for people. */
 export function limitWords({ limited }: Pick<WorkerView, "limited">): string {
   const until = limited?.until;
   return until === undefined || until === null

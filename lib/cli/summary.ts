@@ -8,7 +8,7 @@ import { schedulesDue } from "../world/world.ts";
 import { sanitizeLine } from "../text/style.ts";
 import { isoSeconds } from "../text/time.ts";
 
-/** Reminders that are shown, the next ones. */
+/** Number of next reminders that are shown. */
 const MAX_SCHEDULES = 3;
 
 /** The short text, together with the reasons for a wake and everything else that is new. */

@@ -267,7 +267,7 @@ export async function aliveOf(identities: readonly Identity[], trustMs = 0): Pro
   return new Set(identities.filter((identity) => standings.get(identity)?.life === "alive"));
 }
 
-/** Notes a process that somebody else has verified, so that {@link allStillThere} reports its end, too. */
+/** Records a process that was verified elsewhere, so that {@link allStillThere} reports its end, too. */
 export function noteSeen(pid: number): void {
   verified.set(`${pid}/seen`, { standing: ALIVE, at: performance.now() });
 }

@@ -15,7 +15,7 @@ const LAST_LINES = 5;
 const SCREEN_LINES = 20;
 /** Longest of these lines, columns. */
 const LINE_COLUMNS = 160;
-/** Texts that it has not read are shown of one run. */
+/** Number of unread tells that are shown for one run. */
 const MAX_UNTOLD = 10;
 /** Most reports named for one run. */
 const MAX_REPORTS = 10;
@@ -81,7 +81,7 @@ export class EndedRuns {
     return this.#facts = facts;
   }
 
-  /** Whether the ledger is another than at the last look. */
+  /** Whether the ledger has changed since the last look. */
   #noteLedger(): boolean {
     const info = statOf(this.#host.profile.cost);
     const before = this.#ledger;
@@ -142,7 +142,7 @@ function factsOf(
   };
 }
 
-/** The first texts that the run was told and has not read, and how many more there are. */
+/** The first tells that the run has not read, and the number of the others. */
 function untoldLines(profile: Profile, { view: { id }, gen }: Session): string[] {
   const texts = untold(profile, id, gen).map(({ text }) => truncate(text, LINE_COLUMNS));
   const more = texts.length - MAX_UNTOLD;

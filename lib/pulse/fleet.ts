@@ -28,7 +28,9 @@ export class Fleet {
     return this.#stamp;
   }
 
-  /** Whether any change after the last look would have left a different time, of the folder and of what runs in it. */
+  /**
+   * Whether any change after the last look would have left a different time, on the folder and on running sessions.
+   */
   get isSettled(): boolean {
     return this.#stamp !== UNSETTLED && this.#isRunningSettled;
   }

@@ -1,4 +1,4 @@
-/** Workers whose agent's CLI says that its account or model is used up for now: seen on their screens and records. */
+/** Detects workers whose agent's account or model is used up for now, from their screens and records. */
 import type { Limit } from "../agents/limits.ts";
 import { readAgent } from "../agents/agent_session.ts";
 import { recordFiles } from "../agents/record_files.ts";
@@ -8,25 +8,25 @@ import type { Session } from "../sessions/session.ts";
 import { quietStat } from "../store.ts";
 import type { Watched } from "../world/world.ts";
 
-/** What is remembered of a limit. */
+/** The memory of a limit. */
 export type Limited = NonNullable<Watched["limited"]>;
 
-/** Least time between two looks at one worker, ms: one may cost a drawing. */
+/** Least time between two looks at one worker, ms, since a look may require a drawing. */
 const LOOK_EVERY_MS = 2_000;
-/** How much of the end of a recording is searched for a hint, bytes; lines of a screen that are read. */
+/** Length of a recording's end that is searched for a hint, bytes; number of screen lines that are read. */
 const TAIL_BYTES = 16 * 1024;
 const SCREEN_LINES = 20;
 /** Words without which no CLI says that it is limited; a screen is drawn only where one of them was printed. */
 const HINT = /limit|quota|exhausted|retrying|\b429\b/i;
 // deno-lint-ignore no-control-regex -- what a program that draws puts in place of blanks
 const CURSOR_MOVES = /\x1b\[\d*(;\d+)*[CGHf]/g;
-/** A record that is written to so long after a limit was seen shows that the agent has gone on, ms. */
+/** Time after a limit was seen from which a change of the record shows that the agent has continued, ms. */
 const GONE_ON_MS = 2_000;
 
-/** How often a record that is not there yet is looked for, ms: some folders hold thousands. */
+/** Interval at which a missing record is looked for, ms: some folders hold thousands. */
 const FIND_EVERY_MS = 10_000;
 
-/** A limit as it is seen now. */
+/** A limit as seen now. */
 interface Seen extends Limit {
   by: Limited["by"];
   /** Its lines were printed one after the other, so a further one is news. */
@@ -43,7 +43,7 @@ interface Look {
 /** Looks for limits, at each worker when it has printed or recorded something since. */
 export class LimitWatch {
   readonly #host: ScreenHost;
-  /** Generation → the last look, and the agent's records as they were last looked for. */
+  /** Generation → the last look, and the agent's records as last found. */
   readonly #looks = new Map<string, Look>();
   readonly #records = new Map<string, { at: number; files: string[] }>();
 
@@ -51,7 +51,7 @@ export class LimitWatch {
     this.#host = host;
   }
 
-  /** Forgets workers that do not live any more. */
+  /** Forgets workers that are no longer alive. */
   keep(gens: ReadonlySet<string>): void {
     for (const known of [this.#looks, this.#records]) {
       for (const gen of known.keys()) if (!gens.has(gen)) known.delete(gen);
@@ -82,7 +82,7 @@ export class LimitWatch {
     return { limited, nextAt: limited?.over === true ? Infinity : limited?.until ?? Infinity };
   }
 
-  /** When the agent last wrote to its own record, unix ms; where that is, is looked for now and then. */
+  /** When the agent last wrote to its own record, unix ms; the record is searched for now and then. */
   #recordStamp({ gen, dir }: Session, nowMs: number): number {
     let known = this.#records.get(gen);
     if (known === undefined || known.files.length === 0 && Math.abs(nowMs - known.at) > FIND_EVERY_MS) {
@@ -103,7 +103,7 @@ export class LimitWatch {
     const said = lastSaid(agent?.sessions ?? []);
     const recorded = said === undefined ? undefined : limitOf(preset, said.split("\n"), nowMs, zone);
     if (recorded !== undefined) return { ...recorded, by: "record", isPlain: true };
-    // A screen shows for a while what the record is past already.
+    // For a while a screen shows a limit that the record has already passed.
     if (known?.by === "record") return undefined;
     const tail = new TextDecoder().decode(readOutputTail(session.dir, TAIL_BYTES));
     if (!HINT.test(tail.replace(CURSOR_MOVES, " "))) return undefined;
@@ -128,7 +128,7 @@ function remembered(seen: Seen, known: Limited | undefined, recordedMs: number, 
     const goneOn = seen.isPlain && after > known.after;
     return known.over === true || goneOn || isOver(known.since) ? { ...known, over: true } : known;
   }
-  // A countdown goes on: only its numbers are others.
+  // A countdown continues: only its numbers differ.
   const goesOn = known !== undefined && known.over !== true && sameWords(known.line, line);
   const since = goesOn ? known.since : nowMs;
   const limited = { since, line, after, by, ...(until === undefined ? {} : { until }) };

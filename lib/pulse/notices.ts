@@ -55,17 +55,17 @@ unset LOOOP_PLACE LOOOP_OS
 /bin/sh -c "$hook"
 echo "exit $?" >>"$1"`;
 
-/** How long a hook may run, ms. */
+/** Longest time that a hook may run, ms. */
 const HOOK_MS = 60_000;
-/** Time between two looks at a hook that runs, and at what could not be written or begun, ms. */
+/** Interval of looks at a running hook, and of tries to write or begin a notice, ms. */
 const LOOK_MS = 1_000;
 const AGAIN_MS = 10_000;
-/** How often an agent that blocks is asked for again, ms. */
+/** Interval of checks whether an agent blocks in a wait, ms. */
 const PRESENT_MS = 60_000;
-/** Reasons that the notice of an absence names. */
+/** Most reasons named in the notice of an absence. */
 const REASONS_SHOWN = 3;
 
-/** What a look at notices needs of the pulse. */
+/** The parts of the pulse's surroundings that notices need. */
 export interface NoticeView {
   config: Config;
   world: World;
@@ -82,9 +82,9 @@ export class Notices {
   readonly #started = new Map<string, number>();
   #ending: Promise<unknown> = Promise.resolve();
   #nextAt = Infinity;
-  /** When an agent was last seen to block, unix ms. */
+  /** When an agent was last seen blocked in a wait, unix ms. */
   #seenAt = 0;
-  /** Files in the folder that are no notices. */
+  /** Files in the folder that are not notices. */
   bad: BadFile[] = [];
 
   /** `changed` is called when a hook has ended. */
@@ -104,7 +104,7 @@ export class Notices {
     return Math.max(50, this.#nextAt - nowMs);
   }
 
-  /** Opens what is due and tends what is open; what fails is reported and tried again. */
+  /** Opens notices that are due and tends open ones; a failure is reported and tried again. */
   async look(view: NoticeView): Promise<void> {
     const { now } = this.#host;
     try {
@@ -147,7 +147,7 @@ export class Notices {
 
   // --- absence ------------------------------------------------------------------------------------------------
 
-  /** The notice that no agent has called for long though something new waits, once an absence. */
+  /** The notice that no agent has called for long although something new waits; given once per absence. */
   async #lookForAbsence(
     view: NoticeView,
     notices: readonly Notice[],
@@ -179,7 +179,7 @@ export class Notices {
     };
   }
 
-  /** Why a wait of this reader would return now. */
+  /** The reasons why a wait of this reader would return now. */
   #newTo(
     observer: string | undefined,
     { world, sessions }: NoticeView,
@@ -221,7 +221,7 @@ export class Notices {
     return notice.boot === identity.boot ? this.#start(notice, config) : this.#giveUp(notice, "the machine");
   }
 
-  /** Starts a try; one that was started already takes its name once. */
+  /** Starts a try; if it was started already, only one can take its name. */
   #start(notice: Notice, config: Config): number {
     const { profile, identity, bin, env, now } = this.#host;
     const mark = `${noticeKey(notice)}.${notice.tries}`;
@@ -245,7 +245,7 @@ export class Notices {
     return now() + LOOK_MS;
   }
 
-  /** Looks after a try that was begun and has not ended: of this pulse, or of one before. */
+  /** Tends a try that has begun and not ended, of this pulse or of an earlier one. */
   async #await(notice: Notice, { identity, at }: Attempt): Promise<number> {
     const { profile, now } = this.#host;
     const standing = identity === undefined
@@ -265,7 +265,7 @@ export class Notices {
     return given;
   }
 
-  /** Nobody can say whether it was sent: it is never sent again, and `status` shows it. */
+  /** It is unknown whether it was sent: it is never sent again, and `status` shows it. */
   #giveUp(notice: Notice, who: string): number {
     updateNotice(this.#host.profile, { ...notice, lost: true });
     const what = `the notification about ${notice.id} may not have been sent: ${who} was ended`;
@@ -274,7 +274,7 @@ export class Notices {
   }
 }
 
-/** A shell line that says something; undefined for none. */
+/** A shell line, if it is not empty; undefined otherwise. */
 function commandOf(line: string | undefined): string | undefined {
   return line?.trim() ? line : undefined;
 }

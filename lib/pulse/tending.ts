@@ -21,7 +21,7 @@ export class Tending {
   readonly #config: () => Config;
   readonly #onDone: () => void;
   readonly #swept = new Set<string>();
-  /** Ended sessions of whose processes nothing is left. */
+  /** Ended sessions of which no process is left. */
   readonly #cleared = new Set<string>();
   readonly #busy = new Set<string>();
   #chores: Promise<void> = Promise.resolve();
@@ -39,7 +39,7 @@ export class Tending {
     return this.#chores;
   }
 
-  /** Whether what a session that has ended left behind is gone. */
+  /** Whether the processes that an ended session left behind are gone. */
   isSwept(session: Session): boolean {
     return this.#cleared.has(keyOf(session)) || this.#swept.has(keyOf(session));
   }

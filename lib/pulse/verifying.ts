@@ -8,11 +8,11 @@ import { verdictWords, type Verification } from "../sessions/verdict.ts";
 import { beginVerification, concludeVerification, isVerificationOpen } from "../sessions/verification.ts";
 import { abandonCheck, failed, runCheck } from "../workers/verify.ts";
 
-/** The longest that a check runs, s; `LOOOP_VERIFY_TIMEOUT` overrides. */
+/** Longest time that a check runs, s; `LOOOP_VERIFY_TIMEOUT` overrides it. */
 const TIMEOUT_S = 120;
-/** Checks at once: each may be a whole build. */
+/** Number of checks at once: each may be a whole build. */
 const CHECKS_AT_ONCE = 2;
-/** How soon a verdict that could not be written down is tried again, ms. */
+/** Time after which recording a verdict is tried again, ms. */
 const RETRY_MS = 1_000;
 
 /** The checks of one pulse. */
@@ -33,7 +33,7 @@ export class Verifying {
     this.#onDone = onDone;
   }
 
-  /** Resolves when no check is under way. */
+  /** Resolves when no check is in progress. */
   get ended(): Promise<void> {
     return this.#chores;
   }

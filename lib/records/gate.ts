@@ -1,13 +1,13 @@
-/** The gate with a profile's own rules, for whoever is about to run a command. */
+/** The gate with a profile's own rules, for code that is about to run a command. */
 import { type GateOptions, judge, type Verdict } from "../gate/judge.ts";
 import type { Profile } from "../paths.ts";
 import { readConfig } from "./config.ts";
 
 /**
- * What the gate thinks of a command that is to run in a folder.
+ * The gate's verdict on a command that is to run in a folder.
  *
  * @param command a bash line or an exact argv.
- * @param cwd absolute; the data dir unless given.
+ * @param cwd an absolute path; the data dir by default.
  * @throws {UserError} when config.json cannot be read.
  */
 export function judgeIn(

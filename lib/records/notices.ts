@@ -46,7 +46,7 @@ export interface Notice {
   tries: number;
   /** The boot in which that was started. */
   boot: string;
-  /** Nobody knows whether that has sent it. */
+  /** Whether it is unknown if that try has sent it. */
   lost: boolean;
 }
 
@@ -69,7 +69,7 @@ function checkNotice(value: unknown): Notice | string {
   };
 }
 
-/** Names a notice among all others. */
+/** The key that identifies a notice. */
 export function noticeKey({ id, ts, age }: Pick<Notice, "id" | "ts" | "age">): string {
   return `${id}.${ts}.${age}`;
 }
@@ -78,12 +78,12 @@ function noticePath(profile: Profile, notice: Notice): string {
   return `${profile.notices}/${noticeKey(notice)}.json`;
 }
 
-/** Where the try under way writes how it ended. */
+/** The file in which the current try records how it ended. */
 export function tryPath(profile: Profile, notice: Notice): string {
   return `${profile.notices}/${noticeKey(notice)}.${notice.tries}.try`;
 }
 
-/** All notices, and the files that are none. */
+/** All notices, and the files that are not notices. */
 export function readNotices(profile: Profile): { notices: Notice[]; bad: BadFile[] } {
   const notices: Notice[] = [];
   const bad: BadFile[] = [];
@@ -105,7 +105,7 @@ export function openNotice(profile: Profile, notice: Notice): boolean {
   return createOnce(noticePath(profile, notice), `${JSON.stringify(notice)}\n`);
 }
 
-/** Writes down what has become of a notice: another try, or that nobody knows. */
+/** Records the state of a notice: another try, or an unknown outcome. */
 export function updateNotice(profile: Profile, notice: Notice): Notice {
   replaceFile(noticePath(profile, notice), `${JSON.stringify(notice)}\n`);
   return notice;
@@ -183,7 +183,9 @@ export function planEscalation(
   return { due, nextAt };
 }
 
-/** Removes notices that matter no more: those not touched for `keptMs` whose ask is gone, or whose absence is over. */
+/**
+ * Removes notices that no longer matter: those untouched for `keptMs` whose ask is gone, or whose absence is over.
+ */
 export function sweepNotices(profile: Profile, keptMs: number, nowMs: number): void {
   const { notices } = readNotices(profile);
   const newest = Math.max(0, ...notices.filter(({ id }) => id === AWAY).map(({ ts }) => ts));

@@ -134,7 +134,7 @@ export function dropTells(profile: Profile, worker: string): void {
   removeTree(folder(profile, worker));
 }
 
-/** What all runs of a worker but this one were told and have not finished reading, oldest first. */
+/** The tells that earlier runs of a worker have not finished reading, oldest first. */
 export function untoldBefore(profile: Profile, worker: string, gen: string): Tell[] {
   const dir = folder(profile, worker);
   const isEarlier = (tell: Tell) => tell.gen !== gen;

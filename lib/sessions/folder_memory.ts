@@ -1,4 +1,4 @@
-/** What is known of ended sessions, kept for as long as their folders do not change. */
+/** The facts known about ended sessions, kept for as long as their folders do not change. */
 import type { Profile } from "../paths.ts";
 import { settledStamp } from "../store.ts";
 
@@ -22,7 +22,7 @@ export class FolderMemory<T> {
     this.#dir = profile.sessions;
   }
 
-  /** Forgets what may have changed since the last call; to be called before each look. */
+  /** Forgets values that may have changed since the last call; call it before each look. */
   refresh(nowMs: number): void {
     const stamp = settledStamp(this.#dir, nowMs);
     if (stamp !== undefined && stamp === this.#stamp) return;
@@ -38,7 +38,7 @@ export class FolderMemory<T> {
     return this.#known.get(name)?.value;
   }
 
-  /** Offers what was read since the last offer; it is kept once the folder was the same before and after. */
+  /** Offers a value just read; it is kept once the folder was the same before and after. */
   offer(name: string, value: T, nowMs: number): void {
     const stamp = this.#stampOf(name, nowMs);
     if (stamp === undefined) return;

@@ -72,7 +72,7 @@ export interface WorkerView {
   runner: string;
   started: string;
   ended?: string;
-  /** How the check of its work stands, where it was started with one and has ended. */
+  /** The verdict on its work, if it was started with a check and has ended. */
   verify?: VerifyView;
   /** Seconds since its last output. */
   idle_s: number;
@@ -114,7 +114,7 @@ export interface Session {
   statusStamp?: string;
 }
 
-/** By what one who knows how a running session stood sees that it stands so still. */
+/** The signs that show that a running session is still in its known state. */
 export interface LiveSign {
   /** The supervisor. */
   pid: number;
@@ -122,7 +122,7 @@ export interface LiveSign {
   status: string;
 }
 
-/** Path of what the supervisor says of a session. */
+/** Path of the supervisor's record of a session. */
 export function statusPath(profile: Profile, id: string): string {
   return `${sessionDir(profile, id)}/status.json`;
 }
@@ -204,7 +204,7 @@ export interface SessionRecord {
   program: Identity | undefined;
   end: { state: string; by: string } | undefined;
   ready: boolean;
-  /** How the check of its work stands; absent without one. */
+  /** The verdict on its work; absent without a check. */
   verify?: VerifyView;
   lastOutput: number;
 }

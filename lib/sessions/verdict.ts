@@ -2,7 +2,7 @@
 import { isListOf, isRecord, isText } from "../text/json.ts";
 import { parseJson } from "../store.ts";
 
-/** How the command ended. `code` is null where it could not be run; 124: its time was up. */
+/** How the command ended. `code` is null when it could not be run, and 124 when it timed out. */
 export interface Verification {
   ok: boolean;
   code: number | null;
@@ -13,7 +13,7 @@ export interface Verification {
 /** `running` from the worker's end until the verdict; `unknown`: it may or may not have run to its end. */
 export type VerifyView = "running" | "unknown" | Verification;
 
-/** How the check of an ended run stands, by the text of its `verify.json`; what cannot be read is in doubt. */
+/** The verdict on an ended run, from the text of its `verify.json`; an unreadable one is in doubt. */
 export function verifyViewOf(text: string | undefined, isThere: boolean): VerifyView {
   if (text === undefined) return isThere ? "unknown" : "running";
   const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");

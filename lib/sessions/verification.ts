@@ -30,7 +30,7 @@ export async function beginVerification(
   });
 }
 
-/** Writes down the verdict on a run, wherever later runs of the same id have moved it. */
+/** Records the verdict on a run, wherever later runs of the same id have moved it. */
 export async function concludeVerification(
   profile: Profile,
   { id, gen }: VerifiedRun,

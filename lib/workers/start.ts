@@ -396,8 +396,8 @@ async function openSession(
 }
 
 /**
- * What earlier runs were told and have not read goes with their end, but their id may be used again before anybody has
- * seen that: so the journal has it.
+ * Journals the tells that earlier runs have not read: they are reported with those runs' end, but the id may be
+ * reused before anybody has seen that report.
  */
 function keepUntold(profile: Profile, { id, gen }: SessionMeta, nowMs: number): void {
   for (const { text } of untoldBefore(profile, id, gen)) {

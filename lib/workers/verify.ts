@@ -12,7 +12,7 @@ import { concludeVerification, isVerificationOpen } from "../sessions/verificati
 import { statOf } from "../store.ts";
 import { sanitizeLine, truncate } from "../text/style.ts";
 
-/** What running a check needs. */
+/** The surroundings of running a check. */
 export interface VerifyHost {
   profile: Profile;
   bin: string;
@@ -21,7 +21,7 @@ export interface VerifyHost {
 
 /** The variable that marks the processes of one check; its value is the run's generation. */
 export const VERIFY_MARK = "LOOOP_VERIFY";
-/** Of what the command prints, its end, bytes; its last lines, and of each so many columns, are shown. */
+/** Length of the output's end that is kept, bytes; number of last lines shown, and columns of each. */
 const TAIL_BYTES = 16 * 1024;
 const LAST_LINES = 5;
 const LINE_COLUMNS = 160;
@@ -79,7 +79,7 @@ export async function abandonCheck(profile: Profile, { dir, gen, view }: Session
   await concludeVerification(profile, { id: view.id, gen }, "unknown");
 }
 
-/** The same for all checks under way, once no pulse runs them any more. */
+/** The same for all checks in progress, once no pulse runs them any more. */
 export async function abandonChecks(profile: Profile, nowMs: number): Promise<void> {
   const fleet = await readFleet(profile, nowMs);
   const open = fleet.filter(({ dir, check }) => check !== undefined && isVerificationOpen(dir));

@@ -20,7 +20,7 @@ export interface Listener {
 /** Time without a call after which a reader no longer counts as listening, ms. */
 const PRESENT_MS = 1_800_000;
 
-/** The agent that has called last, and when, unix ms; undefined when none ever has. Costs one look at each cursor. */
+/** The agent that called last, and when, unix ms; undefined when none ever has. Looks once at each cursor. */
 export function lastCall(profile: Profile): { observer: string; at: number } | undefined {
   const calls = listObservers(profile).filter((observer) => observer !== HAND.observer).map((observer) => ({
     observer,

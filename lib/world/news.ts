@@ -199,14 +199,14 @@ function workerNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
     const from = known?.gen === gen ? known.state : null;
     const ended = { id, from, to: state, exit_code, ...(ended_by === undefined ? {} : { ended_by }) };
     const full = verify === undefined ? ended : { ...ended, verify };
-    // What must not be lost where room is short.
+    // These must not be lost when space is short.
     const unread = facts?.untold === undefined ? {} : { untold: [`see tells/${id}/`] };
     const verdict = typeof verify === "object" ? { ok: verify.ok, code: verify.code } : verify;
     const short = { ...ended, ...(verify === undefined ? {} : { verify: verdict }), ...unread };
     const { gen: _, state: _state, last_lines, ...more } = facts ?? { gen, state, cost: null };
     return [{
       reason: `worker:${id}`,
-      // The verdict comes when a pulse runs, however late: the end is told once, with it.
+      // The verdict comes when a pulse runs, however late; the end is reported once, with it.
       weight: verify === "running" || facts === undefined && isComing(sight, worker)
         ? "held"
         : isOwn(sight, reader, `worker:${id}`, gen)

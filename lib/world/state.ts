@@ -147,7 +147,7 @@ export async function readWorkers(
   return runs.sort((a, b) => a.id < b.id ? -1 : 1);
 }
 
-/** The limit that the pulse has seen at a living worker. */
+/** The limit that the pulse has seen for a living worker. */
 function limitIn({ watched }: World, { alive }: WorkerView, gen: string): Pick<WorkerView, "limited"> {
   const known = Object.hasOwn(watched, gen) ? watched[gen]?.limited : undefined;
   if (!alive || known === undefined || known.over === true) return {};

@@ -123,7 +123,7 @@ export interface World {
   fleet: {
     dir_mtime: number;
     workers: (WorkerView & { gen: string })[];
-    /** Worker id → by what a reader sees that it still runs; absent where only a whole look can tell. */
+    /** Worker id → the sign that it is still running; absent when only a whole look can show it. */
     live?: Record<string, LiveSign>;
   };
 }
@@ -292,7 +292,7 @@ export async function withOwnState(world: World, own: OwnState): Promise<World> 
   };
 }
 
-/** The last signal of each system reading with its hash: mostly it is the same, and that of a large fleet is long. */
+/** The last signal of each system reading with its hash: it is usually the same, and a large fleet's is long. */
 const lastSignals = new Map<string, { text: string; hash: string }>();
 
 async function systemReading(name: string, value: Reading, nowMs: number): Promise<WorldReading> {
@@ -326,7 +326,7 @@ export function isNews(before: World, next: World): boolean {
   return settled || hasNewSign(before, next) || gistOf(before) !== gistOf(next);
 }
 
-/** A running worker can be recognised that could not be before: readers need not look at it whole any more. */
+/** A running worker has gained a sign, so that readers no longer need to look at it as a whole. */
 function hasNewSign({ fleet: before }: World, { fleet: next }: World): boolean {
   return Object.entries(next.live ?? {}).some(([id, { status }]) => before.live?.[id]?.status !== status);
 }
