@@ -51,54 +51,26 @@ fetch() {
   esac
 }
 
-# report NAME: turns {list: [{key, ...}], signal?, detail?, left?, unshown?} on stdin into the reading. The signal names
-# the keys, the detail shows the items. Items that do not fit are cut and counted; the signal adds a sum of those cut.
-# Parts that could not be fetched (lines of $work/lost) or understood ({odd} in the list) are counted and reported.
-report() {
-  : >>"$work/lost"
-  jq -c --arg name "$1" --rawfile lost "$work/lost" '
-    def size: tojson | utf8bytelength;
-    def sum: reduce (tojson | explode[]) as $c (7; (. * 31 + $c) % 2147483647);
-    def fit($max): [foreach .[] as $x (2; . + ($x | size) + 1; select(. <= $max) | $x)];
-    def tidy: walk(if type == "string" then .[:200] | gsub("\\p{Cc}"; " ") elif type == "object" then
-      to_entries[:16] | from_entries elif type == "array" then .[:10] | map(.[:60]? // .) else . end);
-    {not_seen: ($lost / "\n" - [""] | unique), not_understood: [.list[].odd | values]} as $gaps
-    | ($gaps | map_values(length) | with_entries(select(.value > 0))) as $counts | .list |= map(select(.odd | not))
-    | ([.list[].key | values | if length > 120 then .[:100] + "~\(sum)" else . end] | unique) as $keys
-    | ($keys | fit(2400)) as $told | ($keys - $told) as $rest | (($rest | length) + .left) as $more
-    | (.signal + {($name): ($told | map(tidy))} + $counts
-      + if $more > 0 then {more: {count: $more, sum: ($rest | sum)}} else {} end) as $signal
-    | ($gaps | map_values(map(tidy) | fit(1000)) | with_entries(select(.value != []))) as $gaps
-    | ((.detail // {} | tidy) + $gaps) as $detail
-    | (7700 - ([$signal, $detail] | size)) as $room
-    | ([.list[:120][] | del(.key) | tidy] | fit($room)) as $items
-    | ((.list | length) - ($items | length) + .left + .unshown) as $cut | {$signal, detail: ($detail + {$items, $cut})}'
+unlike() { # WHAT FILE: the answer is not that, and the file says why
+  fail 65 "unexpected answer from \"$host\": not $1 ($(head -n 1 "$2"))"
 }
 
-number() { # NAME: that setting must be a whole number
-  case ${!1} in '' | *[!0-9]*) fail 78 "$1 is \"${!1}\", expected a whole number" ;; esac
-}
-
-# parse WHAT ARGUMENT...: has looop parse the body into $work/parsed. Bad parts are counted and reported; when no part
-# is good, or the end is missing, the sensor ends, since the result would be incomplete.
-parse() {
-  command -v "$LOOOP_BIN" >/dev/null || fail 78 "LOOOP_BIN \"$LOOOP_BIN\" is not there"
-  "$LOOOP_BIN" _ parse "${@:2}" <"$work/body" >"$work/parsed" 2>"$work/err" || [ -s "$work/parsed" ] ||
-    fail 65 "unexpected answer from \"$host\": not $1 ($(head -n 1 "$work/err"))"
-  jq -e 'all(.bad[].reason; startswith("the file ends before") | not)' "$work/parsed" >/dev/null ||
-    fail 65 "unexpected answer from \"$host\": not $1, its end is missing"
-}
-
-number FEED_ENTRIES
+command -v "$LOOOP_BIN" >/dev/null || fail 78 "LOOOP_BIN \"$LOOOP_BIN\" is not there"
+case $FEED_ENTRIES in '' | *[!0-9]*) fail 78 "FEED_ENTRIES is \"$FEED_ENTRIES\", expected a whole number" ;; esac
 options=location
 fetch "$FEED_URL" "Accept: application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.5"
 charset=$(tr 'A-Z' 'a-z' <"$work/head" | tr -d '\r"' | sed -n 's/^content-type:.*charset=\([a-z0-9._:-]*\).*/\1/p' |
   tail -n 1)
-parse "a whole RSS, Atom or JSON feed" feed ${charset:+--charset "$charset"}
-# Entries beyond the newest are old. One without a date may be new anywhere in the list, so the signal sums it up.
+"$LOOOP_BIN" _ parse feed ${charset:+--charset "$charset"} <"$work/body" >"$work/parsed" 2>"$work/err" ||
+  [ -s "$work/parsed" ] || unlike "a whole RSS, Atom or JSON feed" "$work/err"
+# Entries beyond the newest are old. One without a date may be new anywhere in the list, so the signal sums it up. What
+# could not be understood is counted and named; a feed whose end is missing shows nothing.
 jq --argjson most "$FEED_ENTRIES" '.title as $feed
+  | if any(.bad[].reason; startswith("the file ends before")) then error("its end is missing") else . end
   | (.entries[:$most] | map({key: .id, title, url: .link, at: .date, text})) as $newest
   | (.entries[$most:] | map(select(.date == "") | {key: .id, title})) as $undated
   | {list: ($newest + $undated + [.bad[] | {odd: "line \(.line): \(.reason)"}]),
      unshown: ([(.entries | length) - $most, 0] | max - ($undated | length)),
-     detail: {$feed, entries_in_feed: (.entries | length)}}' "$work/parsed" | report entries
+     detail: {$feed, entries_in_feed: (.entries | length)}}' "$work/parsed" >"$work/found" 2>"$work/err" ||
+  unlike "a whole RSS, Atom or JSON feed" "$work/err"
+"$LOOOP_BIN" _ parse reading --name entries <"$work/found"

@@ -40,9 +40,10 @@ tail -n 20000 "$ledger" | jq -Rnc --arg budget "$BUDGET_USD" --arg today "$(date
   | (map(select(.torn)) | length) as $torn | map(select(.day)) as $rows
   | ($rows | map(select(.day == $today))) as $now
   | ($now | total) as $spent
-  | {signal: {day: $today, level: (if $spent >= $budget then "over budget"
+  | {signal: ({day: $today, level: (if $spent >= $budget then "over budget"
        elif $spent >= $budget * 0.8 then "over 80 percent"
-       elif $spent >= $budget / 2 then "over half" else "fine" end)},
+       elif $spent >= $budget / 2 then "over half" else "fine" end)}
+       + if $torn > 0 then {not_understood: $torn} else {} end),
      detail: {spent_today_usd: ($spent | cents), budget_usd: $budget, entries_today: ($now | length),
        by_runner: ($now | by("runner")), by_kind: ($now | by("kind")), by_id: ($now | by("id")),
        by_day: ($rows | group_by(.day) | map({key: .[0].day, value: (total | cents)}) | .[-7:] | from_entries),

@@ -1,7 +1,9 @@
-/** `looop _ parse ics|feed`: prints the content of a calendar or a feed as JSON; sensors call it. */
+/** `looop _ parse ics|feed|reading`: prints the content of a calendar or a feed, or a reading that fits, as JSON; sensors call it. */
 import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
-import { printableJson } from "../lib/text/json.ts";
+import { isRecord, printableJson } from "../lib/text/json.ts";
+import { parseJson } from "../lib/store.ts";
+import type { Found } from "../lib/parse/reading.ts";
 import { type Bad, NotUnderstood } from "../lib/parse/bad.ts";
 import { decodeDocument, Undecodable } from "../lib/parse/bytes.ts";
 import { instantOfMoment, parseMoment } from "../lib/parse/calendar_values.ts";
@@ -17,7 +19,7 @@ export default defineVerb({
     path: "_ parse",
     summary: "a calendar (iCalendar) or feed (RSS, RDF, Atom, JSON Feed) on stdin as JSON",
     audience: "root",
-    args: [{ name: "format", summary: "the format of stdin", choices: ["ics", "feed"] }],
+    args: [{ name: "format", summary: "the format of stdin", choices: ["ics", "feed", "reading"] }],
     options: [
       {
         name: "from",
@@ -27,6 +29,11 @@ export default defineVerb({
       { name: "to", value: "TIME", summary: `end time; ics: ${USUAL_DAYS} days later by default` },
       { name: "zone", value: "ZONE", summary: "zone of TIME and of times without one, e.g. Europe/Berlin" },
       { name: "limit", value: "N", summary: "only the first N; `left` counts the others" },
+      {
+        name: "name",
+        value: "NAME",
+        summary: "reading: what the signal calls the list; `list` by default",
+      },
       { name: "charset", value: "NAME", summary: "encoding named by the HTTP header" },
     ],
     example: "looop _ parse ics --from 2026-03-01 --to 2026-03-08 <calendar.ics",
@@ -34,9 +41,12 @@ export default defineVerb({
       "Prints {events: [{uid, title, start, end, all_day, zone, location, url}], bad: [{line, reason}]}: each\n" +
       "occurrence that overlaps the time from --from until before --to, in order; or\n" +
       "{format, title, entries: [{id, title, link, date, text}], bad}, the newest first. `bad` names what could\n" +
-      "not be understood; the rest still counts. Exit 1 when nothing was understood.",
+      "not be understood; the rest still counts. Exit 1 when nothing was understood.\n" +
+      "A reading is given as {list: [{key, …} or {odd}], signal?, detail?, left?, unshown?}: the signal then names\n" +
+      "the keys and counts the odd ones; what would be too long is cut and counted.",
   },
   async run(context, input) {
+    if (input.word(0) === "reading") return await fitReading(context, input);
     const { parsed, bad, understood } = input.word(0) === "ics"
       ? await readCalendar(context, input)
       : await readFeed(context, input);
@@ -46,6 +56,24 @@ export default defineVerb({
     return { text: printableJson(value), json: value, code: nothing ? EXIT.failed : EXIT.ok };
   },
 });
+
+async function fitReading(context: Context, input: Input): Promise<{ text: string; json: unknown }> {
+  const found = parseJson(await textOf(context, input), foundOf);
+  if ("bad" in found) {
+    throw new UserError(`This is nothing that a sensor has found: ${found.bad}`, {
+      next: "give {list: [{key, …}], signal?, detail?, left?, unshown?}",
+      kind: "unreadable",
+    });
+  }
+  const { fittedReading } = await import("../lib/parse/reading.ts");
+  const reading = fittedReading(input.text("name") ?? "list", found.value);
+  return { text: printableJson(reading), json: reading };
+}
+
+function foundOf(value: unknown): Found | string {
+  const isFound = isRecord(value) && Array.isArray(value["list"]) && value["list"].every(isRecord);
+  return isFound ? value as unknown as Found : '"list" is no list of objects';
+}
 
 /** The output of the verb, besides `bad`. */
 interface Parsed {

@@ -287,6 +287,23 @@ const files: LocalSensor = {
       "files",
       ({ signal }) => deepStrictEqual(signal, { files: ["a", "b"], not_understood: 1 }),
     ),
+    reads(
+      "a folder that may not be read and a file that goes meanwhile",
+      async (place) => {
+        await Deno.mkdir(`${place.root}/some`);
+        await Deno.writeTextFile(`${place.root}/some/a`, "");
+        const find = `PATH=\${PATH#*:}\nfind "$@"\n` +
+          `echo "find: './closed': Permission denied" >&2\n` +
+          `echo "stat: cannot statx './b': No such file or directory" >&2\nexit 1\n`;
+        const path = await place.program("find", `#!/bin/sh\n${find}`);
+        return [{ FILES_DIR: `${place.root}/some`, FILES_BY: "name", FILES_DEPTH: "2" }, path];
+      },
+      "files",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { files: ["a"], not_seen: 1 });
+        match(String(detail.not_seen), /closed.*Permission denied/);
+      },
+    ),
     fails(
       "no directory",
       () => Promise.resolve([{ FILES_DIR: "/nowhere/at/all" }]),
@@ -512,6 +529,20 @@ const tlsExpiry: LocalSensor = {
       },
       check: (outcome) => checkFailure(outcome, EXIT.unavailable, /shows a certificate/),
     },
+    reads(
+      "a date of another form among good ones",
+      async (
+        place,
+      ) => [{ TLS_HOSTS: "good.example odd.example" }, await place.program("openssl", FAKE_OPENSSL)],
+      "tls-expiry",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { hosts: ["good.example:443 ok 2099-01-05"], not_understood: 1 });
+        match(
+          String(detail.not_understood),
+          /^odd\.example:443: openssl prints its certificate in an unknown form/,
+        );
+      },
+    ),
     fails("empty", () => Promise.resolve([{ TLS_HOSTS: " " }]), "tls-expiry", EXIT.settings, /no host/),
     fails(
       "an odd host",
@@ -522,6 +553,20 @@ const tlsExpiry: LocalSensor = {
     ),
   ],
 };
+
+/** An openssl whose certificate is the host's name; that of `odd.example` ends at no date that anybody knows. */
+const FAKE_OPENSSL = `#!/bin/sh
+if [ "$1" = s_client ]; then
+  printf 'host=%s\\n    Verify return code: 0 (ok)\\n' "\${3%:*}"
+  exit
+fi
+host=$(sed -n 's/^host=//p' "$3")
+case " $* $host" in
+  *" -text"*) printf '            X509v3 Subject Alternative Name: \\n                DNS:%s\\n' "$host" ;;
+  *odd*) printf 'notAfter=in the year 2099\\nsubject=CN = %s\\n' "$host" ;;
+  *) printf 'notAfter=Jan  5 10:00:00 2099 GMT\\nsubject=CN = %s\\n' "$host" ;;
+esac
+`;
 
 const DF_HEAD = "Filesystem     1024-blocks      Used Available Capacity Mounted on";
 const fakeDf = async (place: Place, lines: string[]): Promise<[Record<string, string>, string]> => [
@@ -654,7 +699,7 @@ const hostLoad: LocalSensor = {
   ],
 };
 
-const unit = (n: number, state: string) =>
+export const unit = (n: number, state: string) =>
   [
     "Result=" + (state === "failed" ? "exit-code" : "success"),
     `NRestarts=${n}`,
@@ -708,6 +753,30 @@ const systemdUnit: LocalSensor = {
         strictEqual(counted(reading), 90);
       },
     ),
+    reads(
+      "a unit of another form among good ones",
+      (place) =>
+        fakeSystemctl(place, [unit(1, "failed")], `${unit(1, "failed")}\n\nNames=odd.service\nResult=x`),
+      "systemd-unit",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { units: ["worker@1.service failed exit-code"], not_understood: 1 });
+        match(String(detail.not_understood), /odd\.service/);
+      },
+    ),
+    reads(
+      "more failed units than are asked for",
+      (place) =>
+        fakeSystemctl(
+          place,
+          range(140).map((n) => unit(n, "failed")),
+          range(100).map((n) => unit(n, "failed")).join("\n\n"),
+        ),
+      "systemd-unit",
+      (reading) => {
+        strictEqual(counted(reading), 140);
+        strictEqual(told(reading), 140);
+      },
+    ),
     fails(
       "garbage",
       (place) => fakeSystemctl(place, [unit(1, "failed")], "A=b\n<html>"),
@@ -748,7 +817,7 @@ echo "Failed to connect to bus: Host is down" >&2
 exit 1
 `;
 
-const container = (n: number, state: string, status: string) =>
+export const container = (n: number, state: string, status: string) =>
   JSON.stringify({
     Command: '"/docker-entrypoint.sh nginx"',
     CreatedAt: "2026-01-05 10:00:00 +0000 UTC",
@@ -910,7 +979,7 @@ const dockerContainers: LocalSensor = {
   ],
 };
 
-const pod = (n: number, ready: boolean, waiting?: string, crashedAt?: string) => ({
+export const pod = (n: number, ready: boolean, waiting?: string, crashedAt?: string) => ({
   apiVersion: "v1",
   kind: "Pod",
   metadata: {
@@ -947,7 +1016,7 @@ const pod = (n: number, ready: boolean, waiting?: string, crashedAt?: string) =>
     }],
   },
 });
-const pods = (...items: unknown[]) =>
+export const pods = (...items: unknown[]) =>
   JSON.stringify({ apiVersion: "v1", kind: "List", metadata: { resourceVersion: "" }, items }, null, 4);
 const k8sPods: LocalSensor = {
   sensor: "k8s-pods",
@@ -987,6 +1056,23 @@ const k8sPods: LocalSensor = {
       (reading) => {
         strictEqual(told(reading), 400);
         strictEqual(counted(reading), 400);
+      },
+    ),
+    reads(
+      "pods of another form among good ones",
+      (place) =>
+        printing(
+          place,
+          "kubectl",
+          pods(null, { kind: "Pod", metadata: { namespace: "shop" } }, pod(2, false, "ErrImagePull"), {
+            ...pod(5, true),
+            status: "Running",
+          }),
+        ),
+      "k8s-pods",
+      ({ signal, detail }) => {
+        deepStrictEqual(signal, { pods: ["shop/api-7d9c5b-2 not ready"], not_understood: 3 });
+        match(String(detail.not_understood), /api-7d9c5b-5/);
       },
     ),
     fails(
@@ -1162,9 +1248,10 @@ const llmSpend: LocalSensor = {
       (place) =>
         ledger(place, ["<html>", ledgerRow(now(), 2, 1), '{"ts":"x","cost_usd":1}', '{"ts":"2026-01-0']),
       "llm-spend",
-      ({ detail }) => {
+      ({ signal, detail }) => {
         strictEqual(detail.spent_today_usd, 2);
         strictEqual(detail.lines_skipped, 3);
+        strictEqual(signal.not_understood, 3, "what was skipped may be money");
       },
     ),
     fails(

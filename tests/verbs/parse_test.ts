@@ -108,3 +108,20 @@ Deno.test("given 4 MB of a calendar with CRLF, when it is parsed, then that take
   ok(JSON.parse(stdout).events.length > 400);
   ok(performance.now() - started < 20_000, `${performance.now() - started} ms`);
 });
+
+Deno.test("given what a sensor has found, when a reading is made of it, then it is printed on one line, and other input is refused", async () => {
+  const found = JSON.stringify({
+    list: [{ key: "b", n: 2 }, { key: "a", n: 1 }, { odd: "line 3" }],
+    left: 1,
+  });
+  const { code, stdout, stderr } = await parse(found, "reading", "--name", "things");
+  deepStrictEqual([code, stderr, stdout.split("\n").length], [0, "", 2]);
+  const { signal, detail } = JSON.parse(stdout);
+  deepStrictEqual([signal.things, signal.not_understood, signal.more.count], [["a", "b"], 1, 1]);
+  deepStrictEqual(detail, { not_understood: ["line 3"], items: [{ n: 2 }, { n: 1 }], cut: 1 });
+  for (const bad of ["", "[]", '{"list":[1]}', "{"]) {
+    const reply = await parse(bad, "reading");
+    strictEqual(reply.code, 1, bad);
+    match(reply.stderr, /^looop _ parse: This is nothing that a sensor has found: [^\n]+\n$/);
+  }
+});
