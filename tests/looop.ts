@@ -92,7 +92,7 @@ export class TestProfile implements AsyncDisposable {
     const { code, signal, stdout, stderr } = await child.output();
     clearTimeout(limit);
     const text = new TextDecoder();
-    const late = signal === "SIGKILL" ? `\n(ended after ${CALL_LIMIT_MS / 1000} s: ${args.join(" ")})` : "";
+    const late = lateNote(signal, true, args);
     return { code, stdout: text.decode(stdout), stderr: `${text.decode(stderr)}${late}` };
   }
 
@@ -114,19 +114,26 @@ export class TestProfile implements AsyncDisposable {
     return JSON.parse(await this.ok(...args));
   }
 
-  /** Starts looop and goes on; dispose of it or await its result. */
+  /** Starts looop and goes on; dispose of it or await its result, which ends it when it takes too long. */
   start(args: string[], options: CallOptions = {}): Running {
     const child = this.#spawn(args, options);
     const said = new Said(child.stderr);
     const stdout = new Response(child.stdout).text();
-    const result = Promise.all([child.status, stdout, said.all]).then(([status, out, err]) => ({
-      code: status.code,
-      stdout: out,
-      stderr: err,
-    }));
+    let limit: ReturnType<typeof setTimeout> | undefined;
+    const result = Promise.all([child.status, stdout, said.all]).then(([status, out, err]) => {
+      clearTimeout(limit);
+      return {
+        code: status.code,
+        stdout: out,
+        stderr: `${err}${lateNote(status.signal, limit !== undefined, args)}`,
+      };
+    });
     return {
       pid: child.pid,
-      result,
+      get result() {
+        limit ??= setTimeout(() => endCall(child), CALL_LIMIT_MS);
+        return result;
+      },
       said: (text) => said.until(text),
       kill: (signal) => child.kill(signal),
       [Symbol.dispose]() {
@@ -210,6 +217,12 @@ export class TestProfile implements AsyncDisposable {
 
 /** How long a call that a test waits for, or a word that it waits to hear, may take, ms. */
 const CALL_LIMIT_MS = 60_000;
+
+/** What goes behind the stderr of a call that was ended because it took too long. */
+function lateNote(signal: string | null, isLimited: boolean, args: readonly string[]): string {
+  if (signal !== "SIGKILL" || !isLimited) return "";
+  return `\n(ended after ${CALL_LIMIT_MS / 1000} s: ${args.join(" ")})`;
+}
 
 function endCall(child: Deno.ChildProcess): void {
   try {

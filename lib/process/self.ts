@@ -35,8 +35,8 @@ const TRIAL_WORD = "--launcher-runs";
 
 /**
  * Handles what the runtime does not. Deno ends before a line of ours runs in a folder that is gone (as after `git
- * worktree remove`) or whose name is not UTF-8, with an argument that is not UTF-8, and with a TMPDIR that is empty
- * or relative; a worker could then neither ask nor end itself.
+ * worktree remove`) or whose name is not UTF-8, with an argument that is not UTF-8, with a TMPDIR that is empty or
+ * relative, and where fewer than 20 files may be open; a worker could then neither ask nor end itself.
  */
 function launcherText(words: string): string {
   return `#!/bin/sh
@@ -45,6 +45,12 @@ is_utf8() {
   case $1 in *[![:print:][:space:]]*) ;; *) return 0 ;; esac
   ! command -v iconv >/dev/null || printf %s "$1" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1
 }
+case $(ulimit -n) in
+  [0-9] | 1[0-9])
+    echo "looop: $(ulimit -n) open files are too few to start; raise the limit (ulimit -n 64)" >&2
+    exit 1
+    ;;
+esac
 here=$(pwd -P 2>/dev/null)
 case $here in /*) is_utf8 "$here" || cd / ;; *) cd / ;; esac
 case \${TMPDIR-/} in /*) ;; *) unset TMPDIR ;; esac

@@ -20,6 +20,7 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   tells: () => import("./tells.ts").then((m) => m.tellsTorture()),
   room: () => import("./room.ts").then((m) => m.roomRaces()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
+  surroundings: () => import("./surroundings.ts").then((m) => m.surroundings()),
   gate: () => import("./gate.ts").then((m) => m.gate()),
   calendars: () => import("./calendars.ts").then((m) => m.calendars()),
 };

@@ -37,6 +37,7 @@ const DERIVED = [
   /^\.poke$/,
   /^hosts\//,
   /^sessions\/[^/]+\/noted$/,
+  /^sessions\/pulse\/(meta|status)\.json$/,
   /^\.lock\/[a-z-]+$/,
   /^\.cursors\//,
   /^snapshots\//,

@@ -18,10 +18,13 @@ async function start(p: TestProfile, id: string, brief: string): Promise<void> {
 // deno-lint-ignore no-explicit-any -- tests look into it freely
 async function wokenBy(p: TestProfile, reason: string): Promise<{ woken: any; before: string[] }> {
   const before: string[] = [];
+  const deadline = performance.now() + 60_000;
   for (;;) {
     const woken = await p.wait("--timeout", "20");
-    if (woken.reason.includes(reason)) return { woken, before };
-    if (woken.timed_out) throw new Error(`never woken by ${reason}, but by ${before.join(" ")}`);
+    if (woken.reason?.includes(reason)) return { woken, before };
+    if (woken.timed_out || performance.now() > deadline) {
+      throw new Error(`never woken by ${reason}, but by ${before.join(" ")}`);
+    }
     before.push(...woken.reason);
   }
 }

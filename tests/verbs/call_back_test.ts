@@ -27,6 +27,7 @@ const SURROUNDINGS: readonly (readonly [string, string, number, RegExp])[] = [
     1,
     /^looop: .*is not UTF-8.*\n$/,
   ],
+  ["a limit of 12 open files", "ulimit -n 12", 1, /^looop: 12 open files are too few to start; [^\n]*\n$/],
   ["a variable that is not UTF-8", `export LATIN=$(printf 'caf\\351')`, 0, /^$/],
 ];
 

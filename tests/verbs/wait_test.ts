@@ -21,7 +21,8 @@ function setValue(p: TestProfile, name: string, value: unknown): void {
 
 /** Waits until `_ wait` has nothing to say. */
 async function drain(p: TestProfile, ...args: string[]): Promise<void> {
-  while ((await p.wait("--timeout", "0.05", ...args)).timed_out !== true);
+  const silent = async () => (await p.wait("--timeout", "0.05", ...args)).timed_out === true;
+  await p.until("_ wait has nothing to say", silent, 60);
 }
 
 /** A blocked `_ wait`; its result is parsed JSON. */
