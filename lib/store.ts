@@ -428,10 +428,11 @@ export function exists(path: string): boolean {
   }
 }
 
-/** The last `maxBytes` of a file as text, from the first whole line on; "" when there is no file. */
+/** The last `maxBytes` of a file as text, from the first whole line on; "" when there is no file, or no such line. */
 export function readTail(path: string, maxBytes: number): string {
   const bytes = readTailBytes(path, maxBytes);
-  const firstLine = (statOf(path)?.size ?? 0) <= maxBytes ? 0 : bytes.indexOf(10) + 1;
+  const isWhole = (statOf(path)?.size ?? 0) <= maxBytes;
+  const firstLine = isWhole ? 0 : bytes.indexOf(10) + 1 || bytes.length;
   return new TextDecoder().decode(bytes.subarray(firstLine));
 }
 
@@ -651,6 +652,24 @@ function removeQuietly(path: string): void {
   } catch {
     // The file was never created, or is already in place.
   }
+}
+
+/** What the symbolic link at `path` leads to in the end; undefined when it is no link, or leads to nothing. */
+export function linkedPath(path: string): string | undefined {
+  try {
+    return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : undefined;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw fault("read", path, error);
+  }
+}
+
+/** Why a file or folder is not this user's alone to write, or undefined when it is. */
+export function foreignness({ uid, mode }: Deno.FileInfo): string | undefined {
+  const own = Deno.uid();
+  if (own !== null && uid !== null && uid !== own) return `belongs to user ${uid}, not to you (${own})`;
+  if (((mode ?? 0) & 0o022) === 0) return undefined;
+  return `can be written by others (mode ${((mode ?? 0) & 0o777).toString(8)})`;
 }
 
 /** The result of stat(2), or undefined when it fails for any reason. */

@@ -25,6 +25,8 @@ const PIECE_BYTES = 64 * 1024;
 export const ROTATE_BYTES = 5 * 1024 * 1024;
 const MAX_ENTRY_CHARS = 2000;
 const TAIL_BLOCK = 16 * 1024;
+/** How much of the end of one log is read, bytes: a larger one is not what looop has written. */
+const READ_BYTES = 16 * 1024 * 1024;
 
 /**
  * `- YYYY-MM-DD HH:MM <text> [<mover>]` in local time. Newlines are flattened, so that no text can forge an entry;
@@ -72,7 +74,10 @@ function tailLines(path: string, count: number): string[] {
   for (let block = TAIL_BLOCK;; block *= 4) {
     const text = readTail(path, block);
     const lines = text.split("\n").filter((line) => line !== "");
-    if (lines.length >= count || (statOf(path)?.size ?? 0) <= block) return lines.slice(-count);
+    const isAll = block >= READ_BYTES || (statOf(path)?.size ?? 0) <= block;
+    if (lines.length >= count || isAll) {
+      return lines.slice(-count).map((line) => line.slice(0, 2 * MAX_ENTRY_CHARS));
+    }
   }
 }
 
@@ -88,9 +93,10 @@ export function eachLogLine(
     : [profile.events, profile.eventsHistory, ".jsonl"] as const;
   const earlier = writtenOrder(listFiles(history, suffix), suffix).map((name) => `${history}/${name}`);
   for (const file of [...earlier, path]) {
-    if ((statOf(file)?.mtime?.getTime() ?? 0) < sinceMs) continue;
+    const info = statOf(file);
+    if (info === undefined || (info.mtime?.getTime() ?? 0) < sinceMs) continue;
     const lines = new LineSplitter();
-    readPieces(file, 0, (piece) => lines.push(piece).forEach(take));
+    readPieces(file, Math.max(0, info.size - READ_BYTES), (piece) => lines.push(piece).forEach(take));
     const rest = lines.end();
     if (rest !== "") take(rest);
   }

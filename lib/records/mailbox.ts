@@ -7,7 +7,7 @@
  */
 import { utcMonth } from "../text/time.ts";
 import { isRecord, isRecordOf } from "../text/json.ts";
-import { UsageError, UserError } from "../errors.ts";
+import { oneLine, UsageError, UserError } from "../errors.ts";
 import { parseAskId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import {
@@ -116,7 +116,7 @@ export function readMailbox(profile: Profile): MailboxView {
   }
   for (const file of listFiles(profile.asks, ".json")) {
     const path = `${profile.asks}/${file}`;
-    const read = readJson(path, checkAsk);
+    const read = findAsk(profile, file.slice(0, -".json".length));
     if (read === undefined) continue;
     if ("bad" in read) {
       bad.push({ path, reason: read.bad });
@@ -276,7 +276,10 @@ export function firstUnused(isUsed: (n: number) => boolean, from: number): numbe
 
 /** The ask with an id while it is live, whatever its outcome. */
 function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
-  return readJson(askPath(profile, id), checkAsk);
+  const read = readJson(askPath(profile, id), checkAsk);
+  if (read === undefined || "bad" in read || read.value.id === id) return read;
+  // As tools that synchronize folders leave it beside the question itself.
+  return { bad: `it is the ask "${oneLine(read.value.id, 90)}", copied` };
 }
 
 /** The outcome of an ask, archived or not; undefined while it is pending. A broken file reads as `bad`. */

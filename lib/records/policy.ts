@@ -5,6 +5,8 @@ import { baseName, type Profile } from "../paths.ts";
 import {
   createOnce,
   exists,
+  foreignness,
+  linkedPath,
   listedName,
   listFiles,
   makeDir,
@@ -81,8 +83,28 @@ export function writePolicy(path: string, undo: UndoSlot, text: string, mode = 0
     makeDir(undo.dir);
     replaceFile(undo.path, before, { mode });
   }
-  replaceFile(path, after, { mode });
+  replacePolicy(path, after, mode);
   return true;
+}
+
+/**
+ * Replaces a policy file; where it is a link, as people link to their dotfiles, the file that it leads to, which keeps
+ * its mode.
+ *
+ * @throws {UserError} when that is no file, or one that others can write.
+ */
+export function replacePolicy(path: string, text: string | Uint8Array, mode = 0o600): void {
+  const target = linkedPath(path);
+  const info = target === undefined ? undefined : quietStat(target);
+  if (target === undefined || info === undefined) return replaceFile(path, text, { mode });
+  const why = info.isFile ? foreignness(info) : "is no file";
+  if (why === undefined) {
+    return replaceFile(target, text, { mode: (info.mode ?? mode) & 0o777 | (mode & 0o111) });
+  }
+  throw new UserError(`"${path}" is a link to "${target}", which ${why}`, {
+    next: "make that your own, or remove the link",
+    kind: "link",
+  });
 }
 
 /**
@@ -96,7 +118,7 @@ export function swapPolicy(path: string, undo: UndoSlot, mode = 0o600): boolean 
   const previous = readBytes(undo.path);
   if (previous === undefined) return false;
   if (before !== undefined) replaceFile(stagePath(undo), before, { mode });
-  replaceFile(path, previous, { mode });
+  replacePolicy(path, previous, mode);
   finishSwap(path, undo);
   return true;
 }

@@ -1,7 +1,7 @@
 /** Opens a profile: checks its data dir, creates its layout and seeds it once. */
 import { isTempName, type Profile } from "../paths.ts";
 import { ensureHome } from "./home.ts";
-import { checkProfile, FORMAT } from "./profile_check.ts";
+import { checkProfile, FORMAT, refuseLinks } from "./profile_check.ts";
 import {
   SEED_DAILY_GOAL,
   SEED_GITIGNORE,
@@ -20,6 +20,7 @@ import { createOnce, exists, listEntries, makeDir, quietText, readText } from ".
  */
 export function openProfile(profile: Profile): void {
   checkProfile(profile);
+  refuseLinks(profile);
   makeDir(profile.dir);
   if (readText(profile.format) !== undefined && exists(profile.config)) return nameHome(profile);
   for (const dir of foldersOf(profile)) makeDir(dir);

@@ -3,7 +3,7 @@ import { UserError } from "../errors.ts";
 import { fault } from "../fault.ts";
 import { isTempName, type Profile } from "../paths.ts";
 import { shellQuote } from "../text/quote.ts";
-import { exists, listEntries, readText, statOf } from "../store.ts";
+import { exists, foreignness, listEntries, quietStat, readText, statOf } from "../store.ts";
 
 /** The number of the data format that this program reads and writes. */
 export const FORMAT = 1;
@@ -44,22 +44,34 @@ function checkDir(profile: Profile): void {
 
 /** Refuses a data dir that others can write to: they could make looop run commands. */
 function refuseForeign(dir: string, info: Deno.FileInfo): void {
-  const uid = Deno.uid();
-  if (uid !== null && info.uid !== null && info.uid !== uid) {
-    throw new UserError(`The data dir "${dir}" belongs to user ${info.uid}, not to you (${uid})`, {
-      next: "set LOOOP_DATA_DIR to a folder of your own",
+  const why = foreignness(info);
+  if (why === undefined) return;
+  const next = why.startsWith("belongs")
+    ? "set LOOOP_DATA_DIR to a folder of your own"
+    : `make it yours alone with \`chmod 700 ${dir}\``;
+  throw new UserError(`The data dir "${dir}" ${why}`, { next, kind: "data_dir" });
+}
+
+/**
+ * Refuses folders of the data dir that are links. Those with people's own texts may be kept elsewhere, as dotfiles are,
+ * where nobody else can write.
+ *
+ * @throws {UserError}
+ */
+export function refuseLinks(profile: Profile): void {
+  const { dir, goals, sensors, schedules, reports } = profile;
+  const people = [goals, sensors, schedules, reports];
+  const own = new Set([...Object.values(profile), `${dir}/hosts`, `${dir}/.notices`]);
+  for (const { name, isSymlink } of listEntries(dir)) {
+    const path = `${dir}/${name}`;
+    const info = isSymlink && own.has(path) ? quietStat(path) : undefined;
+    if (!info?.isDirectory) continue;
+    const why = people.includes(path) ? foreignness(info) : "is not in the data dir";
+    if (why === undefined) continue;
+    throw new UserError(`"${path}" is a link to a folder that ${why}`, {
+      next: "put a folder in its place, or set LOOOP_DATA_DIR to another one",
       kind: "data_dir",
     });
-  }
-  const mode = info.mode ?? DIR_PRIVATE;
-  if ((mode & 0o022) !== 0) {
-    throw new UserError(
-      `The data dir "${dir}" can be written by others (mode ${(mode & 0o777).toString(8)})`,
-      {
-        next: `make it yours alone with \`chmod 700 ${dir}\``,
-        kind: "data_dir",
-      },
-    );
   }
 }
 

@@ -3,7 +3,7 @@
  * one short lock with freshly checked liveness, so that one racer wins.
  */
 import { isRecord } from "../text/json.ts";
-import { UserError } from "../errors.ts";
+import { oneLine, UserError } from "../errors.ts";
 import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { runsOn } from "./notes.ts";
@@ -50,8 +50,10 @@ export function listLeases(profile: Profile): { leases: Lease[]; bad: { path: st
     const path = `${profile.claims}/${file}`;
     const read = readJson(path, checkLease);
     if (read === undefined) continue;
+    const name = file.slice(0, -".json".length);
     if ("bad" in read) bad.push({ path, reason: read.bad });
-    else leases.push({ ...read.value, name: file.slice(0, -".json".length) });
+    else if (read.value.name === name) leases.push(read.value);
+    else bad.push({ path, reason: `it is the claim "${oneLine(read.value.name, 70)}", copied` });
   }
   return { leases, bad };
 }

@@ -52,16 +52,73 @@ Deno.test("given a goal written and rewritten, when nothing changes, then the jo
   strictEqual(Math.abs(activity.g - Date.now() / 1000) < 60, true);
 });
 
-Deno.test("given a goal file that is a link, when it is written, then the link is replaced and its target stays", async () => {
+Deno.test("given policy files that are links, when they are written and undone, then what they lead to is, unless others can write it", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
-  Deno.writeTextFileSync(`${p.base}/outside`, "outside");
-  Deno.symlinkSync(`${p.base}/outside`, p.path("goals/g.md"));
-  await p.ok("_", "goal", "write", "g", "inside");
-  deepStrictEqual([p.read("goals/g.md"), Deno.readTextFileSync(`${p.base}/outside`)], [
-    "inside\n",
-    "outside",
-  ]);
+  const kept = `${p.base}/dotfiles`;
+  Deno.mkdirSync(kept);
+  const script = (n: number) => `#!/bin/sh\necho ${n}\n`;
+  const policies: [string, string[], string, string][] = [
+    ["goals/g.md", ["goal", "g"], "old\n", "new\n"],
+    ["PLAYBOOK.md", ["playbook"], "old\n", "new\n"],
+    ["sensors/s.sh", ["sensor", "s"], script(1), script(2)],
+  ];
+  for (const [name, [kind = "", ...id], before, after] of policies) {
+    const target = `${kept}/${name.replace("/", "-")}`;
+    Deno.writeTextFileSync(target, before, { mode: 0o644 });
+    if (name === "PLAYBOOK.md") Deno.removeSync(p.path(name));
+    Deno.symlinkSync(target, p.path(name));
+    await p.okCall(["_", kind, "write", ...id], { stdin: after });
+    deepStrictEqual([Deno.readTextFileSync(target), Deno.lstatSync(p.path(name)).isSymlink], [after, true]);
+    strictEqual((Deno.statSync(target).mode ?? 0) & 0o777, kind === "sensor" ? 0o744 : 0o644);
+    await p.ok("_", "undo", kind, ...id);
+    deepStrictEqual([Deno.readTextFileSync(target), Deno.lstatSync(p.path(name)).isSymlink], [before, true]);
+    Deno.chmodSync(target, 0o666);
+    const { code, stderr } = await p.call(["_", kind, "write", ...id], { stdin: after });
+    deepStrictEqual([code, /is a link to ".*", which can be written by others \(mode 666\)/.test(stderr)], [
+      1,
+      true,
+    ], stderr);
+    strictEqual(Deno.readTextFileSync(target), before);
+  }
+});
+
+Deno.test("given folders of the profile that are links, when it is used, then people's own are followed and looop's are refused", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const link = (name: string, mode: number) => {
+    const target = `${p.base}/kept-${name}`;
+    Deno.renameSync(p.path(name), target);
+    Deno.chmodSync(target, mode);
+    Deno.symlinkSync(target, p.path(name));
+    return target;
+  };
+  const unlink = (name: string, target: string) => {
+    Deno.removeSync(p.path(name));
+    Deno.renameSync(target, p.path(name));
+  };
+  link("goals", 0o755);
+  await p.ok("_", "goal", "write", "g", "text");
+  strictEqual(Deno.readTextFileSync(`${p.base}/kept-goals/g.md`), "text\n");
+  for (
+    const [name, mode, why] of [
+      ["sensors", 0o777, "can be written by others \\(mode 777\\)"],
+      ["asks", 0o700, "is not in the data dir"],
+      ["sessions", 0o700, "is not in the data dir"],
+      [".lock", 0o700, "is not in the data dir"],
+    ] as const
+  ) {
+    const target = link(name, mode);
+    for (const call of [["_", "state"], ["_", "goal", "write", "g", "other"], ["up"]]) {
+      const { code, stderr } = await p.run(...call);
+      deepStrictEqual([code, new RegExp(`${name}" is a link to a folder that ${why}`).test(stderr)], [
+        1,
+        true,
+      ], stderr);
+    }
+    strictEqual((await p.run("down")).code, 0, "nobody is kept from ending all");
+    unlink(name, target);
+  }
 });
 
 Deno.test("given a relative data dir, when goals are written from two folders, then each names its own place", async () => {
@@ -74,7 +131,7 @@ Deno.test("given a relative data dir, when goals are written from two folders, t
   strictEqual(p.read("goals/g.md"), "here\n");
 });
 
-Deno.test("given goals and sensors that no verb wrote, when the state is read, then links count and odd names are told", async () => {
+Deno.test("given goals and sensors that no verb wrote, when the state is read, then links and names with blanks count and dangling ones are told", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   const outside = `${p.base}/linked.md`;
@@ -82,12 +139,13 @@ Deno.test("given goals and sensors that no verb wrote, when the state is read, t
   Deno.symlinkSync(outside, p.path("goals/linked.md"));
   Deno.symlinkSync(`${p.base}/nothing`, p.path("goals/dangling.md"));
   Deno.writeTextFileSync(p.path("goals/ship it.md"), "# ship it\n");
+  Deno.writeTextFileSync(p.path("goals/two\nlines.md"), "# no name\n");
   writeExecutable(p.path("sensors/my prs.sh"), "#!/bin/sh\necho 1\n");
-  const told = ["goals/dangling.md", "goals/ship it.md", "sensors/my prs.sh"].map((name) => p.path(name));
+  const told = ["goals/dangling.md", "goals/two\nlines.md"].map((name) => p.path(name));
   for (const pulse of [false, true]) {
     if (pulse) await p.ok("up");
     const state = await p.json("_", "state", "--json");
-    deepStrictEqual(state.goals, ["linked", "playbook-daily", "setup"]);
+    deepStrictEqual(state.goals, ["linked", "playbook-daily", "setup", "ship it"]);
     deepStrictEqual(state.bad_files.map((file: { path: string }) => file.path).sort(), told);
   }
   const before = (await p.json("_", "state", "--json")).world_hash;

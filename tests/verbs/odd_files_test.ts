@@ -57,3 +57,79 @@ Deno.test("given a session folder that was copied, when the fleet is looked at, 
   ]);
   match(await p.ok("down"), /stopped 1 worker \(w\)/);
 });
+
+Deno.test("given copies that a sync tool has left of a question and a lease, when they are read, then they are bad files and nothing else", async () => {
+  await using p = await testProfile();
+  await startWorker(p, "holder", HOLD);
+  await p.ok("_", "claim", "task", "--session", "holder");
+  using asking = p.start(["_", "ask", "w", "--prompt", "Well?"]);
+  await asking.said("asked w-1");
+  const copies = {
+    "asks/w-1 (conflicted copy).json": "asks/w-1.json",
+    "asks/w-1.sync-conflict-20260101.json": "asks/w-1.json",
+    "asks/w-7.json": "asks/w-1.json",
+    "claims/task (conflicted copy).json": "claims/task.json",
+    "claims/task-2.json": "claims/task.json",
+  };
+  for (const [copy, from] of Object.entries(copies)) Deno.copyFileSync(p.path(from), p.path(copy));
+  await p.ok("up");
+  const state = await p.json("_", "state", "--json");
+  deepStrictEqual(state.asks.map(({ id }: { id: string }) => id), ["w-1"]);
+  deepStrictEqual(state.snapshots["sys-claims"].signal.map(({ name }: { name: string }) => name), ["task"]);
+  deepStrictEqual(
+    state.bad_files.map(({ path }: { path: string }) => path).sort(),
+    Object.keys(copies).map((name) => p.path(name)).sort(),
+  );
+  match((await p.run("_", "answer", "w-7", "yes")).stderr, /it is the ask "w-1", copied/);
+  await p.ok("_", "answer", "w-1", "yes");
+  strictEqual((await asking.result).stdout, "yes\n");
+  deepStrictEqual((await p.json("_", "state", "--json")).asks, []);
+});
+
+/** Calls that read and write the ledger, the journal and other records. */
+const CALLS = [
+  ["status"],
+  ["cost"],
+  ["journal", "-n", "5"],
+  ["_", "state", "--json"],
+  ["_", "wait", "--json", "--timeout", "1"],
+  ["_", "note", "a word"],
+  ["_", "cost", "session", "w", "pi", "0.5"],
+  ["up"],
+  ["down"],
+];
+
+Deno.test("given FIFOs in the place of records, when they are read and written, then every call ends with at most one line", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "state");
+  const records = [
+    "cost.jsonl",
+    "journal.md",
+    "events.jsonl",
+    ".goal-activity.json",
+    ".moves.json",
+    ".root-sessions.json",
+  ];
+  for (const name of records) {
+    await Deno.remove(p.path(name)).catch(() => {});
+  }
+  await new Deno.Command("mkfifo", { args: records.map((name) => p.path(name)) }).output();
+  for (const args of CALLS) {
+    const { code, stderr } = await p.run(...args);
+    ok(code <= 1, `${args.join(" ")}: ${code} ${stderr}`);
+    ok(stderr.split("\n").length <= 3, stderr);
+  }
+});
+
+Deno.test("given a journal of 10 GB and a ledger of 2 GB without a newline, when they are read and written, then every call ends soon", async () => {
+  await using p = await testProfile();
+  await p.ok("_", "note", "the first");
+  for (const [name, size] of [["journal.md", 10 * 2 ** 30], ["cost.jsonl", 2 * 2 ** 30]] as const) {
+    using file = Deno.openSync(p.path(name), { write: true, create: true });
+    file.truncateSync(size);
+  }
+  for (const args of CALLS) {
+    const { code, stderr } = await p.run(...args);
+    ok(code <= 1, `${args.join(" ")}: ${code} ${stderr}`);
+  }
+});

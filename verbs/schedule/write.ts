@@ -5,9 +5,9 @@ import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { chooseWhen, dueTimes, faultOf, formatWhen, machineZone } from "../../lib/records/schedule_times.ts";
-import { refuseAlias } from "../../lib/records/policy.ts";
+import { refuseAlias, replacePolicy } from "../../lib/records/policy.ts";
 import { formatSchedule, schedulePath } from "../../lib/records/schedules.ts";
-import { makeDir, quietText, readLinkedText, replaceFile } from "../../lib/store.ts";
+import { makeDir, quietText, readLinkedText } from "../../lib/store.ts";
 import { isoSeconds } from "../../lib/text/time.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
 
@@ -61,7 +61,7 @@ export default defineVerb({
       return { text: `write-schedule ${id} (unchanged); next ${nextAt}` };
     }
     await noteOwnText(context, `schedule:${id}`, path, file);
-    replaceFile(path, file);
+    replacePolicy(path, file);
     recordMove(context, `write-schedule ${id}: ${formatWhen(when).slice("when: ".length)}`);
     return { text: `write-schedule ${id}; next ${nextAt}`, json: { id, next: nextAt } };
   },
