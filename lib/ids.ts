@@ -3,17 +3,39 @@ import { oneLine, UsageError } from "./errors.ts";
 
 /** 1–64 letters, digits, `.`, `_` or `-`, the first a letter or digit: no `..`, no `/`, no leading `-`. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+/** Bytes that a name of 0.16 may have, so that what is written for it has room for its suffix in a file's name. */
+const MAX_NAME_BYTES = 200;
 /** An ask id is a worker id, `-`, and a number. */
 const ASK_ID = /^([A-Za-z0-9][A-Za-z0-9._-]{0,63})-([1-9][0-9]{0,8})$/;
 
 /** Worker ids that nobody may use. */
 const RESERVED_WORKERS: readonly string[] = ["pulse", "list", "withdraw"];
 
+/**
+ * A name that looop 0.16 gave goals and sensors: anything that is a file's name, not hidden and no option. What would
+ * change the text around it (controls, invisible characters, the sign of a name that is no UTF-8) is none.
+ */
+const NAME_OF_016 = /^(?![.-])[^/\\\p{Cc}\p{Cf}\p{Zl}\p{Zp}\ufffd]+$/u;
+
 export type IdKind = "goal" | "schedule" | "sensor" | "worker" | "claim" | "observer" | "runner";
 
 /** Whether a file's stem is a valid id; used for listing files on disk. */
 export function isId(text: string): boolean {
   return ID.test(text);
+}
+
+/** Whether a goal or sensor of this name is read: new ones get ids, those of 0.16 keep their names. */
+export function isPolicyName(text: string): boolean {
+  return NAME_OF_016.test(text) && new TextEncoder().encode(text).length <= MAX_NAME_BYTES;
+}
+
+/** Like {@link checkId}, but a goal or sensor that is there may have a name of 0.16. @throws {UsageError} */
+export function checkPolicyName(
+  kind: "goal" | "sensor",
+  text: string,
+  isThere: (name: string) => boolean,
+): string {
+  return isPolicyName(text) && isThere(text) ? text : checkId(kind, text);
 }
 
 /**

@@ -4,7 +4,7 @@ import { UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { dirName, profileFrom } from "../lib/paths.ts";
 import { PLATFORM } from "../lib/process/platform.ts";
-import { pulseDir } from "../lib/pulse/control.ts";
+import { pulseDir } from "../lib/world/pulse_record.ts";
 import { type ManagerCommand, serviceUnit } from "../lib/pulse/service.ts";
 import { sha256 } from "../lib/text/bytes.ts";
 import { makeDir, removeFile, replaceFile } from "../lib/store.ts";

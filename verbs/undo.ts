@@ -1,11 +1,12 @@
 /** `looop _ undo`: brings back the text before the last write of a policy file. */
 import { UsageError } from "../lib/errors.ts";
-import { checkId } from "../lib/ids.ts";
+import { checkPolicyName } from "../lib/ids.ts";
+import type { Profile } from "../lib/paths.ts";
 import { noteActivity, recordMove } from "../lib/records/move.ts";
 import { noteOwnText } from "../lib/records/own_moves.ts";
 import { changePolicy, type PolicyKind } from "../lib/records/policy.ts";
 import { openProfile } from "../lib/records/profile.ts";
-import { textBefore, undoPolicy } from "../lib/records/undo.ts";
+import { hasText, textBefore, undoPolicy } from "../lib/records/undo.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
 const KINDS: readonly PolicyKind[] = ["playbook", "goal", "sensor"];
@@ -28,9 +29,9 @@ export default defineVerb({
   },
   async run(context, input) {
     const kind = input.word(0) as PolicyKind;
-    const id = idOf(kind, input.words[1]);
-    openProfile(context.profile);
     const { profile } = context;
+    const id = idOf(profile, kind, input.words[1]);
+    openProfile(profile);
     const item = kind === "playbook" ? "policy" : `${kind}:${id}`;
     await noteOwnText(context, item, "", textBefore(profile, kind, id));
     const undone = changePolicy(profile, () => undoPolicy(profile, kind, id, context.now()));
@@ -43,7 +44,7 @@ export default defineVerb({
   },
 });
 
-function idOf(kind: PolicyKind, word: string | undefined): string {
+function idOf(profile: Profile, kind: PolicyKind, word: string | undefined): string {
   if (kind === "playbook") {
     if (word !== undefined) {
       throw new UsageError(`Unexpected argument "${word}"`, {
@@ -55,5 +56,5 @@ function idOf(kind: PolicyKind, word: string | undefined): string {
   if (word === undefined) {
     throw new UsageError("Missing <id>", { next: `as in \`looop _ undo ${kind} <id>\`` });
   }
-  return checkId(kind, word);
+  return checkPolicyName(kind, word, (name) => hasText(profile, kind, name));
 }

@@ -15,8 +15,10 @@ import {
   isPulseAlive,
   isUnwanted,
   isWanted,
+  pulseDir,
   pulseOf016,
   pulseOf016Error,
+  type PulseRecord,
   pulseStanding,
   readPulse,
   setWanted,
@@ -56,11 +58,6 @@ const READY_TIMEOUT_MS = 15_000;
 /** Size above which the pulse's own log is rotated at start, bytes. */
 const PULSE_LOG_MAX = 10 * 1024 * 1024;
 
-/** The folder of the pulse's session. */
-export function pulseDir(profile: Profile): string {
-  return `${profile.sessions}/pulse`;
-}
-
 /** How to start the pulse. */
 export interface StartOptions {
   /** Whether it logs NDJSON. */
@@ -87,11 +84,16 @@ export async function startPulse(
   if (standing.life === "unknown" && !restart) throw maybeRunning(standing.why);
   await settleHome(profile);
   setWanted(profile, true, host.now(), json ? "json" : "text");
-  const isOther = before?.ready === true && before.version !== host.version;
+  const isOther = before?.ready === true && (before.version !== host.version || isEarlier(before));
   const stopped = (restart || isOther) && await stopPulse(profile);
   if (restart && standing.life === "unknown") removeFile(profile.pulse);
   const outcome = await ensurePulse(host);
   return stopped ? "restarted" : outcome;
+}
+
+/** Whether a pulse is of a looop that gave data dirs no id: its world lacks what today's verbs read. */
+function isEarlier({ home, dir }: PulseRecord): boolean {
+  return home === "" && dir === "";
 }
 
 function maybeRunning(why: string): UserError {

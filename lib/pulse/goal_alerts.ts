@@ -1,6 +1,6 @@
 /** Alerts about goals on which nobody has made a move for long, each given once per last move. */
 import { readActivity } from "../records/journal.ts";
-import { isId } from "../ids.ts";
+import { isPolicyName } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { listFiles, quietStat, valueOf } from "../store.ts";
 import type { Alert } from "../world/world.ts";
@@ -13,7 +13,9 @@ export function goalAlerts(
 ): { alerts: Alert[]; nextAt: number } {
   if (idleAfterS === 0) return { alerts: [], nextAt: Infinity };
   const moves = valueOf(readActivity(profile)) ?? {};
-  const goals = listFiles(profile.goals, ".md").map((name) => name.slice(0, -".md".length)).filter(isId)
+  const goals = listFiles(profile.goals, ".md").map((name) => name.slice(0, -".md".length)).filter(
+    isPolicyName,
+  )
     .map((id) => ({ id, movedAt: lastMove(profile, moves, id) }));
   const isIdle = ({ movedAt }: { movedAt: number }) => nowMs >= (movedAt + idleAfterS) * 1000;
   return {

@@ -2,7 +2,7 @@
 import { oneLine } from "../errors.ts";
 import { homeOf } from "../records/home.ts";
 import type { PulseHost } from "./host.ts";
-import { readPulse, writePulse } from "../world/pulse_record.ts";
+import { hasPulseSession, readPulse, writePulse, writePulseSession } from "../world/pulse_record.ts";
 
 /** Number of failed publications in a row that are reported; at a single one a file may just have been in the way. */
 const FAILURES_REPORTED = 2;
@@ -25,6 +25,7 @@ export class OwnRecord {
   readonly #home: string;
   #failure = "";
   #failures = 0;
+  #hasSession = false;
   /** When the pulse was started, unix ms. */
   readonly startedAt: number;
 
@@ -55,6 +56,23 @@ export class OwnRecord {
       failing: this.#isFailing ? this.#failure : "",
       warnings,
     });
+    if (this.#hasSession && hasPulseSession(profile)) return;
+    this.#writeSession(true);
+    this.#hasSession = true;
+  }
+
+  /** Notes for 0.16 that the pulse has stopped. */
+  end(): void {
+    try {
+      this.#writeSession(false);
+    } catch {
+      // On a full disk its pid says so.
+    }
+  }
+
+  #writeSession(isRunning: boolean): void {
+    const { profile, identity, now } = this.#host;
+    writePulseSession(profile, { pid: identity.pid, startedAt: this.startedAt }, isRunning, now());
   }
 
   /** Writes the record again when somebody has removed it. */

@@ -124,6 +124,7 @@ export class Pulse {
     await this.#notices.ended;
     await this.#links.close();
     this.#watch.close();
+    if (this.#host.holdsLock()) this.#record.end();
     this.#say("ok", "pulse.stop", "pulse stopped");
   }
 

@@ -57,6 +57,11 @@ export function textBefore(profile: Profile, kind: PolicyKind, id: string): stri
   return quietText(archived ?? undoPath(profile, kind, id), readLinkedText);
 }
 
+/** Whether there is such a goal or sensor, or a text that an undo would bring back. */
+export function hasText(profile: Profile, kind: PolicyKind, id: string): boolean {
+  return exists(placeOf(profile, kind, id).path) || textBefore(profile, kind, id) !== undefined;
+}
+
 /** Path of the newest archived text, if there is any. */
 function newestOf(place: Place, id: string): string | undefined {
   if (place.archive === undefined) return undefined;

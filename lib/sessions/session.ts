@@ -15,7 +15,7 @@ import {
   type Standing,
   standingsOf,
 } from "../process/identity.ts";
-import { type Mark, readMarked } from "../process/table.ts";
+import { type Mark, readMarked, readProcesses } from "../process/table.ts";
 import { type VerifyView, verifyViewOf } from "./verdict.ts";
 import { delay } from "../process/tree.ts";
 import {
@@ -192,12 +192,21 @@ export function runningStatusText(nowMs: number): string {
   return `${JSON.stringify(status)}\n`;
 }
 
+/** `sessions/<id>/status.json`, its time in Unix seconds; `child_pid` is of use for sessions of 0.16 alone. */
+interface Status {
+  state: string;
+  child_pid?: number;
+  exit_code: number | null;
+  last_change: number;
+  ended_by?: string;
+}
+
 /** Everything recorded about one session, before its liveness is known. */
 export interface SessionRecord {
   id: string;
   dir: string;
   meta: SessionMeta;
-  status: { state: string; exit_code: number | null; last_change: number; ended_by?: string } | undefined;
+  status: Status | undefined;
   supervisor: Identity | undefined;
   /** The file that the supervisor keeps locked for as long as it lives, where locking was possible. */
   lock: string | undefined;
@@ -322,9 +331,10 @@ function parseStatus(text: string | undefined): SessionRecord["status"] {
   if (text === undefined) return undefined;
   const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
   if ("bad" in parsed) return undefined;
-  const { state, exit_code, last_change, ended_by } = parsed.value;
+  const { state, child_pid, exit_code, last_change, ended_by } = parsed.value;
   return {
     state: String(state),
+    ...(typeof child_pid === "number" ? { child_pid } : {}),
     exit_code: typeof exit_code === "number" ? exit_code : null,
     last_change: unixSeconds(last_change),
     ...(typeof ended_by === "string" ? { ended_by } : {}),
@@ -350,15 +360,33 @@ export function sessionMarks(profile: Profile, id: string, gen: string): Mark[] 
   return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
 }
 
+/** What leads to the processes of a session that 0.16 has started. */
+type RunOf016 = Partial<Pick<SessionRecord, "supervisor" | "program">>;
+
+/** What leads to the processes of a session that 0.16 has started, if it runs on: at least their marks. */
+async function runOf016(profile: Profile, record: SessionRecord): Promise<RunOf016 | undefined> {
+  const { id, meta, supervisor, status } = record;
+  if (meta.gen !== "" || supervisor !== undefined || status?.state !== "running") return undefined;
+  const { babysit_pid } = meta;
+  if (!(babysit_pid > 0) || !mayExist(babysit_pid)) return undefined;
+  const run = await pairOf016(profile, babysit_pid, status.child_pid ?? 0);
+  if (run !== undefined) return run;
+  return (await readMarked(sessionMarks(profile, id, ""))).size > 0 ? {} : undefined;
+}
+
 /**
- * Whether a session that 0.16 has started is still running. It recorded a bare pid, which proves nothing; but the
- * processes that it started carry the session's marks.
+ * The supervisor and the agent behind the bare pids that 0.16 recorded. These prove nothing; but the one is the other's
+ * parent, and both carry the data dir's mark. An agent that its shell has not become lacks the session's.
  */
-async function isForeignAlive(profile: Profile, record: SessionRecord): Promise<boolean> {
-  const { meta, supervisor, status, id } = record;
-  if (meta.gen !== "" || supervisor !== undefined || status?.state !== "running") return false;
-  if (!(meta.babysit_pid > 0) || !mayExist(meta.babysit_pid)) return false;
-  return (await readMarked(sessionMarks(profile, id, ""))).size > 0;
+async function pairOf016(profile: Profile, parent: number, child: number): Promise<RunOf016 | undefined> {
+  if (!(child > 0)) return undefined;
+  const { processes, boot } = await readProcesses([parent, child]);
+  const facts = [parent, child].map((pid) => processes.get(pid)).filter((fact) => fact !== undefined);
+  if (facts.length < 2 || facts[1]?.ppid !== parent) return undefined;
+  const marked = await readMarked([homeMark(profile)]);
+  if (!facts.every(({ pid }) => marked.has(pid))) return undefined;
+  const [supervisor, program] = facts.map(({ pid, start }) => ({ pid, start, boot }));
+  return { supervisor, program };
 }
 
 /** The session that a record and its supervisor's standing describe. Pure. */
@@ -479,10 +507,9 @@ export async function readFleet(
   const home = homeOf(profile);
   const sessions = await Promise.all(records.map(async (record) => {
     if (isOfAnother(home, record.meta.home)) return anothersSession(record, nowMs);
-    const standing = await isForeignAlive(profile, record)
-      ? { life: "alive" as const }
-      : standings.of(record);
-    return sessionOf(record, standing, nowMs);
+    const of016 = await runOf016(profile, record);
+    if (of016 !== undefined) return sessionOf({ ...record, ...of016 }, { life: "alive" }, nowMs);
+    return sessionOf(record, standings.of(record), nowMs);
   }));
   addReach(profile, sessions, nowMs);
   return sessions;

@@ -171,7 +171,9 @@ async function untilStatus(profile: Profile, session: Session, now: () => number
   while (performance.now() < deadline) {
     const record = readSession(profile, session.view.id);
     if (record === undefined || record.meta.gen !== session.gen) return;
-    if (record.status?.state === "exited" || record.status?.state === "killed") return;
+    // A supervisor of 0.16 knows how its agent ended, and not by whom.
+    if (hasEnded(record) && session.gen === "") break;
+    if (hasEnded(record)) return;
     await delay(10);
   }
   writeFinalStatus(session, now());

@@ -11,7 +11,9 @@ import {
 } from "../process/identity.ts";
 import { UserError } from "../errors.ts";
 import { homeOf, isOfAnother } from "../records/home.ts";
-import { readJson, replaceFile, statOf, valueOf } from "../store.ts";
+import { endedStatusText, runningStatusText } from "../sessions/session.ts";
+import { makeDir, readJson, replaceFile, statOf, valueOf } from "../store.ts";
+import { nanoTime } from "../text/time.ts";
 
 /** `.pulse.json`, written by the pulse at the start and end of each beat. */
 export interface PulseRecord extends Identity {
@@ -73,6 +75,36 @@ export function writePulse(profile: Profile, record: PulseRecord): void {
   replaceFile(profile.pulse, `${JSON.stringify(record)}\n`, { durable: false });
 }
 
+/**
+ * Records the pulse as 0.16 records its own, as a session: so 0.16's `up` starts none beside a living one, and is not
+ * kept from starting by a folder that it cannot read. `v` tells ours from one of 0.16.
+ */
+export function writePulseSession(
+  profile: Profile,
+  { pid, startedAt }: { pid: number; startedAt: number },
+  isRunning: boolean,
+  nowMs: number,
+): void {
+  const meta = { v: 1, id: "pulse", cmd: ["looop", "_", "pulse"], babysit_pid: pid };
+  const status = isRunning
+    ? runningStatusText(nowMs)
+    : endedStatusText({ state: "exited", by: "self" }, 0, nowMs);
+  makeDir(pulseDir(profile));
+  const metaText = `${JSON.stringify({ ...meta, started_at: nanoTime(startedAt) })}\n`;
+  replaceFile(`${pulseDir(profile)}/meta.json`, metaText, { durable: false });
+  replaceFile(`${pulseDir(profile)}/status.json`, status, { durable: false });
+}
+
+/** Whether that record is there: 0.16's `down` removes it. */
+export function hasPulseSession(profile: Profile): boolean {
+  return statOf(`${pulseDir(profile)}/meta.json`) !== undefined;
+}
+
+/** Where the pulse's session lives. */
+export function pulseDir(profile: Profile): string {
+  return `${profile.sessions}/pulse`;
+}
+
 /** The pulse as `_ state` shows it. */
 export interface PulseView {
   wanted: boolean;
@@ -108,7 +140,7 @@ export async function pulseStanding(
  */
 export async function pulseOf016(profile: Profile): Promise<number | undefined> {
   const [meta, status] = ["meta", "status"].map((name) =>
-    valueOf(readJson(`${profile.sessions}/pulse/${name}.json`, checkRecord))
+    valueOf(readJson(`${pulseDir(profile)}/${name}.json`, checkRecord))
   );
   const pid = Number(meta?.["babysit_pid"]);
   if (meta?.["v"] !== undefined || status?.["state"] !== "running" || !(pid > 0) || !mayExist(pid)) {

@@ -2,7 +2,7 @@
 import { runSmall } from "../process/spawn.ts";
 import { ownVariables } from "../records/home.ts";
 import { UsageError, UserError } from "../errors.ts";
-import { isId } from "../ids.ts";
+import { isPolicyName } from "../ids.ts";
 import { absolute, type Profile } from "../paths.ts";
 import { findExample, loadExamples, missingOf, onPath } from "./sensor_catalog.ts";
 import { type Finding, judgeRuns, secretsOf, type TrialRun } from "./sensor_check.ts";
@@ -87,7 +87,7 @@ export async function checkSensor(host: TrialHost, what: string, cwd: string): P
   const installed = `${profile.sensors}/${what}.sh`;
   const scratch = await Deno.makeTempDir({ prefix: "looop-check-" });
   try {
-    const path = exists(installed) && isId(what) ? installed : `${scratch}/sensor.sh`;
+    const path = exists(installed) && isPolicyName(what) ? installed : `${scratch}/sensor.sh`;
     const script = readLinkedText(path) ?? await scriptOf(what, cwd);
     const home = path === installed ? profile.dir : `${scratch}/data`;
     makeDir(`${scratch}/data`);

@@ -1,6 +1,6 @@
 /** The sensors of a profile, and the limits of each. */
 import { numberFrom } from "../records/env.ts";
-import { isId } from "../ids.ts";
+import { isPolicyName } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { messageOf, parseHeader, type SensorHeader } from "./reading.ts";
 import { listEntries, quietStat, quietText, readLinkedText } from "../store.ts";
@@ -21,7 +21,8 @@ export interface SensorFile {
 export function listSensors(profile: Profile): SensorFile[] {
   return listEntries(profile.sensors)
     .filter((entry) =>
-      (entry.isFile || entry.isSymlink) && entry.name.endsWith(".sh") && isId(entry.name.slice(0, -3))
+      (entry.isFile || entry.isSymlink) && entry.name.endsWith(".sh") &&
+      isPolicyName(entry.name.slice(0, -3))
     )
     .map((entry) => entry.name.slice(0, -3)).sort()
     .map((name) => {

@@ -1,6 +1,6 @@
 /** Reads the profile's present state, and shows it as `_ state` and `_ wait` print it. */
 import type { FitFiles } from "./fit.ts";
-import { isId } from "../ids.ts";
+import { isPolicyName } from "../ids.ts";
 import { parseExact } from "../text/json.ts";
 import { journalTail, readActivity } from "../records/journal.ts";
 import { listLeases } from "../sessions/lease.ts";
@@ -72,10 +72,7 @@ function readGoals(profile: Profile, bad: BadFile[]): Record<string, string> {
   return goals;
 }
 
-/**
- * Files of a policy folder, links included. A file whose name is not an id is bad, since it would be silently
- * ignored.
- */
+/** Files of a policy folder, links included. A file whose name none may have is bad, since it would be silently ignored. */
 function policyFiles(
   dir: string,
   suffix: string,
@@ -88,11 +85,11 @@ function policyFiles(
     .map(({ name, isSymlink }) => ({ id: name.slice(0, -suffix.length), path: `${dir}/${name}`, isSymlink }))
     .sort((a, b) => a.id < b.id ? -1 : 1);
   for (const { id, path } of files) {
-    if (!isId(id)) {
-      bad.push({ path, reason: "its name is not an id (1-64 letters, digits, '.', '_' or '-')" });
+    if (!isPolicyName(id)) {
+      bad.push({ path, reason: "its name is too long, begins with - or shows as another text" });
     }
   }
-  return files.filter(({ id }) => isId(id));
+  return files.filter(({ id }) => isPolicyName(id));
 }
 
 /** looop's own state, read from its files. */

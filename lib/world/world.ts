@@ -265,7 +265,7 @@ export function systemReadings(own: OwnState): Record<string, Reading> {
       return [id, { last_acted_unix: acted ?? null, age_s: age }];
     }),
   );
-  const claims = own.claims.map(({ name, session }) => ({ name, claim: session }));
+  const claims = own.claims.map(({ name, session }) => ({ name, claim: { name, session } }));
   return {
     "sys-sessions": { signal: sessions, detail: { count: sessions.length } },
     "sys-claims": { signal: claims, detail: { count: claims.length } },

@@ -3,6 +3,8 @@
  * `cargo install looop --version 0.16.0 --locked` builds; without it these tests are skipped.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { crashPulse, isGone, published } from "../published.ts";
 import { fileText } from "../workers.ts";
 import { type Result, type TestProfile, testProfile } from "../looop.ts";
 
@@ -61,6 +63,7 @@ async function oldWorker(p: TestProfile, id: string): Promise<void> {
   config.runners.sh.interactive = "sleep 300; : '{{prompt_file}}'";
   await Deno.writeTextFile(p.profile.config, JSON.stringify(config));
   await oldOk(p, "_", "worker", "start", id, "brief");
+  await p.until("it runs", () => fileText(p, `sessions/${id}/status.json`).includes("running"));
 }
 
 given(
@@ -202,3 +205,126 @@ given("calls in the words of 0.16, when ours get them, then they do the same", a
   await p.ok("_", "goal", "write", "ours", "text");
   ok(JSON.parse(await oldOk(p, "_", "state", "--json")).goals.includes("ours"));
 });
+
+given("a living pulse of ours, when 0.16 is called, then it sees it and starts none beside it", async (p) => {
+  await p.ok("up");
+  match(await oldOk(p, "up"), /pulse already running/);
+  deepStrictEqual(JSON.parse(await oldOk(p, "_", "state", "--json")).workers, []);
+  await p.ok("down");
+  strictEqual(JSON.parse(p.read("sessions/pulse/status.json")).state, "exited");
+  match(await oldOk(p, "up"), /pulse started/);
+  await oldOk(p, "down");
+  match(await p.ok("up"), /pulse started/);
+  const dead = await crashPulse(p);
+  // 0.16 takes a zombie for alive, and what adopts it may take its time.
+  await p.until("nothing is left of it", () => !existsSync(`/proc/${dead}`), 60);
+  match(await oldOk(p, "up"), /pulse started/, "a dead one keeps it from nothing");
+});
+
+given("a living pulse of ours, when 0.16 calls down, then ours goes on as itself", async (p) => {
+  await p.ok("up");
+  const { beat } = published(p);
+  await old(p, "down");
+  await p.until("it beats on", () => published(p).beat > beat + 1);
+  match(await oldOk(p, "up"), /pulse already running/);
+  strictEqual((await p.json("status", "--json")).pulse.alive, true);
+  match(await p.ok("down"), /pulse/);
+});
+
+given("leases of both, when either pulse publishes them, then their form is one", async (p) => {
+  await oldWorker(p, "w1");
+  await oldOk(p, "_", "claim", "theirs", "--session", "w1");
+  await p.ok("_", "claim", "ours", "--session", "w1");
+  const signal = () => {
+    const text = fileText(p, "snapshots/sys-claims.json");
+    return text === "" ? undefined : JSON.parse(text).signal;
+  };
+  await oldOk(p, "up");
+  await p.until("0.16 has published", () => signal() !== undefined);
+  const theirs = signal();
+  await oldOk(p, "down");
+  strictEqual(
+    (await p.json("_", "state", "--json")).workers[0].alive,
+    false,
+    "its down has ended its worker",
+  );
+  for (const name of ["theirs", "ours"]) await p.ok("_", "claim", name, "--session", "w2");
+  await p.ok("up");
+  await p.until("ours has published", () => JSON.stringify(signal() ?? "").includes("w2"));
+  const held = (name: string, session: string) => ({ name, claim: { name, session } });
+  deepStrictEqual(signal(), [held("ours", "w2"), held("theirs", "w2")]);
+  const keys = (value: unknown) =>
+    (value as Record<string, object>[]).map((one) => [Object.keys(one), Object.keys(one["claim"] ?? {})]);
+  deepStrictEqual(
+    keys(theirs).map((one) =>
+      one.map((names) => names.filter((name) => name !== "v" && name !== "ts" && name !== "gen").sort())
+    ),
+    keys(signal()).map((one) => one.map((names) => names.sort())),
+  );
+});
+
+given(
+  "goals and sensors of 0.16 with blanks and umlauts, when ours read them, then they count",
+  async (p) => {
+    const [goal, sensor] = ["Größere Sachen", "Tür 2"];
+    await oldOk(p, "_", "goal", "write", goal, "first");
+    await oldOk(p, "_", "goal", "write", goal, "second");
+    await oldOk(p, "_", "sensor", "write", sensor, "#!/bin/sh\necho '{\"signal\":1}'");
+    await p.ok("up");
+    await p.until("it is sensed", () => published(p).snapshots[`sensor-${sensor}`]?.signal === 1);
+    const state = await p.json("_", "state", "--json");
+    ok(state.goals.includes(goal), JSON.stringify(state.goals));
+    deepStrictEqual(state.snapshots[`sensor-${sensor}`], { signal: 1 });
+    deepStrictEqual(state.bad_files, []);
+    ok((await p.json("_", "wait", "--json", "--fresh")).goals.includes(goal));
+    deepStrictEqual((await p.json("_", "sensor", "run", sensor)).signal, 1);
+    await p.ok("_", "goal", "archive", goal);
+    await p.ok("_", "sensor", "remove", sensor);
+    ok(!JSON.parse(await oldOk(p, "_", "state", "--json")).goals.includes(goal));
+    await p.ok("_", "undo", "goal", goal);
+    await p.ok("_", "undo", "sensor", sensor);
+    strictEqual(p.read(`goals/${goal}.md`), "second\n");
+    ok(JSON.parse(await oldOk(p, "_", "state", "--json")).goals.includes(goal));
+    for (const words of [["goal", "write", "Neue Sache"], ["sensor", "write", "Neue Tür"]]) {
+      const { code, stderr } = await p.run("_", ...words, "true");
+      deepStrictEqual([code, /Bad (goal|sensor) id/.test(stderr)], [2, true], stderr);
+    }
+  },
+);
+
+given("a worker of 0.16, when ours kills it, then its tree is gone and both say killed", async (p) => {
+  await oldWorker(p, "w1");
+  const session = p.path("sessions/w1");
+  const [meta, status] = ["meta", "status"].map((name) =>
+    JSON.parse(Deno.readTextFileSync(`${session}/${name}.json`))
+  );
+  match(await p.ok("_", "worker", "kill", "w1"), /^killed worker w1/);
+  await p.until(
+    "its supervisor and its agent are gone",
+    () => isGone(meta.babysit_pid) && isGone(status.child_pid),
+  );
+  const seen = ({ id, state, alive }: Record<string, unknown>) => [id, state, alive];
+  for (const read of [() => p.ok("_", "state", "--json"), () => oldOk(p, "_", "state", "--json")]) {
+    deepStrictEqual(JSON.parse(await read()).workers.map(seen), [["w1", "killed", false]]);
+  }
+  deepStrictEqual(await p.processes(), []);
+  match(await p.ok("_", "worker", "kill", "w1"), /had ended already/);
+});
+
+given(
+  "a worker of ours, when 0.16 would kill it, then it says that it cannot, and both say running",
+  async (p) => {
+    await p.ok("_", "worker", "start", "w1", "--command", "exec sleep 300", "brief");
+    const { code, stderr } = await old(p, "_", "worker", "kill", "w1");
+    strictEqual(code, 1, "ours listens on no socket");
+    match(stderr, /w1|socket|connect/i);
+    for (const read of [() => p.ok("_", "state", "--json"), () => oldOk(p, "_", "state", "--json")]) {
+      deepStrictEqual(
+        JSON.parse(await read()).workers.map(({ state, alive }: Record<string, unknown>) => [state, alive]),
+        [["running", true]],
+      );
+    }
+    await p.ok("_", "worker", "kill", "w1");
+    deepStrictEqual(JSON.parse(await oldOk(p, "_", "state", "--json")).workers[0].state, "killed");
+  },
+);

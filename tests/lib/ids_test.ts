@@ -1,7 +1,15 @@
-import { ok, strictEqual, throws } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { UsageError } from "../../lib/errors.ts";
-import { checkAskId, checkId, isId, listedAs, parseAskId } from "../../lib/ids.ts";
+import {
+  checkAskId,
+  checkId,
+  checkPolicyName,
+  isId,
+  isPolicyName,
+  listedAs,
+  parseAskId,
+} from "../../lib/ids.ts";
 import { absolute } from "../../lib/paths.ts";
 import { anyId, RUNS } from "../properties.ts";
 
@@ -92,4 +100,28 @@ Deno.test("given what a folder lists, when a file is reached by another spelling
   for (const [names, name, isThere, expected] of LISTED) {
     strictEqual(listedAs(names, name, isThere), expected, `${name} among ${names}`);
   }
+});
+
+Deno.test("given names of files, when they are those of goals or sensors of 0.16, then they are read, unless they would show as another text", () => {
+  const read = ["a", "Größere Sachen", "Tür 2", "x;rm", "日本", "a".repeat(200), "e\u0301"];
+  const not = [
+    "",
+    ".hidden",
+    "-x",
+    "日".repeat(70),
+    "..",
+    "a/b",
+    "a\\b",
+    "two\nlines",
+    "\x1b[31m",
+    "zero\u200bwidth",
+    "\u202eltr",
+    "no\ufffdutf",
+  ];
+  deepStrictEqual(read.filter((name) => !isPolicyName(name)), []);
+  deepStrictEqual(not.filter(isPolicyName), []);
+  strictEqual(checkPolicyName("goal", "Tür 2", () => true), "Tür 2");
+  strictEqual(checkPolicyName("goal", "new", () => false), "new");
+  throws(() => checkPolicyName("goal", "Tür 2", () => false), /Bad goal id/);
+  throws(() => checkPolicyName("goal", "../x", () => true), /Bad goal id/);
 });

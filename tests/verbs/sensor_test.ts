@@ -155,7 +155,7 @@ Deno.test("given a sensor, when it is removed, then its reading goes, which is t
 Deno.test("given files among the sensors that are none, when the pulse senses, then only sensors run", async () => {
   await using p = await testProfile();
   await Deno.mkdir(p.path("sensors/archive"), { recursive: true });
-  for (const name of ["notes.txt", ".hidden.sh", "bad name.sh", "archive/old.sh"]) {
+  for (const name of ["notes.txt", ".hidden.sh", "bad\u200bname.sh", "archive/old.sh"]) {
     await Deno.writeTextFile(p.path(`sensors/${name}`), "#!/bin/sh\ntouch ran\necho 1\n", { mode: 0o755 });
   }
   writeExecutable(`${p.base}/linked`, "#!/bin/sh\necho '\"linked\"'\n");

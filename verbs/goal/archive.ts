@@ -1,9 +1,9 @@
 /** `looop _ goal archive`: archives a goal that has been reached. */
 import { UserError } from "../../lib/errors.ts";
-import { checkId } from "../../lib/ids.ts";
+import { checkPolicyName } from "../../lib/ids.ts";
 import { noteActivity, recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
-import { listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
+import { exists, listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
 export default defineVerb({
@@ -16,8 +16,8 @@ export default defineVerb({
     example: "looop _ goal archive setup",
   },
   async run(context, input) {
-    const word = checkId("goal", input.word(0));
     const { goals, goalsArchive } = context.profile;
+    const word = checkPolicyName("goal", input.word(0), (name) => exists(`${goals}/${name}.md`));
     const listed = listedName(`${goals}/${word}.md`);
     if (listed === undefined) throw noGoal(word);
     const id = listed.slice(0, -".md".length);

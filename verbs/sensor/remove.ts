@@ -1,8 +1,8 @@
 /** `looop _ sensor remove`: stops a sensor and keeps its script. */
-import { checkId } from "../../lib/ids.ts";
+import { checkPolicyName } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
-import { listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
+import { exists, listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 import { noSensor } from "../../lib/world/sensor_trial.ts";
 
@@ -16,8 +16,8 @@ export default defineVerb({
     example: "looop _ sensor remove inbox",
   },
   async run(context, input) {
-    const word = checkId("sensor", input.word(0));
     const { sensors, sensorsArchive } = context.profile;
+    const word = checkPolicyName("sensor", input.word(0), (name) => exists(`${sensors}/${name}.sh`));
     const listed = listedName(`${sensors}/${word}.sh`);
     if (listed === undefined) throw noSensor(word);
     const name = listed.slice(0, -".sh".length);

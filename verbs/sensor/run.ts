@@ -1,9 +1,9 @@
 /** `looop _ sensor run`: runs one sensor, once, exactly as the pulse would. */
 import { trialHost } from "../../lib/cli/context.ts";
 import { printableJson } from "../../lib/text/json.ts";
-import { checkId } from "../../lib/ids.ts";
+import { checkPolicyName } from "../../lib/ids.ts";
 import { isErrorReading } from "../../lib/world/reading.ts";
-import { readLinkedText } from "../../lib/store.ts";
+import { exists, readLinkedText } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 import { noSensor, runOnce } from "../../lib/world/sensor_trial.ts";
 
@@ -17,8 +17,9 @@ export default defineVerb({
     example: "looop _ sensor run today",
   },
   async run(context, input) {
-    const name = checkId("sensor", input.word(0));
-    const path = `${context.profile.sensors}/${name}.sh`;
+    const pathOf = (name: string) => `${context.profile.sensors}/${name}.sh`;
+    const name = checkPolicyName("sensor", input.word(0), (name) => exists(pathOf(name)));
+    const path = pathOf(name);
     const script = readLinkedText(path);
     if (script === undefined) throw noSensor(name);
     const { reading, ms } = await runOnce(trialHost(context), path, script);

@@ -1,7 +1,7 @@
 /** `looop _ worker start`: starts an agent in the background, in a terminal of its own. */
 import { EXIT, UsageError, UserError } from "../../lib/errors.ts";
 import { exists } from "../../lib/store.ts";
-import { checkId } from "../../lib/ids.ts";
+import { checkId, checkPolicyName } from "../../lib/ids.ts";
 import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
 import { absolute } from "../../lib/paths.ts";
 import { openProfile } from "../../lib/records/profile.ts";
@@ -55,7 +55,8 @@ export default defineVerb({
       throw new UsageError("Both --runner and --command", { next: "give one of them" });
     }
     const goal = input.text("goal");
-    if (goal !== undefined && !exists(`${context.profile.goals}/${checkId("goal", goal)}.md`)) {
+    const isGoal = (name: string) => exists(`${context.profile.goals}/${name}.md`);
+    if (goal !== undefined && !isGoal(checkPolicyName("goal", goal, isGoal))) {
       throw new UserError(`There is no goal "${goal}"`, {
         next: "`looop _ state` lists the goals",
         kind: "not_found",
