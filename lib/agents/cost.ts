@@ -229,10 +229,10 @@ export class CostSum {
   }
 
   /**
-   * The sums so far; a last row without line end counts if it is whole.
+   * The sums so far; a last row without a line end counts if it is complete.
    *
    * @param ranIds Every worker that ran.
-   * @param fromDay Sums what is of that day and later alone.
+   * @param fromDay Sums only that day and later ones.
    */
   summary(ranIds?: Iterable<string>, fromDay?: string): CostSummary {
     this.pushLine(this.#rest);

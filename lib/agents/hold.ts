@@ -1,5 +1,5 @@
 /**
- * Keeps opencode from asking its model once more when its worker has ended itself, and gives it what it is told.
+ * Keeps opencode from asking its model once more when its worker has ended itself, and delivers tells to it.
  *
  * opencode records a reply only once the reply's tool calls have ended, and a worker ends itself inside of one. So a
  * plugin, given to that one process through its environment, lets the call return, and stops opencode where it would

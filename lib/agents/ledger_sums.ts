@@ -1,10 +1,10 @@
 /**
  * The sums of a large ledger, kept beside it in `.cost-sums.json`, so that its rows are read once.
  *
- * A sum that is kept is never taken on trust. It counts for the very file that it was made of (inode, size and both
- * times the same), or for a file that begins with the same bytes, by their SHA-256; what was added since is then read.
- * For any other file (edited, cut, replaced, rotated) all rows are summed anew. Where the sums cannot be kept, only
- * speed is lost.
+ * A kept sum is never taken on trust. It counts for the very file from which it was made (inode, size and both times
+ * the same), or for a file that begins with the same bytes, by their SHA-256; rows added since are then read. For any
+ * other file (edited, cut, replaced, rotated) all rows are summed anew. If the sums cannot be kept, only speed is
+ * lost.
  */
 import { CostSum, type SumState } from "./cost.ts";
 import type { Profile } from "../paths.ts";

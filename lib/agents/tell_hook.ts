@@ -1,16 +1,16 @@
 /**
- * Gives an agent what it is told while it works: at its next tool call, by the hooks of its CLI.
+ * Delivers tells to an agent while it works: at its next tool call, through the hooks of its CLI.
  *
- * claude gets a settings file and pi an extension, each named on that worker's command line alone; opencode's is part of
- * its plugin ({@link prepareHold} in `hold.ts`). Nothing is written into a user's own configuration.
+ * claude gets a settings file and pi an extension, each named only on that worker's command line; opencode's is part
+ * of its plugin ({@link prepareHold} in `hold.ts`). Nothing is written into a user's own configuration.
  */
 import { findProgram } from "../process/programs.ts";
 import { quietStat, readHeadBytes, replaceFile } from "../store.ts";
 import { behindProgram, presetOf, programOf } from "./runners.ts";
 
 /**
- * The start of a JavaScript module that runs inside of an agent: `told()` resolves to what the worker has been told, ""
- * when there is nothing. It lists one folder at each call; looop itself runs when something is there alone.
+ * The start of a JavaScript module that runs inside an agent: `told()` resolves to the worker's tells, "" when there
+ * are none. It lists one folder at each call; looop itself runs only when a tell is there.
  */
 export function toldModule(cli: string): string {
   return `import { execFile } from "node:child_process";
@@ -82,9 +82,9 @@ const HOOKS: Readonly<Record<string, Hook>> = {
 };
 
 /**
- * A template with the words that give the CLI its hook; as it is for a CLI that has none or cannot load it.
+ * A template with the words that give the CLI its hook; unchanged for a CLI that has none or cannot load it.
  *
- * @param path where programs are looked for, as in PATH.
+ * @param path the folders in which programs are looked for, as in PATH.
  */
 export function withTellHook(template: string, preset: string | undefined, path: string): string {
   const hook = hookOf(preset);

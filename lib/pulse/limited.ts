@@ -59,9 +59,9 @@ export class LimitWatch {
   }
 
   /**
-   * What is to be remembered of a worker's limit, undefined where it shows none; `nextAt`: when to look again, unix ms.
+   * The memory of a worker's limit, undefined when it shows none; `nextAt`: when to look again, unix ms.
    *
-   * @param known what was remembered of it before.
+   * @param known the previous memory of it.
    */
   async look(
     session: Session,
@@ -115,7 +115,7 @@ export class LimitWatch {
 }
 
 /**
- * What is remembered of a limit that is seen: the same sentence keeps its time, which may count from when it was first
+ * The memory of a limit that is seen: the same sentence keeps its time, which may count from when it was first
  * printed, and stays over once it was. Pure.
  */
 function remembered(seen: Seen, known: Limited | undefined, recordedMs: number, nowMs: number): Limited {

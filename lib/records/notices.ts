@@ -1,10 +1,12 @@
 /**
- * Notices: what the pulse by itself has a person told, each exactly once, whatever becomes of pulse, agent and machine.
+ * Notices: messages that the pulse itself sends to a person, each exactly once, whatever becomes of pulse, agent and
+ * machine.
  *
  * A notice is a file `.notices/<id>.<ts>.<age>.json`, on disk before its hook runs. The hook runs below a small shell
- * that first takes the name `<…>.<n>.try`, which only one can take, and writes there who it is and, last, how the hook
- * ended. So try n runs once however often it is started, and a new pulse sees whether it was begun, runs, or has ended.
- * A try that was cut off may have sent its message: it is never repeated, and `status` shows it.
+ * that first takes the name `<…>.<n>.try`, which only one process can take, and writes its identity and finally the
+ * hook's exit into that file. So try n runs once however often it is started, and a new pulse sees whether it has
+ * begun, is running, or has ended. A try that was cut off may have sent its message: it is never repeated, and
+ * `status` shows it.
  */
 import {
   type BadFile,
@@ -157,8 +159,8 @@ export function isCurrent(
 const MESSAGE_COLUMNS = 400;
 
 /**
- * The notices of questions that are due, the highest age of each alone, and when the next will be, unix ms. What was
- * missed while no pulse ran is made up for by one message. Pure.
+ * The notices due for questions, only the highest age of each, and when the next will be due, unix ms. One message
+ * makes up for those missed while no pulse ran. Pure.
  */
 export function planEscalation(
   asks: readonly Ask[],

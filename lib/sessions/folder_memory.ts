@@ -6,10 +6,11 @@ import { settledStamp } from "../store.ts";
 const FILES = ["", "/meta.json", "/status.json"];
 
 /**
- * Remembers one value for each folder in `sessions/`, so that a look costs what is live and not what is past.
+ * Remembers one value for each folder in `sessions/`, so that the cost of a look depends on the living sessions, not
+ * on the past ones.
  *
- * While `sessions/` itself does not change, nothing is asked. When it does, a value is forgotten whose folder, `meta.json`
- * or `status.json` is another by then.
+ * While `sessions/` itself does not change, nothing is checked. When it does, a value is forgotten if its folder,
+ * `meta.json` or `status.json` has changed.
  */
 export class FolderMemory<T> {
   readonly #dir: string;

@@ -127,7 +127,10 @@ export function statusPath(profile: Profile, id: string): string {
   return `${sessionDir(profile, id)}/status.json`;
 }
 
-/** The sign of a session whose supervisor is of this machine and verified; undefined where only a whole look can tell. */
+/**
+ * The sign of a session whose supervisor is of this machine and verified; undefined when only a whole look can show
+ * it.
+ */
 export function liveSignOf({ view, supervisor, host, beyond, statusStamp }: Session): LiveSign | undefined {
   const isPlain = view.state === "running" && view.unknown === undefined && beyond === undefined;
   if (!isPlain || host !== undefined || supervisor === undefined || statusStamp === undefined) {
@@ -136,7 +139,7 @@ export function liveSignOf({ view, supervisor, host, beyond, statusStamp }: Sess
   return { pid: supervisor.pid, status: statusStamp };
 }
 
-/** A running session as it is now, if its sign shows that nothing but its last output can be another; else undefined. */
+/** A running session as it is now, if its sign shows that only its last output can have changed; else undefined. */
 export function viewBySign<V extends WorkerView>(
   profile: Profile,
   known: V,

@@ -1,8 +1,8 @@
 /**
- * What checking a worker's work came to: `sessions/<id>/verify.json`.
+ * The record of checking a worker's work: `sessions/<id>/verify.json`.
  *
- * The file is made before the command runs and replaced by the verdict after it, so that a command whose outcome nobody
- * has seen is known as such and is never run again.
+ * The file is made before the command runs and replaced by the verdict after it, so that a command with an unseen
+ * outcome is recognized and never run again.
  */
 import { isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
@@ -16,13 +16,15 @@ export interface VerifiedRun {
   gen: string;
 }
 
-/** Writes down that the check of a run begins; false when it has begun before or the run is no longer its worker's. */
+/**
+ * Records that the check of a run begins; false when it has begun before or the run is no longer its worker's latest.
+ */
 export async function beginVerification(
   profile: Profile,
   { id, gen }: VerifiedRun,
   nowMs: number,
 ): Promise<boolean> {
-  // No start may put the run aside meanwhile: the file would be its successor's.
+  // No start may move the run aside in the meantime: the file would belong to its successor.
   return await withLock(lockOf(profile), () => {
     const dir = sessionDir(profile, id);
     if (generationOf(profile, id) !== gen) return false;

@@ -67,7 +67,9 @@ function notesPath(dir: string): string {
   return `${dir}/verify.noted`;
 }
 
-/** Ends what a check has left running whose pulse was killed; nobody knows how far it got, so its verdict is `unknown`. */
+/**
+ * Ends the processes of a check whose pulse was killed; it is unknown how far it got, so its verdict is `unknown`.
+ */
 export async function abandonCheck(profile: Profile, { dir, gen, view }: Session): Promise<void> {
   const noted = readNotes(notesPath(dir));
   await killTree({
