@@ -1,9 +1,8 @@
 /** Reads the fleet for the pulse, look after look, at a cost that depends on the living workers. */
-import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { FolderMemory } from "../sessions/folder_memory.ts";
-import { readFleet, type Session, statusPath } from "../sessions/session.ts";
-import { listEntries, settledStamp, STAMP_SETTLES_MS, statOf } from "../store.ts";
+import { readFleet, type Session, sessionIdsNow, statusPath } from "../sessions/session.ts";
+import { settledStamp, STAMP_SETTLES_MS, statOf } from "../store.ts";
 
 /** Time for which a verified supervisor is trusted, ms; every look checks that its process exists. */
 const TRUST_MS = 5_000;
@@ -15,7 +14,6 @@ export class Fleet {
   readonly #profile: Profile;
   readonly #ended: FolderMemory<Session>;
   #stamp = 0;
-  #ids: readonly string[] = [];
   #isRunningSettled = true;
 
   constructor(profile: Profile) {
@@ -37,12 +35,9 @@ export class Fleet {
 
   /** All workers, sorted by id. */
   async read(nowMs: number): Promise<Session[]> {
-    const stamp = fleetStamp(this.#profile, nowMs);
-    const isSame = stamp === this.#stamp && stamp !== UNSETTLED && stamp !== 0;
-    this.#stamp = stamp;
+    this.#stamp = fleetStamp(this.#profile, nowMs);
     this.#ended.refresh(nowMs);
-    const ids = isSame ? this.#ids : sessionIds(this.#profile);
-    this.#ids = ids;
+    const ids = sessionIdsNow(this.#profile, nowMs);
     const open = ids.filter((id) => this.#ended.get(id) === undefined);
     const stamps = new Map(open.map((id) => [id, settledStamp(statusPath(this.#profile, id), nowMs)]));
     const read = await readFleet(this.#profile, nowMs, open, TRUST_MS);
@@ -69,10 +64,4 @@ export function isOver({ view }: Session): boolean {
 function fleetStamp(profile: Profile, nowMs: number): number {
   const mtime = statOf(profile.sessions)?.mtime?.getTime() ?? 0;
   return Math.abs(nowMs - mtime) < STAMP_SETTLES_MS ? UNSETTLED : mtime;
-}
-
-function sessionIds(profile: Profile): string[] {
-  return listEntries(profile.sessions)
-    .filter(({ name, isDirectory }) => isDirectory && isId(name) && name !== "pulse")
-    .map(({ name }) => name).sort();
 }

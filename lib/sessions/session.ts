@@ -174,6 +174,19 @@ export function listSessionIds(profile: Profile): string[] {
   return listDirs(profile.sessions).filter((name) => isId(name) && name !== "pulse");
 }
 
+/** The ids as last listed, for one who looks again and again. */
+let listed: { dir: string; stamp: string; ids: readonly string[] } | undefined;
+
+/** The same; the folder is not listed again while nothing was added to it or removed. */
+export function sessionIdsNow(profile: Profile, nowMs: number): readonly string[] {
+  const { sessions: dir } = profile;
+  const stamp = settledStamp(dir, nowMs);
+  if (stamp !== undefined && listed?.dir === dir && listed.stamp === stamp) return listed.ids;
+  const ids = listSessionIds(profile);
+  listed = stamp === undefined ? undefined : { dir, stamp, ids };
+  return ids;
+}
+
 /** The text of `meta.json`. */
 export function metaText(meta: SessionMeta): string {
   return `${JSON.stringify({ ...meta, started_at: nanoTime(meta.started_at * 1000) })}\n`;
@@ -266,6 +279,7 @@ export function badSessionFiles(
   profile: Profile,
   known: ReadonlySet<string>,
   open: readonly string[],
+  nowMs: number,
 ): BadFile[] {
   const files = open.flatMap((id) => {
     const dir = sessionDir(profile, id);
@@ -277,7 +291,7 @@ export function badSessionFiles(
       reason === undefined ? [] : [{ path: `${dir}/${name}`, reason }]
     );
   });
-  const strays = listSessionIds(profile).filter((id) =>
+  const strays = sessionIdsNow(profile, nowMs).filter((id) =>
     !known.has(id) && readSession(profile, id) === undefined
   ).map((id) => ({
     path: sessionDir(profile, id),

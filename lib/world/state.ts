@@ -101,7 +101,7 @@ export async function readOwnState(
   const { leases, bad } = listLeases(profile);
   const sessions = known ?? await readFleet(profile, nowMs);
   const open = sessions.filter(({ view }) => view.alive || view.state === "lost").map(({ view }) => view.id);
-  bad.push(...badSessionFiles(profile, new Set(sessions.map(({ view }) => view.id)), open));
+  bad.push(...badSessionFiles(profile, new Set(sessions.map(({ view }) => view.id)), open, nowMs));
   policyFiles(profile.sensors, ".sh", bad);
   const activity = readActivity(profile);
   if ("bad" in activity) bad.push({ path: profile.goalActivity, reason: activity.bad });

@@ -20,6 +20,8 @@ export interface Row {
   ratio?: number;
   /** The same of CPU time (user and system), which a busy machine disturbs less. */
   cpuRatio?: number;
+  /** The same of looop 0.16, where that program was given. */
+  old?: number;
   /** Runs. */
   n?: number;
   /** Relative standard error of what `limits` and the comparison look at. */
@@ -74,14 +76,24 @@ const VERDICTS = { aim: "aim", bar: "bar", missed: "**missed**", "not measured":
 /** The report as a Markdown table with a line on the machine and the notes below it. */
 export function formatTable(report: Report): string {
   const { machine } = report;
+  const hasOld = report.rows.some(({ old }) => old !== undefined);
+  const columns = [
+    "what",
+    "measured",
+    ...(hasOld ? ["looop 0.16"] : []),
+    "baseline in the same run",
+    "ratio",
+  ];
+  columns.push("CPU ratio", "bar", "aim", "reached");
   const lines = [
-    "| what | measured | baseline in the same run | ratio | CPU ratio | bar | aim | reached |",
-    "|---|---|---|---|---|---|---|---|",
+    `| ${columns.join(" | ")} |`,
+    `|${"---|".repeat(columns.length)}`,
     ...report.rows.map((row) =>
       `| ${
         [
           row.what,
           row.value === undefined ? "–" : `${round(row.value)} ${row.unit}`,
+          ...(hasOld ? [row.old === undefined ? "–" : `${round(row.old)} ${row.unit}`] : []),
           row.baseline === undefined ? "–" : `${row.baseline.name}: ${round(row.baseline.value)} ${row.unit}`,
           row.ratio === undefined ? "–" : `${row.ratio.toFixed(2)} ×`,
           row.cpuRatio === undefined ? "–" : `${row.cpuRatio.toFixed(2)} ×`,

@@ -66,6 +66,18 @@ export class Setting implements AsyncDisposable {
     return made;
   }
 
+  /** What runs looop 0.16 on a profile of its own, where `LOOOP_0_16_BIN` names that program. */
+  async oldLooop(name: string): Promise<{ bin: string; env: Record<string, string> } | undefined> {
+    const bin = Deno.env.get("LOOOP_0_16_BIN");
+    if (bin === undefined) return undefined;
+    const { env } = this.profile(name);
+    const programs = `${this.dir}/old-programs`;
+    await Deno.mkdir(programs, { recursive: true });
+    // It runs nothing without its default agent on the PATH.
+    await Deno.writeTextFile(`${programs}/pi`, "#!/bin/sh\n", { mode: 0o755 });
+    return { bin, env: { ...env, PATH: `${programs}:${env["PATH"]}`, LOOOP_SESSION_ID: "w1" } };
+  }
+
   /** Calls looop; anything but exit 0 is an error. Returns stdout. */
   async call(env: Record<string, string>, ...args: string[]): Promise<string> {
     const { code, stdout, stderr } = await new Deno.Command(this.looop, {

@@ -15,11 +15,24 @@ export async function waitingRows(setting: Setting): Promise<Row[]> {
     count,
     (n) => start([setting.looop, "_", "ask", `asker${n}`, "--prompt", "?"], env),
   );
-  const row = (id: string, what: string, series: ReturnType<typeof seriesOf>): Row => ({
+  const old = await setting.oldLooop("memory-old");
+  const oldOf = async (args: (n: number) => string[]) =>
+    old === undefined
+      ? undefined
+      : (await memoryOfMany(count, (n) => start([old.bin, ...args(n)], old.env))).median;
+  const oldWait = await oldOf(() => ["_", "wait"]);
+  const oldAsk = await oldOf((n) => ["_", "ask", `asker${n}`, "--prompt", "?"]);
+  const row = (
+    id: string,
+    what: string,
+    series: ReturnType<typeof seriesOf>,
+    old: number | undefined,
+  ): Row => ({
     id,
     what,
     unit: "MB",
     value: series.median,
+    ...(old === undefined ? {} : { old }),
     baseline: { name: `empty sleeping program`, value: sleepers.median },
     ratio: series.median / sleepers.median,
     n: count,
@@ -29,8 +42,8 @@ export async function waitingRows(setting: Setting): Promise<Row[]> {
     aim: "19 MB",
   });
   return [
-    row("memory-wait", `memory of a blocked \`_ wait\` (PSS, ${count} alive)`, waiters),
-    row("memory-ask", `memory of a blocked \`_ ask\` (PSS, ${count} alive)`, askers),
+    row("memory-wait", `memory of a blocked \`_ wait\` (PSS, ${count} alive)`, waiters, oldWait),
+    row("memory-ask", `memory of a blocked \`_ ask\` (PSS, ${count} alive)`, askers, oldAsk),
   ];
 }
 

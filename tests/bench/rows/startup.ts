@@ -3,18 +3,25 @@ import { interleaved } from "../measure.ts";
 import type { Row } from "../report.ts";
 import type { Setting } from "../setting.ts";
 
-const BAR = { of: "ratio", bar: 1.35, aim: 1.15 } as const;
-const STATE_BAR = { of: "ratio", bar: 1.6, aim: 1.3 } as const;
+const BAR = { of: "ratio", bar: 1.25, aim: 1.15 } as const;
+const STATE_BAR = { of: "ratio", bar: 1.3, aim: 1.15 } as const;
 
 export async function startupRows(setting: Setting): Promise<Row[]> {
   const { env } = setting.profile("startup");
-  await setting.call(env, "_", "state");
+  await setting.call(env, "up");
   const verbs = [
-    { id: "start-version", what: "start-up of `version`", args: () => ["version"], limits: BAR },
+    {
+      id: "start-version",
+      what: "start-up of `version`",
+      args: () => ["version"],
+      old: () => ["--version"],
+      limits: BAR,
+    },
     {
       id: "start-claim",
       what: "start-up of `_ claim`",
       args: (run: number) => ["_", "claim", `task-${run}-${Deno.pid}`, "--session", "w1"],
+      old: (run: number) => ["_", "claim", `task-${run}`],
       limits: BAR,
     },
     {
@@ -22,25 +29,34 @@ export async function startupRows(setting: Setting): Promise<Row[]> {
       what: "start-up of `_ cost`",
       verb: "_ cost",
       args: () => ["_", "cost", "worker", "w1", "pi", "0.01"],
+      old: () => ["_", "cost", "worker", "w1", "pi", "0.01"],
       limits: BAR,
     },
     {
       id: "start-state",
-      what: "start-up of `_ state --json`, fresh profile",
+      what: "start-up of `_ state --json`, fresh profile, pulse alive",
       args: () => ["_", "state", "--json"],
+      old: () => ["_", "state", "--json"],
       limits: STATE_BAR,
     },
   ];
   const there: (typeof verbs)[number][] = [];
   for (const verb of verbs) if (verb.verb === undefined || await setting.has(verb.verb)) there.push(verb);
+  const old = await setting.oldLooop("startup-old");
+  const oldRuns = old === undefined ? [] : there.map((verb) => ({
+    argv: (run: number) => [old.bin, ...verb.old(run)],
+    env: old.env,
+  }));
   const [empty, ...measured] = await interleaved(
     [
       { argv: () => [setting.programs.empty] },
       ...there.map((verb) => ({ argv: (run: number) => [setting.looop, ...verb.args(run)] })),
+      ...oldRuns,
     ],
     setting.runs(30),
     env,
   );
+  await setting.call(env, "down");
   return verbs.map(({ id, what, limits, verb }) => {
     const head: Row = {
       id,
@@ -50,13 +66,16 @@ export async function startupRows(setting: Setting): Promise<Row[]> {
       bar: `${limits.bar} ×`,
       aim: `${limits.aim} ×`,
     };
-    const result = measured[there.findIndex((other) => other.id === id)];
+    const at = there.findIndex((other) => other.id === id);
+    const result = measured[at];
+    const oldResult = measured[there.length + at];
     if (result === undefined || empty === undefined) {
       return { ...head, note: `this build has no \`${verb}\`` };
     }
     return {
       ...head,
       value: result.wall.median,
+      ...(oldResult === undefined ? {} : { old: oldResult.wall.median }),
       baseline: { name: "empty program", value: empty.wall.median },
       ratio: result.wall.median / empty.wall.median,
       cpuRatio: result.cpu.median / empty.cpu.median,
