@@ -1,4 +1,4 @@
-/** How often each property is tried, and the values that several properties are tried with. */
+/** The number of runs of each property, and the values that several properties share. */
 import fc from "fast-check";
 import { isId } from "../lib/ids.ts";
 

@@ -1,4 +1,4 @@
-/** What the pulse has published, read from its file: cheaper than `_ state` where a test waits for something. */
+/** The published world, read from its file: cheaper than `_ state` where a test waits for something. */
 import type { TestProfile } from "./looop.ts";
 
 /** The parts of a state that tests wait for. */

@@ -1,4 +1,4 @@
-/** What tests of workers share: starting them, reading how they stand, and shells in a profile's environment. */
+/** Tools shared by tests of workers: starting them, reading their states, and shells in a profile's environment. */
 import type { WorkerView } from "../lib/sessions/session.ts";
 import { type Identity, identityOf, isAliveIn } from "../lib/process/identity.ts";
 import { readProcesses } from "../lib/process/table.ts";

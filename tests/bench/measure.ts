@@ -1,4 +1,4 @@
-/** Ways to measure: runs in turn, CPU time, memory, moments of events. Linux knows most; macOS what `ps` tells. */
+/** Ways to measure: runs in turn, CPU time, memory, moments of events. Linux shows most; macOS what `ps` prints. */
 import { readAllProcesses, readProcesses } from "../../lib/process/table.ts";
 import { type Series, seriesOf } from "./report.ts";
 

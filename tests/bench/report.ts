@@ -1,4 +1,4 @@
-/** What the benchmark shows: rows with their bars, the table, and what got slower since an earlier run. Pure. */
+/** The benchmark's report: rows with their bars, the table, and rows that got slower since an earlier run. Pure. */
 
 /** What a row is held against. */
 export interface Limits {

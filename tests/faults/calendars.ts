@@ -1,4 +1,4 @@
-/** Random calendars against a second implementation in another language, where that is to be had. */
+/** Random calendars against a second implementation in another language, where that is available. */
 import { parseCalendar } from "../../lib/parse/calendar.ts";
 import { UTC } from "../../lib/parse/zones.ts";
 import { Tally } from "./lab.ts";

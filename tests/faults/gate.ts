@@ -1,4 +1,4 @@
-/** The gate with what no person writes: every text gets a verdict, in a time that grows with its length. */
+/** The gate with text that no person writes: every text gets a verdict, in time that grows with its length. */
 import { cpuUsage } from "node:process";
 import fc from "fast-check";
 import { type GateOptions, judge } from "../../lib/gate/judge.ts";

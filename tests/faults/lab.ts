@@ -1,5 +1,5 @@
 /**
- * What the parts of the fault harness share: tallies that are printed and judged, profiles that can be set back
+ * Tools shared by the parts of the fault harness: tallies that are printed and judged, profiles that can be set back
  * to a prepared state, calls under strace, and the check that every file of a data dir is whole.
  */
 import { readAllProcesses, readMarked } from "../../lib/process/table.ts";

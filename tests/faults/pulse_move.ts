@@ -1,4 +1,4 @@
-/** A pulse that finds everything to do that it writes down for good: the journal, leases, questions, ends, spend. */
+/** A pulse that has to do everything it records durably: the journal, leases, questions, ends, spend. */
 import { writeExecutable } from "../executable.ts";
 import { type LabProfile, namesIn, textAt } from "./lab.ts";
 import { ask, type Effect, endedSession, type Move } from "./moves.ts";

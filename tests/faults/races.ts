@@ -1,4 +1,4 @@
-/** Many at once for what only one can have: exactly the promised winner, and a clear no for the rest. */
+/** Many processes at once for something that only one can have: one winner as promised, and a clear no for the rest. */
 import type { Identity } from "../../lib/process/identity.ts";
 import { readMarked } from "../../lib/process/table.ts";
 import { stranger } from "../workers.ts";

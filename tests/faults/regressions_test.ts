@@ -1,4 +1,4 @@
-/** What the fault harness has found broken once, one test each. */
+/** Faults that the fault harness has found, one test each. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { applyRetention } from "../../lib/pulse/retention.ts";
 import { SEED_PLAYBOOK } from "../../lib/records/seed.ts";

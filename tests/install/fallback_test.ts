@@ -1,4 +1,4 @@
-/** install.sh where no release is to be had: which fallback is taken, what is said, what is left. */
+/** install.sh where no release is available: the fallback it takes, its messages, and what it leaves behind. */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import {
   ASSET,

@@ -1,4 +1,4 @@
-/** install.sh on throw-away machines: what is on disk and what a person reads, however the download goes. */
+/** install.sh on throw-away machines: the files on disk and the messages, however the download goes. */
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import { asBash32 } from "../macos/bash32.ts";
 import {

@@ -1,5 +1,5 @@
 /**
- * A script as macOS's sh, bash 3.2, would run it, for a newer bash: what 3.2 does otherwise is written out. Pure.
+ * A script as macOS's sh, bash 3.2, would run it, for a newer bash: its differences are written out. Pure.
  *
  * - `$!` is not set under `set -u`, also with a default, before something was started in the background.
  * - After an error of `set -u` the status is that of the EXIT trap's last command.

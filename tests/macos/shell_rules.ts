@@ -1,5 +1,5 @@
 /**
- * What a script may not use, because macOS's bash 3.2 lacks it or does otherwise, or because macOS's BSD tools do.
+ * Features that a script may not use, because macOS's bash 3.2 or its BSD tools lack them or behave differently.
  *
  * A rule holds a line that breaks it and one that does not, so that no rule is dead. The lists are those of bash's
  * NEWS from 4.0 on, and of the manual pages of FreeBSD's and Apple's tools.

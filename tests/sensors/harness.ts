@@ -1,5 +1,5 @@
 /**
- * What the sensor tests share: a clean place to run an example in, a loopback service to point it at, and the
+ * Tools shared by the sensor tests: a clean place to run an example in, a loopback service to point it at, and the
  * rules that every reading and every failure must keep.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";

@@ -1,4 +1,4 @@
-/** What every HTTP sensor may meet: good and empty answers, many pages, refusals, garbage, silence. */
+/** Situations that every HTTP sensor may meet: good and empty answers, many pages, refusals, garbage, silence. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import {
   checkFailure,

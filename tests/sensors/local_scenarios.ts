@@ -1,5 +1,5 @@
 /**
- * What the examples that watch this machine may meet: real git, openssl, df, files and endpoints; for docker, kubectl
+ * Situations that examples watching this machine may meet: real git, openssl, df, files and endpoints; for docker, kubectl
  * and systemctl small programs that print what the real ones print, as no test may start those services.
  */
 import { deepStrictEqual, match, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";

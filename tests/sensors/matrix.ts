@@ -1,4 +1,4 @@
-/** Prints what every example makes of every circumstance, as a markdown table: `deno run -A tests/sensors/matrix.ts`. */
+/** Prints the result of every example in every situation, as a Markdown table: `deno run -A tests/sensors/matrix.ts`. */
 import { counted, type Outcome, type Reading } from "./harness.ts";
 import { httpScenarios } from "./http_scenarios.ts";
 import { LOCAL_SENSORS } from "./local_scenarios.ts";

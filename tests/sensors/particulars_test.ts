@@ -1,4 +1,4 @@
-/** What single services do that others do not, and what their sensors must make of it. */
+/** Peculiarities of single services, and what their sensors must make of them. */
 import { deepStrictEqual, match, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { checkFailure, checkReading, EXIT, Place, plainTitle, SECRET } from "./harness.ts";
 import { missing } from "./run_all.ts";

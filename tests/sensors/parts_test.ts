@@ -1,4 +1,4 @@
-/** One part that is odd, gone or hidden never blinds a sensor for the whole: it is counted and told. */
+/** One part that is odd, gone or hidden never blinds a sensor for the whole: it is counted and reported. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { checkFailure, checkReading, EXIT, Place, plainTitle, type Reading } from "./harness.ts";
 import { missing } from "./run_all.ts";

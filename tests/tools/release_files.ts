@@ -1,5 +1,5 @@
 /**
- * `deno run -A tests/tools/release_files.ts OWNER/NAME`: writes what a release has beside its programs, with its
+ * `deno run -A tests/tools/release_files.ts OWNER/NAME`: writes the files of a release other than its programs, with its
  * publisher filled in: `release/install.sh` and `notes.md`.
  *
  * This is the one place where an account becomes looop's publisher: GitHub's runner knows which repository makes

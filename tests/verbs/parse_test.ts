@@ -1,4 +1,4 @@
-/** `looop _ parse`: what it prints, and with which exit code. */
+/** `looop _ parse`: its output and exit codes. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 

@@ -1,1 +1,1 @@
-/** The empty program: what the runtime itself costs. */
+/** The empty program, which shows the cost of the runtime itself. */

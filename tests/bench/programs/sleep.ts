@@ -1,2 +1,2 @@
-/** Sleeps for ever: what a waiting program costs at least. */
+/** Sleeps for ever: the least that a waiting program costs. */
 setInterval(() => {}, 60_000);

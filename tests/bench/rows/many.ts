@@ -1,4 +1,4 @@
-/** What many cost: a long past, and a large present. */
+/** The cost of large numbers: a long past, and a large present. */
 import { blocked, delay, identityLines, interleaved, peakOf, start, timed } from "../measure.ts";
 import { type Row, seriesOf } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";

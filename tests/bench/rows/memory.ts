@@ -1,4 +1,4 @@
-/** Memory of what waits, of the supervisor, and of the pulse after many beats. */
+/** Memory of waiting verbs, of the supervisor, and of the pulse after many beats. */
 import { blocked, childrenOf, delay, endAll, memoryOf, start } from "../measure.ts";
 import { type Row, seriesOf } from "../report.ts";
 import type { Setting } from "../setting.ts";

@@ -1,4 +1,4 @@
-/** What 90 days cost: each verb in a profile of 90 days against one of a single day, and the size on disk. */
+/** The cost of 90 days: each verb in a profile of 90 days against one of a single day, and the size on disk. */
 import { writeMonths } from "../../months.ts";
 import { delay, interleaved } from "../measure.ts";
 import type { Row } from "../report.ts";

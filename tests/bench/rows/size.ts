@@ -1,4 +1,4 @@
-/** The size of what is released: the compressed binary against the runtime alone. */
+/** The size of a release: the compressed binary against the runtime alone. */
 import type { Row } from "../report.ts";
 import type { Setting } from "../setting.ts";
 

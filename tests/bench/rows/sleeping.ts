@@ -1,4 +1,4 @@
-/** What runs while nothing happens: the CPU of those that wait, and a beat of sensors that sleep. */
+/** The cost of idling: the CPU of waiting processes, and a beat of sensors that sleep. */
 import { delay, endAll, interleaved, start, type Usage, usageOf } from "../measure.ts";
 import type { Row } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";

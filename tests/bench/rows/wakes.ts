@@ -1,4 +1,4 @@
-/** What a wake costs the agent that pays for each byte: the returns of `_ wait` over a compressed day. */
+/** The cost of a wake for the agent, which pays for each byte: the returns of `_ wait` over a compressed day. */
 import { testProfile } from "../../looop.ts";
 import { liveThrough, type Return } from "../../wake_scenario.ts";
 import { type Row, seriesOf } from "../report.ts";

@@ -1,4 +1,4 @@
-/** How shell text is taken apart: words, quotes, pipes, heredocs, compound commands. */
+/** Parsing of shell text: words, quotes, pipes, heredocs, compound commands. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { literalWord, parseShell } from "../../../lib/gate/shell.ts";

@@ -1,4 +1,4 @@
-/** What calendars hold: cases that a reader can check by hand, and what files of odd form come to. */
+/** The content of calendars: cases that a reader can check by hand, and the results of oddly formed files. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type CalendarEvent, parseCalendar } from "../../../lib/parse/calendar.ts";
 import { type CalendarCase, differenceOf } from "../../faults/calendars.ts";
