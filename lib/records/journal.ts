@@ -4,6 +4,7 @@ import { isRecord } from "../text/json.ts";
 import { LineSplitter } from "../text/lines.ts";
 import { oneLine } from "../errors.ts";
 import type { Profile } from "../paths.ts";
+import { entryTime, offsetOfTime, rowTime } from "./since.ts";
 import {
   appendLine,
   listFiles,
@@ -13,8 +14,8 @@ import {
   openToRead,
   type Parsed,
   readJson,
-  readPieces,
   readTail,
+  readTailBytes,
   statOf,
 } from "../store.ts";
 
@@ -81,25 +82,35 @@ function tailLines(path: string, count: number): string[] {
   }
 }
 
-/** Every line of the journal or the events, oldest first, from files modified since `sinceMs`. */
+/** The text of the journal or the events, file by file, oldest first, from about `sinceMs` on. */
+export function eachLogText(
+  profile: Profile,
+  log: "journal" | "events",
+  sinceMs: number,
+  take: (text: string) => void,
+): void {
+  const [path, history, suffix, timeOf] = log === "journal"
+    ? [profile.journal, profile.journalHistory, ".md", entryTime] as const
+    : [profile.events, profile.eventsHistory, ".jsonl", rowTime] as const;
+  const earlier = writtenOrder(listFiles(history, suffix), suffix).map((name) => `${history}/${name}`);
+  for (const file of [...earlier, path]) {
+    const info = statOf(file);
+    if (info === undefined || (info.mtime?.getTime() ?? 0) < sinceMs || oddness(file) !== undefined) continue;
+    const from = Math.max(info.size - READ_BYTES, offsetOfTime(file, sinceMs, timeOf));
+    take(new TextDecoder().decode(readTailBytes(file, info.size - from)));
+  }
+}
+
+/** The same by lines. */
 export function eachLogLine(
   profile: Profile,
   log: "journal" | "events",
   sinceMs: number,
   take: (line: string) => void,
 ): void {
-  const [path, history, suffix] = log === "journal"
-    ? [profile.journal, profile.journalHistory, ".md"] as const
-    : [profile.events, profile.eventsHistory, ".jsonl"] as const;
-  const earlier = writtenOrder(listFiles(history, suffix), suffix).map((name) => `${history}/${name}`);
-  for (const file of [...earlier, path]) {
-    const info = statOf(file);
-    if (info === undefined || (info.mtime?.getTime() ?? 0) < sinceMs) continue;
-    const lines = new LineSplitter();
-    readPieces(file, Math.max(0, info.size - READ_BYTES), (piece) => lines.push(piece).forEach(take));
-    const rest = lines.end();
-    if (rest !== "") take(rest);
-  }
+  eachLogText(profile, log, sinceMs, (text) => {
+    for (const line of text.split("\n")) if (line !== "") take(line);
+  });
 }
 
 /** Reads the journal's new lines. The file is kept open, so that after a rotation the old one is read to its end. */

@@ -12,15 +12,16 @@ import { hostRows, type RankedWorker, rankWorkers } from "../status.ts";
 import type { Context } from "../verb.ts";
 import type { View, WorkerLog } from "./screen.ts";
 
-/** What was found of a process counts for this long, and so do facts that cost a child to read, ms. */
+/** How long findings about a process count, ms, and facts that need a child to read. */
 const TRUST_MS = 30_000;
+const HOST_MS = 120_000;
 /** Lines of the journal that a large screen can show. */
 const JOURNAL_LINES = 60;
 
 /** Looks at a profile again and again; what has not changed is not read again. */
 export class Eyes {
   readonly #context: Context;
-  #host: { facts: Host; at: number } | undefined;
+  #host: { facts: Host; at: number; key: string } | undefined;
   #spent: { key: string; sums: Map<string, number> } | undefined;
   #log: { name: string; live: LiveLog } | undefined;
   #isReading = false;
@@ -55,8 +56,9 @@ export class Eyes {
   async #hostFacts(): Promise<Host> {
     const { profile, env, now } = this.#context;
     const at = performance.now();
-    if (this.#host === undefined || at - this.#host.at > TRUST_MS) {
-      this.#host = { facts: await readHost(profile, env, now()), at };
+    const key = [profile.cost, profile.config].map((path) => settledStamp(path, now())).join(" ");
+    if (this.#host === undefined || at - this.#host.at > HOST_MS || key !== this.#host.key) {
+      this.#host = { facts: await readHost(profile, env, now()), at, key };
     }
     return this.#host.facts;
   }

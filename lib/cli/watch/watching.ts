@@ -22,7 +22,7 @@ import { drawScreen, type View } from "./screen.ts";
 import { openScreen, type Screen } from "./terminal.ts";
 
 /** Ages on the screen are at most so old, ms. */
-const TICK_MS = 10_000;
+const TICK_MS = 30_000;
 /** How long the choice must rest before what the chosen worker shows is read, ms. */
 const REST_MS = 150;
 
