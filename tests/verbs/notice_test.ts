@@ -1,50 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
-import { type TestProfile, testProfile } from "../looop.ts";
-import { crashPulse, published } from "../published.ts";
+import { ask, fresh, NOTE, passBeats, problems, setConfig, told } from "../notices.ts";
+import { crashPulse } from "../published.ts";
 import { fileText } from "../workers.ts";
-
-/** A hook that notes which notice it is run for. */
-const NOTE = 'printf "%s\\n" "$LOOOP_NOTICE" >>"$LOOOP_DATA_DIR/reports/told"';
-
-/** A profile with this config, whose pulse does not run yet. */
-async function fresh(config: Record<string, unknown>): Promise<TestProfile> {
-  const p = await testProfile();
-  Deno.mkdirSync(p.profile.reports, { recursive: true, mode: 0o700 });
-  Deno.chmodSync(p.profile.dir, 0o700);
-  setConfig(p, config);
-  await p.ok("_", "state");
-  return p;
-}
-
-function setConfig(p: TestProfile, config: Record<string, unknown>): void {
-  Deno.writeTextFileSync(p.profile.config, JSON.stringify({ away_after: 0, ...config }));
-}
-
-/** Writes a question down that was asked so many seconds ago. */
-function ask(p: TestProfile, id: string, ageS = 0, prompt = "Go on?"): void {
-  const ts = Math.floor(Date.now() / 1000) - ageS;
-  const text = JSON.stringify({ v: 1, id, worker: id.replace(/-\d+$/, ""), prompt, ts, gen: "" });
-  Deno.writeTextFileSync(p.path(`asks/${id}.json`), text);
-  Deno.writeTextFileSync(p.profile.poke, "\n");
-}
-
-/** Which notices the hook was run for: id and age, without the time between them. */
-function told(p: TestProfile, name = "told"): string[] {
-  return fileText(p, `reports/${name}`).split("\n").filter(Boolean)
-    .map((line) => line.replace(/\.(\d+)\.([\d]+)\.(\d+)$/, " $2 $3"));
-}
-
-async function passBeats(p: TestProfile, count: number): Promise<void> {
-  const until = published(p).beat + count;
-  await p.until("beats passed", () => published(p).beat >= until);
-}
-
-// deno-lint-ignore no-explicit-any -- tests look into it freely
-async function problems(p: TestProfile): Promise<any[]> {
-  return (await p.json("status", "--json")).problems.filter((one: { kind: string }) =>
-    one.kind.startsWith("notice_")
-  );
-}
 
 Deno.test("given a question that nobody answers, when it reaches each age, then the person is notified once each, over pulses that are killed", async () => {
   await using p = await fresh({ notification: NOTE, escalate: [1] });
@@ -57,16 +14,16 @@ Deno.test("given a question that nobody answers, when it reaches each age, then 
   await p.until("the second age", () => told(p).length > 1);
   await crashPulse(p);
   await p.ok("up");
-  await passBeats(p, 3);
+  await passBeats(p, 2);
   deepStrictEqual(told(p), ["w1-1 1 1", "w1-1 2 1"]);
 });
 
 Deno.test("given pulses that are killed at any moment, when questions reach their ages, then no notice is given twice and the last of each is given", async () => {
-  const ages = [1, 2, 3, 4, 5, 6];
+  const ages = [1, 2, 3, 4];
   await using p = await fresh({ notification: NOTE, escalate: ages });
   const ids = ["a-1", "b-1", "c-1", "d-1"];
   for (const id of ids) ask(p, id);
-  const isDone = () => ids.every((id) => told(p).includes(`${id} 6 1`));
+  const isDone = () => ids.every((id) => told(p).includes(`${id} 4 1`));
   for (let round = 0; round < 40 && !isDone(); round++) {
     await p.ok("up");
     await new Promise((resolve) => setTimeout(resolve, (round * 37) % 400));
@@ -74,7 +31,7 @@ Deno.test("given pulses that are killed at any moment, when questions reach thei
   }
   await p.ok("up");
   await p.until("all are given", isDone);
-  await passBeats(p, 3);
+  await passBeats(p, 2);
   deepStrictEqual(told(p).length, new Set(told(p)).size, told(p).join("\n"));
   deepStrictEqual(await problems(p), []);
 });
@@ -121,7 +78,7 @@ Deno.test("given a hook that fails, when time passes, then it is tried again, sh
   await p.ok("up");
   await p.until("it is sent", () => fileText(p, "reports/sent") !== "");
   await p.until("status is content", async () => (await problems(p)).length === 0);
-  await passBeats(p, 4);
+  await passBeats(p, 2);
   strictEqual(p.read("reports/sent"), "\n");
 });
 
@@ -136,7 +93,7 @@ Deno.test("given a hook that fails, when the question is answered, then it is no
   await p.ok("_", "answer", "w1-1", "yes");
   deepStrictEqual(await problems(p), []);
   const tries = told(p).length;
-  await passBeats(p, 6);
+  await passBeats(p, 2);
   ok(told(p).length <= tries + 1, told(p).join("\n"));
 });
 
@@ -149,10 +106,10 @@ Deno.test("given a hook that runs, when the pulse is killed, then the next one w
   await p.until("it runs", () => told(p).length > 0);
   await crashPulse(p);
   await p.ok("up");
-  await passBeats(p, 3);
+  await passBeats(p, 2);
   Deno.writeTextFileSync(p.path("reports/go"), "");
   await p.until("it is sent", () => fileText(p, "reports/sent") !== "");
-  await passBeats(p, 3);
+  await passBeats(p, 2);
   deepStrictEqual([told(p), p.read("reports/sent"), await problems(p)], [["w1-1 1 1"], "\n", []]);
 });
 
@@ -183,88 +140,10 @@ Deno.test("given a hook that is cut off, or of an earlier boot, when the pulse l
   await p.until("both are unknown", async () => (await unknown()).join() === "w1-1,w2-1");
   await crashPulse(p);
   await p.ok("up");
-  await passBeats(p, 3);
+  await passBeats(p, 2);
   deepStrictEqual([told(p), await unknown()], [["w1-1 1 1"], ["w1-1", "w2-1"]]);
   match(
     await p.okCall(["status"], { env: { COLUMNS: "200" } }),
     /^! nobody knows whether the notification about w1-1 was sent/m,
   );
-});
-
-Deno.test("given no agent that calls, when something new waits for away_after, then the person is notified once an absence", async () => {
-  const note = `${NOTE}; printf "%s\\n" "$LOOOP_MESSAGE" >>"$LOOOP_DATA_DIR/reports/messages"`;
-  await using p = await fresh({ notification: note, escalate: [] });
-  await p.ok("up");
-  const agent = { env: { LOOOP_AGENT: "robin" } };
-  await p.okCall(["_", "wait", "--json"], agent);
-  await p.until("nothing else is new", async () => {
-    const { stdout } = await p.call(["_", "wait", "--json", "--timeout", "0.1"], agent);
-    return JSON.parse(stdout).timed_out === true;
-  });
-  setConfig(p, { notification: note, escalate: [], away_after: 1 });
-  await passBeats(p, 4);
-  deepStrictEqual(told(p), [], "nothing new, nothing said");
-  Deno.writeTextFileSync(p.path("goals/ship.md"), "Ship it\n");
-  await p.until("it is told", () => told(p).length > 0);
-  await crashPulse(p);
-  await p.ok("up");
-  await p.ok("_", "wait", "--json", "--timeout", "0.1");
-  Deno.writeTextFileSync(p.path("goals/sell.md"), "Sell it\n");
-  await passBeats(p, 4);
-  strictEqual(told(p).length, 1, "once an absence, and a person's hand is no agent");
-  match(p.read("reports/messages"), /^no agent has called for \d+ s; new: goal:ship\n$/);
-  await p.okCall(["_", "wait", "--json", "--timeout", "5"], agent);
-  Deno.writeTextFileSync(p.path("goals/rest.md"), "Rest\n");
-  await p.until("the next absence", () => told(p).length > 1);
-  await passBeats(p, 3);
-  strictEqual(told(p).length, 2);
-});
-
-Deno.test("given an agent that waits, when away_after passes, then it is present, and after its death it is not", async () => {
-  await using p = await fresh({ notification: NOTE, escalate: [] });
-  await p.ok("up");
-  const env = { LOOOP_AGENT: "robin" };
-  await p.okCall(["_", "wait", "--json"], { env });
-  using waits = p.start(["_", "wait", "--json", "--only-asks"], { env });
-  await p.until("it waits", () => fileText(p, ".cursors/robin.json").includes('"waiting"'));
-  setConfig(p, { notification: NOTE, escalate: [], away_after: 1 });
-  Deno.writeTextFileSync(p.path("goals/ship.md"), "Ship it\n");
-  await passBeats(p, 4);
-  deepStrictEqual(told(p), []);
-  waits.kill("SIGKILL");
-  await p.until("it is told", () => told(p).length === 1);
-});
-
-Deno.test("given no notification, when questions wait, then status says that nobody can be reached, and a command that is set later is told the highest age", async () => {
-  await using p = await fresh({ escalate: [1, 2] });
-  ask(p, "w1-1", 60);
-  await p.ok("up");
-  await passBeats(p, 2);
-  match(await p.ok("status"), /^no `notification`: nobody can be reached; see `looop help config`$/m);
-  strictEqual((await p.json("status", "--json")).reachable, false);
-  setConfig(p, { escalate: [1, 2], notification: NOTE });
-  await p.until("it is told", () => told(p).length > 0);
-  await passBeats(p, 2);
-  deepStrictEqual(told(p), ["w1-1 2 1"]);
-  ok(!/nobody can be reached/.test(await p.ok("status")));
-});
-
-Deno.test("given limits that are off, when questions wait and nobody calls, then nothing is sent", async () => {
-  await using p = await fresh({ notification: NOTE, escalate: [0], away_after: 0 });
-  ask(p, "w1-1", 100_000);
-  await p.ok("up");
-  await passBeats(p, 3);
-  deepStrictEqual(told(p), []);
-});
-
-Deno.test("given no agent that has ever called and no word of `up`, when a pulse runs, then the absence begins with it", async () => {
-  await using p = await fresh({ notification: NOTE, escalate: [], away_after: 600 });
-  await p.ok("up");
-  Deno.removeSync(p.profile.wanted);
-  await crashPulse(p);
-  using pulse = p.start(["_", "pulse"]);
-  await passBeats(p, 3);
-  deepStrictEqual(told(p), []);
-  pulse.kill("SIGTERM");
-  strictEqual((await pulse.result).code, 0);
 });
