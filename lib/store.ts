@@ -654,7 +654,7 @@ function removeQuietly(path: string): void {
   }
 }
 
-/** What the symbolic link at `path` leads to in the end; undefined when it is no link, or leads to nothing. */
+/** The final target of the symbolic link at `path`; undefined when it is not a link, or leads nowhere. */
 export function linkedPath(path: string): string | undefined {
   try {
     return Deno.lstatSync(path).isSymlink ? Deno.realPathSync(path) : undefined;

@@ -169,7 +169,7 @@ function showWorkers(snapshot: Snapshot, host: Host, style: StatusStyle): string
   return section(`workers: ${alive} alive, ${workers.length - alive} ended`, rows, columns, more, style);
 }
 
-/** Who ended a worker, and what its check found. */
+/** The one who ended a worker, and the result of its check. */
 export function endOf({ ended_by, verify }: WorkerView): string {
   return `by ${ended_by ?? "?"}${verify === undefined ? "" : `, ${verdictWords(verify)}`}`;
 }

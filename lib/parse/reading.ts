@@ -1,7 +1,7 @@
 /** A sensor's reading that fits: what it has found, cut to the size that a reading may have, and the rest counted. Pure. */
 import { isRecord, printableJson } from "../text/json.ts";
 
-/** What a sensor has found, as the ready-made ones hand it to their function `report`. */
+/** A sensor's findings, as the ready-made sensors pass them to their function `report`. */
 export interface Found {
   /** Things with the `key` that wakes; or `odd`, what could not be understood. */
   list: Record<string, unknown>[];

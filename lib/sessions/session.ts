@@ -377,7 +377,7 @@ export function sessionMarks(profile: Profile, id: string, gen: string): Mark[] 
   return gen === "" ? marks : [`LOOOP_SESSION_GEN=${gen}`, ...marks];
 }
 
-/** What leads to the processes of a session that 0.16 has started. */
+/** The facts that lead to the processes of a session that 0.16 has started. */
 type RunOf016 = Partial<Pick<SessionRecord, "supervisor" | "program">>;
 
 /** What leads to the processes of a session that 0.16 has started, if it runs on: at least their marks. */

@@ -129,7 +129,7 @@ function withoutEmptyEnd(rows: readonly string[]): string[] {
 const LIVE_BYTES = 256 * 1024;
 const LIVE_LINES = 1_000;
 
-/** What one run of a worker does, read on as it grows: its screen, and its agent's story where that is recorded. */
+/** Reads the output of one run of a worker as it grows: its screen, and its agent's story where that is recorded. */
 export class LiveLog {
   readonly #dir: string;
   readonly #log: GrowingLog;

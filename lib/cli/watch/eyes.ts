@@ -1,4 +1,6 @@
-/** What `looop watch` reads: the profile as `status` sees it, and what the chosen worker shows. */
+/**
+ * The data that `looop watch` reads: the profile as `status` sees it, and the chosen worker's transcript or screen.
+ */
 import type { StoryHost } from "../../agents/story_source.ts";
 import { spentByWorker } from "../../agents/ledger.ts";
 import { journalTail } from "../../records/journal.ts";
@@ -100,7 +102,7 @@ export class Eyes {
     return true;
   }
 
-  /** What was last read of a worker: its transcript where there is one, unless its screen is wanted. */
+  /** The text last read of a worker: its transcript where there is one, unless its screen is wanted. */
   logOf(id: string, isScreen: boolean): WorkerLog | undefined {
     if (this.#log === undefined || this.#log.name !== id) return undefined;
     const story = isScreen ? undefined : this.#log.live.story();

@@ -21,7 +21,7 @@ export function keysLine(
   return fitting(keys, columns);
 }
 
-/** Those of the parts that fit into a line. */
+/** The parts that fit into a line. */
 export function fitting(parts: readonly string[], columns: number): string {
   return parts.reduce((line, part) => {
     const longer = line === "" ? part : `${line} · ${part}`;

@@ -1,4 +1,4 @@
-/** What the keys of `looop watch` do: from one state of the screen to the next. Pure. */
+/** The effects of the keys of `looop watch`: from one state of the screen to the next. Pure. */
 import type { GivenAnswer } from "../../records/mailbox.ts";
 import { sanitizeLine } from "../../text/style.ts";
 
@@ -8,13 +8,13 @@ export interface Typing {
   /** The question. */
   id: string;
   text: string;
-  /** It may be none of the options: whoever types has been told so and sends it again. */
+  /** Whether it may differ from the options: the person has been warned and sends it again. */
   free: boolean;
 }
 
 /** The state of the screen. */
 export interface Ui {
-  /** What is chosen: `ask:ID`, `worker:ID`, or "" for nothing. */
+  /** The chosen item: `ask:ID`, `worker:ID`, or "" for none. */
   chosen: string;
   /** The chosen one fills the screen. */
   isWhole: boolean;
@@ -23,7 +23,7 @@ export interface Ui {
   /** A worker's terminal is shown even where its agent keeps a transcript. */
   isScreen: boolean;
   typing: Typing | undefined;
-  /** What there is to say until the next key. */
+  /** The message shown until the next key. */
   notice: string;
 }
 
@@ -43,7 +43,7 @@ export interface KeyAsk {
   options?: readonly string[];
 }
 
-/** What can be chosen, in the order of the screen. */
+/** The items that can be chosen, in the order of the screen. */
 export interface Choices {
   asks: readonly KeyAsk[];
   /** Ids. */
@@ -54,7 +54,7 @@ export interface Choices {
   page: number;
 }
 
-/** What a key asks for beside another screen. */
+/** The action that a key asks for, in addition to another screen. */
 export type Order = { kind: "quit" } | ({ kind: "reply" } & Omit<GivenAnswer, "by" | "replace">);
 
 /** A key by its name (`up`, `enter`, `esc`, …) or as `text:` with what was typed. */
@@ -77,7 +77,7 @@ export function settle(ui: Ui, choices: Pick<Choices, "asks" | "workers">, befor
   return chosen === ui.chosen ? ui : { ...ui, chosen, scroll: 0, isWhole: ui.isWhole && chosen !== "" };
 }
 
-/** What a key does. */
+/** The effect of a key. */
 export function press(ui: Ui, key: Key, choices: Choices): { ui: Ui; order?: Order } {
   if (key === "ctrl-c") return { ui, order: { kind: "quit" } };
   const quiet = ui.notice === "" ? ui : { ...ui, notice: "" };
@@ -171,7 +171,7 @@ function begun(ui: Ui, name: string, { asks, locked }: Choices): Ui {
   return { ...ui, typing: { kind, id: ask.id, text: option ?? "", free: false } };
 }
 
-/** What came of a reply, in the state that shows it. */
+/** The state that shows the result of a reply. */
 export function replied(ui: Ui, result: { done: string } | { failed: string; mayForce: boolean }): Ui {
   if ("done" in result) return { ...ui, typing: undefined, notice: result.done, isWhole: false };
   const typing = ui.typing === undefined || !result.mayForce ? ui.typing : { ...ui.typing, free: true };

@@ -58,7 +58,7 @@ function plain(text: string): string {
   return text.replace(/\x1b\[[0-9;]*m/g, "");
 }
 
-/** What a list is made of. */
+/** The parts of a list. */
 export interface ListParts {
   title: string;
   count: number;

@@ -1,4 +1,4 @@
-/** The screen of `looop watch` as lines: what is seen and what is chosen, laid out for any size. Pure. */
+/** The screen of `looop watch` as lines: the profile and the chosen item, laid out for any size. Pure. */
 import { formatUsd } from "../cost_view.ts";
 import type { Host } from "../machine.ts";
 import { problemsOf, secondsSince } from "../problems.ts";
@@ -38,13 +38,13 @@ export interface View {
   /** Name, who is there, how it stands. */
   machines: readonly (readonly string[])[];
   journal: readonly string[];
-  /** What the chosen worker shows. */
+  /** The chosen worker's text. */
   log: WorkerLog | undefined;
   /** Why nothing can be answered here. */
   locked: string | undefined;
 }
 
-/** What a worker shows: its agent's transcript, or its terminal. */
+/** A worker's text: its agent's transcript, or its terminal. */
 export interface WorkerLog {
   id: string;
   kind: "transcript" | "screen";

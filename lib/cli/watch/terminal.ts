@@ -5,7 +5,7 @@ import { createElement } from "react";
 import { type Key, keysIn, pasted } from "./keys.ts";
 import type { Size } from "./screen.ts";
 
-/** What the terminal reports. */
+/** The terminal's reports. */
 export interface Listeners {
   onKey(key: Key): void;
   onResize(): void;
