@@ -33,7 +33,7 @@ export async function bundle(entry: string, folder: string, ...options: string[]
     DEBUGGER,
   ];
   await run(Deno.execPath(), [...fixed, ...options, "--outdir", folder, entry]);
-  await dropDebugger(folder);
+  await lighten(folder);
 }
 
 /** Bundles `entry` into `folder` and compiles that to `output`, all absolute paths. */
@@ -71,14 +71,31 @@ export async function compileProgram(
 
 /** What ink loads where `DEV=true` asks for it; it is no dependency of ink's, and nothing for a program that is shipped. */
 const DEBUGGER = "react-devtools-core";
+/** The bundler's helper for CommonJS, which loads `node:module`: only what ink is made of needs it. */
+const HELPER = /import\{createRequire as \w+\} ?from ?"node:module"/;
 
-/** Empties the chunk that would load it. */
-async function dropDebugger(folder: string): Promise<void> {
-  for await (const { name } of Deno.readDir(folder)) {
-    const path = `${folder}/${name}`;
-    if (!name.startsWith("devtools-") || !(await Deno.readTextFile(path)).includes(DEBUGGER)) continue;
-    await Deno.writeTextFile(path, "export {};\n");
+/** Empties the chunk that would load the debugger, and spares all chunks that are no CommonJS the load of the helper. */
+async function lighten(folder: string): Promise<void> {
+  const texts = new Map<string, string>();
+  for await (const { name, isFile } of Deno.readDir(folder)) {
+    if (isFile) texts.set(name, await Deno.readTextFile(`${folder}/${name}`));
   }
+  const helpers = [...texts].filter(([name, text]) => /^chunk-/.test(name) && HELPER.test(text));
+  for (const [name, text] of texts) {
+    const isDebugger = name.startsWith("devtools-") && text.includes(DEBUGGER);
+    const light = isDebugger ? "export {};\n" : helpers.reduce(withoutHelper, text);
+    if (light !== text) await Deno.writeTextFile(`${folder}/${name}`, light);
+  }
+}
+
+/** A chunk that does not load the helper where it uses none of it, or only what makes a module's namespace. */
+function withoutHelper(text: string, [name, helper]: readonly [string, string]): string {
+  const [, makes = ""] = /(\w+)=\(\w+,\w+\)=>\{for\(/.exec(helper) ?? [];
+  const [, alias = ""] = new RegExp(`[{,]${makes} as (\\w+)`).exec(helper) ?? [];
+  return text.replaceAll(`import"./${name}";`, "").replace(
+    new RegExp(`import\\{${alias} as (\\w+)\\}from"./${name}";`),
+    "var $1=(a,b)=>{for(let c in b)Object.defineProperty(a,c,{get:b[c],enumerable:!0})};",
+  );
 }
 
 async function run(exe: string, args: string[]): Promise<void> {
