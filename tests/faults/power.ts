@@ -21,6 +21,9 @@ import { type Move, moves } from "./moves.ts";
 import { PULSE } from "./pulse_move.ts";
 import { type Call, parseTrace, TRACE_OPTIONS } from "./trace.ts";
 
+/** How long one verb may take below strace on a busy machine, s. */
+const STRACE_LIMIT_S = 240;
+
 /** Counts that must be zero. */
 const ZERO = ["acknowledged before synced", "half moves", "readers not content"] as const;
 
@@ -55,7 +58,12 @@ export async function power(): Promise<Tally> {
   }
   await using lab = await openLab();
   const all = moves();
-  await inParallel([...sample(all, 0.34), PULSE], 2, (move) => cutMove(lab, move, tally));
+  await inParallel([...sample(all, 0.34), PULSE], 2, async (move) => {
+    // One that does not end must not hide what becomes of the others.
+    await cutMove(lab, move, tally).catch((error) =>
+      tally.fault("readers not content", `${move.name}: ${(error as Error).message}`)
+    );
+  });
   return tally;
 }
 
@@ -197,7 +205,11 @@ async function traceMove(p: LabProfile, move: Move): Promise<Traced> {
     await p.until(`${move.name} has done enough`, () => move.until?.(p) ?? true, 60);
     Deno.kill(Number(/^\d+/.exec(textAt(trace))), "SIGTERM");
   }
-  await p.until(`${move.name} ends below strace`, () => mainEnd(textAt(trace)) !== undefined, 60);
+  const ended = () => mainEnd(textAt(trace)) !== undefined;
+  await p.until(`${move.name} ends below strace`, ended, STRACE_LIMIT_S).catch((error) => {
+    child.kill("SIGKILL");
+    throw error;
+  });
   const text = textAt(trace);
   const { index, code } = mainEnd(text) ?? { index: 0, code: -1 };
   return {
