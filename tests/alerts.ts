@@ -23,7 +23,7 @@ export async function wokenBy(p: TestProfile, reason: string): Promise<{ woken: 
   const before: string[] = [];
   while (before.length < MOST_OTHERS) {
     const woken = await p.wait("--timeout", "20");
-    if (woken.reason.includes(reason)) return { woken, before };
+    if (woken.reason?.includes(reason)) return { woken, before };
     if (woken.timed_out) throw new Error(`never woken by ${reason}, but by ${before.join(" ")}`);
     before.push(...woken.reason);
   }
