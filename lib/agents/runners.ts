@@ -43,7 +43,10 @@ export function withSessionResume(template: string, words: SessionWords): string
   const bare = words.start === undefined ? template : template.replace(` ${words.start}`, "");
   const by = words.resumedBy;
   if (by === undefined || subcommandLength(bare) > 0) return behindProgram(bare, words.resume);
-  return behindProgram(bare.replace(by.prompt, by.instead), `${by.subcommand} ${words.resume}`);
+  return behindProgram(
+    bare.replace(by.prompt, by.instead),
+    [by.subcommand, words.resume].filter((word) => word !== undefined).join(" "),
+  );
 }
 
 /** `codex exec`, `opencode run`: the headless word is a subcommand, and the session belongs to it. */

@@ -198,7 +198,7 @@ export class Desk {
   /** Handles a run that home does not know: an ended one may be removed after a while; a living one is reported. */
   #foreign(run: RunName & Partial<WorkerLine>, speak: Say): boolean {
     if (isOver(run.state) && (run.ageS ?? 0) > FORGET_S) speak(say.gone(run));
-    else if (run.state !== undefined && run.state !== "none" && !isOver) {
+    else if (run.state !== undefined && run.state !== "none" && !isOver(run.state)) {
       this.strays.add(`${run.id}.${run.gen}`);
     }
     return run.kind === "worker" || this.#isOurs(run);
