@@ -4,9 +4,11 @@
  * A new kind needs a row in {@link KINDS}, or, when the pulse raises it as an alert, one in {@link ALERTS}.
  */
 import {
+  askKey,
   type Cursor,
   cursorOf,
   emptyCursor,
+  idOfAskKey,
   pulseWord,
   settled,
   type Sight,
@@ -111,30 +113,32 @@ function revert(cursor: Cursor, before: Cursor, { part, key }: Item): Cursor {
 
 function askNews(cursor: Cursor, { asks, world, nowMs }: Sight): News[] {
   const redeliverMs = world.settings.ask_redeliver_s * 1000;
-  const due = asks.filter(({ id }) => {
-    const at = Object.hasOwn(cursor.asks, id) ? cursor.asks[id] : undefined;
+  const due = asks.filter((ask) => {
+    const at = cursor.asks[askKey(ask)];
     // A clock that was set back must neither make an ask due nor hide it for ever.
     return at === undefined || (redeliverMs > 0 && Math.abs(nowMs - at) >= redeliverMs);
   });
-  return due.map(({ id }) => ({
-    reason: `ask:${id}`,
+  return due.map((ask) => ({
+    reason: `ask:${ask.id}`,
     weight: "wakes",
     at: ["asks"],
-    forms: [id],
-    ...(Object.hasOwn(cursor.asks, id) ? { again: true } : {}),
-    item: { part: "asks", key: id },
+    forms: [ask.id],
+    ...(askKey(ask) in cursor.asks ? { again: true } : {}),
+    item: { part: "asks", key: askKey(ask) },
   }));
 }
 
 function answeredNews(cursor: Cursor, sight: Sight, reader: Reader): News[] {
   const pending = new Set(sight.asks.map(({ id }) => id));
-  return Object.keys(cursor.asks).filter((id) => !pending.has(id)).map((id) => ({
+  const gone = Object.keys(cursor.asks).map((key) => ({ key, id: idOfAskKey(key) }))
+    .filter(({ id }) => !pending.has(id));
+  return gone.map(({ key, id }) => ({
     reason: `answered:${id}`,
     weight: isOwn(sight, reader, `ask:${id}`, ANSWERED) ? "hidden" : "rides",
     at: ["answered"],
     forms: [id],
     ...moverOf(sight, `ask:${id}`, ANSWERED),
-    item: { part: "asks", key: id },
+    item: { part: "asks", key },
   }));
 }
 

@@ -60,7 +60,7 @@ export interface Cursor {
   /** Wake hash and signal of each reading. */
   signals: Record<string, { wake: string; signal: unknown }>;
   workers: Record<string, { gen: string; state: string }>;
-  /** Ask id → unix ms of its last delivery. */
+  /** {@link askKey} → unix ms of its last delivery. */
   asks: Record<string, number>;
   /** Keys of the alerts given, the newest last. */
   alerts: string[];
@@ -128,18 +128,29 @@ export function emptyCursor(): Cursor {
   };
 }
 
+/** Names a question among all there ever were: looop 0.16 gives an answered question's number to the next one. */
+export function askKey({ id, ts, prompt }: Pick<Ask, "id" | "ts" | "prompt">): string {
+  return `${id} ${ts} ${tag(prompt)}`;
+}
+
+/** The id in an {@link askKey}; a cursor of an earlier version has the id alone. */
+export function idOfAskKey(key: string): string {
+  return key.replace(/ \S+ \S+$/, "");
+}
+
 /** Number of alerts remembered as given; one that returns after so many others is given again. */
 const MAX_ALERTS = 300;
 
 /**
- * The cursor of an observer that is now given this sight. `delivered` are the ids of the asks given; the others keep
+ * The cursor of an observer that is now given this sight. `delivered` are the keys of the asks given; the others keep
  * the time of their last delivery.
  */
 export function cursorOf(sight: Sight, delivered: readonly string[], before?: Cursor): Cursor {
   const { world } = sight;
-  const asks = sight.asks.map(({ id }) => {
-    const known = before?.asks[id];
-    return [id, known === undefined || delivered.includes(id) ? sight.nowMs : known] as const;
+  const asks = sight.asks.map((ask) => {
+    const key = askKey(ask);
+    const known = before?.asks[key];
+    return [key, known === undefined || delivered.includes(key) ? sight.nowMs : known] as const;
   });
   const keys = world.alerts.map((alert) => alert.key);
   const earlier = (before?.alerts ?? []).filter((key) => !keys.includes(key));
@@ -215,7 +226,9 @@ export function cursorSince(token: string, remembered: Cursor | undefined, sight
   const given = new Set(alertTags.match(/.{6}/g) ?? []);
   const now = cursorOf(sight, []);
   const isSame = hash !== "" && sight.world.world_hash.startsWith(hash);
-  const asks = sight.asks.filter(({ id }) => seen.has(tag(id))).map(({ id }) => [id, sight.nowMs] as const);
+  const asks = sight.asks.map(askKey).filter((key) => seen.has(tag(key))).map((key) =>
+    [key, sight.nowMs] as const
+  );
   const { playbook, goals, signals, workers } = isSame ? now : emptyCursor();
   return {
     ...now,

@@ -8,7 +8,7 @@
 import { printableJson } from "../text/json.ts";
 import type { Ask } from "../records/mailbox.ts";
 import type { News } from "./news.ts";
-import { pulseWord, type Sight } from "./observer.ts";
+import { askKey, pulseWord, type Sight } from "./observer.ts";
 
 /** The largest output of one return, bytes, newline included. */
 export const MAX_BYTES = 8_000;
@@ -152,7 +152,7 @@ function choicesOf(news: News, { sight, files }: WakeParts): Choice[] {
 
 function askOf(news: News, sight: Sight): Ask | undefined {
   if (news.item.part !== "asks" || news.weight !== "wakes") return undefined;
-  return sight.asks.find(({ id }) => id === news.item.key);
+  return sight.asks.find((ask) => askKey(ask) === news.item.key);
 }
 
 /** The size of a piece of news with everything it brings along, bytes. */
@@ -287,7 +287,7 @@ type Lists = ReturnType<typeof listsOf>;
 function listsOf({ sight, news }: WakeParts) {
   const fresh = new Set(news.filter(({ item }) => item.part === "asks").map(({ item }) => item.key));
   return {
-    asks: sight.asks.filter(({ id }) => !fresh.has(id)).map((ask) => knownAsk(ask, sight)),
+    asks: sight.asks.filter((ask) => !fresh.has(askKey(ask))).map((ask) => knownAsk(ask, sight)),
     goals: Object.keys(sight.world.goals),
     workers: sight.workers.filter(({ alive }) => alive).map(({ id, state, idle_s, host }) => ({
       id,

@@ -112,6 +112,24 @@ Deno.test("given an ask that nobody answers, when wait is called again and again
   });
 });
 
+Deno.test("given an answered question whose number is given out again, when wait is called, then the new one wakes", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await drain(p);
+  const ask = (prompt: string, ageS: number) => {
+    const ts = Math.floor(Date.now() / 1000) - ageS;
+    const text = JSON.stringify({ v: 1, id: "w1-1", worker: "w1", prompt, ts, gen: "" });
+    Deno.writeTextFileSync(p.path("asks/.w1-1.new"), text);
+    Deno.renameSync(p.path("asks/.w1-1.new"), p.path("asks/w1-1.json"));
+  };
+  ask("Ship it?", 5);
+  deepStrictEqual((await p.wait("--timeout", "20")).reason, ["ask:w1-1"]);
+  ask("Sell it?", 4);
+  const { reason, asks } = await p.wait("--timeout", "20");
+  deepStrictEqual([reason, asks[0].prompt, asks[0].again], [["ask:w1-1"], "Sell it?", undefined]);
+  strictEqual((await p.wait("--timeout", "0.5")).timed_out, true);
+});
+
 Deno.test("given a pending ask and a slow sensor, when beats go by, then a blocked wait neither returns nor burns CPU", async () => {
   await using p = await testProfile();
   p.sensor("slow", "sleep 0.4; echo '{\"signal\":1}'");

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { Ask } from "../../../lib/records/mailbox.ts";
 import { cursorAfter, type News, newsOf, wholeWorld } from "../../../lib/world/news.ts";
 import {
+  askKey,
   checkCursor,
   type Cursor,
   cursorOf,
@@ -181,7 +182,7 @@ Deno.test("given an ask that was delivered, when time passes, then it comes agai
   };
   await fc.assert(
     fc.asyncProperty(fc.nat(3 * REDELIVER_MS), async (passed) => {
-      const cursor = cursorOf(await sightOf(parts, 5_000_000), ["w-1"]);
+      const cursor = cursorOf(await sightOf(parts, 5_000_000), []);
       const { reasons } = compare(cursor, await sightOf(parts, 5_000_000 + passed));
       deepStrictEqual(reasons, passed >= REDELIVER_MS ? ["ask:w-1"] : []);
     }),
@@ -199,14 +200,48 @@ Deno.test("given an ask redelivered, when it is compared again at once, then it 
     alerts: [],
     alive: true,
   };
-  const cursor = cursorOf(await sightOf(parts, 0), parts.asks);
+  const cursor = cursorOf(await sightOf(parts, 0), []);
   const later = await sightOf(parts, REDELIVER_MS + 1);
   const found = compare(cursor, later);
   deepStrictEqual(found.changes.asks, ["w-1", "w-2"]);
-  deepStrictEqual(
-    compare(cursorOf(later, found.changes.asks ?? [], cursor), later).reasons,
-    [],
-  );
+  deepStrictEqual(compare(cursorOf(later, later.asks.map(askKey), cursor), later).reasons, []);
+});
+
+Deno.test("given a number that is given out again, when sights are compared, then it is a new question, at once and once", async () => {
+  const parts: Parts = {
+    playbook: "p",
+    goals: {},
+    signals: {},
+    workers: [],
+    asks: ["w-1"],
+    alerts: [],
+    alive: true,
+  };
+  const before = await sightOf(parts, 5_000);
+  const cursor = cursorOf(before, []);
+  for (const other of [{ ts: 6 }, { prompt: "Another question?" }]) {
+    const sight = { ...before, asks: before.asks.map((ask) => ({ ...ask, ...other })) };
+    const { changes, reasons } = compare(cursor, sight);
+    deepStrictEqual([reasons, changes.asks, changes.answered], [["ask:w-1"], ["w-1"], undefined]);
+    deepStrictEqual(newsOf(cursor, sight, { observer: "" })[0]?.again, undefined);
+    deepStrictEqual(compare(cursorOf(sight, [], cursor), sight).reasons, []);
+    ok(compare(cursorSince(cursor.token, undefined, sight)!, sight).reasons.includes("ask:w-1"));
+  }
+});
+
+Deno.test("given a cursor of an earlier version, when its question still waits, then that is given once more and never called answered", async () => {
+  const parts: Parts = {
+    playbook: "p",
+    goals: {},
+    signals: {},
+    workers: [],
+    asks: ["w-1"],
+    alerts: [],
+    alive: true,
+  };
+  const sight = await sightOf(parts, 5_000);
+  const { changes, reasons } = compare({ ...cursorOf(sight, []), asks: { "w-1": 5_000 } }, sight);
+  deepStrictEqual([reasons, changes.answered], [["ask:w-1"], undefined]);
 });
 
 Deno.test("given an ask that is no longer pending, when sights are compared, then it is named as answered and does not wake", async () => {
