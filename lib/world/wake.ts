@@ -56,7 +56,7 @@ export interface WakeParts {
 /** Composes a return. */
 export function wakeOf(parts: WakeParts): Wake {
   const { sight, reason, news } = parts;
-  const shown = [...news.filter(isWaking), ...news.filter(({ weight }) => weight === "rides")];
+  const shown = [...news.filter(isWaking), ...shortRides(news)];
   const standing = standingParts(parts, reason === undefined ? STANDING_BYTES : STANDING_FIRST_BYTES);
   const fixed = render({ reason: [reason ?? ""], changes: {}, ...standing }) +
     printableJson(elidedAsks(sight.asks.length, parts.files));
@@ -70,6 +70,17 @@ export function wakeOf(parts: WakeParts): Wake {
     asks,
   });
   return { text, kept };
+}
+
+/** News that wakes nobody: of many answered questions the first, then a count, which leaves room for the rest. */
+function shortRides(news: readonly News[]): News[] {
+  const rides = news.filter(({ weight }) => weight === "rides");
+  const answered = rides.filter(({ at }) => at[0] === "answered");
+  const others = rides.filter((one) => !answered.includes(one));
+  const elided = answered.slice(LIST_ITEMS);
+  if (elided.length === 0) return rides;
+  const { by: _, ...last } = elided[0]!;
+  return [...answered.slice(0, LIST_ITEMS), { ...last, forms: [{ elided: elided.length }] }, ...others];
 }
 
 /** The output of a call that times out without news. */

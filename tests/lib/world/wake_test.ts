@@ -193,6 +193,15 @@ Deno.test("given known questions that find no room, when a return is composed, t
   deepStrictEqual(asks.at(-1), { elided: 100 - (asks.length - 1), file: FILES.asks });
 });
 
+Deno.test("given many questions answered by others, when something else wakes, then ten are named and the rest is counted", async () => {
+  const before = await sightOf({ ...NOTHING, asks: 101 });
+  const { text, value } = wake(before, await sightOf({ ...NOTHING, goals: 1 }));
+  const { answered } = value["changes"] as { answered: unknown[] };
+  deepStrictEqual([answered.length, answered[0], answered[10]], [11, "worker-0-1", { elided: 91 }]);
+  deepStrictEqual(value["reason"], ["goal:goal-0"]);
+  ok(bytes(JSON.stringify(value["changes"])) < 300, text);
+});
+
 Deno.test("given a question beyond 2 KB, when it is new, then it is cut and its file is named", async () => {
   const { value } = wake(
     await sightOf(NOTHING),
