@@ -102,11 +102,13 @@ export class Pulse {
     });
     const started = performance.now();
     let nextBeat = started;
+    let intervalMs = interval * 1000;
     while (!this.#isStopping() && !this.#mustStop()) {
       const now = performance.now();
       if (now >= nextBeat && this.#beating === undefined) {
         this.#settings.read();
-        nextBeat = nextOnGrid(nextBeat, now, this.#settings.intervalS * 1000);
+        intervalMs = this.#settings.intervalS * 1000;
+        nextBeat = nextOnGrid(nextBeat, now, intervalMs);
         this.#beginBeat();
       }
       await this.#links.look();
@@ -114,6 +116,10 @@ export class Pulse {
       else if (now - started >= FIRST_PUBLISH_MS) {
         await this.#reconciler.reconcile(this.#beat, new Map(), true);
       }
+      const wantedMs = this.#settings.intervalS * 1000;
+      // A beat that was planned an hour ahead must not put a new interval off for that hour.
+      if (wantedMs !== intervalMs) nextBeat = nextOnGrid(nextBeat - intervalMs, performance.now(), wantedMs);
+      intervalMs = wantedMs;
       await this.#watch.next(this.#pause(nextBeat, started));
     }
     await this.#beating;

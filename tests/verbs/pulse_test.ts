@@ -269,6 +269,23 @@ Deno.test("given an interval that is too short or changes, when the pulse beats,
   await p.until("the new interval counts", () => JSON.parse(p.read(".pulse.json")).interval_s === 7);
 });
 
+Deno.test("given a beat that is planned far ahead, when the interval becomes shorter or longer, then the next beat keeps to the new one", async () => {
+  await using p = await testProfile();
+  await Deno.mkdir(p.profile.dir, { mode: 0o700 });
+  const setInterval = (interval: number) =>
+    Deno.writeTextFileSync(p.profile.config, JSON.stringify({ interval }));
+  setInterval(3600);
+  await p.okCall(["up"], { env: { LOOOP_INTERVAL: "" } });
+  await p.until("the first beat", () => published(p).beat === 1);
+  setInterval(1);
+  await p.until("two more beats", () => published(p).beat >= 3);
+  setInterval(3600);
+  await p.until("it is read", () => world(p).settings.interval_s === 3600);
+  const { beat } = published(p);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  ok(published(p).beat <= beat + 1, "a beat under way at most");
+});
+
 Deno.test("given a pulse killed amid a sensor's run, when the next one starts, then the old run is ended and not doubled", async () => {
   await using p = await testProfile();
   p.sensor("slow", "[ -e hang ] || { echo 1; exit; }; echo $$ >>slow.runs; exec sleep 60");
