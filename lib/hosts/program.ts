@@ -139,3 +139,42 @@ FAR=$(cd ../.. && pwd -P)
 sh "$FAR/bin/far" stop "$FAR/w/${id}.${gen}" ${state} ${by} && echo "stopped ${id}.${gen}"
 `;
 }
+
+/**
+ * The program that checks the work of a run that is over, once: says `line TEXT` for the last lines of what the check
+ * printed, then `verdict CODE`; `verdict again` where it was begun before, `verdict -` where it cannot run. Nothing of it
+ * outlives its own shell: a second one watches that.
+ */
+export function checkProgram(home: string, { id, gen }: RunName, line: string, limitS: number): string {
+  return `FAR=${farFolder(home)}
+cd "$FAR/w/${id}.${gen}" 2>/dev/null || { echo "line its folder is gone"; echo "verdict -"; exit; }
+W=$(pwd -P)
+mkdir checked 2>/dev/null || { echo "verdict again"; exit; }
+IFS= read -r cwd <cwd
+cd "$cwd" 2>/dev/null || { echo "line there is no folder $cwd any more"; echo "verdict -"; exit; }
+. "$W/env"
+LOOOP_VERIFY=${gen}
+export LOOOP_VERIFY
+begin() {
+  command -v setsid >/dev/null && exec setsid "$@"
+  exec "$@"
+}
+command -v setsid >/dev/null || set -m
+begin bash -c ${shellQuote(line)} </dev/null >"$W/checked/out" 2>&1 &
+pid=$! until=$(($(date +%s) + ${limitS})) late=
+begin sh -c 'while kill -0 "$1"; do sleep 1; done; kill -KILL "-$2"' watch $$ "$pid" </dev/null >/dev/null 2>&1 &
+watch=$!
+while kill -0 "$pid" 2>/dev/null; do
+  [ -n "$late" ] || [ "$(date +%s)" -lt "$until" ] || { late=1 until=$((until + 5)) && kill -TERM "-$pid"; }
+  [ -z "$late" ] || [ "$(date +%s)" -lt "$until" ] || kill -KILL "-$pid"
+  sleep 0.2 2>/dev/null || sleep 1
+done 2>/dev/null
+wait "$pid"
+code=$?
+kill -KILL "-$pid" "-$watch" 2>/dev/null
+[ -z "$late" ] || code=124
+tail -c 16384 "$W/checked/out" | tail -n 20 | LC_ALL=C sed 's/^/line /'
+[ -z "$late" ] || echo "line timed out after ${limitS} s"
+echo "verdict $code"
+`;
+}

@@ -226,7 +226,11 @@ export interface Conversation {
 export async function converse(
   reach: Reach,
   program: string,
-  { limitMs, enough = () => false }: { limitMs: number; enough?: (line: string) => boolean },
+  { limitMs, enough = () => false, stop }: {
+    limitMs: number;
+    enough?: (line: string) => boolean;
+    stop?: AbortSignal;
+  },
 ): Promise<Conversation> {
   const lines: string[] = [];
   const started = performance.now();
@@ -236,6 +240,9 @@ export async function converse(
     timedOut = true;
     channel.close();
   }, Math.max(1, limitMs - (performance.now() - started)));
+  const onStop = () => channel.close();
+  stop?.addEventListener("abort", onStop);
+  if (stop?.aborted) onStop();
   try {
     await channel.listen((line) => {
       if (typeof line !== "string") return;
@@ -245,6 +252,7 @@ export async function converse(
     return { lines, timedOut, complaint: channel.complaint() };
   } finally {
     clearTimeout(timer);
+    stop?.removeEventListener("abort", onStop);
     channel.close();
   }
 }

@@ -134,11 +134,19 @@ export function dropTells(profile: Profile, worker: string): void {
   removeTree(folder(profile, worker));
 }
 
-/** The tells that earlier runs of a worker have not finished reading, oldest first. */
-export function untoldBefore(profile: Profile, worker: string, gen: string): Tell[] {
+/**
+ * Puts away the tells of all runs of a worker but this one; `keep` is given those that were never finished, before they
+ * go. File by file, since a text may be told at this very moment: its teller finds that the run has ended.
+ */
+export function clearTells(profile: Profile, worker: string, gen: string, keep: (tell: Tell) => void): void {
   const dir = folder(profile, worker);
   const isEarlier = (tell: Tell) => tell.gen !== gen;
-  return [...readTells(dir, "taken", isEarlier), ...readTells(dir, "json", isEarlier)];
+  for (const state of ["taken", "json", "done"] as const) {
+    for (const tell of readTells(dir, state, isEarlier)) {
+      if (state !== "done") keep(tell);
+      removeFile(`${dir}/${tell.n}.${state}`, { durable: false });
+    }
+  }
 }
 
 /** Takes a text back that has not been taken; false when it has. */

@@ -14,7 +14,7 @@ import { UsageError, UserError } from "../errors.ts";
 import { farDir } from "../hosts/program.ts";
 import { requireHost } from "../hosts/place.ts";
 import { farRun, launchFar } from "./far.ts";
-import { dropTells, untoldBefore } from "../records/tells.ts";
+import { clearTells } from "../records/tells.ts";
 import { withRoom } from "./room.ts";
 import { prepareHold } from "../agents/hold.ts";
 import { tellHookPath, withTellHook, writeTellHook } from "../agents/tell_hook.ts";
@@ -87,11 +87,7 @@ export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promis
   const host = withSearchPath(caller);
   const { runner, hostName } = pickRunner(host, asked);
   const spec = { ...asked, host: hostName, timeoutS: asked.timeoutS ?? timeoutOf(host, asked, runner.name) };
-  if (spec.host !== undefined && spec.verify !== undefined) {
-    throw new UsageError("--verify runs on this machine alone", {
-      next: "leave it away, and have the worker itself say what it has checked",
-    });
-  }
+  if (spec.verify !== undefined) requirePlaceToVerify(host, spec.host);
   if (spec.host === undefined) requireProgram(host, runner, spec.env);
   if (new TextEncoder().encode(spec.brief).length > MAX_BRIEF_BYTES) {
     throw new UsageError("The brief is larger than 4 MB", {
@@ -319,6 +315,15 @@ function timeoutOf({ profile }: WorkerHost, { goal = "" }: WorkerSpec, runner: s
   return timeout === 0 ? undefined : timeout;
 }
 
+/** @throws {UsageError} when a worker's place ends with it, as an engine's job does: nothing can be checked there. */
+function requirePlaceToVerify({ profile }: WorkerHost, hostName = ""): void {
+  const { hosts } = readConfig(profile.config).config;
+  if (!Object.hasOwn(hosts, hostName) || hosts[hostName]?.driver === undefined) return;
+  throw new UsageError(`--verify cannot run on "${hostName}": its engine's jobs end with their workers`, {
+    next: "leave it away, and have the worker itself say what it has checked",
+  });
+}
+
 /** Where a worker's programs are looked for. */
 export function pathOf(
   { env }: Pick<WorkerHost, "env">,
@@ -400,10 +405,9 @@ async function openSession(
  * reused before anybody has seen that report.
  */
 function keepUntold(profile: Profile, { id, gen }: SessionMeta, nowMs: number): void {
-  for (const { text } of untoldBefore(profile, id, gen)) {
+  clearTells(profile, id, gen, ({ text }) => {
     appendJournal(profile, `untold: an earlier run of ${id} has not read: ${text}`, new Date(nowMs));
-  }
-  dropTells(profile, id);
+  });
 }
 
 /** The error for an id that is in use. */

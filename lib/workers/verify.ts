@@ -4,7 +4,10 @@ import type { Profile } from "../paths.ts";
 import { runCommand } from "../process/capture.ts";
 import { childEnv } from "../process/child_env.ts";
 import { killTree } from "../process/tree.ts";
-import { homeMark, ownVariables } from "../records/home.ts";
+import { checkProgram } from "../hosts/program.ts";
+import { Place } from "../hosts/place.ts";
+import { converse } from "../hosts/reach.ts";
+import { ensureHome, homeMark, ownVariables } from "../records/home.ts";
 import { readNotes, writeNotes } from "../records/notes.ts";
 import { readFleet, type Session } from "../sessions/session.ts";
 import type { Verification } from "../sessions/verdict.ts";
@@ -17,6 +20,8 @@ export interface VerifyHost {
   profile: Profile;
   bin: string;
   env: Readonly<Record<string, string>>;
+  /** Unix ms. */
+  now(): number;
 }
 
 /** The variable that marks the processes of one check; its value is the run's generation. */
@@ -30,11 +35,14 @@ const ORPHAN_GRACE_MS = 2_000;
 
 /** Runs a session's check to its end; `unknown` when `stop` has ended it. */
 export async function runCheck(
-  { profile, bin, env }: VerifyHost,
-  { dir, gen, check }: Session,
+  host: VerifyHost,
+  session: Session,
   timeoutS: number,
   stop: AbortSignal,
 ): Promise<Verification | "unknown"> {
+  if (session.host !== undefined) return await runFarCheck(host, session, timeoutS, stop);
+  const { profile, bin, env } = host;
+  const { dir, gen, check } = session;
   const { line, cwd } = check ?? { line: "true", cwd: profile.dir };
   if (statOf(cwd)?.isDirectory !== true) return failed(null, [`there is no folder ${cwd} any more`]);
   const own = ownVariables(profile, bin);
@@ -51,6 +59,33 @@ export async function runCheck(
   const lines = lastLines(new TextDecoder().decode(outcome.stdout.bytes));
   if (outcome.endedBy === "timeout") return failed(124, [...lines, `timed out after ${timeoutS} s`]);
   return outcome.code === 0 ? { ok: true, code: 0, lines } : failed(outcome.code, lines);
+}
+
+/** Time on the way to a host and back, and for ending what ignores TERM there, ms. */
+const FAR_SLACK_MS = 40_000;
+
+/** The same on the worker's machine; `unknown` when the line to it broke. */
+async function runFarCheck(
+  host: VerifyHost,
+  { view: { id }, gen, check, host: name = "" }: Session,
+  timeoutS: number,
+  stop: AbortSignal,
+): Promise<Verification | "unknown"> {
+  const place = Place.named(host, name);
+  const program = checkProgram(ensureHome(host.profile), { id, gen }, check?.line ?? "true", timeoutS);
+  const limitMs = timeoutS * 1000 + FAR_SLACK_MS;
+  const isVerdict = (line: string) => line.startsWith("verdict ");
+  const said = await converse(place.reach(), program, { limitMs, enough: isVerdict, stop }).catch(() =>
+    undefined
+  );
+  const code = said?.lines.find(isVerdict)?.slice("verdict ".length);
+  if (code === undefined || code === "again") return "unknown";
+  const printed = said?.lines.filter((line) => line.startsWith("line ")).map((line) =>
+    line.slice("line ".length)
+  );
+  const lines = lastLines(printed?.join("\n") ?? "");
+  if (code === "-") return failed(null, lines);
+  return code === "0" ? { ok: true, code: 0, lines } : failed(Number(code), lines);
 }
 
 /** The verdict of a check that did not succeed, with its last lines. */

@@ -1,4 +1,5 @@
-import { ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { readMarked } from "../../lib/process/table.ts";
 import { testProfile } from "../looop.ts";
 import { endedWorker, fileText, workerView } from "../workers.ts";
 import { carriers, ShHost, startThere, wire } from "./host.ts";
@@ -136,4 +137,55 @@ Deno.test("given hosts in config.json that cannot be meant, when it is read, the
     strictEqual(code, 1);
     ok(message.test(stderr) && /config\.json:\d+:\d+/.test(stderr), stderr);
   }
+});
+
+Deno.test("given workers on a host with checks, when they end, then each check runs there once, in the worker's folder, and its verdict comes home", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach, env: { GREETING: "it's me" } } });
+  await p.okCall(["up"], { env: { LOOOP_VERIFY_TIMEOUT: "2" } });
+  const leaver = "sleep 300 & echo ran >>runs; cat made";
+  await startThere(p, "good", "gpu", "echo here >made", ["--verify", leaver]);
+  await startThere(p, "bad", "gpu", "exit 0", ["--verify", `printf '\\033[31m%s\\n' "$GREETING"; exit 3`]);
+  await startThere(p, "slow", "gpu", "exit 0", ["--verify", "trap '' TERM; echo begun; sleep 300"]);
+  const verdicts = {
+    good: { ok: true, code: 0, lines: ["here"] },
+    bad: { ok: false, code: 3, lines: ["it's me"] },
+    slow: { ok: false, code: 124, lines: ["begun", "timed out after 2 s"] },
+  };
+  for (const [id, expected] of Object.entries(verdicts)) {
+    await p.until(`the verdict on ${id}`, async () => {
+      const { verify } = await workerView(p, id);
+      return verify !== undefined && verify !== "running";
+    }, 60);
+    deepStrictEqual((await workerView(p, id)).verify, expected);
+    const { gen } = JSON.parse(p.read(`sessions/${id}/meta.json`));
+    const mark = `LOOOP_VERIFY=${gen}`;
+    await p.until(`nothing of ${id}'s check is left`, async () => (await readMarked([mark])).size === 0);
+  }
+  const find = new Deno.Command("find", { args: [host.home, "-name", "runs", "-exec", "cat", "{}", "+"] });
+  strictEqual(new TextDecoder().decode((await find.output()).stdout), "ran\n");
+});
+
+Deno.test("given a check on a host, when looop goes down meanwhile, then its verdict is unknown, it ends there, and it never runs again", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  const flag = `${host.home}/runs`;
+  await startThere(p, "w1", "gpu", "exit 0", ["--verify", `echo ran >>'${flag}'; sleep 300`]);
+  const runs = () => {
+    try {
+      return Deno.readTextFileSync(flag);
+    } catch {
+      return "";
+    }
+  };
+  await p.until("the check runs", () => runs() === "ran\n");
+  await p.ok("down");
+  await p.ok("up");
+  await p.until("the verdict", async () => (await workerView(p, "w1")).verify === "unknown");
+  const { gen } = JSON.parse(p.read("sessions/w1/meta.json"));
+  await p.until("it has ended there", async () => (await readMarked([`LOOOP_VERIFY=${gen}`])).size === 0);
+  strictEqual(runs(), "ran\n");
 });

@@ -1,6 +1,14 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { profileAt } from "../../../lib/paths.ts";
-import { dropTells, finishTells, hasTells, postTell, takeTells, untold } from "../../../lib/records/tells.ts";
+import {
+  clearTells,
+  dropTells,
+  finishTells,
+  hasTells,
+  postTell,
+  takeTells,
+  untold,
+} from "../../../lib/records/tells.ts";
 
 async function profileOf() {
   const dir = await Deno.makeTempDir({ prefix: "looop-tells-" });
@@ -43,8 +51,16 @@ Deno.test("given another run of the worker, when it takes, then what an earlier 
   postTell(profile, "w1", { gen: "old", text: "one", by: "root" }, 0);
   deepStrictEqual(takeTells(profile, "w1", "new"), []);
   deepStrictEqual(untold(profile, "w1", "old").length, 1);
-  dropTells(profile, "w1");
+  postTell(profile, "w1", { gen: "old", text: "two", by: "root" }, 0);
+  finishTells(profile, "w1", takeTells(profile, "w1", "old").slice(0, 1));
+  postTell(profile, "w1", { gen: "new", text: "three", by: "root" }, 0);
+  const kept: string[] = [];
+  clearTells(profile, "w1", "new", ({ text }) => kept.push(text));
+  deepStrictEqual(kept, ["two"]);
   deepStrictEqual(untold(profile, "w1", "old"), []);
+  deepStrictEqual(untold(profile, "w1", "new").map(({ text }) => text), ["three"]);
+  dropTells(profile, "w1");
+  deepStrictEqual(untold(profile, "w1", "new"), []);
 });
 
 Deno.test("given a broken tell, when others are taken, then they are given", async () => {
