@@ -12,6 +12,7 @@ const MEANT: readonly (readonly [name: string, line: RegExp, why: string])[] = [
   ["lib/sessions/supervisor.ts", /^flock -n 9 2>/, "only where it is found"],
   ["lib/hosts/far/", /\/proc\/|grep -[lq]*zxF/, "the Linux half of what differs by platform"],
   ["lib/hosts/far/", /flock -s -n|&& exec setsid/, "only where it is found"],
+  ["lib/hosts/program.ts", /&& exec setsid/, "only where it is found"],
   ["lib/hosts/far/far.sh", /^trap "kill \$hearing/, "nobody reads the status of a post"],
   ["lib/hosts/drivers/slurm.sh", /command -v flock .* flock 9/, "only where it is found"],
   ["lib/hosts/check/cases.ts", /\/proc\//, "asks for what is there first, else for nothing or ps"],
