@@ -196,12 +196,24 @@ async function checkGit({ env }: DoctorHost): Promise<Diagnosis> {
   return ok("git", text.trim().replace(/^git version /, ""));
 }
 
+/** Which config counts, and whether looop 0.16 can read it, too. */
+function configText(path: string): string {
+  const text = quietText(path, readLinkedText);
+  if (text === undefined) return "defaults";
+  try {
+    JSON.parse(text);
+    return path;
+  } catch {
+    return `${path}; looop 0.16 cannot read it, as it is not strict JSON (comments, final commas)`;
+  }
+}
+
 function checkConfig({ profile, env }: DoctorHost): Diagnosis[] {
   try {
     const { config, warnings } = readConfig(profile.config);
     const { name, missing } = checkRunner(config, env["PATH"] ?? "");
     return [
-      ...(warnings.length === 0 ? [ok("config", exists(profile.config) ? profile.config : "defaults")] : []),
+      ...(warnings.length === 0 ? [ok("config", configText(profile.config))] : []),
       ...warnings.map((warning) => warn("config", warning, "correct or remove that line")),
       missing === undefined ? ok("runner", name) : bad("runner", `"${name}": ${missing.what}`, missing.next),
     ];

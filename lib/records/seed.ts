@@ -100,35 +100,20 @@ tells/
 *.tmp-*
 `;
 
-/** The seeded config.json, with every key explained. */
+/** Limits in the seeded config.json, equal to the defaults: for people to change; seconds, or a count. */
+const SEED_LIMITS = {
+  interval: 60,
+  sensor_concurrency: 8,
+  ask_redeliver: 600,
+  ready_timeout: 120,
+  silent_after: 900,
+  session_ttl: 259_200,
+};
+
+/** The seeded config.json: without comments, as looop 0.16 reads none; `looop help config` explains the keys. */
 export function seedConfig(): string {
-  const runners = Object.entries(RUNNER_PRESETS).map(([name, preset]) =>
-    `    // ${preset.summary}\n    ${JSON.stringify(name)}: { "interactive": ${
-      JSON.stringify(preset.interactive)
-    } }`
-  ).join(",\n");
-  return `// Wiring of this looop profile: JSON with comments. Every key may be left out.
-{
-  // The runner of \`looop _ worker start\` without --runner.
-  "default": "pi",
-  // How each agent is started in its terminal; {{prompt_file}} is the path of the worker's prompt.
-  "runners": {
-${runners}
-  },
-  // Seconds from beat to beat (LOOOP_INTERVAL overrides).
-  "interval": 60,
-  // How many sensors may run at once.
-  "sensor_concurrency": 8,
-  // Seconds after which an unanswered question is delivered to \`_ wait\` again.
-  "ask_redeliver": 600,
-  // A worker that has not called back after so many seconds is reported, with its screen.
-  "ready_timeout": 120,
-  // A running worker that prints nothing for so many seconds is reported.
-  "silent_after": 900,
-  // Seconds that ended sessions are kept (LOOOP_SESSION_TTL overrides); the last 3 runs of an id stay.
-  "session_ttl": 259200
-  // Command for \`looop _ notify\`: {{message}} and {{id}} are filled in, quoted. For example:
-  // , "notification": "notify-send looop {{message}}"
-}
-`;
+  const runners = Object.fromEntries(
+    Object.entries(RUNNER_PRESETS).map(([name, { interactive }]) => [name, { interactive }]),
+  );
+  return `${JSON.stringify({ default: "pi", runners, ...SEED_LIMITS }, null, 2)}\n`;
 }

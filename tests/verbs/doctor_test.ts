@@ -98,6 +98,16 @@ Deno.test("given a config that is broken or odd, when the doctor looks, then it 
   deepStrictEqual([level, message.split(":").slice(0, 2)], ["bad", ["config.json", "1"]]);
 });
 
+Deno.test("given the seeded config and one with comments, when the doctor looks, then only of the second it says that looop 0.16 cannot read it", async () => {
+  await using p = await testProfile();
+  const said = async () => (await p.run("doctor")).stdout.replace(/\s+/g, " ");
+  await p.ok("_", "state");
+  ok(JSON.parse(p.read("config.json")));
+  ok(!/0\.16/.test(await said()));
+  await Deno.writeTextFile(p.profile.config, '{ "interval": 60 } // a minute\n');
+  match(await said(), /ok config: .*config\.json; looop 0\.16 cannot read it/);
+});
+
 Deno.test("given a data dir that others can write, when the doctor looks, then it says so and touches nothing", async () => {
   await using p = await healthy();
   await Deno.chmod(p.profile.dir, 0o777);

@@ -14,6 +14,7 @@ import { RUNS } from "../../properties.ts";
 
 Deno.test("given the seeded config, when it is parsed, then it is the defaults and warns of nothing", () => {
   const { config, warnings } = parseConfig(seedConfig());
+  ok(JSON.parse(seedConfig()), "looop 0.16 reads strict JSON only");
   deepStrictEqual(warnings, []);
   deepStrictEqual({ ...config, runners: {} }, { ...defaultConfig(), runners: {} });
   ok("pi" in config.runners && "shell" in config.runners);
