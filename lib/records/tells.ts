@@ -136,16 +136,21 @@ export function dropTells(profile: Profile, worker: string): void {
 
 /**
  * Puts away the tells of all runs of a worker but this one; `keep` is given those that were never finished, before they
- * go. File by file, since a text may be told at this very moment: its teller finds that the run has ended.
+ * go. File by file, since a text may be told at this very moment: its teller finds that the run has ended, and takes
+ * it back by its number. So the last number stays in use, and none is given out twice.
  */
 export function clearTells(profile: Profile, worker: string, gen: string, keep: (tell: Tell) => void): void {
   const dir = folder(profile, worker);
   const isEarlier = (tell: Tell) => tell.gen !== gen;
-  for (const state of ["taken", "json", "done"] as const) {
+  for (const state of ["taken", "json"] as const) {
     for (const tell of readTells(dir, state, isEarlier)) {
-      if (state !== "done") keep(tell);
-      removeFile(`${dir}/${tell.n}.${state}`, { durable: false });
+      keep(tell);
+      moveFile(`${dir}/${tell.n}.${state}`, `${dir}/${tell.n}.done`);
     }
+  }
+  const last = highest(dir);
+  for (const { n } of readTells(dir, "done", isEarlier)) {
+    if (n !== last) removeFile(`${dir}/${n}.done`, { durable: false });
   }
 }
 

@@ -8,6 +8,7 @@ import {
   postTell,
   takeTells,
   untold,
+  withdrawTell,
 } from "../../../lib/records/tells.ts";
 
 async function profileOf() {
@@ -61,6 +62,15 @@ Deno.test("given another run of the worker, when it takes, then what an earlier 
   deepStrictEqual(untold(profile, "w1", "new").map(({ text }) => text), ["three"]);
   dropTells(profile, "w1");
   deepStrictEqual(untold(profile, "w1", "new"), []);
+});
+
+Deno.test("given a teller that takes its text back late, when another text was told meanwhile, then that one stays", async () => {
+  await using profile = await profileOf();
+  const { n } = postTell(profile, "w1", { gen: "old", text: "one", by: "root" }, 0);
+  clearTells(profile, "w1", "new", () => {});
+  postTell(profile, "w1", { gen: "new", text: "two", by: "root" }, 0);
+  strictEqual(withdrawTell(profile, "w1", { n }), false);
+  deepStrictEqual(untold(profile, "w1", "new").map(({ text }) => text), ["two"]);
 });
 
 Deno.test("given a broken tell, when others are taken, then they are given", async () => {
