@@ -1,5 +1,5 @@
 /** `looop init`: chooses the agent with which workers are started, and writes the choice into config.json. */
-import { readConfig, setConfigValue } from "../lib/records/config.ts";
+import { readConfig, replaceConfig, setConfigValue } from "../lib/records/config.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { findProgram } from "../lib/process/programs.ts";
@@ -9,7 +9,7 @@ import { shellQuote } from "../lib/text/quote.ts";
 import { runnerWarnings } from "../lib/agents/runner_check.ts";
 import { RECORDS_KINDS, RUNNER_PRESETS } from "../lib/records/presets.ts";
 import { searchPath } from "../lib/workers/search_path.ts";
-import { makeDir, readLinkedText, replaceFile, statOf } from "../lib/store.ts";
+import { makeDir, readLinkedText, replaceFile } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 import { type ResolvedRunner, resolveRunner } from "../lib/agents/resolve.ts";
 
@@ -76,10 +76,7 @@ function choose(path: string, before: string, name: string): string {
   const source = readLinkedText(path) ?? "{}\n";
   const edited = setConfigValue(source, ["default"], name);
   if (edited === source) return `workers are started with ${name} already (${path})`;
-  // People may keep their config elsewhere and link to it, so the link stays.
-  const info = statOf(path);
-  const file = info === undefined ? path : Deno.realPathSync(path);
-  replaceFile(file, edited, { mode: (info?.mode ?? 0o600) & 0o777 });
+  replaceConfig(path, edited);
   return before === name
     ? `workers are started with ${name} (${path})`
     : `workers are started with ${name}, no longer ${before} (${path})`;

@@ -1,10 +1,11 @@
 /** `looop up`: starts the pulse. */
-import { readConfig } from "../lib/records/config.ts";
+import { readConfig, replaceConfig } from "../lib/records/config.ts";
+import { withoutSeedComments } from "../lib/records/seed.ts";
 import { oneLine } from "../lib/errors.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import type { Profile } from "../lib/paths.ts";
 import { poke } from "../lib/records/move.ts";
-import { makeDir, replaceFile } from "../lib/store.ts";
+import { makeDir, quietText, readLinkedText, replaceFile } from "../lib/store.ts";
 import { startPulse } from "../lib/pulse/control.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
 
@@ -27,6 +28,7 @@ export default defineVerb({
   async run(context, input) {
     const { profile } = context;
     openProfile(profile);
+    dropSeedComments(profile.config);
     for (const warning of readConfig(profile.config).warnings) context.note(`looop up: ${oneLine(warning)}`);
     if (input.flag("take-hosts")) await takeHosts(profile);
     const outcome = await startPulse(context, {
@@ -48,6 +50,16 @@ Now start your agent (pi, claude, codex, …) in any folder and tell it:
     };
   },
 });
+
+/** Makes a config.json with the earlier seed's comments strict JSON; one that cannot be written stays, and doctor names it. */
+function dropSeedComments(path: string): void {
+  const strict = withoutSeedComments(quietText(path, readLinkedText) ?? "");
+  try {
+    if (strict !== undefined) replaceConfig(path, strict);
+  } catch {
+    // It is read as well as before.
+  }
+}
 
 /** Leaves the sign by which the next line to each machine takes it over. */
 async function takeHosts(profile: Profile): Promise<void> {

@@ -1,4 +1,4 @@
-/** `config.json`: turns JSON with comments into checked settings with defaults. Pure, except {@link readConfig}. */
+/** `config.json`: turns JSON with comments into checked settings with defaults. Pure, except {@link readConfig} and {@link replaceConfig}. */
 import {
   applyEdits,
   findNodeAtLocation,
@@ -13,7 +13,7 @@ import { isId } from "../ids.ts";
 import { isRecord } from "../text/json.ts";
 import { UserError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
-import { readLinkedText } from "../store.ts";
+import { readLinkedText, replaceFile, statOf } from "../store.ts";
 
 /** One runner in the config: a shell template, or a preset's name with overrides. */
 export interface RunnerConfig {
@@ -332,4 +332,11 @@ export function setConfigValue(source: string, path: readonly string[], value: u
     getInsertionIndex: () => 0,
   });
   return applyEdits(source, edits);
+}
+
+/** Replaces config.json; a link to it stays, as people may keep their config elsewhere. */
+export function replaceConfig(path: string, text: string): void {
+  const info = statOf(path);
+  const file = info === undefined ? path : Deno.realPathSync(path);
+  replaceFile(file, text, { mode: (info?.mode ?? 0o600) & 0o777 });
 }

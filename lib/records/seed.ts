@@ -117,3 +117,37 @@ export function seedConfig(): string {
   );
   return `${JSON.stringify({ default: "pi", runners, ...SEED_LIMITS }, null, 2)}\n`;
 }
+
+/** Comments of the config.json that looop 0.1.0 seeded; beside them it had the summary of each runner. */
+const SEED_COMMENTS = [
+  "Wiring of this looop profile: JSON with comments. Every key may be left out.",
+  "The runner of `looop _ worker start` without --runner.",
+  "How each agent is started in its terminal; {{prompt_file}} is the path of the worker's prompt.",
+  "Seconds from beat to beat (LOOOP_INTERVAL overrides).",
+  "How many sensors may run at once.",
+  "Seconds after which an unanswered question is delivered to `_ wait` again.",
+  "A worker that has not called back after so many seconds is reported, with its screen.",
+  "A running worker that prints nothing for so many seconds is reported.",
+  "Seconds that ended sessions are kept (LOOOP_SESSION_TTL overrides); the last 3 runs of an id stay.",
+  "Command for `looop _ notify`: {{message}} and {{id}} are filled in, quoted. For example:",
+  ', "notification": "notify-send looop {{message}}"',
+];
+
+/**
+ * A config.json with the comments of the earlier seed, made strict JSON, which looop 0.16 reads, too; every value stays.
+ * Undefined when it has none, has others, or is not strict JSON without them. Pure.
+ */
+export function withoutSeedComments(text: string): string | undefined {
+  const known = [...SEED_COMMENTS, ...Object.values(RUNNER_PRESETS).map(({ summary }) => summary)];
+  const lines = text.split("\n");
+  const isComment = (line: string) => line.trimStart().startsWith("//");
+  const comments = lines.filter(isComment).map((line) => line.trim().replace(/^\/\/ ?/, ""));
+  if (comments.length === 0 || !comments.every((comment) => known.includes(comment))) return undefined;
+  const strict = lines.filter((line) => !isComment(line)).join("\n");
+  try {
+    JSON.parse(strict);
+    return strict;
+  } catch {
+    return undefined;
+  }
+}

@@ -322,3 +322,35 @@ Deno.test("given a running pulse whose record is broken, when it is poked, then 
   await p.until("it is mended", () => p.read(".pulse.json").startsWith('{"v":1'));
   deepStrictEqual([pulsePid(p), (await p.json("_", "state", "--json")).pulse.alive], [pid, true]);
 });
+
+Deno.test("given a config.json as it was once seeded, when up is called, then it becomes strict JSON with the same values; one with other comments stays", async () => {
+  await using p = await testProfile();
+  const commented = `// Wiring of this looop profile: JSON with comments. Every key may be left out.
+{
+  // The runner of \`looop _ worker start\` without --runner.
+  "default": "claude",
+  "runners": {
+    // pi coding agent
+    "pi": { "interactive": "mine // {{prompt_file}}" }
+  },
+  // Seconds from beat to beat (LOOOP_INTERVAL overrides).
+  "interval": 7
+  // , "notification": "notify-send looop {{message}}"
+}
+`;
+  await Deno.mkdir(p.profile.dir, { mode: 0o700 });
+  await Deno.writeTextFile(`${p.base}/mine.json`, commented);
+  await Deno.symlink(`${p.base}/mine.json`, p.profile.config);
+  await p.ok("up");
+  deepStrictEqual(JSON.parse(p.read("config.json")), {
+    default: "claude",
+    runners: { pi: { interactive: "mine // {{prompt_file}}" } },
+    interval: 7,
+  });
+  ok((await Deno.lstat(p.profile.config)).isSymlink);
+  await p.ok("down");
+  const own = commented.replace("// Seconds", "// My seconds");
+  await Deno.writeTextFile(`${p.base}/mine.json`, own);
+  await p.ok("up");
+  strictEqual(p.read("config.json"), own);
+});
