@@ -64,9 +64,11 @@ function unknownVerb(verbs: VerbTable, argv: readonly string[]): UsageError {
     const next = below.map((path) => path.slice(typed.length + 1)).join(", ");
     return new UsageError(`"${oneLine(typed, 60)}" needs a verb`, { next: `one of ${next}` });
   }
-  const offered = paths.filter((path) => !DESTRUCTIVE.includes(path));
-  const match = nearest(typed, offered) ?? nearest(`_ ${typed}`, offered);
+  const match = nearest(typed, paths) ?? nearest(`_ ${typed}`, paths);
   return new UsageError(`Unknown verb "${oneLine(typed, 60)}"`, {
-    next: match === undefined ? "`looop help` lists them" : `did you mean \`looop ${match}\`?`,
+    // Where one that ends something is nearest, another that happens to be near is not meant.
+    next: match === undefined || DESTRUCTIVE.includes(match)
+      ? "`looop help` lists them"
+      : `did you mean \`looop ${match}\`?`,
   });
 }

@@ -68,3 +68,9 @@ Deno.test("given slips in a harmless verb, when they are no verb, then it is nam
   strictEqual(meant(["_", "tel", "w1", "x"]), "_ tell");
   strictEqual(meant(["_", "worker", "strat", "w1"]), "_ worker start");
 });
+
+Deno.test("given slips in a verb that ends something, when they are no verb, then no other that happens to be near is named", () => {
+  strictEqual(meant(["dwn"]), "");
+  strictEqual(meant(["_", "worker", "kil", "w1"]), "");
+  strictEqual(meant(["_", "sensor", "remov", "disk"]), "");
+});
