@@ -1,7 +1,5 @@
 /**
- * looop: a tiny control plane for agent-driven work. The program's entry: the table of verbs, the dispatch, and the
- * one catch that prints an error and chooses the exit code.
- *
+ * looop, a tiny control plane for agent-driven work: the table of verbs, their dispatch, and the one catch of errors.
  * @module
  */
 import { noteAgent, noteTells } from "./lib/cli/caller.ts";
@@ -12,6 +10,7 @@ import { type Context, mayWantJson, parseInput } from "./lib/cli/verb.ts";
 import { checkWorkerMay } from "./lib/cli/worker_rules.ts";
 import { findVerb, loadVerb, type VerbTable } from "./lib/cli/verb_table.ts";
 import { EXIT, formatError, UserError } from "./lib/errors.ts";
+import { expectFileLimit } from "./lib/fault.ts";
 import { checkProfile } from "./lib/records/profile_check.ts";
 
 /** Every verb and its module; each is loaded only when it is called. */
@@ -112,6 +111,7 @@ export async function main(argv: readonly string[], context: Context = contextOf
 }
 
 if (import.meta.main) {
+  expectFileLimit();
   for (const kind of ["error", "unhandledrejection"] as const) {
     addEventListener(kind, (event) => {
       event.preventDefault();

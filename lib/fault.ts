@@ -69,12 +69,17 @@ export function outOfDescriptors(what: string, cause?: unknown): UserError {
   });
 }
 
-let isLimitCaught = false;
+let isLimitExpected = false;
+
+/** Has {@link catchFileLimit} act: in the program itself, and not where its modules are tested. */
+export function expectFileLimit(): void {
+  isLimitExpected = true;
+}
 
 /** Lets a write beyond `ulimit -f` fail; by default its signal ends the process in the middle of it. */
 export function catchFileLimit(): void {
-  if (isLimitCaught || !hasDescriptors()) return;
-  isLimitCaught = true;
+  if (!isLimitExpected || !hasDescriptors()) return;
+  isLimitExpected = false;
   try {
     Deno.addSignalListener("SIGXFSZ", () => {});
   } catch {

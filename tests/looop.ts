@@ -120,7 +120,9 @@ export class TestProfile implements AsyncDisposable {
     const said = new Said(child.stderr);
     const stdout = new Response(child.stdout).text();
     let limit: ReturnType<typeof setTimeout> | undefined;
+    let isOver = false;
     const result = Promise.all([child.status, stdout, said.all]).then(([status, out, err]) => {
+      isOver = true;
       clearTimeout(limit);
       return {
         code: status.code,
@@ -131,7 +133,7 @@ export class TestProfile implements AsyncDisposable {
     return {
       pid: child.pid,
       get result() {
-        limit ??= setTimeout(() => endCall(child), CALL_LIMIT_MS);
+        if (!isOver) limit ??= setTimeout(() => endCall(child), CALL_LIMIT_MS);
         return result;
       },
       said: (text) => said.until(text),
@@ -275,7 +277,6 @@ class Said {
   }
 }
 
-/** A `deno run` child with another HOME still finds the cached modules. */
 /** Where this test run's deno keeps what it has fetched, for a child with a home of its own. */
 export function denoDirOf(): Record<string, string> {
   if (Deno.env.get("DENO_DIR") !== undefined) return {};
