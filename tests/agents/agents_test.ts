@@ -298,7 +298,13 @@ class Setting implements AsyncDisposable {
     }
     const pid = Number(this.p.read(`sessions/${id}/program`).split(" ")[0]);
     const { processes } = await readAllProcesses();
-    for (const fact of processes.values()) if (fact.pgid === pid) Deno.kill(fact.pid, "SIGKILL");
+    for (const fact of processes.values()) {
+      try {
+        if (fact.pgid === pid) Deno.kill(fact.pid, "SIGKILL");
+      } catch {
+        // Ended with one that was killed before it.
+      }
+    }
   }
 
   /** Runs the CLI without a terminal as root agent and returns what it said. */

@@ -936,9 +936,12 @@ ${
   resets: SOON,
 };
 
+/** The minute in which the tests began: a service says the same each time that it is asked. Unix ms. */
+const BEGUN_MS = Math.floor(Date.now() / 60_000) * 60_000;
+
 /** A date as iCalendar writes it in UTC, so many minutes from now. */
 export const inMinutes = (minutes: number): string =>
-  new Date(Math.floor(Date.now() / 60_000) * 60_000 + minutes * 60_000).toISOString().replace(
+  new Date(BEGUN_MS + minutes * 60_000).toISOString().replace(
     /[-:]|\.\d+/g,
     "",
   );

@@ -63,9 +63,17 @@ class Supervised implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const pid of await this.processes()) Deno.kill(pid, "SIGKILL");
+    for (const pid of await this.processes()) killIfThere(pid);
     await this.child.status;
     await Deno.remove(this.base, { recursive: true });
+  }
+}
+
+function killIfThere(pid: number): void {
+  try {
+    Deno.kill(pid, "SIGKILL");
+  } catch {
+    // Ended with one that was killed before it.
   }
 }
 
