@@ -1,4 +1,4 @@
-/** The effects of a worker's calls, whoever delivers them: its own process, or the link to its host. */
+/** The effects of a worker's calls, the same when its own process makes them and when the link to its host does. */
 import { isId } from "../ids.ts";
 import { formatRow } from "../agents/cost_row.ts";
 import type { Profile } from "../paths.ts";

@@ -1,4 +1,4 @@
-/** Answers a question in the name of whoever calls: what `_ answer` and `looop watch` share. */
+/** Answers a question in the caller's name, for `_ answer` and `looop watch`. */
 import { answerAsk, type GivenAnswer } from "../records/mailbox.ts";
 import { type Mover, recordMove } from "../records/move.ts";
 import { ANSWERED, noteOwn } from "../records/own_moves.ts";

@@ -10,7 +10,7 @@ export class ReaderGone extends Error {
   override name = "ReaderGone";
 }
 
-/** Gives a terminal that a full screen has taken over back to whoever reads messages on it. */
+/** Restores a terminal that a full screen has taken over, so that a message can be read on it. */
 let giveBack = () => {};
 
 /** While a full screen holds the terminal: `restore` is called before anything is written to stderr. */

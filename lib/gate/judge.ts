@@ -232,7 +232,7 @@ class Judge {
     return undefined;
   }
 
-  /** Judges a simple command for every reading of its variables. */
+  /** Judges a simple command once for each combination of values that its variables may hold. */
   #command(frame: Frame, index: number): Refusal | undefined {
     const command = frame.script.commands[index] as SimpleCommand;
     const around = { ...this.#around, cwd: cwdOf(frame, command.scope) };

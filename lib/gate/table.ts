@@ -222,8 +222,8 @@ export const RULES: Readonly<Record<RuleId, RuleText>> = TEXTS;
 type Question = (call: Call) => boolean;
 
 /**
- * A row: its rule; its programs; the subcommands that it refuses, none for every call; a question that narrows it
- * further, by its name in `questions.ts`. In a subcommand `a|b` is a choice, `*` anything, `…` any number of words;
+ * A row has its rule, its programs, the subcommands that it refuses (without any, it refuses every call) and the name of
+ * a question in `questions.ts` that narrows it further. In a subcommand `a|b` is a choice, `*` anything, `…` any number of words;
  * `[-f --force]` after it: only with one of these options, `![-n]`: only without them. Rows are tried from top to
  * bottom.
  *

@@ -245,7 +245,7 @@ export function fedPaths(command: SimpleCommand, lookup: Lookup): Arg[] | undefi
   return pathsFound({ args });
 }
 
-/** The paths that find may report: those below its roots, and the roots themselves when it looks for everything. */
+/** The paths that `find` may print: those below its roots, and the roots themselves when no test narrows the search. */
 export function pathsFound(find: { args: readonly Arg[] }): Arg[] {
   const roots = findRoots(find);
   const from = roots.length > 0 ? roots : [literalArg(".", literalWord("."))];

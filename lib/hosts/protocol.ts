@@ -182,8 +182,8 @@ function fromBase64(text: string): Uint8Array | undefined {
 const PLAIN = /[^A-Za-z0-9_.,:=+/-]/;
 
 /**
- * Bytes as one word for `printf %b`, with `\0ooo` for everything that is not plain. A lone `-` stands for an empty
- * text.
+ * Encodes bytes as one word for `printf %b`: letters, digits and harmless signs as they are, other bytes as `\0ooo`. A
+ * lone `-` stands for an empty text.
  */
 export function encodeText(text: string | Uint8Array): string {
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;

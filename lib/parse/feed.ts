@@ -3,7 +3,7 @@ import { parseFeed as parseWhole } from "feedsmith";
 import type { Bad } from "./bad.ts";
 import { plainText } from "./html.ts";
 
-/** One entry, in the same form for every format. Absent parts are empty. */
+/** One entry of a feed, whatever the format of the feed. Parts that it does not have are "". */
 export interface FeedEntry {
   /** An id unique within the feed: the entry's own, else its link, its title or its text. */
   id: string;

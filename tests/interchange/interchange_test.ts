@@ -54,6 +54,19 @@ async function oldOk(p: TestProfile, ...args: string[]): Promise<string> {
   return stdout;
 }
 
+/** A state, whoever printed it, has both workers alive and the one question open. */
+// deno-lint-ignore no-explicit-any -- the state of either program
+function requireBothAndTheQuestion({ workers, asks }: any): void {
+  deepStrictEqual(
+    workers.toSorted(byId).map(({ id, state, alive }: Record<string, unknown>) => [id, state, alive]),
+    [["w1", "running", true], ["w2", "running", true]],
+  );
+  deepStrictEqual(
+    asks.map(({ id, prompt, options }: Record<string, unknown>) => [id, prompt, options]),
+    [["w1-1", "Which?", ["a", "b"]]],
+  );
+}
+
 /** 0.16 lists workers in no order. */
 const byId = (a: { id: string }, b: { id: string }) => a.id < b.id ? -1 : 1;
 
@@ -96,19 +109,7 @@ given(
     const asking = old(p, "_", "ask", "w1", "--prompt", "Which?", "--options", "a,b");
     await p.until("the question is there", () => fileText(p, "asks/w1-1.json") !== "");
     const state = await p.json("_", "state", "--json");
-    deepStrictEqual(
-      state.workers.toSorted(byId).map(({ id, state, alive }: Record<string, unknown>) => [id, state, alive]),
-      [
-        ["w1", "running", true],
-        ["w2", "running", true],
-      ],
-    );
-    deepStrictEqual(
-      state.asks.map(({ id, prompt, options }: Record<string, unknown>) => [id, prompt, options]),
-      [
-        ["w1-1", "Which?", ["a", "b"]],
-      ],
-    );
+    requireBothAndTheQuestion(state);
     const claim = await p.run("_", "claim", "task", "--session", "other");
     strictEqual(claim.code, 1, "the lease of a living worker");
     match(claim.stderr, /held by "w1"/);
@@ -151,19 +152,7 @@ given(
     using asking = p.start(["_", "ask", "w1", "--prompt", "Which?", "--options", "a,b"]);
     await asking.said("asked w1-1");
     const state = JSON.parse(await oldOk(p, "_", "state", "--json"));
-    deepStrictEqual(
-      state.workers.toSorted(byId).map(({ id, state, alive }: Record<string, unknown>) => [id, state, alive]),
-      [
-        ["w1", "running", true],
-        ["w2", "running", true],
-      ],
-    );
-    deepStrictEqual(
-      state.asks.map(({ id, prompt, options }: Record<string, unknown>) => [id, prompt, options]),
-      [
-        ["w1-1", "Which?", ["a", "b"]],
-      ],
-    );
+    requireBothAndTheQuestion(state);
     strictEqual(
       (await old(p, "_", "claim", "task", "--session", "other")).code,
       1,
