@@ -1,17 +1,15 @@
 /**
- * looop, a tiny control plane for agent-driven work: the table of verbs, their dispatch, and the one catch of errors.
+ * looop, a tiny control plane for agent-driven work: the table of verbs, and the catch of what nobody else has caught.
  * @module
  */
-import { noteAgent, noteTells } from "./lib/cli/caller.ts";
 import { ReaderGone, writeAll } from "./lib/cli/console.ts";
 import { contextOf } from "./lib/cli/context.ts";
-import { bug, report, show } from "./lib/cli/report.ts";
-import { type Context, mayWantJson, parseInput } from "./lib/cli/verb.ts";
-import { checkWorkerMay } from "./lib/cli/worker_rules.ts";
-import { findVerb, loadVerb, type VerbTable } from "./lib/cli/verb_table.ts";
+import { dispatch } from "./lib/cli/dispatch.ts";
+import { bug } from "./lib/cli/report.ts";
+import type { Context } from "./lib/cli/verb.ts";
+import type { VerbTable } from "./lib/cli/verb_table.ts";
 import { EXIT, formatError, UserError } from "./lib/errors.ts";
 import { expectFileLimit } from "./lib/fault.ts";
-import { checkProfile } from "./lib/records/profile_check.ts";
 
 /** Every verb and its module; each is loaded only when it is called. */
 export const VERBS: VerbTable = {
@@ -76,38 +74,7 @@ export const VERBS: VerbTable = {
 
 /** Runs one call and returns its exit code; everything it prints goes through the context. */
 export async function main(argv: readonly string[], context: Context = contextOf(VERBS)): Promise<number> {
-  let path = "";
-  let mutating = false;
-  try {
-    // A guess, until it is known which words are options and which are text.
-    context.json = mayWantJson(argv);
-    const found = findVerb(VERBS, argv);
-    path = found.path;
-    const verb = await loadVerb(VERBS, path);
-    // In `_ run git … --json` the option is git's.
-    if (verb.declare.passthrough) context.json = false;
-    const input = parseInput(verb.declare, found.rest);
-    context.json = input.flag("json");
-    if (input.flag("help")) {
-      const { helpFor } = await import("./lib/cli/manual.ts");
-      context.out(helpFor(verb.declare));
-      return EXIT.ok;
-    }
-    context.journalText = input.text("journal");
-    if (verb.declare.audience !== "people") checkProfile(context.profile, context.env);
-    mutating = verb.declare.mutating === true;
-    checkWorkerMay(path, input, context);
-    await noteAgent(context, verb.declare);
-    const reply = await verb.run(context, input);
-    // The move is done: failing to print its reply is not a failure of the move.
-    mutating = false;
-    if (reply !== undefined) show(context, verb.declare, reply);
-    await noteTells(context, path);
-    return reply?.code ?? EXIT.ok;
-  } catch (error) {
-    if (error instanceof ReaderGone) return EXIT.ok;
-    return await report(context, path, mutating, error);
-  }
+  return await dispatch(VERBS, argv, context);
 }
 
 if (import.meta.main) {

@@ -90,11 +90,14 @@ export class Attempts {
   }
 }
 
-/** The error for an end that happened but could not be recorded, as on a full disk. */
+/**
+ * The error for something that happened but could not be recorded, as on a full disk. It must not be tried again once
+ * there is room.
+ */
 export function notWrittenDown(what: string, failure: Error): UserError {
   const { next, kind } = failure instanceof UserError ? failure : { next: undefined, kind: undefined };
-  return new UserError(`${what} was ended, but this could not be recorded: ${failure.message}`, {
-    ...(next === undefined ? {} : { next }),
+  return new UserError(`${what}, but this could not be recorded: ${failure.message}`, {
+    ...(next === undefined ? {} : { next: next.replace(/, then try again$/, "") }),
     ...(kind === undefined ? {} : { kind }),
     cause: failure,
   });

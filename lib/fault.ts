@@ -90,6 +90,16 @@ export function catchFileLimit(): void {
 /** Wraps an operating system error into one line that names the path. */
 export function fault(action: string, path: string, error: unknown): UserError {
   if (error instanceof UserError) return error;
+  if (error instanceof Deno.errors.NotCapable) {
+    return new UserError(
+      `Cannot ${action} "${path}": compiled programs are kept out of /dev, /proc and /sys`,
+      {
+        next: "name a path elsewhere; LOOOP_DATA_DIR names the data dir",
+        kind: "io",
+        cause: error,
+      },
+    );
+  }
   // Deno appends ": <operation> '<path>'"; the message names the path already.
   const reason = String((error as Error)?.message ?? error).replace(/:\s+\w+ '.*$/s, "");
   return new UserError(`Cannot ${action} "${path}": ${reason}`, {

@@ -65,7 +65,7 @@ export class Watch {
    * Waits for a change, at most `maxMs` (and at most the poll period), or until `poke` is called.
    * Returns whether a change was reported; the caller reads again either way, because events can be dropped.
    */
-  async next(maxMs = this.#options.pollMs): Promise<boolean> {
+  async next(maxMs: number = this.#options.pollMs): Promise<boolean> {
     if (!this.#pending) await this.#sleep(Math.max(1, Math.min(maxMs, this.#options.pollMs)));
     const told = this.#pending;
     this.#pending = false;

@@ -55,6 +55,12 @@ export function checkId(kind: IdKind, text: string): string {
   return text;
 }
 
+/** Like {@link checkId} for a worker, or for an earlier run of one: `ID~N`. */
+export function checkRun(text: string): string {
+  checkId("worker", text.replace(/~[1-9]\d{0,8}$/, ""));
+  return text;
+}
+
 /**
  * The name under which a folder lists the file that `name` leads to; undefined when it leads nowhere. Pure.
  *

@@ -36,6 +36,8 @@ export interface Profile {
   readonly cost: string;
   /** Sums of the ledger, checked against it. */
   readonly costSums: string;
+  /** What is kept of ended sessions so that they need not be read again; checked against their folders. */
+  readonly cache: string;
   /** Sessions of root agents that have called verbs, and how much of their spend is in the ledger. */
   readonly rootSessions: string;
   readonly claims: string;
@@ -57,6 +59,8 @@ export interface Profile {
   readonly gitignore: string;
   /** Touched to notify the pulse of a change. */
   readonly poke: string;
+  /** The folder in which workers of this machine hand their calls to the pulse. */
+  readonly calls: string;
   /** The folder of the launcher script that workers get as LOOOP_BIN. */
   readonly bin: string;
 }
@@ -114,6 +118,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     eventsHistory: `${dir}/events.d`,
     cost: `${dir}/cost.jsonl`,
     costSums: `${dir}/.cost-sums.json`,
+    cache: `${dir}/.cache`,
     rootSessions: `${dir}/.root-sessions.json`,
     claims: `${dir}/claims`,
     asks: `${dir}/asks`,
@@ -130,6 +135,7 @@ export function profileAt(dir: string, config = `${dir}/config.json`): Profile {
     undo: `${dir}/.undo`,
     gitignore: `${dir}/.gitignore`,
     poke: `${dir}/.poke`,
+    calls: `${dir}/.calls`,
     bin: `${dir}/.bin`,
   };
 }

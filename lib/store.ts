@@ -28,6 +28,8 @@ export function readText(path: string): string | undefined {
   return readRegular(path, Deno.lstatSync, Deno.readTextFileSync);
 }
 
+/** The largest file that is read whole, bytes: stdin takes 16 MB, of which JSON makes at most six times as much. */
+const WHOLE_BYTES = 100 * 1024 * 1024;
 /** The largest file that looop or a supervisor writes about one run, bytes. */
 const SMALL_BYTES = 1024 * 1024;
 const TOO_LARGE = "it is far larger than such a file can be";
@@ -77,7 +79,7 @@ function readRegular<T>(
   path: string,
   look: (path: string) => Deno.FileInfo,
   read: (path: string) => T,
-  maxBytes = Infinity,
+  maxBytes = WHOLE_BYTES,
 ): T | undefined {
   try {
     const info = look(path);
@@ -148,8 +150,7 @@ export function replaceFile(path: string, text: string | Uint8Array, options: Wr
   const temp = tempName(path);
   try {
     writeTemp(temp, text, options);
-    Deno.renameSync(temp, path);
-    if (options.durable !== false) syncDir(dirName(path));
+    inSyncedDirs([path], options, () => Deno.renameSync(temp, path));
   } catch (error) {
     removeQuietly(temp);
     throw fault("write", path, error);
@@ -165,8 +166,7 @@ export function createOnce(path: string, text: string | Uint8Array, options: Wri
   const temp = tempName(path);
   try {
     writeTemp(temp, text, options);
-    Deno.linkSync(temp, path);
-    if (options.durable !== false) syncDir(dirName(path));
+    inSyncedDirs([path], options, () => Deno.linkSync(temp, path));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
@@ -223,8 +223,7 @@ export function appendBytes(path: string, bytes: Uint8Array): void {
 /** Moves a file or folder; false when `from` is gone because another process moved it. Replaces a file at `to`. */
 export function moveFile(from: string, to: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {
-    Deno.renameSync(from, to);
-    if (options.durable !== false) syncMove(from, to);
+    inSyncedDirs([to, from], options, () => Deno.renameSync(from, to));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound && !exists(from)) return false;
@@ -239,11 +238,11 @@ export function moveFile(from: string, to: string, options: Pick<WriteOptions, "
 export function moveOnce(from: string, to: string): boolean {
   try {
     // link(2) follows a symbolic link on macOS.
-    if (Deno.lstatSync(from).isSymlink) Deno.symlinkSync(Deno.readLinkSync(from), to);
-    else Deno.linkSync(from, to);
-    syncDir(dirName(to));
-    Deno.removeSync(from);
-    syncDir(dirName(from));
+    inSyncedDirs([to], {}, () => {
+      if (Deno.lstatSync(from).isSymlink) Deno.symlinkSync(Deno.readLinkSync(from), to);
+      else Deno.linkSync(from, to);
+    });
+    inSyncedDirs([from], {}, () => Deno.removeSync(from));
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.AlreadyExists) return false;
@@ -314,8 +313,7 @@ export function stampFile(path: string, ms: number): void {
 /** Removes a file; false when there was none. */
 export function removeFile(path: string, options: Pick<WriteOptions, "durable"> = {}): boolean {
   try {
-    Deno.removeSync(path);
-    if (options.durable !== false) syncDir(dirName(path));
+    inSyncedDirs([path], options, () => Deno.removeSync(path));
     return true;
   } catch (error) {
     if (isAbsent(error)) return false;
@@ -346,6 +344,8 @@ function makeMissing(path: string): void {
   if (quietStat(path)?.isDirectory) return;
   const parent = dirName(path);
   if (parent !== path) makeMissing(parent);
+  // A folder that may not be opened could not be synced: nothing is made in it.
+  Deno.openSync(parent).close();
   // Recursive, so that it does not fail when another process has just made it.
   Deno.mkdirSync(path, { recursive: true, mode: DIR_MODE });
   syncDir(parent);
@@ -468,7 +468,7 @@ function readPart(path: string, from: (size: number) => number, maxBytes: number
 }
 
 /** The size of one piece of {@link readPieces}, bytes. */
-const PIECE = 64 * 1024;
+const PIECE = 256 * 1024;
 
 /** Passes a file to `take` piece by piece from byte `from` on; does nothing when there is none. */
 export function readPieces(path: string, from: number, take: (piece: Uint8Array) => void): void {
@@ -604,19 +604,28 @@ function endsTorn(file: Deno.FsFile): boolean {
   return readUpTo(file, 1)[0] !== 10;
 }
 
-/** Syncs the new name first: a power cut in between may leave both names, never none. */
-function syncMove(from: string, to: string): void {
-  syncDir(dirName(to));
-  if (dirName(from) !== dirName(to)) syncDir(dirName(from));
+/**
+ * Makes a change of names and syncs the folders of `paths`, in their order: the one with the new name first, so that
+ * a power cut in between may leave both names, never none. The folders are opened before the change, so that nothing
+ * is changed that could not be synced: below a limit of open files, or where a folder cannot be read.
+ */
+function inSyncedDirs(
+  paths: readonly string[],
+  { durable = true }: Pick<WriteOptions, "durable">,
+  change: () => void,
+): void {
+  const dirs: Deno.FsFile[] = [];
+  try {
+    if (durable) { for (const path of new Set(paths.map(dirName))) dirs.push(Deno.openSync(path)); }
+    change();
+    for (const dir of dirs) dir.syncSync();
+  } finally {
+    for (const dir of dirs) dir.close();
+  }
 }
 
 function syncDir(path: string): void {
-  const dir = Deno.openSync(path, { read: true });
-  try {
-    dir.syncSync();
-  } finally {
-    dir.close();
-  }
+  inSyncedDirs([`${path}/.`], {}, () => {});
 }
 
 /** Throws when `path` is not a regular file: a link leads elsewhere, and a FIFO blocks. */

@@ -1,17 +1,37 @@
 /** Calls of looop without a process of their own. */
 import { contextOf } from "../lib/cli/context.ts";
+import { executablePath, type SelfCommand } from "../lib/process/self.ts";
 import { main, VERBS } from "../main.ts";
-import type { CallOptions, Result, TestProfile } from "./looop.ts";
+import { type CallOptions, looopCommand, printedBy, type Result, type TestProfile } from "./looop.ts";
+
+/** How the program under test starts itself again, as it finds by itself in a process of its own. */
+const [EXE = "", ...WORDS] = looopCommand();
+const SELF: SelfCommand = {
+  exe: EXE,
+  args: ["run", "-A", "--no-prompt", "--quiet", "--cached-only", `${new URL(`file://${WORDS.at(-1)}`)}`],
+  standalone: false,
+};
+
+/** The call before, since each loads modules, and loads of several at once may make Deno 2.9 panic. */
+let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Calls looop in the process of the test, which costs a hundredth of a process: for calls that end before they start
- * anything. Where a binary is under test, that is called.
+ * Calls looop in the process of the test, which costs a hundredth of a process: for calls that start nothing. Where a
+ * binary is under test, that is called.
  */
 export async function callHere(p: TestProfile, args: string[], options: CallOptions = {}): Promise<Result> {
   if (Deno.env.get("LOOOP_UNDER_TEST")) return await p.call(args, options);
+  const next = last.then(() => callNow(p, args, options));
+  last = next.catch(() => {});
+  return await next;
+}
+
+async function callNow(p: TestProfile, args: string[], options: CallOptions): Promise<Result> {
   const result: Result = { code: 0, stdout: "", stderr: "" };
   const context = contextOf(VERBS, { ...p.env, ...options.env });
   Object.defineProperties(context, {
+    self: { value: SELF },
+    bin: { value: () => executablePath(p.profile, SELF) },
     out: { value: (text: string) => result.stdout += text },
     err: { value: (bytes: string) => result.stderr += bytes },
     note: { value: (line: string) => result.stderr += `${line}\n` },
@@ -21,4 +41,9 @@ export async function callHere(p: TestProfile, args: string[], options: CallOpti
   });
   result.code = await main(args, context);
   return result;
+}
+
+/** Like {@link callHere}, of a call that must exit 0; returns its stdout without the last newline. */
+export async function okHere(p: TestProfile, ...args: string[]): Promise<string> {
+  return printedBy(args, await callHere(p, args));
 }

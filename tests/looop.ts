@@ -38,6 +38,8 @@ export interface CallOptions {
   env?: Record<string, string>;
   stdin?: string;
   cwd?: string;
+  /** Time after which it is ended, ms; a minute by default. */
+  limitMs?: number;
 }
 
 /** A call that still runs. */
@@ -56,6 +58,8 @@ export class TestProfile implements AsyncDisposable {
   readonly env: Record<string, string>;
 
   readonly #lab: Lab | undefined;
+  /** The environment as it was made, as JSON: a test that changes it means its processes. */
+  readonly #plainEnv: string;
 
   constructor(base: string, lab?: Lab, dir = "data dir") {
     this.base = base;
@@ -72,6 +76,7 @@ export class TestProfile implements AsyncDisposable {
       ...denoDirOf(),
       ...(lab === undefined ? {} : { PATH: `${lab.bin}:${ROOT}tests/bin`, LOOOP_TEST_OS: "darwin" }),
     };
+    this.#plainEnv = JSON.stringify(this.env);
   }
 
   /** Calls looop and waits for its end. */
@@ -88,7 +93,7 @@ export class TestProfile implements AsyncDisposable {
       await writer.close().catch(() => {});
     }
     // A call that never ends fails its test instead of holding up all others.
-    const limit = setTimeout(() => endCall(child), CALL_LIMIT_MS);
+    const limit = setTimeout(() => endCall(child), options.limitMs ?? CALL_LIMIT_MS);
     const { code, signal, stdout, stderr } = await child.output();
     clearTimeout(limit);
     const text = new TextDecoder();
@@ -96,16 +101,23 @@ export class TestProfile implements AsyncDisposable {
     return { code, stdout: text.decode(stdout), stderr: `${text.decode(stderr)}${late}` };
   }
 
-  /** Calls looop, which must exit 0, and returns its stdout without the last newline. */
+  /**
+   * Calls looop, which must exit 0, and returns its stdout without the last newline. A call that only reads or writes
+   * the profile's files is made in this process, which costs a tenth, but where a binary is under test.
+   */
   async ok(...args: string[]): Promise<string> {
-    return await this.okCall(args);
+    return printedBy(args, await (OF_FILES.test(args.join(" ")) ? this.#callHere(args) : this.call(args)));
   }
 
-  /** Like {@link ok} with options. */
+  /** Calls looop in this process, where the surroundings of the test are those of the call. */
+  async #callHere(args: string[]): Promise<Result> {
+    const isPlain = this.#lab === undefined && JSON.stringify(this.env) === this.#plainEnv;
+    return isPlain ? await (await inProcess()).callHere(this, args) : await this.call(args);
+  }
+
+  /** Like {@link ok} with options, and always in a process of its own. */
   async okCall(args: string[], options: CallOptions = {}): Promise<string> {
-    const { code, stdout, stderr } = await this.call(args, options);
-    if (code !== 0) throw new Error(`looop ${args.join(" ")} ended with ${code}: ${stderr}${stdout}`);
-    return stdout.replace(/\n$/, "");
+    return printedBy(args, await this.call(args, options));
   }
 
   /** Calls looop, which must exit 0 and print JSON. */
@@ -170,12 +182,18 @@ export class TestProfile implements AsyncDisposable {
     return this.json("_", "wait", "--json", "--full", ...args);
   }
 
-  /** Waits until a predicate holds, looking at files every 20 ms; fails after `seconds`. */
+  /**
+   * Waits until a predicate holds; fails after `seconds`. It looks every 20 ms, or a quarter of the time where a look
+   * takes longer, as a process does.
+   */
   async until(what: string, holds: () => boolean | Promise<boolean>, seconds = 20): Promise<void> {
     const deadline = performance.now() + seconds * 1000;
-    while (!await holds()) {
-      if (performance.now() > deadline) throw new Error(`not within ${seconds} s: ${what}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
+    for (;;) {
+      const began = performance.now();
+      if (await holds()) return;
+      const now = performance.now();
+      if (now > deadline) throw new Error(`not within ${seconds} s: ${what}`);
+      await new Promise((resolve) => setTimeout(resolve, Math.max(20, Math.min(3 * (now - began), 500))));
     }
   }
 
@@ -215,6 +233,23 @@ export class TestProfile implements AsyncDisposable {
       stderr: "piped",
     }).spawn();
   }
+}
+
+let loaded: Promise<typeof import("./in_process.ts")> | undefined;
+
+/** The module of such calls, loaded once: Deno 2.9 may panic where loads begin while a module is evaluated. */
+function inProcess(): Promise<typeof import("./in_process.ts")> {
+  return loaded ??= import("./in_process.ts");
+}
+
+/** Calls that start nothing and wait for nothing: they read and write the profile's files. */
+const OF_FILES =
+  /^(cost|help|journal|_ (state|goal|playbook|schedule|undo|note|cost|answer|claim|unclaim|(worker|ask|sensor) list))( |$)/;
+
+/** What a call that must exit 0 printed, without the last newline. */
+export function printedBy(args: readonly string[], { code, stdout, stderr }: Result): string {
+  if (code !== 0) throw new Error(`looop ${args.join(" ")} ended with ${code}: ${stderr}${stdout}`);
+  return stdout.replace(/\n$/, "");
 }
 
 /** How long a call that a test waits for, or a word that it waits to hear, may take, ms. */

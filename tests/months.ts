@@ -1,12 +1,18 @@
 /**
  * A profile as it is after so many days of work: 50 workers a day, of which most ask, 20 schedules, sensors whose signals
- * change now and then, and everything that retention lets stand. The same for the same days; nothing in it runs.
+ * change now and then, every 90th worker one that prints a gigabyte. Retention passes day by day, as the pulse has it
+ * pass. The same for the same days; nothing in it runs.
  */
 import type { Profile } from "../lib/paths.ts";
+import { applyRetention } from "../lib/pulse/retention.ts";
+import { rotateOutput } from "../lib/sessions/output_log.ts";
 
 const DAY_MS = 86_400_000;
 const WORKERS_A_DAY = 50;
 const SENSORS = 8;
+const SESSION_TTL_S = 3 * 86_400;
+/** Every so many-th worker prints a gigabyte. */
+const LOUD_EVERY = 90;
 
 /** Numbers from 0 to 1 that are the same each time (mulberry32). */
 function dice(seed: number): () => number {
@@ -23,8 +29,16 @@ type Lines = [number, string][];
 
 const iso = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 
-/** Writes it into the profile's folder, which must not exist yet. Its last day ends now. */
-export function writeMonths(profile: Profile, days: number, nowMs = Date.now()): void {
+/**
+ * Writes it into the profile's folder, which must not exist yet. Its last day ends now.
+ *
+ * @param sessionDays Days of which sessions are written, and retention passes, at most.
+ */
+export async function writeMonths(
+  profile: Profile,
+  days: number,
+  { nowMs = Date.now(), sessionDays = 6 }: { nowMs?: number; sessionDays?: number } = {},
+): Promise<void> {
   const random = dice(1);
   const events: Lines = [];
   const journal: Lines = [];
@@ -50,17 +64,21 @@ export function writeMonths(profile: Profile, days: number, nowMs = Date.now()):
       events.push([end, JSON.stringify(over)]);
       journal.push([start, `- ${local(start)} start-worker ${id} (${runner}) [root]`]);
       const usd = Math.round(-3333 * Math.log(1 - random())) / 10_000;
-      cost.push([end, JSON.stringify({ ts: iso(end), kind: "session", id, runner, cost_usd: usd })]);
+      const row = costRow(end, id, runner, usd, random() < 0.7);
+      cost.push([end, row]);
       if (random() < 0.6) {
         writeAsk(profile, id, start + 60_000, start + 60_000 + random() * 2_000_000, journal);
       }
-      // Ended sessions are kept for three days.
-      if (nowMs - end < 3 * DAY_MS) writeSession(profile, id, start, end);
+      if (day >= days - sessionDays) {
+        const isLoud = (day * WORKERS_A_DAY + n) % LOUD_EVERY === 0;
+        writeSession(profile, { id, runner, row, start, end, isLoud });
+      }
     }
     for (let n = 0; n < SENSORS * 24; n++) {
       const at = from + Math.floor(random() * DAY_MS);
       events.push([at, JSON.stringify({ ts: iso(at), event: "signal_changed", id: `s${n % SENSORS}` })]);
     }
+    if (day >= days - sessionDays) await applyRetention(profile, SESSION_TTL_S, from + DAY_MS);
   }
   writeByMonth(profile.events, profile.eventsHistory, ".jsonl", events);
   writeByMonth(profile.journal, profile.journalHistory, ".md", journal);
@@ -122,35 +140,55 @@ function writeAsk(
     by: "root:pi",
   };
   Deno.writeTextFileSync(`${dir}/${id}.json`, JSON.stringify(ask, null, 2));
-  Deno.writeTextFileSync(`${dir}/${id}.answer.json`, JSON.stringify(answer, null, 2));
+  const reply = `${dir}/${id}.answer.json`;
+  Deno.writeTextFileSync(reply, JSON.stringify(answer, null, 2));
+  Deno.utimeSync(reply, answeredMs / 1000, answeredMs / 1000);
   journal.push([answeredMs, `- ${local(answeredMs)} answer ${id}: yes [root]`]);
 }
 
-function writeSession(profile: Profile, id: string, startMs: number, endMs: number): void {
+/** A row as the pulse writes it from an agent's own record, or as a worker reports it. */
+function costRow(end: number, id: string, runner: string, usd: number, isOfRunner: boolean): string {
+  const row = { ts: iso(end), kind: "session", id, runner, cost_usd: usd };
+  const tokens = { input: 4_000, output: 2_000, cache_read: 90_000, cache_write: 8_000 };
+  return JSON.stringify(isOfRunner ? { v: 1, ...row, source: "runner", tokens, gen: id } : { v: 1, ...row });
+}
+
+interface Run {
+  id: string;
+  runner: string;
+  row: string;
+  /** Unix ms. */
+  start: number;
+  end: number;
+  isLoud: boolean;
+}
+
+/** What an ended worker leaves. */
+function writeSession(profile: Profile, { id, runner, row, start, end, isLoud }: Run): void {
   const dir = `${profile.sessions}/${id}`;
   Deno.mkdirSync(dir);
-  const meta = {
-    v: 1,
-    id,
-    gen: id,
-    cmd: [],
-    babysit_pid: 0,
-    started_at: startMs / 1000,
-    runner: "pi",
-    cwd: "/",
-  };
-  Deno.writeTextFileSync(`${dir}/meta.json`, JSON.stringify(meta));
-  const status = {
-    state: "exited",
-    child_pid: null,
-    exit_code: 0,
-    last_change: endMs / 1000,
-    ended_by: "self",
-  };
-  Deno.writeTextFileSync(`${dir}/status.json`, JSON.stringify(status));
-  Deno.writeTextFileSync(`${dir}/output.log`, "working\n".repeat(2_000));
-  Deno.writeTextFileSync(`${dir}/ready`, "");
-  Deno.writeTextFileSync(`${profile.prompts}/${id}.md`, "do it\n".repeat(200));
+  const put = (name: string, text: string) => Deno.writeTextFileSync(`${dir}/${name}`, text);
+  const meta = { v: 1, id, gen: id, cmd: [], babysit_pid: 0, started_at: start / 1000, runner, cwd: "/" };
+  put("meta.json", JSON.stringify(meta));
+  const ended = { state: "exited", child_pid: null, exit_code: 0, last_change: end / 1000, ended_by: "self" };
+  put("status.json", JSON.stringify(ended));
+  const sessions = [{ cli: runner, id, records: "/nowhere" }];
+  put(
+    "agent.json",
+    JSON.stringify({ v: 1, preset: runner, template: runner, env: {}, sessions, counted: {} }),
+  );
+  put("spend.json", JSON.stringify({ v: 1, line: row, counted: {}, done: true }));
+  for (const name of ["ready", "sup", "program", "lock"]) put(name, "");
+  put("output.log", "working\n".repeat(2_000));
+  if (isLoud) {
+    // A hole takes no time to write.
+    Deno.truncateSync(`${dir}/output.log`, 1e9);
+    rotateOutput(dir);
+  }
+  const prompt = `${profile.prompts}/${id}.md`;
+  Deno.writeTextFileSync(prompt, "do it\n".repeat(200));
+  const files = Array.from(Deno.readDirSync(dir), ({ name }) => `${dir}/${name}`);
+  for (const path of [...files, prompt]) Deno.utimeSync(path, new Date(end), new Date(end));
 }
 
 function writePolicy(profile: Profile, nowMs: number): void {
@@ -177,5 +215,5 @@ function writePolicy(profile: Profile, nowMs: number): void {
 if (import.meta.main) {
   const { profileAt } = await import("../lib/paths.ts");
   const [dir = "", days = "90"] = Deno.args;
-  writeMonths(profileAt(dir), Number(days));
+  await writeMonths(profileAt(dir), Number(days), { sessionDays: Number(days) });
 }

@@ -1,5 +1,6 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { executablePath } from "../lib/process/self.ts";
+import { exists } from "../lib/store.ts";
 import { looopCommand, testProfile } from "./looop.ts";
 import { readmeReference } from "./tools/readme.ts";
 
@@ -53,4 +54,14 @@ Deno.test("given README and the pages that it names, when they are read, then it
   const pages = [...README.matchAll(/\]\(([^)#:]+)\)/g)].map((found) => found[1] as string);
   ok(pages.length > 0);
   for (const page of pages) ok(Deno.statSync(new URL(`../${page}`, import.meta.url)).isFile, page);
+});
+
+Deno.test("given the contributor's page, when it names a file or a folder, then that is there", () => {
+  const text = Deno.readTextFileSync(new URL("../.github/CONTRIBUTING.md", import.meta.url));
+  const named = new Set(text.match(/\b(lib|tests|verbs)\/[\w./]*/g));
+  ok(named.size > 15, `only ${named.size} are named`);
+  const missing = [...named].filter((path) =>
+    !exists(new URL(`../${path.replace(/\.$/, "")}`, import.meta.url).pathname)
+  );
+  deepStrictEqual(missing, []);
 });

@@ -18,7 +18,7 @@ export async function startWorker(
 }
 
 /** A line of a worker's script that waits until {@link letGo} is called. */
-export const HOLD = 'until [ -e "$LOOOP_DATA_DIR/reports/go" ]; do sleep 0.05; done';
+export const HOLD = 'until [ -e "$LOOOP_DATA_DIR/reports/go" ]; do sleep 0.2; done';
 
 /** Lets workers pass their line {@link HOLD}. */
 export function letGo(p: TestProfile): void {
@@ -40,6 +40,49 @@ export async function endedWorker(p: TestProfile, id: string): Promise<WorkerVie
     () => /"state":"(exited|killed)"/.test(fileText(p, `sessions/${id}/status.json`)),
   );
   return await workerView(p, id);
+}
+
+/** A call that was started. */
+export interface Call {
+  pid: number;
+  result: Promise<Result>;
+  kill(signal: Deno.Signal): void;
+}
+
+/** Variables with which a worker's launcher leaves its calls to the binary: one that only the binary keeps. */
+export const BY_BINARY = { LOOOP_ASK_POLL_MS: "1000" };
+
+/** Calls in the name of a worker, by the launcher that it was given, from outside its tree. */
+export class Caller {
+  readonly #p: TestProfile;
+  readonly #env: Record<string, string>;
+
+  constructor(p: TestProfile, id: string) {
+    this.#p = p;
+    const gen = JSON.parse(p.read(`sessions/${id}/meta.json`)).gen;
+    this.#env = { LOOOP_SESSION_ID: id, LOOOP_SESSION_GEN: gen };
+  }
+
+  /** Starts a call; with `BY_BINARY` the pulse has no part in it. */
+  start(args: readonly string[], env: Record<string, string> = {}): Call {
+    const child = new Deno.Command(this.#p.path(".bin/looop"), {
+      args: [...args],
+      env: { ...this.#p.env, ...this.#env, ...env },
+      clearEnv: true,
+      cwd: this.#p.base,
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const text = new TextDecoder();
+    const limit = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    const result = child.output().finally(() => clearTimeout(limit)).then(({ code, stdout, stderr }) => ({
+      code,
+      stdout: text.decode(stdout),
+      stderr: text.decode(stderr),
+    }));
+    return { pid: child.pid, result, kill: (signal) => child.kill(signal) };
+  }
 }
 
 /** Text of a file below the data dir, "" when there is none. */

@@ -1,21 +1,24 @@
 /** `looop _ ask`: a worker asks, waits, and prints the answer alone. */
 import { EXIT, UsageError, UserError } from "../lib/errors.ts";
-import { checkId } from "../lib/ids.ts";
+import { checkId, parseAskId } from "../lib/ids.ts";
 import { holds } from "../lib/agents/last_reply.ts";
 import { journalAs } from "../lib/records/move.ts";
 import {
   type Answer,
   archiveAsk,
   checkPrompt,
+  findAsk,
   findOutcome,
   postAsk,
   type PostedAsk,
   takeOutcome,
 } from "../lib/records/mailbox.ts";
+import { Watch, type WatchOptions } from "../lib/file_watch.ts";
+import { noteAllRead } from "../lib/calls/read_replies.ts";
 import { requireDir } from "../lib/records/profile_check.ts";
-import { openProfile } from "../lib/records/profile.ts";
-import { hasEnded, markReady, readSession, untilEnded } from "../lib/sessions/session.ts";
-import { Watch } from "../lib/file_watch.ts";
+import { openQuickly } from "../lib/cli/open_profile.ts";
+import { hasEnded, readSession, untilEnded } from "../lib/sessions/session.ts";
+import { markReady } from "../lib/sessions/run_files.ts";
 import { pollMs, watchesOff } from "../lib/records/env.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
@@ -60,26 +63,31 @@ export default defineVerb({
     const options = input.text("options")?.split(",").map((option) => option.trim()).filter((option) =>
       option !== ""
     );
-    openProfile(context.profile);
-    const watch = new Watch({
+    await openQuickly(context.profile);
+    if (context.watch === undefined) await noteAllRead(context.profile, context.now());
+    const watched: WatchOptions = {
       dirs: [context.profile.answers, context.profile.asks],
       pollMs: pollMs(context.env["LOOOP_ASK_POLL_MS"]),
       off: watchesOff(context.env),
-    });
+    };
+    const watch = context.watch?.(watched) ?? new Watch(watched);
     const record = readSession(context.profile, worker);
     const session = record === undefined || hasEnded(record) ? undefined : record;
     const gen = session?.meta.gen ?? "";
     const question = { worker, prompt, reference: input.text("ref"), options };
-    const posted = await postAsk(context.profile, question, gen, context.now(), input.flag("new"));
+    const posted = postedBefore(context, worker) ??
+      await postAsk(context.profile, question, gen, context.now(), input.flag("new"));
     const { id } = posted;
+    context.asked?.(id);
     markReady(context.profile, worker);
     if (posted.posted) journalAs(context, `ask ${id}: ${prompt}`);
     context.note(`looop _ ask: ${describePosted(posted)}`);
     const mustNotReturn = session !== undefined && context.env["LOOOP_SESSION_ID"] === worker &&
       !holds(session.dir, context.env);
     const deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
-    const parent = Deno.ppid;
     for (let warned = false;;) {
+      // An orphaned call has no reader: its agent was killed, and asks again if it comes back.
+      if (context.isOrphan()) return { code: EXIT.failed };
       const outcome = findOutcome(context.profile, id);
       if (outcome !== undefined && "value" in outcome) {
         const code = await deliver(context, id);
@@ -105,12 +113,21 @@ export default defineVerb({
         if (end === "root") return { code: EXIT.withdrawn };
         throw endedMeanwhile(worker, id);
       }
-      // An orphaned call has no reader: its agent was killed, and asks again if it comes back.
-      if (Deno.ppid !== parent) return { code: EXIT.failed };
       await watch.next(deadline - performance.now());
     }
   },
 });
+
+/**
+ * The question that this call has posted in another process, which then handed it over (lib/calls/shim.ts): it is not
+ * asked anew when it has been withdrawn or answered meanwhile.
+ */
+function postedBefore({ profile, env }: Context, worker: string): PostedAsk | undefined {
+  const id = env["LOOOP_ASKED"] ?? "";
+  if (parseAskId(id)?.worker !== worker) return undefined;
+  const isKnown = findAsk(profile, id) !== undefined || findOutcome(profile, id) !== undefined;
+  return isKnown ? { id, posted: false } : undefined;
+}
 
 function describePosted({ id, posted, readAgo }: PostedAsk): string {
   if (readAgo === undefined) return `${posted ? "asked" : "took up"} ${id}`;
@@ -142,7 +159,7 @@ async function deliver(context: Context, id: string): Promise<number | undefined
   const outcome = await takeOutcome(context.profile, id);
   if (outcome === undefined || "bad" in outcome) return undefined;
   print(context, outcome.value);
-  await archiveAsk(context.profile, id, context.now());
+  await context.whenRead(() => archiveAsk(context.profile, id, context.now()), id);
   return exitOf(outcome.value);
 }
 

@@ -2,8 +2,8 @@
 import { checkAmount } from "../lib/agents/cost_row.ts";
 import { cost } from "../lib/calls/worker_calls.ts";
 import { oneLine, UsageError } from "../lib/errors.ts";
-import { openProfile } from "../lib/records/profile.ts";
-import { defineVerb, type Input } from "../lib/cli/verb.ts";
+import { openQuickly } from "../lib/cli/open_profile.ts";
+import { type Context, defineVerb, type Input } from "../lib/cli/verb.ts";
 
 export default defineVerb({
   declare: {
@@ -20,17 +20,22 @@ export default defineVerb({
     example: "looop _ cost session w1 pi 0.25",
     details: "Each call adds to the ledger: report what was spent since the last report, not the sum.",
   },
-  run(context, input) {
+  async run(context, input) {
     const [kind, id, runner] = ["kind", "id", "runner"].map((name, n) => wordOf(input, n, name)) as [
       string,
       string,
       string,
     ];
     const costUsd = checkAmount(input.word(3));
-    openProfile(context.profile);
-    return Promise.resolve({ text: cost(context, { kind, id, runner, costUsd }) });
+    await openQuickly(context.profile);
+    return { text: cost(context, { kind, id, runner, costUsd, ...callOf(context.env) }) };
   },
 });
+
+/** The name of a call that may be made twice: by the pulse, and by this process when the pulse was late. */
+function callOf({ LOOOP_CALL: key, LOOOP_SESSION_ID: id, LOOOP_SESSION_GEN: gen }: Context["env"]) {
+  return key === undefined ? {} : { call: `${id}/${gen}/${key}` };
+}
 
 /** Longest kind, id or runner, characters. */
 const MAX_WORD = 200;

@@ -133,11 +133,14 @@ class Demo {
       ask.id,
       "yes",
     ]);
-    await this.#wait(
+    const ended = await this.#wait(
       "the worker merges, reports and ends itself",
       (woken) => woken.workers.every((worker) => !worker.alive),
     );
-    await this.#wait("the sensor sees that nothing is left to do", (woken) => signalText(woken) === "[]");
+    const isNothingLeft = (woken: Woken) => signalText(woken) === "[]";
+    // Both may have come with one wake; then there is nothing more to wait for.
+    if (isNothingLeft(ended)) this.#say("the sensor saw that nothing is left to do");
+    else await this.#wait("the sensor sees that nothing is left to do", isNothingLeft);
 
     const report = readText(`${this.#dataDir}/reports/${DEMO_REPORT}`);
     if (report === undefined) throw new Error("the worker left no report");
@@ -183,9 +186,16 @@ ${keep ? "" : "`looop demo --keep` leaves the folder for you to look at.\n"}`);
         return woken;
       }
       if (woken.timed_out || performance.now() > deadline) {
-        throw new Error(`not within ${STEP_TIMEOUT_S} s: ${what}`);
+        throw new Error(`not within ${STEP_TIMEOUT_S} s: ${what}${this.#complaint()}`);
       }
     }
+  }
+
+  /** The last failure in the pulse's log, as the end of a sentence. */
+  #complaint(): string {
+    const lines = (readText(`${this.#dataDir}/sessions/pulse/output.log`) ?? "").split("\n");
+    const last = lines.findLast((line) => line.includes("✗"));
+    return last === undefined ? "" : `; the pulse says: ${oneLine(last.replace(/^.*✗ /, ""))}`;
   }
 
   async #looop(what: string, args: string[], stdin?: string): Promise<void> {
@@ -230,6 +240,7 @@ ${keep ? "" : "`looop demo --keep` leaves the folder for you to look at.\n"}`);
         ...(this.#stop === undefined ? {} : { stop: this.#stop }),
       });
     } catch (error) {
+      if (error instanceof UserError) throw error;
       throw new UserError(`Cannot run "${exe}": ${(error as Error).message}`, {
         next: `install ${exe}, then try again`,
       });

@@ -22,8 +22,9 @@ export default defineVerb({
     ],
     example: "looop doctor",
     details:
-      "Exit 1 when anything is BAD. Nothing is changed; other machines of config.json are asked as workers are. With --runner the agent's\n" +
-      "CLI is started for a moment without a task where its workers start: does it stop at a dialog, and what skips it?",
+      "Exit 1 when anything is BAD. Nothing is changed; other machines of config.json are asked as workers are.\n" +
+      "With --runner the agent's CLI is started for a moment, without a task, where its workers start: this shows\n" +
+      "whether it stops at a dialog, and what skips that.",
   },
   async run(context, input) {
     const wanted = input.text("runner");
@@ -48,7 +49,13 @@ export default defineVerb({
 async function tryAgent(context: Context, name: string, cwd: string | undefined): Promise<Diagnosis> {
   const { profile } = context;
   openProfile(profile);
-  const runner = resolveRunner(readConfig(profile.config).config, name);
+  const { config } = readConfig(profile.config);
+  const runner = resolveRunner(config, name);
+  const host = Object.hasOwn(config.runners, name) ? config.runners[name]?.host : undefined;
+  if (host !== undefined) {
+    const next = `try it there by hand; \`looop _ host check ${host}\` checks the machine`;
+    return { level: "warn", name, message: `${name} runs on the host ${host}: not tried`, next };
+  }
   const { tryRunner } = await import("../lib/workers/runner_trial.ts");
   const { level, message, next } = await tryRunner(
     workerHost(context),

@@ -1,9 +1,11 @@
 /** `looop init`: chooses the agent with which workers are started, and writes the choice into config.json. */
 import { readConfig, replaceConfig, setConfigValue } from "../lib/records/config.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
+import { dirName } from "../lib/paths.ts";
 import { openProfile } from "../lib/records/profile.ts";
 import { findProgram } from "../lib/process/programs.ts";
-import { reminderLines, skillFolder } from "../lib/agents/skill.ts";
+import { reminderFiles, reminderLines } from "../lib/agents/reminder.ts";
+import { settingsFolder, skillFolder } from "../lib/agents/skill.ts";
 import { skillText } from "../lib/cli/manual.ts";
 import { shellQuote } from "../lib/text/quote.ts";
 import { runnerWarnings } from "../lib/agents/runner_check.ts";
@@ -30,7 +32,9 @@ export default defineVerb({
       kind: "runner",
     }],
     example: "looop init --runner claude",
-    details: "Comments and everything else in config.json stay. Only starting workers needs it.",
+    details:
+      "Comments and everything else in config.json stay. Only starting workers needs it. With --skill a hook or\n" +
+      "plugin comes along that reminds a root agent which ends its turn while questions are open; codex has none.",
   },
   run(context, input) {
     const { profile } = context;
@@ -63,12 +67,19 @@ function writeSkill({ profile, self, env }: Context, agent: string): string {
   const exe = [self.exe, ...self.args].map(shellQuote).join(" ");
   const text = skillText(
     { dataDir: profile.dir, config: profile.config, exe },
-    reminderLines(cli, profile.asks, profile.answers),
+    reminderLines(cli, profile),
   );
-  const folder = skillFolder(cli, env);
-  makeDir(folder);
-  replaceFile(`${folder}/SKILL.md`, text, { mode: 0o644 });
-  return `wrote ${folder}/SKILL.md; say "looop" to ${agent}`;
+  const settings = settingsFolder(cli, env);
+  const files = [
+    { path: `${skillFolder(cli, env)}/SKILL.md`, text },
+    ...reminderFiles(cli, profile).map(({ path, text }) => ({ path: `${settings}/${path}`, text })),
+  ];
+  for (const { path, text } of files) {
+    makeDir(dirName(path));
+    replaceFile(path, text, { mode: 0o644 });
+  }
+  const also = files.slice(1).map(({ path }) => `, ${path}`).join("");
+  return `wrote ${files[0]?.path}${also}; say "looop" to ${agent}`;
 }
 
 /** Writes the choice unless config.json has it already. Returns a description of the change. */

@@ -1,8 +1,8 @@
 /** `looop logs`: shows what a worker did, or what it or the pulse printed, as text. */
-import { unknownWorker } from "../lib/sessions/session.ts";
+import { unknownWorker } from "../lib/sessions/run_files.ts";
 import { UsageError, UserError } from "../lib/errors.ts";
-import { checkId } from "../lib/ids.ts";
-import { followLog, lastLines, screenOf } from "../lib/workers/logs.ts";
+import { checkRun } from "../lib/ids.ts";
+import { cutWords, followLog, lastLines, screenOf } from "../lib/workers/logs.ts";
 import type { StoryHost } from "../lib/agents/story_source.ts";
 import { readHost, unreachableS } from "../lib/records/hosts.ts";
 import { readSession } from "../lib/sessions/session.ts";
@@ -23,16 +23,21 @@ export default defineVerb({
       { name: "screen", summary: "a worker's terminal as it is now, or as it was left" },
     ],
     example: "looop logs fix-42 -f",
+    details:
+      "An earlier run of the same id: `looop logs fix-42~1`. With -n larger than what is there, the beginning\n" +
+      "and the end are shown, and how much was cut in between: of a long output 64 KB and 10 MB are kept.",
   },
   async run(context, input) {
     const word = input.word(0) || "pulse";
-    const id = word === "pulse" ? word : checkId("worker", word);
+    const id = word === "pulse" ? word : checkRun(word);
     const count = input.count("lines") ?? DEFAULT_LINES;
     if (input.flag("screen")) return { text: await screenText(context, id, input) };
     if (input.flag("follow")) return await follow(context, id, count);
     const lines = await lastLines(storyHost(context), id, count);
     if (lines === undefined) throw noLog(id);
     noteAge(context, id);
+    const cut = cutWords(context.profile, id);
+    if (cut !== "") context.note(`looop logs: ${cut}; -n 100000 shows its beginning, too`);
     return lines.length === 0 ? {} : { text: lines.join("\n") };
   },
 });

@@ -71,6 +71,7 @@ function startHook(context: Context, template: string, message: string, id: stri
       output: "null",
     }).unref();
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`Cannot start the notification hook: ${(error as Error).message}`, {
       next: 'check "notification" in config.json',
       kind: "hook",

@@ -28,11 +28,10 @@ export default defineVerb({
     const given = input.words[0];
     const file = given === undefined ? `${context.profile.reports}/looop.html` : absolute(given, Deno.cwd());
     const days = Math.min(3650, Math.max(1, input.count("days") ?? DAYS));
-    await writePage(context, file, days);
     if (input.flag("watch")) {
       context.note(`looop page: writing ${file} again at every change; stop with Ctrl-C`);
       await runStoppable((stop) => follow(context, file, days, stop));
-    }
+    } else await writePage(context, file, days);
     return { text: file, json: { file }, code: EXIT.ok };
   },
 });
@@ -48,7 +47,7 @@ async function writePage(context: Context, file: string, days: number): Promise<
   });
 }
 
-/** Writes the page again after each change in the data dir, at most once per poll period. */
+/** Writes the page, and again after each change in the data dir. The watch is open first: no change is missed. */
 async function follow(context: Context, file: string, days: number, stop: AbortSignal): Promise<void> {
   const watch = new Watch({
     dirs: [context.profile.dir, context.profile.asks],
@@ -57,7 +56,7 @@ async function follow(context: Context, file: string, days: number, stop: AbortS
   });
   stop.addEventListener("abort", () => watch.poke());
   try {
-    for (await watch.next(); !stop.aborted; await watch.next()) await writePage(context, file, days);
+    for (; !stop.aborted; await watch.next()) await writePage(context, file, days);
   } finally {
     watch.close();
   }

@@ -1,9 +1,12 @@
 /** `looop _ pulse` (internal): the pulse itself, started detached by `up`. */
 import { EXIT, UserError } from "../lib/errors.ts";
+import { LocalDesk } from "../lib/calls/local.ts";
 import { ownIdentity } from "../lib/process/identity.ts";
 import { openProfile } from "../lib/records/profile.ts";
+import { type PulseHost, say } from "../lib/pulse/host.ts";
 import { Pulse } from "../lib/pulse/pulse.ts";
 import { setWanted } from "../lib/world/pulse_record.ts";
+import { watchesOff } from "../lib/records/env.ts";
 import { readConfig } from "../lib/records/config.ts";
 import { acquireLock, holdsLock, replaceFile } from "../lib/store.ts";
 import { makeUpkeep } from "../lib/pulse/upkeep.ts";
@@ -41,7 +44,7 @@ export default defineVerb({
     replaceFile(profile.lockPid, `${Deno.pid}\n`, { durable: false });
     const stop = new AbortController();
     for (const name of ["SIGTERM", "SIGINT"] as const) Deno.addSignalListener(name, () => stop.abort());
-    const pulse = new Pulse({
+    const host: PulseHost = {
       profile,
       identity: await ownIdentity(),
       version: context.version,
@@ -54,8 +57,17 @@ export default defineVerb({
       parse: callParser(context),
       stop: stop.signal,
       holdsLock: () => holdsLock(lock, profile.lock),
-    }, makeUpkeep());
-    await pulse.run();
+    };
+    const desk = new LocalDesk({
+      profile,
+      run: (words, caller) => context.runFor(caller, words),
+      now: context.now,
+      warn: (message) => say(host, "warn", "calls", message),
+      watchesOff: watchesOff(context.env),
+    });
+    desk.run();
+    await new Pulse(host, makeUpkeep()).run();
+    await desk.close();
     lock.close();
   },
 });

@@ -118,6 +118,7 @@ async function runInDataDir(
     );
     return { outcome, stoppedBy: outcome.endedBy === "stop" ? stoppedBy : undefined };
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(`Cannot run bash: ${(error as Error).message}`, {
       next: "install bash",
       cause: error,

@@ -1,9 +1,8 @@
 /** `looop _ state`: prints the whole world at this moment. */
 import { fitState } from "../lib/world/fit.ts";
 import { fitFiles, look, stateOf } from "../lib/world/state.ts";
-import { openProfile } from "../lib/records/profile.ts";
+import { openQuickly } from "../lib/cli/open_profile.ts";
 import { defineVerb } from "../lib/cli/verb.ts";
-import { summaryOf } from "../lib/cli/summary.ts";
 
 export default defineVerb({
   declare: {
@@ -23,9 +22,12 @@ export default defineVerb({
   },
   async run(context, input) {
     const maxBytes = input.flag("full") ? 0 : input.count("max-bytes") ?? 0;
-    openProfile(context.profile);
+    await openQuickly(context.profile);
     const snapshot = await look(context.profile, context.now());
-    if (!context.json) return { text: summaryOf(snapshot) };
+    if (!context.json) {
+      const { summaryOf } = await import("../lib/cli/summary.ts");
+      return { text: summaryOf(snapshot) };
+    }
     context.out(`${fitState(await stateOf(snapshot), maxBytes, new Set(), fitFiles(context.profile))}\n`);
   },
 });

@@ -3,7 +3,8 @@ import { UserError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { recordMove } from "../lib/records/move.ts";
 import { postTell, withdrawTell } from "../lib/records/tells.ts";
-import { findSession, unknownWorker } from "../lib/sessions/session.ts";
+import { findSession } from "../lib/sessions/session.ts";
+import { unknownWorker } from "../lib/sessions/run_files.ts";
 import { bodyOf, defineVerb } from "../lib/cli/verb.ts";
 
 export default defineVerb({

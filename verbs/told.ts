@@ -3,7 +3,8 @@ import { UsageError } from "../lib/errors.ts";
 import { checkId } from "../lib/ids.ts";
 import { poke } from "../lib/records/move.ts";
 import { finishTells, showTells, takeTells, tellRows } from "../lib/records/tells.ts";
-import { markReady, readSession, unknownWorker } from "../lib/sessions/session.ts";
+import { readSession } from "../lib/sessions/session.ts";
+import { markReady, unknownWorker } from "../lib/sessions/run_files.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
 /** The line above tells that arrive unasked. */
@@ -35,7 +36,7 @@ export default defineVerb({
     ],
     example: "looop _ told",
   },
-  run(context, input) {
+  async run(context, input) {
     const id = input.words[0] ?? context.env["LOOOP_SESSION_ID"];
     if (!id) throw new UsageError("Whose? There is no worker here", { next: "give the worker's id" });
     const session = readSession(context.profile, checkId("worker", id));
@@ -53,11 +54,13 @@ export default defineVerb({
           ? `${JSON.stringify(tellRows(tells))}\n`
           : `${hook === undefined ? text : HOOKS[hook]?.(`${INTRO}\n${text}`)}\n`,
       );
-      finishTells(context.profile, id, tells);
-      poke(context.profile);
+      await context.whenRead(() => {
+        finishTells(context.profile, id, tells);
+        poke(context.profile);
+      });
     } else if (context.json) context.out("[]\n");
     markReady(context.profile, id);
-    return Promise.resolve({});
+    return {};
   },
 });
 

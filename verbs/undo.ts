@@ -2,7 +2,7 @@
 import { UsageError } from "../lib/errors.ts";
 import { checkPolicyName } from "../lib/ids.ts";
 import type { Profile } from "../lib/paths.ts";
-import { noteActivity, recordMove } from "../lib/records/move.ts";
+import { recordMove } from "../lib/records/move.ts";
 import { noteOwnText } from "../lib/records/own_moves.ts";
 import { changePolicy, type PolicyKind } from "../lib/records/policy.ts";
 import { openProfile } from "../lib/records/profile.ts";
@@ -35,11 +35,10 @@ export default defineVerb({
     const item = kind === "playbook" ? "policy" : `${kind}:${id}`;
     await noteOwnText(context, item, "", textBefore(profile, kind, id));
     const undone = changePolicy(profile, () => undoPolicy(profile, kind, id, context.now()));
-    if (kind === "goal") noteActivity(context.profile, id, context.now());
     const text = `undo ${kind === "playbook" ? kind : `${kind} ${id}`}${
       undone === "unarchived" ? ": back from the archive" : ""
     }`;
-    recordMove(context, text);
+    recordMove(context, text, kind === "goal" ? [id] : []);
     return { text };
   },
 });

@@ -8,7 +8,7 @@ import { pollMs, watchesOff } from "../lib/records/env.ts";
 import { journalTail } from "../lib/records/journal.ts";
 import { requireDir } from "../lib/records/profile_check.ts";
 import { noteGiven } from "../lib/records/schedules.ts";
-import { openProfile } from "../lib/records/profile.ts";
+import { openQuickly } from "../lib/cli/open_profile.ts";
 import { summaryOf } from "../lib/cli/summary.ts";
 import {
   type CursorFile,
@@ -58,7 +58,7 @@ export default defineVerb({
       "ask_redeliver seconds while it is unanswered. No return but --full is longer than 8000 bytes.",
   },
   async run(context, input) {
-    const wait = new Wait(context, input);
+    const wait = await Wait.open(context, input);
     try {
       return await wait.untilNews();
     } finally {
@@ -86,15 +86,22 @@ class Wait {
   #isStarting = false;
   #heard: { beat: number; at: number; awakeS: number } | undefined;
 
-  constructor(context: Context, input: Input) {
+  /** A call whose input is good, on a profile that is open. */
+  static async open(context: Context, input: Input): Promise<Wait> {
+    const name = input.text("as");
+    const observer = name === undefined ? context.caller.observer : checkId("observer", name);
+    const timeoutS = input.seconds("timeout");
+    const deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
+    await openQuickly(context.profile);
+    return new Wait(context, input, observer, deadline);
+  }
+
+  private constructor(context: Context, input: Input, observer: string, deadline: number) {
     this.#context = context;
     this.#input = input;
-    const name = input.text("as");
-    this.#observer = name === undefined ? context.caller.observer : checkId("observer", name);
-    const timeoutS = input.seconds("timeout");
-    this.#deadline = timeoutS === undefined ? Infinity : performance.now() + timeoutS * 1000;
+    this.#observer = observer;
+    this.#deadline = deadline;
     const { profile, env } = context;
-    openProfile(profile);
     this.#path = cursorPath(profile, this.#observer);
     this.#file = readCursorFile(this.#path);
     this.#cursor = input.flag("fresh") ? undefined : this.#file?.cursor;

@@ -7,10 +7,10 @@ import { checkRecord, isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
 import { markedAgent } from "../process/agent_marks.ts";
 import { presetNamed, RECORDS_KINDS } from "../records/presets.ts";
-import { type AgentSession, recordsFolder } from "./record_files.ts";
+import { type AgentSession, COPIED_RECORDS, recordsFolder } from "./record_files.ts";
 import { type UnnamedCaller, unnamedCaller } from "./unnamed.ts";
 import { NO_TOKENS, type Tokens } from "./tokens.ts";
-import { sessionDir } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
 import { appendLine, readJson, replaceFile, statOf, valueOf, withLock } from "../store.ts";
 
 type Env = Readonly<Record<string, string>>;
@@ -62,7 +62,10 @@ export function readAgent(dir: string): AgentFile | undefined {
     preset: typeof preset === "string" ? preset : "",
     template: typeof template === "string" ? template : "",
     env: isRecord(env) ? Object.fromEntries(Object.entries(env).map(([k, v]) => [k, String(v)])) : {},
-    sessions: Array.isArray(sessions) ? sessions.filter(isAgentSession) : [],
+    sessions: (Array.isArray(sessions) ? sessions.filter(isAgentSession) : []).map((session) =>
+      // The folder is renamed when the worker's id is used again.
+      session.records === COPIED_RECORDS ? { ...session, records: `${dir}/${COPIED_RECORDS}` } : session
+    ),
     counted: isRecord(counted) ? counted as Record<string, Counted> : {},
     ...(typeof callsBefore === "number" ? { callsBefore } : {}),
   };

@@ -14,6 +14,8 @@ export interface CostSummary {
   byKind: (Amount & { name: string })[];
   byRunner: (Amount & { name: string })[];
   byWorker: (Amount & { name: string })[];
+  /** Workers beyond those in `byWorker`, which then has the most expensive ones. */
+  otherWorkers?: Amount & { count: number };
   /**
    * Rows that are in the sums; and self-reports that are not, because the runner's own figure for that session is.
    */
@@ -28,7 +30,7 @@ export interface CostSummary {
   /**
    * Present when the workers that ran are known: how many ran, which have no row, and how many are fully in dollars.
    */
-  coverage?: { ran: number; withoutCost: string[]; priced: number };
+  coverage?: { ran: number; withoutCost: string[]; priced: number; elsewhere?: string[] };
   /** Root agents' sessions that called verbs, and how many of them have a known cost. */
   roots?: { seen: number; known: number };
 }
@@ -39,6 +41,8 @@ export interface CostScope {
   sinceMs?: number;
   /** The day of a moment, `YYYY-MM-DD`; in the machine's time zone by default. */
   dayOf?: (ms: number) => string;
+  /** The first bytes come from the middle of a file. */
+  isContinued?: boolean;
 }
 
 /** The day in the machine's time zone, `YYYY-MM-DD`. */
@@ -49,7 +53,7 @@ export function localDay(ms: number): string {
 }
 
 /** Whether one day is not before the other. A year may have more than four digits, or be before our era. */
-function isOfDayOrLater(day: string, first: string): boolean {
+export function isOfDayOrLater(day: string, first: string): boolean {
   return day.length === first.length ? day >= first : day.length > first.length && !day.startsWith("-");
 }
 
@@ -60,6 +64,7 @@ export function startOfLocalDay(nowMs: number): number {
 
 /** Length of the longest line taken for a row, characters; a row is a few hundred bytes. */
 const MAX_LINE = 1 << 16;
+const NEWLINE = 10;
 /**
  * A quarter of an hour, ms: it lies within one local day, since all present time zones are offset by whole quarters.
  */
@@ -81,20 +86,19 @@ interface Account {
   unrecorded: Map<string, number>;
 }
 
-/** A {@link CostSum} between two rows, in a form for JSON that keeps every amount exactly. */
-export interface SumState {
-  accounts: [
+/** The accounts of one worker, in a form for JSON that keeps every amount exactly. */
+export type WorkerState = [
+  id: string,
+  hasRunnerRow: 0 | 1,
+  ...accounts: [
     kind: string,
-    id: string,
     runner: string,
     sure: [day: string, usd: number, calls: number][],
     selfReports: [day: string, usd: number, calls: number][],
     unpriced: string[],
     unrecorded: [day: string, replies: number][],
-  ][];
-  idsWithRunnerRow: string[];
-  skipped: number;
-}
+  ][],
+];
 
 /** Sums a ledger that is fed in piece by piece; its memory grows with workers and days, not with rows. */
 export class CostSum {
@@ -105,71 +109,80 @@ export class CostSum {
   readonly #accounts = new Map<string, Map<string, Map<string, Account>>>();
   readonly #all: Account[] = [];
   readonly #idsWithRunnerRow = new Set<string>();
-  #decoder = new TextDecoder();
+  readonly #decoder: TextDecoder;
   /** The beginning of a line whose end is still to come. */
   #rest = "";
   #overlong = false;
   #skipped = 0;
 
-  constructor({ sinceMs = -Infinity, dayOf = localDay }: CostScope = {}) {
+  constructor({ sinceMs = -Infinity, dayOf = localDay, isContinued = false }: CostScope = {}) {
     this.#sinceMs = sinceMs;
     this.#dayOf = dayOf;
-  }
-
-  /** Continues from the state of an earlier sum of all rows. */
-  static from({ accounts, idsWithRunnerRow, skipped }: SumState): CostSum {
-    const sum = new CostSum();
     // A byte order mark is one only at the beginning of a file.
-    sum.#decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    sum.#skipped = skipped;
-    for (const id of idsWithRunnerRow) sum.#idsWithRunnerRow.add(id);
-    for (const [kind, id, runner, sure, selfReports, unpriced, unrecorded] of accounts) {
-      const account = sum.#account(kind, id, runner);
-      for (const [day, usd, calls] of sure) account.sure.set(day, { usd, calls });
-      for (const [day, usd, calls] of selfReports) account.selfReports.set(day, { usd, calls });
-      account.unpriced = new Set(unpriced);
-      account.unrecorded = new Map(unrecorded);
-    }
-    return sum;
+    this.#decoder = new TextDecoder("utf-8", { ignoreBOM: isContinued });
   }
 
-  /** The sum of all whole lines so far; undefined within a line that is too long to be one, or beyond all numbers. */
-  state(): SumState | undefined {
-    const isFinite = ({ sure, selfReports }: Account) =>
-      [sure, selfReports].every((days) => days.values().every(({ usd }) => Number.isFinite(usd)));
-    if (this.#overlong || !this.#all.every(isFinite)) return undefined;
+  /** Number of lines that are no rows. */
+  get skipped(): number {
+    return this.#skipped;
+  }
+
+  /** Every worker that has a row. */
+  get ids(): Set<string> {
+    return new Set([...this.#all.map(({ id }) => id), ...this.#idsWithRunnerRow]);
+  }
+
+  /** Whether the last bytes belong to a line that is too long to be a row. */
+  get isOverlong(): boolean {
+    return this.#overlong;
+  }
+
+  /** The sum of all whole lines so far, by worker. */
+  states(): WorkerState[] {
     const amounts = (days: ReadonlyMap<string, Amount>) =>
       [...days].map(([day, { usd, calls }]): [string, number, number] => [day, usd, calls]);
-    return {
-      accounts: this.#all.map(({ kind, id, runner, sure, selfReports, unpriced, unrecorded }) => [
-        kind,
-        id,
-        runner,
-        amounts(sure),
-        amounts(selfReports),
-        [...unpriced],
-        [...unrecorded],
-      ]),
-      idsWithRunnerRow: [...this.#idsWithRunnerRow],
-      skipped: this.#skipped,
-    };
+    const byId = Map.groupBy(this.#all, ({ id }) => id);
+    return [...this.ids].map((id) => [
+      id,
+      this.#idsWithRunnerRow.has(id) ? 1 : 0,
+      ...(byId.get(id) ?? []).map((
+        { kind, runner, sure, selfReports, unpriced, unrecorded },
+      ): WorkerState[2] => [kind, runner, amounts(sure), amounts(selfReports), [...unpriced], [
+        ...unrecorded,
+      ]]),
+    ]);
+  }
+
+  /** Adds what another sum has of some workers. */
+  addStates(states: Iterable<WorkerState>): this {
+    for (const [id, hasRunnerRow, ...accounts] of states) {
+      if (hasRunnerRow) this.#idsWithRunnerRow.add(id);
+      for (const [kind, runner, sure, selfReports, unpriced, unrecorded] of accounts) {
+        const account = this.#account(kind, id, runner);
+        for (const [day, usd, calls] of sure) addAt(account.sure, day, { usd, calls });
+        for (const [day, usd, calls] of selfReports) addAt(account.selfReports, day, { usd, calls });
+        for (const day of unpriced) account.unpriced.add(day);
+        for (const [day, replies] of unrecorded) {
+          account.unrecorded.set(day, (account.unrecorded.get(day) ?? 0) + replies);
+        }
+      }
+    }
+    return this;
   }
 
   /** Takes the next bytes of the file; a row may be torn between two calls. */
   push(chunk: Uint8Array): void {
-    let text = this.#rest + this.#decoder.decode(chunk, { stream: true });
-    if (this.#overlong) {
-      const end = text.indexOf("\n");
-      if (end < 0) return;
-      text = text.slice(end + 1);
-      this.#overlong = false;
-    }
+    const from = this.#overlong ? chunk.indexOf(NEWLINE) + 1 : 0;
+    if (this.#overlong && from === 0) return;
+    this.#overlong = false;
+    const text = this.#rest + this.#decoder.decode(chunk.subarray(from), { stream: true });
     const cut = text.lastIndexOf("\n");
     this.#rest = text.slice(cut + 1);
     if (cut >= 0) this.#pushLines(text.slice(0, cut));
     if (this.#rest.length <= MAX_LINE) return;
     this.#rest = "";
     this.#overlong = true;
+    this.#decoder.decode();
     this.#skipped++;
   }
 
@@ -203,12 +216,7 @@ export class CostSum {
     if (unpriced) account.unpriced.add(day);
     if (unrecorded) account.unrecorded.set(day, (account.unrecorded.get(day) ?? 0) + unrecorded);
     const byDay = source === undefined && account.kind === "session" ? account.selfReports : account.sure;
-    const amount = byDay.get(day);
-    if (amount === undefined) byDay.set(day, { usd: costUsd, calls: 1 });
-    else {
-      amount.usd += costUsd;
-      amount.calls++;
-    }
+    addAt(byDay, day, { usd: costUsd, calls: 1 });
   }
 
   #account(kind: string, id: string, runner: string): Account {
@@ -235,12 +243,21 @@ export class CostSum {
    * @param fromDay Sums only that day and later ones.
    */
   summary(ranIds?: Iterable<string>, fromDay?: string): CostSummary {
+    return summaryOf(this.end().tally(ranIds, fromDay));
+  }
+
+  /** Takes a last row without a line end, if it is complete. */
+  end(): this {
     this.pushLine(this.#rest);
     this.#rest = "";
+    return this;
+  }
+
+  /** The sums of all whole lines, as numbers to calculate with. */
+  tally(ranIds?: Iterable<string>, fromDay?: string): Tally {
     const isIn = (day: string) => fromDay === undefined || isOfDayOrLater(day, fromDay);
     const groups = new Groups();
     const superseded = { usd: 0, calls: 0 };
-    const unpriced = this.#unpricedIds(isIn);
     for (const account of this.#all) {
       for (const [day, amount] of account.sure) if (isIn(day)) groups.add(account, day, amount);
       for (const [day, amount] of account.selfReports) {
@@ -249,8 +266,20 @@ export class CostSum {
         else groups.add(account, day, amount);
       }
     }
-    const unrecorded = this.#unrecorded(isIn);
-    return { ...groups.summary(superseded, this.#skipped, unpriced, ranIds), unrecorded };
+    const sums = { ...groups.sums, superseded, skipped: this.#skipped };
+    const unpriced = this.#unpricedIds(isIn);
+    const tally: Tally = { ...sums, unpriced, unrecorded: this.#unrecorded(isIn) };
+    if (ranIds === undefined) return tally;
+    const ran = new Set(ranIds);
+    const has = (id: string) => tally.worker.has(id);
+    return {
+      ...tally,
+      ran: {
+        count: ran.size,
+        withoutCost: new Set([...ran].filter((id) => !has(id))),
+        priced: [...ran].filter((id) => has(id) && !unpriced.has(id)).length,
+      },
+    };
   }
 
   /** Ids with tokens that neither the runner nor the session itself has put into dollars. */
@@ -264,12 +293,12 @@ export class CostSum {
     return new Set(unpriced.map(({ id }) => id));
   }
 
-  #unrecorded(isIn: (day: string) => boolean): CostSummary["unrecorded"] {
+  #unrecorded(isIn: (day: string) => boolean): Map<string, number> {
     const byId = new Map<string, number>();
     for (const { id, unrecorded } of this.#all) {
       for (const [day, replies] of unrecorded) if (isIn(day)) byId.set(id, (byId.get(id) ?? 0) + replies);
     }
-    return [...byId].map(([name, replies]) => ({ name, replies })).sort((a, b) => (a.name < b.name ? -1 : 1));
+    return byId;
   }
 
   #day(ms: number): string {
@@ -295,50 +324,71 @@ function addTo(sum: Amount, amount: Amount): void {
   sum.calls += amount.calls;
 }
 
-/** The sums of a summary under construction. */
+/** Adds an amount to the one under a key. */
+function addAt(sums: Map<string, Amount>, key: string, { usd, calls }: Amount): void {
+  const sum = sums.get(key);
+  if (sum === undefined) sums.set(key, { usd, calls });
+  else addTo(sum, { usd, calls });
+}
+
+/** Sums before they are rounded and sorted. Everything in it is a sum or a set over workers. */
+export interface Tally {
+  total: Amount;
+  day: Map<string, Amount>;
+  kind: Map<string, Amount>;
+  runner: Map<string, Amount>;
+  worker: Map<string, Amount>;
+  /** Workers that are not in `worker`. */
+  others?: Amount & { count: number };
+  superseded: Amount;
+  skipped: number;
+  unpriced: Set<string>;
+  unrecorded: Map<string, number>;
+  /** Present when the workers that ran are known. */
+  ran?: { count: number; withoutCost: Set<string>; priced: number };
+}
+
+/** The sums of a tally under construction. */
 class Groups {
-  readonly #total: Amount = { usd: 0, calls: 0 };
-  readonly #by = {
+  readonly sums = {
+    total: { usd: 0, calls: 0 },
     day: new Map<string, Amount>(),
     kind: new Map<string, Amount>(),
     runner: new Map<string, Amount>(),
-    id: new Map<string, Amount>(),
+    worker: new Map<string, Amount>(),
   };
 
   add({ kind, runner, id }: Account, day: string, amount: Amount): void {
-    addTo(this.#total, amount);
-    const by = this.#by;
-    for (const [sums, name] of [[by.day, day], [by.kind, kind], [by.runner, runner], [by.id, id]] as const) {
-      const sum = sums.get(name);
-      if (sum === undefined) sums.set(name, { ...amount });
-      else addTo(sum, amount);
-    }
+    const { sums } = this;
+    addTo(sums.total, amount);
+    addAt(sums.day, day, amount);
+    addAt(sums.kind, kind, amount);
+    addAt(sums.runner, runner, amount);
+    addAt(sums.worker, id, amount);
   }
+}
 
-  summary(
-    superseded: Amount,
-    skippedLines: number,
-    unpriced: ReadonlySet<string>,
-    ranIds: Iterable<string> | undefined,
-  ): Omit<CostSummary, "unrecorded"> {
-    const summary = {
-      total: rounded(this.#total),
-      byDay: [...this.#by.day].map(([day, sum]) => ({ day, ...rounded(sum) }))
-        .sort((a, b) => (a.day < b.day ? -1 : 1)),
-      byKind: ranked(this.#by.kind),
-      byRunner: ranked(this.#by.runner),
-      byWorker: ranked(this.#by.id),
-      counted: this.#total.calls,
-      superseded: rounded(superseded),
-      skippedLines,
-      unpriced: [...unpriced].sort(),
-    };
-    if (ranIds === undefined) return summary;
-    const ran = [...new Set(ranIds)];
-    const withoutCost = ran.filter((id) => !this.#by.id.has(id)).sort();
-    const priced = ran.filter((id) => this.#by.id.has(id) && !unpriced.has(id)).length;
-    return { ...summary, coverage: { ran: ran.length, withoutCost, priced } };
-  }
+/** A tally as people and programs are shown it: rounded and sorted. */
+export function summaryOf(tally: Tally): CostSummary {
+  const { total, superseded, ran, others } = tally;
+  return {
+    total: rounded(total),
+    byDay: [...tally.day].map(([day, sum]) => ({ day, ...rounded(sum) }))
+      .sort((a, b) => (a.day < b.day ? -1 : 1)),
+    byKind: ranked(tally.kind),
+    byRunner: ranked(tally.runner),
+    byWorker: ranked(tally.worker),
+    ...(others === undefined ? {} : { otherWorkers: { ...rounded(others), count: others.count } }),
+    counted: total.calls,
+    superseded: rounded(superseded),
+    skippedLines: tally.skipped,
+    unpriced: [...tally.unpriced].sort(),
+    ...(ran === undefined ? {} : {
+      coverage: { ran: ran.count, withoutCost: [...ran.withoutCost].sort(), priced: ran.priced },
+    }),
+    unrecorded: [...tally.unrecorded].map(([name, replies]) => ({ name, replies }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
 }
 
 function ranked(sums: ReadonlyMap<string, Amount>): (Amount & { name: string })[] {

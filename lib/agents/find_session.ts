@@ -21,12 +21,13 @@ export function sessionsLock(profile: Profile): string {
 }
 
 /** The runner, generation and start of a run, from its `meta.json`. */
-export function readMeta(dir: string): { runner: string; gen: string; startedMs: number } {
+export function readMeta(dir: string): { runner: string; gen: string; startedMs: number; host?: string } {
   const meta = valueOf(readJson(`${dir}/meta.json`, checkRecord)) ?? {};
   return {
     runner: String(meta["runner"] ?? ""),
     gen: String(meta["gen"] ?? ""),
     startedMs: unixSeconds(meta["started_at"]) * 1000,
+    ...(typeof meta["host"] === "string" ? { host: meta["host"] } : {}),
   };
 }
 

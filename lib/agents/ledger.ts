@@ -6,16 +6,36 @@ import { unixSeconds } from "../text/time.ts";
 import type { Profile } from "../paths.ts";
 import { eachLogText } from "../records/journal.ts";
 import { offsetOfTime, rowTime } from "../records/since.ts";
-import { sumOfLedger } from "./ledger_sums.ts";
-import { listDirs, readJson, readPieces } from "../store.ts";
+import { readBooks, runLines, summaryOfAll, todaySummary } from "./ledger_sums.ts";
+import type { FolderMemory } from "../sessions/folder_memory.ts";
+import type { SettledRun } from "./spend.ts";
+import { listDirs, readJson, readPieces, statOf } from "../store.ts";
 
-/** Sums the whole ledger or today's part, with the coverage of the workers that ran in that time. */
-export async function sumLedger(profile: Profile, nowMs: number, todayOnly: boolean): Promise<CostSummary> {
-  const sum = await sumOfLedger(profile, nowMs);
-  const sinceMs = todayOnly ? startOfLocalDay(nowMs) : -Infinity;
-  const ran = workersThatRan(profile, sinceMs, nowMs);
-  const summary = sum.summary(ran, todayOnly ? localDay(nowMs) : undefined);
-  return { ...summary, roots: rootSessions(profile) };
+/** The parts of the ledger that are summed. */
+export interface LedgerSpan {
+  /** Today's rows alone. */
+  isToday?: boolean;
+  /** What is known of ended sessions; the others are read. */
+  settled?: FolderMemory<SettledRun>;
+  /** The workers beyond so many most expensive ones are needed as a sum only. */
+  shownWorkers?: number;
+}
+
+/** Sums the ledger, with the coverage of the workers that ran in that time. */
+export async function sumLedger(
+  profile: Profile,
+  nowMs: number,
+  { isToday = false, shownWorkers, settled }: LedgerSpan = {},
+): Promise<CostSummary> {
+  const books = await readBooks(profile, nowMs);
+  const roots = rootSessions(profile);
+  if (isToday) {
+    const ran = workersThatRan(profile, startOfLocalDay(nowMs), nowMs, settled);
+    return { ...todaySummary(books, ran, nowMs), roots };
+  }
+  // Sessions are pruned after days, journal and events kept, so all are combined.
+  const ran = sessionsSince(profile, -Infinity, nowMs);
+  return { ...summaryOfAll(books, ran, shownWorkers), roots };
 }
 
 /** The number of root agents' sessions that recently called verbs, and how many of them have a known cost. */
@@ -35,10 +55,17 @@ export function spentByWorker(profile: Profile, sinceMs: number): Map<string, nu
   return new Map(sumSince(profile, sinceMs).byWorker.map(({ name, usd }) => [name, usd]));
 }
 
+/** The most that is read of the ledger's end for the rows since a moment, bytes: a third of a million rows. */
+const RECENT_BYTES = 64 * 1024 * 1024;
+
 /** Adds up the rows since a moment, which are the last ones. */
 function readSince(profile: Profile, sinceMs: number): CostSum {
   const sum = new CostSum({ sinceMs });
-  readPieces(profile.cost, offsetOfTime(profile.cost, sinceMs, rowTime), (piece) => sum.push(piece));
+  const from = Math.max(
+    offsetOfTime(profile.cost, sinceMs, rowTime),
+    (statOf(profile.cost)?.size ?? 0) - RECENT_BYTES,
+  );
+  readPieces(profile.cost, from, (piece) => sum.push(piece));
   return sum;
 }
 
@@ -47,41 +74,42 @@ function sumSince(profile: Profile, sinceMs: number): CostSummary {
 }
 
 /**
- * Ids of the workers that ran at some time since `sinceMs`.
- *
- * Ended sessions are pruned after days, the journal and the log of events never, so the three are combined: the
- * sessions still on disk (`id~n` are earlier runs of `id`), the journal's `start-worker` lines (a start under
- * `--journal` has none) and the events `worker_started` and `worker_ended`.
+ * Ids of the workers that ran at some time since `sinceMs`: by the sessions still on disk (`id~n` are earlier runs of
+ * `id`), the journal's `start-worker` lines (a start under `--journal` has none) and the events.
  */
-function workersThatRan(profile: Profile, sinceMs: number, nowMs: number): Set<string> {
-  const ran = new Set<string>();
-  for (const name of listDirs(profile.sessions)) {
-    const id = name.replace(/~\d+$/, "");
-    if (!isId(id) || id === "pulse") continue;
-    if (endOf(`${profile.sessions}/${name}`, nowMs) >= sinceMs) ran.add(id);
-  }
-  const sinceDay = sinceMs === -Infinity ? "" : localDay(sinceMs);
-  // Whole files at a time: taken apart into lines, months would take twice as long.
+function workersThatRan(
+  profile: Profile,
+  sinceMs: number,
+  nowMs: number,
+  settled?: FolderMemory<SettledRun>,
+): Set<string> {
+  const ran = sessionsSince(profile, sinceMs, nowMs, settled);
+  const sinceDay = localDay(sinceMs);
   eachLogText(profile, "journal", sinceMs, (text) => {
-    for (const [, day, id] of text.matchAll(START_LINE)) if (day! >= sinceDay) ran.add(id!);
+    for (const { at, id } of runLines(text, "journal")) if (at >= sinceDay) ran.add(id);
   });
   eachLogText(profile, "events", sinceMs, (text) => {
-    for (const [, at, id] of text.matchAll(EVENT_LINE)) {
-      if (sinceMs === -Infinity || Date.parse(at!) >= sinceMs) ran.add(id!);
-    }
+    for (const { at, id } of runLines(text, "events")) if (Date.parse(at) >= sinceMs) ran.add(id);
   });
   return ran;
 }
 
-const ID_PART = "[A-Za-z0-9][A-Za-z0-9._-]{0,63}";
-const START_LINE = new RegExp(
-  `^- (\\d{4}-\\d\\d-\\d\\d) \\d\\d:\\d\\d start-worker (${ID_PART})(?: |$)`,
-  "gm",
-);
-const EVENT_LINE = new RegExp(
-  `^\\{"ts":"([^"]+)","event":"worker_(?:started|ended)","id":"(${ID_PART})"`,
-  "gm",
-);
+/** Ids of the sessions on disk that ended at or after a moment, or have not ended. */
+function sessionsSince(
+  profile: Profile,
+  sinceMs: number,
+  nowMs: number,
+  settled?: FolderMemory<SettledRun>,
+): Set<string> {
+  const names = listDirs(profile.sessions).filter((name) => {
+    const id = name.replace(/~\d+$/, "");
+    if (!isId(id) || id === "pulse") return false;
+    if (sinceMs === -Infinity) return true;
+    const endedAt = settled?.get(name)?.endedAt;
+    return (endedAt === undefined ? endOf(`${profile.sessions}/${name}`, nowMs) : endedAt * 1000) >= sinceMs;
+  });
+  return new Set(names.map((name) => name.replace(/~\d+$/, "")));
+}
 
 /** When a session ended, unix ms; the present when it has not. */
 function endOf(dir: string, nowMs: number): number {

@@ -30,6 +30,11 @@ interface Layout {
   of(folder: string, id: string): string[];
   /** The session of a record. */
   id(file: string): string;
+  /**
+   * Shell words that print the records of one session on another machine: its folder, patterns below that, and each
+   * one's name in a folder of ours that has the same layout. Only where the id can be given at the start.
+   */
+  there?(id: string): { folder: string; patterns: string[]; name: string };
 }
 
 const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
@@ -40,6 +45,11 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
     of: (folder, id) =>
       inFolders([folder, ...foldersIn(folder)], (name) => name.endsWith(`_${id}.jsonl`)).slice(0, 1),
     id: (file) => stem(file).replace(/^.*_/, ""),
+    there: (id) => ({
+      folder: "${PI_CODING_AGENT_SESSION_DIR:-${PI_CODING_AGENT_DIR:-$HOME/.pi/agent}/sessions}",
+      patterns: [`*_${id}.jsonl`, `*/*_${id}.jsonl`],
+      name: "${file##*/}",
+    }),
   },
   claude: {
     folder: (env, home) => `${env["CLAUDE_CONFIG_DIR"] || `${home}/.claude`}/projects`,
@@ -50,6 +60,11 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
         ifFile(`${project}/${id}.jsonl`).flatMap((main) => [main, ...filesBelow(`${project}/${id}`)])
       ),
     id: stem,
+    there: (id) => ({
+      folder: "${CLAUDE_CONFIG_DIR:-$HOME/.claude}/projects",
+      patterns: [`*/${id}.jsonl`, `*/${id}/*.jsonl`, `*/${id}/*/*.jsonl`],
+      name: "_/${file#$folder/*/}",
+    }),
   },
   codex: {
     folder: (env, home) => `${env["CODEX_HOME"] || `${home}/.codex`}/sessions`,
@@ -68,11 +83,12 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
   gemini: {
     folder: (env, home) => `${env["GEMINI_CLI_HOME"] || home}/.gemini/tmp`,
     all: (folder) => inFolders(foldersIn(folder).map((project) => `${project}/chats`), isLines),
-    // The name has only the first letters of the id.
+    // The name has the minute of the start, and only the first letters of the id. A resume in another minute leaves
+    // an empty file of its own, and goes on in the first.
     of: (folder, id) =>
       LAYOUTS.gemini.all(folder).filter((file) =>
         file.endsWith(`-${id.slice(0, 8)}.jsonl`) && geminiId(file) === id
-      ),
+      ).sort(),
     id: geminiId,
   },
   qwen: {
@@ -80,14 +96,38 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
     all: (folder) => inFolders(foldersIn(folder).map((project) => `${project}/chats`), isLines),
     of: (folder, id) => foldersIn(folder).flatMap((project) => ifFile(`${project}/chats/${id}.jsonl`)),
     id: stem,
+    there: (id) => ({
+      folder: "${QWEN_RUNTIME_DIR:-${QWEN_HOME:-$HOME/.qwen}}/projects",
+      patterns: [`*/chats/${id}.jsonl`],
+      name: "_/chats/${file##*/}",
+    }),
   },
   copilot: {
     folder: (env, home) => `${env["COPILOT_HOME"] || `${home}/.copilot`}/session-state`,
     all: (folder) => foldersIn(folder).flatMap((session) => ifFile(`${session}/events.jsonl`)),
     of: (folder, id) => ifFile(`${folder}/${id}/events.jsonl`),
     id: (file) => baseName(dirName(file)),
+    there: (id) => ({
+      folder: "${COPILOT_HOME:-$HOME/.copilot}/session-state",
+      patterns: [`${id}/events.jsonl`],
+      name: `${id}/events.jsonl`,
+    }),
   },
 };
+
+/** Where the records of a worker on another machine are copied to, in its session's folder. */
+export const COPIED_RECORDS = "records";
+
+/**
+ * A shell text that calls `record PATH NAME` for each file of a session's record on another machine; "" where looop
+ * cannot know them. Pure.
+ */
+export function recordsThere({ cli, id }: AgentSession): string {
+  const there = cli === "other" || !/^[\w-]+$/.test(id) ? undefined : LAYOUTS[cli].there?.(id);
+  if (there === undefined) return "";
+  const files = there.patterns.map((pattern) => `"$folder"/${pattern}`).join(" ");
+  return `folder=${there.folder}\nfor file in ${files}; do record "$file" "${there.name}"; done\n`;
+}
 
 /** Where a CLI keeps its records, by the CLI's environment. */
 export function recordsFolder(cli: RecordsKind, env: Env): string {

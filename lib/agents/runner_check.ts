@@ -6,6 +6,8 @@
 import { isRecord } from "../text/json.ts";
 import { dirName } from "../paths.ts";
 import { isHeadless } from "./runners.ts";
+import { presetNamed } from "../records/presets.ts";
+import { settingsFolder } from "./skill.ts";
 import { quietText, readLinkedText, statOf } from "../store.ts";
 import type { ResolvedRunner } from "./resolve.ts";
 
@@ -27,6 +29,19 @@ export function runnerWarnings(
       return codexWarnings(runner.template, cwd, env, read);
     case "pi":
       return piWarnings(runner.template, cwd, env, read);
+    case "gemini":
+    case "qwen":
+      return [
+        ...permissionWarnings(runner, env, read),
+        ...(isHeadless(runner.template)
+          ? []
+          : settingsWarnings(runner.preset, runner.template, cwd, env, read)),
+      ];
+    case "copilot":
+      return [
+        ...permissionWarnings(runner, env, read),
+        ...(isHeadless(runner.template) ? [] : copilotWarnings(cwd, env, read)),
+      ];
     default:
       return [];
   }
@@ -95,6 +110,11 @@ export function permissionWarnings(
   read: Read = quietRead,
 ): string[] {
   if (runner.preset === "codex") return codexPermissions(runner.template, env, read);
+  const allowed = ALLOWED[runner.preset ?? ""];
+  if (allowed !== undefined) {
+    const isAllowed = allowed.given.test(runner.template) || (runner.preset === "copilot" && allowsAll(env));
+    return isAllowed ? [] : [allowed.warning];
+  }
   if (runner.preset !== "claude" || isHeadless(runner.template)) return [];
   const mode = claudeMode(runner.template, claudeSettings(env, read));
   if (mode === "dontAsk" || mode === "bypassPermissions") return [];
@@ -102,6 +122,22 @@ export function permissionWarnings(
     `claude will ask for permissions; add --permission-mode dontAsk --allowedTools Bash Read Write Edit to its template in config.json`,
   ];
 }
+
+/** The words without which a CLI asks before it runs a command; headless it refuses the command instead. */
+const ALLOWED: Readonly<Record<string, { given: RegExp; warning: string }>> = {
+  gemini: {
+    given: /\s(--yolo|-y|--approval-mode[= ]yolo)\b/,
+    warning: "gemini will ask before each command; add --yolo to its template in config.json",
+  },
+  qwen: {
+    given: /\s(--yolo|-y|--approval-mode[= ](yolo|auto))\b/,
+    warning: "qwen will ask before each command; add --yolo to its template in config.json",
+  },
+  copilot: {
+    given: /\s(--allow-all(-tools)?|--yolo|--allow-tool)\b/,
+    warning: "copilot will ask before each command; add --allow-all to its template in config.json",
+  },
+};
 
 function isTrusted(state: Record<string, unknown>, cwd: string): boolean {
   const projects = isRecord(state["projects"]) ? state["projects"] : {};
@@ -186,4 +222,50 @@ function quietIsFolder(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Reports the first-run dialogs of gemini and qwen. Their settings may hold comments, so they are not parsed. */
+function settingsWarnings(
+  cli: "gemini" | "qwen",
+  template: string,
+  cwd: string,
+  env: Env,
+  read: Read,
+): string[] {
+  const home = settingsFolder(cli, env);
+  const settings = [home, `${cwd}/.${cli}`].map((dir) => read(`${dir}/settings.json`) ?? "").join("\n");
+  const warnings: string[] = [];
+  if (!/"selectedType"\s*:/.test(settings) && !/\s--auth-type\b/.test(template)) {
+    warnings.push(`${cli} will ask how to log in; run \`${cli}\` once by hand and choose`);
+  }
+  const trust = /"folderTrust"\s*:\s*\{[^}]*"enabled"\s*:\s*(true|false)/.exec(settings)?.[1];
+  const asksTrust = cli === "gemini"
+    ? trust !== "false" && !/\s--skip-trust\b/.test(template) &&
+      env["GEMINI_CLI_TRUST_WORKSPACE"] !== "true"
+    : trust === "true";
+  if (asksTrust && !namesFolder(read(`${home}/trustedFolders.json`), cwd)) {
+    const more = cli === "gemini" ? ", or add --skip-trust to its template in config.json" : "";
+    warnings.push(
+      `${cli} will ask whether it may trust ${cwd}; run \`${cli}\` there once and say yes${more}`,
+    );
+  }
+  return warnings;
+}
+
+/** Whether a list of trusted folders names a folder or one above it. */
+function namesFolder(list: string | undefined, folder: string): boolean {
+  const parents = folder.split("/").map((_, n, names) => names.slice(0, n + 1).join("/") || "/");
+  return parents.some((parent) => list?.includes(JSON.stringify(parent)));
+}
+
+/** Whether copilot may do everything without asking; only the exact value also trusts the folder. */
+function allowsAll(env: Env): boolean {
+  return (env["COPILOT_ALLOW_ALL"] ?? presetNamed("copilot")?.env?.["COPILOT_ALLOW_ALL"]) === "true";
+}
+
+function copilotWarnings(cwd: string, env: Env, read: Read): string[] {
+  if (allowsAll(env) || namesFolder(read(`${settingsFolder("copilot", env)}/config.json`), cwd)) return [];
+  return [
+    `copilot will ask whether it may trust ${cwd}; set COPILOT_ALLOW_ALL to exactly "true" in its "env" in config.json`,
+  ];
 }

@@ -16,6 +16,7 @@ import type { Profile } from "../paths.ts";
 import { readMarkedAny } from "../process/table.ts";
 import { collectRoots } from "./root_spend.ts";
 import { FolderMemory } from "../sessions/folder_memory.ts";
+import { isFetched } from "../sessions/run_files.ts";
 import { readFleet, type Session } from "../sessions/session.ts";
 import { readRecorded } from "./records.ts";
 import {
@@ -73,7 +74,10 @@ export async function collectRun(
 ): Promise<boolean> {
   const { id, dir, gen } = run;
   const known = readSpend(dir);
-  if (known?.done || readMeta(dir).gen !== gen) return false;
+  const meta = readMeta(dir);
+  if (known?.done || meta.gen !== gen) return false;
+  // What has come from another machine so far may be only a part.
+  if (meta.host !== undefined && !isFetched(dir)) return false;
   const fresh = known ?? await makeSpend(host, id, dir, prices);
   if (fresh === undefined) return false;
   return await withLock(sessionsLock(host.profile), () => {
@@ -113,13 +117,19 @@ async function makeSpend(
     sum = sum === undefined ? delta : addDelta(sum, delta);
   }
   if (sum === undefined) return undefined;
-  const line = formatRow(rowOf(sum, { id, runner: meta.runner, gen: meta.gen, tsMs: host.now() }));
+  const line = formatRow(
+    rowOf(sum, { id, runner: meta.runner, gen: meta.gen, tsMs: host.now(), host: meta.host }),
+  );
   return { line, counted, done: false };
 }
 
 /** Collects every ended run that has no row yet, and the spend of root agents since their last row. */
-export async function collectSpend(host: SpendHost, prices: Prices): Promise<void> {
-  await collectRuns(host, prices).finally(() => collectRoots(host, prices, 0));
+export async function collectSpend(
+  host: SpendHost,
+  prices: Prices,
+  settled = settledRuns(host.profile),
+): Promise<void> {
+  await collectRuns(host, prices, { settled }).finally(() => collectRoots(host, prices, 0));
 }
 
 /** Returns a check whether any process of a run is left; if no run has any, one look serves them all. */
@@ -145,20 +155,39 @@ export async function findLiveSessions(
  */
 export const LOOKED_FOR_MS = 300_000;
 
+/** An ended run that needs no more looks. */
+export interface SettledRun {
+  /** Whether it has its row, or no agent that could get one; else only the pulse has given up. */
+  isFinal: boolean;
+  /** Unix seconds of its end, where that is known. */
+  endedAt?: number;
+}
+
+/** The memory of settled runs, as the pulse keeps it for `cost`. */
+export function settledRuns(profile: Profile): FolderMemory<SettledRun> {
+  const path = `${profile.cache}/settled.json`;
+  return new FolderMemory(profile, {
+    path,
+    of: profile.dir,
+    isOfFolder: true,
+    isKept: ({ isFinal }) => isFinal === true,
+  });
+}
+
 /** A pulse's memory of ended runs, so that none is looked at again at every beat. */
 export class SeenRuns {
   /** Folders of runs that have their row, or will never have one. */
-  readonly #settled: FolderMemory<true>;
+  readonly #settled: FolderMemory<SettledRun>;
   /** When to look again at a run without a record, unix ms, by its generation or its folder. */
   readonly #nextLook = new Map<string, number>();
 
   constructor(profile: Profile) {
-    this.#settled = new FolderMemory(profile);
+    this.#settled = settledRuns(profile);
   }
 
   /** Call it before each look. */
-  refresh(nowMs: number): void {
-    this.#settled.refresh(nowMs);
+  async refresh(nowMs: number): Promise<void> {
+    await this.#settled.refresh(nowMs);
     for (const [key, next] of this.#nextLook) {
       // Overdue: it was settled or removed in the meantime. Far off: the clock was set back.
       if (Math.abs(next - nowMs) > LOOKED_FOR_MS) this.#nextLook.delete(key);
@@ -166,11 +195,16 @@ export class SeenRuns {
   }
 
   isSettled(name: string): boolean {
-    return this.#settled.get(name) === true;
+    return this.#settled.get(name) !== undefined;
   }
 
-  settle(name: string, nowMs: number): void {
-    this.#settled.offer(name, true, nowMs);
+  settle(name: string, run: SettledRun, nowMs: number): void {
+    this.#settled.offer(name, run, nowMs);
+  }
+
+  /** Keeps them for other processes. */
+  async save(): Promise<void> {
+    await this.#settled.save();
   }
 
   /** Whether to look again at a run that had no record yet. */
@@ -192,6 +226,8 @@ export interface RunsInQuestion {
   maxAgeMs?: number;
   /** The fleet as the caller has read it, and its memory of ended runs. */
   known?: { sessions: readonly Session[]; seen: SeenRuns };
+  /** Of callers without such a memory: the one that a pulse has kept. */
+  settled?: FolderMemory<SettledRun>;
 }
 
 /**
@@ -202,11 +238,11 @@ export interface RunsInQuestion {
 export async function collectRuns(
   host: SpendHost,
   prices: Prices,
-  { maxAgeMs = Infinity, known }: RunsInQuestion = {},
+  { maxAgeMs = Infinity, known, settled }: RunsInQuestion = {},
 ): Promise<void> {
   const open = known === undefined
-    ? await openRuns(host, maxAgeMs)
-    : runsSeenOpen(host, maxAgeMs, known.sessions, known.seen);
+    ? await openRuns(host, maxAgeMs, settled)
+    : await runsSeenOpen(host, maxAgeMs, known.sessions, known.seen);
   if (open.length === 0) return;
   const runsOn = await processFinder(open.map(({ gen }) => gen));
   let unanswered: NotAnswered | undefined;
@@ -233,11 +269,17 @@ interface OpenRun {
   key: string;
 }
 
-async function openRuns(host: SpendHost, maxAgeMs: number): Promise<OpenRun[]> {
+async function openRuns(
+  host: SpendHost,
+  maxAgeMs: number,
+  settled?: FolderMemory<SettledRun>,
+): Promise<OpenRun[]> {
   const { profile } = host;
+  await settled?.refresh(host.now());
   const names = listDirs(profile.sessions).filter((name) => {
     const dir = `${profile.sessions}/${name}`;
-    return mayLackRow(dir) && host.now() - endOf(dir, host.now()) <= maxAgeMs;
+    return settled?.get(name) === undefined && mayLackRow(dir) &&
+      host.now() - endOf(dir, host.now()) <= maxAgeMs;
   });
   if (names.length === 0) return [];
   const current = await readFleet(profile, host.now(), names.filter((name) => !name.includes("~")));
@@ -247,16 +289,16 @@ async function openRuns(host: SpendHost, maxAgeMs: number): Promise<OpenRun[]> {
 }
 
 /** The same for a fleet that was read already; a folder that appeared since is left to the next look. */
-function runsSeenOpen(
+async function runsSeenOpen(
   host: SpendHost,
   maxAgeMs: number,
   sessions: readonly Session[],
   seen: SeenRuns,
-): OpenRun[] {
+): Promise<OpenRun[]> {
   const now = host.now();
   const fleet = new Map(sessions.map((session) => [session.view.id, session]));
   const open: OpenRun[] = [];
-  seen.refresh(now);
+  await seen.refresh(now);
   for (const name of listDirs(host.profile.sessions)) {
     if (seen.isSettled(name)) continue;
     const session = fleet.get(name);
@@ -264,17 +306,22 @@ function runsSeenOpen(
     if (!isEarlier && (session === undefined || session.view.alive)) continue;
     if (!seen.isDue(session?.gen ?? name, now)) continue;
     const dir = `${host.profile.sessions}/${name}`;
-    if (!mayLackRow(dir) || now - endOf(dir, now) > maxAgeMs) {
+    const isFinal = !mayLackRow(dir);
+    if (isFinal || now - endOf(dir, now) > maxAgeMs) {
+      const endedAt = session?.endedAt;
       // A lost session's running agent may still call, and so identify its session.
-      if (session?.view.state !== "lost") seen.settle(name, now);
+      if (session?.view.state !== "lost") {
+        seen.settle(name, { isFinal, ...(endedAt === undefined ? {} : { endedAt }) }, now);
+      }
     } else open.push(openRun(host, name, session?.gen));
   }
+  await seen.save();
   return open;
 }
 
 /** A run whose agent has no known session never gets a row. */
 function mayLackRow(dir: string): boolean {
-  return (readAgent(dir)?.sessions.length ?? 0) > 0 && readSpend(dir)?.done !== true;
+  return readSpend(dir)?.done !== true && (readAgent(dir)?.sessions.length ?? 0) > 0;
 }
 
 /** Unix ms of a run's end, as far as its folder shows it. */

@@ -120,10 +120,11 @@ export function addCounted(before: Counted, delta: Delta): Counted {
 /** The ledger's row. Pure. */
 export function rowOf(
   delta: Delta,
-  of: { id: string; runner: string; gen: string; tsMs: number },
+  { host, ...of }: { id: string; runner: string; gen: string; tsMs: number; host?: string | undefined },
 ): CostRow {
   return {
     ...of,
+    ...(host === undefined ? {} : { host }),
     kind: "session",
     // Rounded, to remove the errors of binary fractions.
     costUsd: Math.round((delta.usd ?? 0) * 1e9) / 1e9,

@@ -4,8 +4,8 @@ import { formatRow } from "../agents/cost_row.ts";
 import type { Profile } from "../paths.ts";
 import { type Mover, poke, recordMove } from "../records/move.ts";
 import { acquireLease, releaseLease } from "../sessions/lease.ts";
-import { markReady, readSession, unknownWorker } from "../sessions/session.ts";
-import { appendLine, readTail } from "../store.ts";
+import { markReady, readMeta, unknownWorker } from "../sessions/run_files.ts";
+import { appendLine, readTail, withLockSync } from "../store.ts";
 
 /** `_ claim`: takes the lease `name`; returns the text to print. @throws {UserError} when another holds it. */
 export async function claim(mover: Mover, name: string, session: string): Promise<string> {
@@ -31,7 +31,7 @@ export async function unclaim(mover: Mover, name: string, session: string): Prom
  * worker.
  */
 export function ready(profile: Profile, id: string): string {
-  if (readSession(profile, id) === undefined) throw unknownWorker(id);
+  if (readMeta(profile, id) === undefined) throw unknownWorker(id);
   markReady(profile, id);
   poke(profile);
   return `ready ${id}`;
@@ -54,10 +54,14 @@ const RECENT_BYTES = 256 * 1024;
 
 /** `_ cost`: adds to the ledger, once for each `call`; returns the text to print. */
 export function cost({ profile, now }: Pick<Mover, "profile" | "now">, spent: Spent): string {
-  const key = spent.call === undefined ? undefined : `"call":${JSON.stringify(spent.call)}`;
-  // The ledger is never rotated, because sums are taken over all of it.
-  if (key === undefined || !readTail(profile.cost, RECENT_BYTES).includes(key)) {
-    appendLine(profile.cost, formatRow({ tsMs: now(), ...spent }));
+  const append = () => appendLine(profile.cost, formatRow({ tsMs: now(), ...spent }));
+  if (spent.call === undefined) append();
+  else {
+    const key = `"call":${JSON.stringify(spent.call)}`;
+    // Two processes may carry out the same call at once. The ledger is never rotated, as sums are taken over all of it.
+    withLockSync(`${profile.lockDir}/cost`, () => {
+      if (!readTail(profile.cost, RECENT_BYTES).includes(key)) append();
+    });
   }
   // Any text is accepted as an id, but only a worker's id names a folder.
   if (isId(spent.id)) markReady(profile, spent.id);

@@ -1,7 +1,7 @@
 /** The edge to the terminal: writes output, reads stdin. Only this module prints. */
 import { joined } from "../text/bytes.ts";
 import { UsageError } from "../errors.ts";
-import { fault } from "../fault.ts";
+import { catchFileLimit, fault } from "../fault.ts";
 
 const CHUNK = 4096;
 
@@ -32,6 +32,7 @@ export function writeAll(
   text: string | Uint8Array,
 ): void {
   if (stream === Deno.stderr) giveBack();
+  catchFileLimit();
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   for (let at = 0; at < bytes.length;) {
     try {

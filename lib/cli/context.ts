@@ -1,9 +1,11 @@
 /** The surroundings that a verb gets instead of globals: the profile, the environment, the clock and the streams. */
 import { readStdin, readStdinBytes, terminalWidth, wantsColour, writeAll } from "./console.ts";
+import type { LocalCaller } from "../calls/local.ts";
 import { profileFrom } from "../paths.ts";
 import { type Caller, callerOf } from "../sessions/caller.ts";
 import { callBackPath, executablePath, selfCommand } from "../process/self.ts";
 import { loadVerb, shownPaths, type VerbTable } from "./verb_table.ts";
+import { dispatch } from "./dispatch.ts";
 import type { Context, Declaration } from "./verb.ts";
 import { VERSION } from "./version.ts";
 import type { WorkerHost } from "../workers/start.ts";
@@ -15,6 +17,7 @@ export function contextOf(verbs: VerbTable, env = Deno.env.toObject()): Context 
   const now = () => Date.now();
   let profile: ReturnType<typeof profileFrom> | undefined;
   let caller: Caller | undefined;
+  const parent = Deno.ppid;
   return {
     get profile() {
       return profile ??= profileFrom(env, Deno.cwd());
@@ -52,7 +55,36 @@ export function contextOf(verbs: VerbTable, env = Deno.env.toObject()): Context 
       for (const path of Object.keys(verbs)) declarations.push((await loadVerb(verbs, path)).declare);
       return declarations;
     },
+    // An orphaned process has another parent.
+    isOrphan: () => Deno.ppid !== parent,
+    whenRead: async (work) => await work(),
+    runFor: (other, words) => dispatch(verbs, words, contextFor(verbs, other)),
   };
+}
+
+/** The context of a call that this process carries out for a caller elsewhere. */
+function contextFor(
+  verbs: VerbTable,
+  { env, out, err, isGone, watch, asked, whenRead }: LocalCaller,
+): Context {
+  const encoder = new TextEncoder();
+  const bytesOf = (text: string | Uint8Array) => typeof text === "string" ? encoder.encode(text) : text;
+  const edge: Partial<Context> = {
+    colour: false,
+    out: (text) => out(bytesOf(text)),
+    err,
+    note: (line) => err(encoder.encode(`${line}\n`)),
+    stdin: () => Promise.resolve(""),
+    stdinBytes: () => Promise.resolve(new Uint8Array()),
+    stdinIsTerminal: () => false,
+    isOrphan: isGone,
+    watch,
+    asked,
+    whenRead: (work, ask) => Promise.resolve(whenRead(work, ask)),
+  };
+  const context = contextOf(verbs, { ...env });
+  for (const [key, value] of Object.entries(edge)) Object.defineProperty(context, key, { value });
+  return context;
 }
 
 /**

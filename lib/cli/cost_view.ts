@@ -18,7 +18,10 @@ export interface CostView {
 }
 
 const SHOWN_DAYS = 30;
-const SHOWN_WORKERS = 10;
+/** Workers that are shown by name. */
+export const SHOWN_WORKERS = 10;
+/** Workers that a program is given by name unless it asks for all of them. */
+export const JSON_WORKERS = 50;
 const SHOWN_GROUPS = 20;
 
 /** The text of `looop cost`; no line is wider than the terminal (of 30 columns or more). */
@@ -33,7 +36,7 @@ export function showCost(summary: CostSummary, view: CostView): string {
     ...(view.today === undefined ? showDays(summary.byDay, view) : []),
     ...showGroup("kind", summary.byKind, SHOWN_GROUPS, view),
     ...showGroup("runner", summary.byRunner, SHOWN_GROUPS, view),
-    ...showGroup("worker", summary.byWorker, SHOWN_WORKERS, view),
+    ...showGroup("worker", summary.byWorker, SHOWN_WORKERS, view, summary.otherWorkers),
     ...showNotes(summary, view),
   ].join("\n");
 }
@@ -69,16 +72,22 @@ function showDays(byDay: CostSummary["byDay"], view: CostView): string[] {
   return ["  by day:", ...lines];
 }
 
-/** The most expensive names of a group, and one row for the rest. */
-function showGroup(title: string, sums: CostSummary["byKind"], most: number, view: CostView): string[] {
+/** The most expensive names of a group, and one row for the rest, with `others` that are not among `sums`. */
+function showGroup(
+  title: string,
+  sums: CostSummary["byKind"],
+  most: number,
+  view: CostView,
+  others = { usd: 0, calls: 0, count: 0 },
+): string[] {
   if (sums.length === 0) return [];
   const rows = sums.slice(0, most).map((sum) => [sanitizeLine(sum.name), formatUsd(sum.usd), callsOf(sum)]);
-  const none = { usd: 0, calls: 0 };
+  const count = Math.max(0, sums.length - most) + others.count;
   const rest = sums.slice(most).reduce((sum, { usd, calls }) => ({
     usd: sum.usd + usd,
     calls: sum.calls + calls,
-  }), none);
-  if (sums.length > most) rows.push([`${sums.length - most} more`, formatUsd(rest.usd), callsOf(rest)]);
+  }), { usd: others.usd, calls: others.calls });
+  if (count > 0) rows.push([`${count} more`, formatUsd(rest.usd), callsOf(rest)]);
   const columns = [{ min: 6 }, { align: "right" as const }, { align: "right" as const }];
   return [`  by ${title}:`, ...table(rows, { width: view.width - 4, columns }).map((line) => `    ${line}`)];
 }
@@ -115,11 +124,16 @@ function showNotes(summary: CostSummary, { width }: CostView): string[] {
   return notes.flatMap((note) => wrap(note, width, 2));
 }
 
-function coverageNote({ ran, withoutCost, priced }: NonNullable<CostSummary["coverage"]>): string {
+function coverageNote(
+  { ran, withoutCost, priced, elsewhere = [] }: NonNullable<CostSummary["coverage"]>,
+): string {
   const reported = ran - withoutCost.length;
   const known = `coverage: ${reported} of ${ran} workers have a cost` +
     (priced < reported ? `, ${priced} of them in dollars` : "");
-  return withoutCost.length === 0 ? known : `${known}; none from ${someOf(withoutCost)}`;
+  const missing = withoutCost.length === 0 ? known : `${known}; none from ${someOf(withoutCost)}`;
+  return elsewhere.length === 0
+    ? missing
+    : `${missing} (on other machines, their agents' records not read: ${someOf(elsewhere)})`;
 }
 
 /** The first names of a list, and the number of the others. */
@@ -128,15 +142,24 @@ function someOf(names: readonly string[]): string {
   return `${names.slice(0, 5).map(sanitizeLine).join(", ")}${more}`;
 }
 
+/** The most expensive workers, and the sum of the others, if there are any. */
+function workersJson({ byWorker, otherWorkers }: CostSummary, most: number): Record<string, unknown> {
+  const rest = byWorker.slice(most);
+  const sumOf = (key: "usd" | "calls") => rest.reduce((sum, one) => sum + one[key], otherWorkers?.[key] ?? 0);
+  const count = rest.length + (otherWorkers?.count ?? 0);
+  const others = { count, usd: Math.round(sumOf("usd") * 1e9) / 1e9, calls: sumOf("calls") };
+  return { by_worker: byWorker.slice(0, most), ...(count === 0 ? {} : { other_workers: others }) };
+}
+
 /** The summary for machines, keys in snake_case; dollars as numbers. */
-export function costSummaryJson(summary: CostSummary): Record<string, unknown> {
+export function costSummaryJson(summary: CostSummary, mostWorkers = Infinity): Record<string, unknown> {
   const json: Record<string, unknown> = {
     total_usd: summary.total.usd,
     calls: summary.total.calls,
     by_day: summary.byDay,
     by_kind: summary.byKind,
     by_runner: summary.byRunner,
-    by_worker: summary.byWorker,
+    ...workersJson(summary, mostWorkers),
     counted: summary.counted,
     superseded: summary.superseded,
     skipped_lines: summary.skippedLines,
@@ -144,10 +167,17 @@ export function costSummaryJson(summary: CostSummary): Record<string, unknown> {
     unrecorded: summary.unrecorded,
   };
   if (summary.coverage !== undefined) {
-    const { ran, withoutCost, priced } = summary.coverage;
+    const { ran, withoutCost, priced, elsewhere = [] } = summary.coverage;
     const reported = ran - withoutCost.length;
     const ratio = ran === 0 ? null : Math.round((reported / ran) * 1000) / 1000;
-    json.coverage = { ran, reported, priced, ratio, without_cost: withoutCost };
+    json.coverage = {
+      ran,
+      reported,
+      priced,
+      ratio,
+      without_cost: withoutCost,
+      ...(elsewhere.length === 0 ? {} : { elsewhere }),
+    };
   }
   if (summary.roots !== undefined) json.root_sessions = summary.roots;
   return json;

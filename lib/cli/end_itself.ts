@@ -4,7 +4,8 @@ import { ownVariables } from "../records/home.ts";
 import { noteLastCall } from "../agents/last_reply.ts";
 import { childEnv } from "../process/child_env.ts";
 import { recordMove } from "../records/move.ts";
-import { findSession, recordEnd, type Session, unknownWorker, untilEnded } from "../sessions/session.ts";
+import { findSession, recordEnd, type Session, untilEnded } from "../sessions/session.ts";
+import { unknownWorker } from "../sessions/run_files.ts";
 import type { Context, Reply } from "./verb.ts";
 
 /**

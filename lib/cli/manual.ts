@@ -137,6 +137,10 @@ looop senses, stores and launches; you judge. Workers are agents in the backgrou
      claude    run it with run_in_background: true and no --timeout; its end wakes you
      codex     --timeout 270; when the tool says the command still runs, poll it with the longest wait it takes
      opencode  --timeout 540, and give the tool a timeout of 600000 ms
+     copilot   --timeout 540, and give the tool an initial_wait of 600
+     qwen      --timeout 540 # 1, and give the tool a timeout of 600000 ms; then # 2 and so on:
+     gemini    --timeout 270 # 1, then # 2 and so on: both end your turn after five equal calls; gemini also asks a
+               model after 30 calls, unless ~/.gemini/settings.json has "model": {"disableLoopDetection": true}
    A call that was cut off or killed lost nothing: call it again.
 3. Read \`reason\`, then \`changes\`. PLAYBOOK.md in the data dir is the law, goals/<id>.md say what should be: read
    them first, and again after \`policy\` or \`goal:\`. \`changes.by\` says who moved; \`hand\` is a person.

@@ -30,6 +30,7 @@ const STALE_INTERVALS = 3;
 export function problemsOf(snapshot: Snapshot, host: Host): Problem[] {
   return [
     ...pulseProblems(snapshot),
+    ...farProblems(snapshot),
     ...hostProblems(host),
     ...askProblems(snapshot),
     ...noticeProblems(host, snapshot.nowMs),
@@ -78,6 +79,19 @@ function pulseProblems({ pulse }: Snapshot): Problem[] {
     message: "the pulse is stopped: nothing is sensed",
     next: "`looop up` starts it",
   }];
+}
+
+/** Machines with workers that are not heard; without a beating pulse only those that it has found so. */
+function farProblems({ hosts, pulse }: Snapshot): Problem[] {
+  const beating = pulse.alive && !pulse.stalled;
+  return hosts.flatMap(({ name, workers, unreachable_s, error }) => {
+    if (unreachable_s === undefined || workers === 0 || !beating && error === undefined) return [];
+    const count = `${workers} ${workers === 1 ? "worker" : "workers"}`;
+    const why = error === undefined ? "" : `: ${error}`;
+    const message = `host ${name} (${count}) has not been heard for ${age(unreachable_s)}${why}`;
+    const next = `check it: \`looop _ host check ${name}\``;
+    return [{ kind: "host_unreachable", id: name, message, next }];
+  });
 }
 
 function hostProblems({ diskFree, runner, configFaults }: Host): Problem[] {

@@ -6,9 +6,8 @@ import type { Listener } from "../world/listener.ts";
 import type { WorkerRun } from "../world/observer.ts";
 import type { WorkerView } from "../sessions/session.ts";
 import { verdictWords } from "../sessions/verdict.ts";
-import { hostView, type Snapshot } from "../world/state.ts";
+import type { Snapshot } from "../world/state.ts";
 import { schedulesDue } from "../world/world.ts";
-import { readHosts } from "../records/hosts.ts";
 import { isoSeconds } from "../text/time.ts";
 import { age, sanitizeLine, styler, table, truncate, wrap } from "../text/style.ts";
 
@@ -18,10 +17,16 @@ export interface StatusStyle {
   colour: boolean;
 }
 
+/** The listener's absence, and what ends it. */
+export const NOBODY = {
+  message: "root agent: nobody listens",
+  next: "start one and say: Run `looop help`, then run the loop it describes",
+};
+
 /** The line about the listener, since the commonest reason why nothing happens is that nobody listens. */
 export function listenerLine(listener: Listener | null, nowMs: number): string {
   if (listener === null) {
-    return "root agent: nobody listens; start one and say: Run `looop help`, then run the loop it describes";
+    return `${NOBODY.message}; ${NOBODY.next}`;
   }
   const { agent, session, since, blocked, last_call_s } = listener;
   const who = sanitizeLine(session === "" ? agent : `${agent}-${session.slice(0, 4)}`);
@@ -29,8 +34,11 @@ export function listenerLine(listener: Listener | null, nowMs: number): string {
   return `root agent: ${who} ${how}, here since ${age(secondsSince(nowMs, Date.parse(since)))}`;
 }
 
-/** The line for a profile whose config names no command that reaches a person. */
-export const UNREACHABLE = "no `notification`: nobody can be reached; see `looop help config`";
+/** Said of a profile whose config names no command that reaches a person. */
+export const NO_NOTIFICATION = {
+  message: "no `notification`: nobody can be reached",
+  next: "see `looop help config`",
+};
 
 /** Most rows of each part: a screen of 24 lines holds all of them when nothing much is wrong. */
 const MAX_PROBLEMS = 8;
@@ -50,7 +58,7 @@ export function showStatus(
   return [
     ...wrap(summaryOf(snapshot, host), style.width, 0).map(bold),
     ...wrap(listenerLine(listener, snapshot.nowMs), style.width, 0),
-    ...host.reachable ? [] : wrap(UNREACHABLE, style.width, 0),
+    ...host.reachable ? [] : wrap(`${NO_NOTIFICATION.message}; ${NO_NOTIFICATION.next}`, style.width, 0),
     ...showProblems(problems, style),
     ...showAsks(snapshot, style),
     ...showWorkers(snapshot, host, style),
@@ -92,19 +100,22 @@ function showProblems(problems: readonly Problem[], style: StatusStyle): string[
   return [...shown, ...moreOf(problems.length, MAX_PROBLEMS, "see `looop doctor`", style)];
 }
 
-/** Problems in an order in which no kind shows more than two before all kinds have had their turn. */
 function capped(problems: readonly Problem[], most: number): Problem[] {
-  if (problems.length <= most) return [...problems];
+  const chosen = new Set(inTurns(problems).slice(0, most));
+  return problems.filter((problem) => chosen.has(problem));
+}
+
+/** Problems in an order in which no kind comes more than twice before all kinds have had their turn. */
+export function inTurns<T extends { kind: string }>(problems: readonly T[]): T[] {
   const counts = new Map<string, number>();
-  const first: Problem[] = [];
-  const rest: Problem[] = [];
+  const first: T[] = [];
+  const rest: T[] = [];
   for (const problem of problems) {
     const count = (counts.get(problem.kind) ?? 0) + 1;
     counts.set(problem.kind, count);
     (count <= 2 ? first : rest).push(problem);
   }
-  const chosen = new Set([...first, ...rest].slice(0, most));
-  return problems.filter((problem) => chosen.has(problem));
+  return [...first, ...rest];
 }
 
 const MAX_MESSAGE = 160;
@@ -181,10 +192,8 @@ function showHosts(snapshot: Snapshot, style: StatusStyle): string[] {
 }
 
 /** Other machines on which something runs, or that are not heard: name, who is there, how it stands. */
-export function hostRows({ workers, asks, nowMs, profile }: Snapshot): string[][] {
-  const hosts = readHosts(profile).map((host) => hostView(host, workers, nowMs))
-    .filter(({ workers, state }) => workers > 0 || state === "down");
-  return hosts.map((host) => {
+export function hostRows({ hosts, workers, asks }: Snapshot): string[][] {
+  return hosts.filter(({ workers, state }) => workers > 0 || state === "down").map((host) => {
     const there = new Set(workers.filter((worker) => worker.host === host.name).map(({ id }) => id));
     const held = asks.filter((ask) => there.has(ask.worker)).length;
     const how = host.unreachable_s === undefined

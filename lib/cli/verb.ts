@@ -4,6 +4,8 @@
 import { typeFlag } from "type-flag";
 import { UsageError } from "../errors.ts";
 import { nearest } from "../text/nearest.ts";
+import type { LocalCaller } from "../calls/local.ts";
+import type { Watch, WatchOptions } from "../file_watch.ts";
 import type { Profile } from "../paths.ts";
 import type { SelfCommand } from "../process/self.ts";
 import type { Caller } from "../sessions/caller.ts";
@@ -106,6 +108,19 @@ export interface Context {
   /** The paths of all verbs except internal ones (completions). */
   readonly paths: readonly string[];
   declaration(path: string): Promise<Declaration>;
+  /** Whether the process that made this call is gone, so that nobody reads what is printed. */
+  isOrphan(): boolean;
+  /** Opens a watch of folders for a caller elsewhere; absent where the process has none but its own. */
+  watch?(options: WatchOptions): Watch;
+  /** Takes note of the question that a caller elsewhere waits for. */
+  asked?(id: string): void;
+  /**
+   * Does what is due once the caller has everything that was printed so far: about the question `ask`, where there is
+   * one.
+   */
+  whenRead(work: () => Promise<void> | void, ask?: string): Promise<void>;
+  /** Runs a call in this process for a caller elsewhere; returns its exit code. */
+  runFor(caller: LocalCaller, words: readonly string[]): Promise<number>;
 }
 
 /** The result of a verb. Text and JSON go to stdout. */

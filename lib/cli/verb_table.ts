@@ -26,9 +26,16 @@ export function shownPaths(verbs: VerbTable): string[] {
   return Object.keys(verbs).filter((path) => !INTERNAL.includes(path));
 }
 
-/** Loads the verb with a path from the table. */
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Loads the verb with a path from the table. A pulse that carries out several calls loads one verb after the other:
+ * Deno 2.9 may panic where a load begins while another one's module is evaluated.
+ */
 export async function loadVerb(verbs: VerbTable, path: string): Promise<Verb> {
-  return (await (verbs[path] as VerbTable[string])()).default;
+  const next = last.then(verbs[path] as VerbTable[string]);
+  last = next.catch(() => {});
+  return (await next).default;
 }
 
 /** Other words for a verb. */
@@ -57,8 +64,10 @@ export function findVerb(
 
 function unknownVerb(verbs: VerbTable, argv: readonly string[]): UsageError {
   const paths = shownPaths(verbs);
-  const count = argv[0] === "_" ? (paths.some((path) => path.startsWith(`_ ${argv[1]} `)) ? 3 : 2) : 1;
-  const typed = argv.slice(0, count).join(" ");
+  const isGroup = (word = "") => paths.some((path) => path.startsWith(`_ ${word} `));
+  const words = argv[0] !== "_" && isGroup(argv[0]) ? ["_", ...argv] : argv;
+  const count = words[0] === "_" ? (isGroup(words[1]) ? 3 : 2) : 1;
+  const typed = words.slice(0, count).join(" ");
   const below = paths.filter((path) => path.startsWith(`${typed} `));
   if (below.length > 0) {
     const next = below.map((path) => path.slice(typed.length + 1)).join(", ");

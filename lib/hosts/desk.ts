@@ -11,9 +11,9 @@ import {
   hasEnded,
   readSession,
   runningStatusText,
-  sessionDir,
   type SessionRecord,
 } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
 import { exists, replaceFile } from "../store.ts";
 import { delay } from "../process/tree.ts";
 import { Mirror } from "./mirror.ts";
@@ -58,7 +58,8 @@ class Lane {
     const now = performance.now();
     this.#credit = Math.min(BURST, this.#credit + (now - this.#at) * CALLS_PER_S / 1000);
     this.#at = now;
-    if (this.#credit < 1) await delay((1 - this.#credit) * 1000 / CALLS_PER_S);
+    // Between two of a burst, too, the pulse gets a turn: each waits for its file to be on disk.
+    await delay(Math.max(0, 1 - this.#credit) * 1000 / CALLS_PER_S);
     this.#credit--;
   }
 }
@@ -122,6 +123,8 @@ export class Desk {
           speak,
           () => tell(speak, this.#mirror(line)?.offered(line.name, line.stamp, line.size)),
         );
+      case "record":
+        return this.#hear(line, speak, () => tell(speak, this.#mirror(line)?.recorded(line.name, line.size)));
       case "data":
         return this.#hear(line, speak, () => this.#data(line, speak));
       case "heartbeat":
@@ -139,7 +142,9 @@ export class Desk {
       await this.#retry(key, call, speak);
     }
     for (const line of this.#named.values()) {
-      if (isOver(line.state) || !exists(`${sessionDir(this.#host.profile, line.id)}/end`)) continue;
+      // A lost run's agent may still be there to be ended.
+      const isGone = line.state === "exited" || line.state === "killed";
+      if (isGone || !exists(`${sessionDir(this.#host.profile, line.id)}/end`)) continue;
       const record = this.#own(line);
       if (record !== undefined) this.#stopIfEnding(record, line, speak);
     }
@@ -151,11 +156,14 @@ export class Desk {
     return runs.filter((run) => (this.#named.get(runKey(run))?.state ?? "none") === "none");
   }
 
-  /** Gives up a run that the host itself does not know: nothing more will be heard of it. */
-  lost(run: RunName): void {
+  /**
+   * Has the host end what is left of a run that it does not know, as its folder was deleted: once that `isSure`, or
+   * when the run is to end anyway. Home concludes nothing before it is told that nothing is left.
+   */
+  sweep(run: RunName, isSure: boolean, speak: Say): void {
     const record = this.#own(run);
-    if (record === undefined || hasEnded(record)) return;
-    this.#writeEnd(record, "lost", null, "host", 0);
+    const end = record?.end ?? (isSure ? { state: "killed", by: "host" } : undefined);
+    if (record !== undefined && end !== undefined) this.#stop(run, end, speak);
   }
 
   #own({ id, gen }: RunName): SessionRecord | undefined {
@@ -212,11 +220,13 @@ export class Desk {
   #worker(line: WorkerLine, speak: Say): void {
     const record = this.#own(line);
     const mirror = this.#mirror(line);
-    if (record === undefined || mirror === undefined) return;
-    if (isOver(line.state) && !hasEnded(record) && record.status?.state !== line.state) {
+    if (record === undefined || mirror === undefined || line.state === "none") return;
+    // One that is being ended is not lost when its supervisor died first: the stop looks again, and says what is left.
+    const isBeingEnded = line.state === "lost" && record.end !== undefined;
+    if (isOver(line.state) && !isBeingEnded && !hasEnded(record) && record.status?.state !== line.state) {
       this.#writeEnd(record, line.state, line.code, line.by, line.ageS);
     } else if (line.state === "running" && record.status === undefined) {
-      replaceFile(`${record.dir}/status.json`, runningStatusText(this.#host.now()), { durable: false });
+      replaceFile(`${record.dir}/status.json`, runningStatusText(this.#host.now()));
       this.#host.changed();
     }
     this.#stopIfEnding(record, line, speak);
@@ -225,11 +235,16 @@ export class Desk {
   }
 
   #stopIfEnding({ end, id }: SessionRecord, line: WorkerLine, speak: Say): void {
-    if (end === undefined || line.state === "exited" || line.state === "killed") return;
-    const last = this.#stopped.get(runKey(line)) ?? -Infinity;
+    if (end !== undefined && line.state !== "exited" && line.state !== "killed") {
+      this.#stop({ id, gen: line.gen }, end, speak);
+    }
+  }
+
+  #stop(run: RunName, end: { state: string; by: string }, speak: Say): void {
+    const last = this.#stopped.get(runKey(run)) ?? -Infinity;
     if (performance.now() - last < STOP_AGAIN_MS) return;
-    this.#stopped.set(runKey(line), performance.now());
-    speak(say.stop({ id, gen: line.gen }, end.state, end.by));
+    this.#stopped.set(runKey(run), performance.now());
+    speak(say.stop(run, end.state, end.by));
   }
 
   /** The end recorded at home wins over the one that the host reports. */

@@ -7,7 +7,7 @@ import { isRecord } from "../text/json.ts";
 import { oneLine, UserError } from "../errors.ts";
 import type { HostConfig } from "../records/config.ts";
 import { PipeReader } from "../process/pipe_reader.ts";
-import { signal } from "../process/tree.ts";
+import { delay, signal } from "../process/tree.ts";
 import { joined } from "../text/bytes.ts";
 import { DRIVER_EXAMPLES } from "./driver_examples.ts";
 import type { PlaceHost } from "./home.ts";
@@ -55,6 +55,8 @@ const PLAIN_CODES: Readonly<Record<number, string>> = {
 };
 /** Time between TERM and KILL for a job, s. */
 const GRACE_S = 5;
+/** Interval between two lists that are to show an end, ms. */
+const LIST_AGAIN_MS = 300;
 
 /** An engine, used through its driver. */
 export class Driver {
@@ -122,19 +124,22 @@ export class Driver {
     return { verbs, maxName: Number(value["max_name"]) || 63 };
   }
 
+  /** @throws {UserError} when the driver does not describe itself, or its engine has no room for the job's name. */
+  async accept(name: string, id: string): Promise<void> {
+    const { maxName } = await this.describe();
+    if (name.length <= maxName) return;
+    throw new UserError(`The name of worker "${id}" is too long for host "${this.#host}"`, {
+      next: `use an id of at most ${id.length - (name.length - maxName)} characters`,
+      kind: "host_refused",
+    });
+  }
+
   /**
    * Starts a job; the same name gives the same job. Returns its handle.
    *
    * @throws {UserError} of kind `host_refused`, `host_busy` or, when the outcome is unknown, `host`.
    */
   async start(name: string, run: FarRun, program: string): Promise<string> {
-    const { maxName } = await this.describe();
-    if (name.length > maxName) {
-      throw new UserError(`The name of worker "${run.id}" is too long for host "${this.#host}"`, {
-        next: `use an id of at most ${run.id.length - (name.length - maxName)} characters`,
-        kind: "host_refused",
-      });
-    }
     const outcome = await this.call("start", {
       id: run.id,
       gen: run.gen,
@@ -163,20 +168,23 @@ export class Driver {
     return jobs.every((job) => job !== undefined) ? jobs : undefined;
   }
 
-  /** Asks for the end of jobs; returns those that a list made afterwards shows as gone or over. */
-  async stop(jobs: readonly { run: RunName; name: string }[]): Promise<RunName[]> {
+  /** Asks for the end of jobs; returns those that a list shows as gone or over before `limitMs` have passed. */
+  async stop(jobs: readonly { run: RunName; name: string }[], limitMs: number): Promise<RunName[]> {
+    const deadline = performance.now() + limitMs;
     const handles = new Map((await this.list())?.map((job) => [job.name, job.handle]) ?? []);
     await Promise.all(
       jobs.map(({ name }) =>
-        this.call("stop", { name, handle: handles.get(name) ?? name, grace_s: GRACE_S })
+        this.call("stop", { name, handle: handles.get(name) ?? name, grace_s: GRACE_S }, limitMs)
       ),
     );
-    const left = await this.list();
-    if (left === undefined) return [];
-    const alive = new Set(
-      left.filter(({ state }) => state === "running" || state === "queued").map(({ name }) => name),
-    );
-    return jobs.filter(({ name }) => !alive.has(name)).map(({ run }) => run);
+    // An engine may only have noted the wish: the end comes later.
+    for (;; await delay(LIST_AGAIN_MS)) {
+      const left = await this.list();
+      const alive = left?.filter(({ state }) => state === "running" || state === "queued");
+      const running = new Set(alive?.map(({ name }) => name));
+      const over = left === undefined ? [] : jobs.filter(({ name }) => !running.has(name));
+      if (over.length === jobs.length || performance.now() > deadline) return over.map(({ run }) => run);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** This home as its hosts know it: its data dir by a random id, and its machine. */
 import type { Profile } from "../paths.ts";
-import { machineAtHand } from "../process/identity.ts";
+import { machineAtHand } from "../process/place.ts";
 
 /** The surroundings in which hosts are reached. */
 export interface PlaceHost {

@@ -34,6 +34,8 @@ const SILENCE_MS = 15_000;
 const SPEAK_MS = 5_000;
 /** Number of foreign lines within a minute that close the line. */
 const MAX_BAD_LINES = 3;
+/** Time for which a host must not name a run before the run is ended, ms: what it says may be older than the start. */
+const MISSING_MS = 10_000;
 /** Time that a run's starter has before a run that the host does not know is started again, ms. */
 const STARTER_MS = 20_000;
 
@@ -50,6 +52,8 @@ export class Link {
   #heard = 0;
   #badTimes: number[] = [];
   readonly #starting = new Set<string>();
+  /** Since when the host does not name a run. */
+  readonly #unnamed = new Map<string, number>();
 
   constructor(name: string, host: LinkHost) {
     this.name = name;
@@ -209,9 +213,15 @@ export class Link {
       this.#host.changed();
     }
     for (const run of this.#host.runs()) {
-      if (this.#desk.unnamed([run]).length === 0) continue;
-      if (run.state !== "starting") this.#desk.lost(run);
-      else if (this.#host.now() - run.startedMs > STARTER_MS) this.#startAgain(run);
+      if (this.#desk.unnamed([run]).length === 0) {
+        this.#unnamed.delete(run.gen);
+        continue;
+      }
+      const since = this.#unnamed.get(run.gen) ?? performance.now();
+      this.#unnamed.set(run.gen, since);
+      if (run.state !== "starting") {
+        this.#desk.sweep(run, performance.now() - since > MISSING_MS, this.#speak);
+      } else if (this.#host.now() - run.startedMs > STARTER_MS) this.#startAgain(run);
     }
   }
 

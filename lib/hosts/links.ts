@@ -1,14 +1,15 @@
 /** All the pulse's lines to hosts: one for each host, or job of an engine, on which something of ours runs. */
 import type { ParseCall } from "../calls/carry.ts";
+import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import type { Config } from "../records/config.ts";
 import { readHost, writeHost } from "../records/hosts.ts";
 import { endedStatusText, hasEnded, readSession, type Session } from "../sessions/session.ts";
+import { isFetched } from "../sessions/run_files.ts";
 import { exists, removeFile, replaceFile, statOf } from "../store.ts";
 import type { Job } from "./driver.ts";
 import type { PlaceHost } from "./home.ts";
 import { Link } from "./link.ts";
-import { isFetched } from "./mirror.ts";
 import { dropStart, keptStart, Place } from "./place.ts";
 import type { RunName } from "./protocol.ts";
 
@@ -229,18 +230,26 @@ class Engine {
   async #look(): Promise<void> {
     const jobs = await this.#place.driver?.list();
     if (jobs === undefined) return this.#note("its driver does not list its jobs");
-    this.#note("");
+    const living = jobs.filter(({ state }) => state === "running").map(({ name }) => name);
+    this.#note("", living.filter((name) => this.#isStray(name)));
     const byName = new Map(jobs.map((job) => [job.name, job]));
     for (const run of this.#runs) await this.#settle(run, byName.get(this.#place.jobName(run)));
   }
 
-  #note(error: string): void {
+  /** Whether a job is none of the present runs'. */
+  #isStray(name: string): boolean {
+    const [, id = "", gen = ""] = /^looop-[^-]+-(.+)-([0-9a-f]+)$/.exec(name) ?? [];
+    return !isId(id) || readSession(this.#host.profile, id)?.meta.gen !== gen;
+  }
+
+  /** Records how it stands; `strays` are living jobs of this home that it knows no run of. */
+  #note(error: string, strays: string[] = []): void {
     const { profile, now } = this.#host;
     const before = readHost(profile, this.#place.name);
     const state = error === "" ? "up" as const : "down" as const;
     const since = before?.state === state ? before.since : now();
     const seen = error === "" ? now() : before?.seen ?? 0;
-    const rest = { boot: "", skew_s: 0, bad_lines: before?.bad_lines ?? 0, strays: [] };
+    const rest = { boot: "", skew_s: 0, bad_lines: before?.bad_lines ?? 0, strays: strays.slice(0, 20) };
     writeHost(profile, { v: 1, name: this.#place.name, state, since, seen, error, ...rest });
   }
 

@@ -4,13 +4,14 @@
  * Home asks for each part by its offset, so that a lost line, a cut wire or a pulse killed in between only costs a
  * part that is sent again.
  */
-import { baseName } from "../paths.ts";
+import { baseName, dirName } from "../paths.ts";
 import type { Profile } from "../paths.ts";
-import { sessionDir } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
+import { COPIED_RECORDS } from "../agents/record_files.ts";
 import { appendBytes, exists, makeDir, readJson, replaceFile, statOf, valueOf } from "../store.ts";
 import { joined } from "../text/bytes.ts";
 import { isRecord } from "../text/json.ts";
-import { MAX_REPORT, type RunName, say } from "./protocol.ts";
+import { MAX_RECORD, MAX_REPORT, RECORD_MARK, type RunName, say } from "./protocol.ts";
 
 /** `sessions/<id>/mirror.json`: the progress of the copy. */
 interface Progress {
@@ -47,11 +48,6 @@ function readProgress(dir: string): Progress {
     { v: 1, offset: 0, size: 0, fetched: false, reports: {} };
 }
 
-/** Whether everything of an ended run is here. */
-export function isFetched(dir: string): boolean {
-  return readProgress(dir).fetched;
-}
-
 /** A report that was requested. */
 interface Wanted {
   name: string;
@@ -70,8 +66,10 @@ export class Mirror {
   /** Length of the far log as last reported. */
   #length = 0;
   /** The request still unanswered; at most one at a time. */
-  #asked: "" | "log" | "report" = "";
+  #asked: "" | "log" | "report" | "record" = "";
   readonly #wanted: Wanted[] = [];
+  /** Files of the agent's own record by name: their lengths there. */
+  readonly #records = new Map<string, number>();
 
   constructor(profile: Profile, run: RunName) {
     this.#profile = profile;
@@ -92,11 +90,13 @@ export class Mirror {
   reset(): void {
     this.#asked = "";
     this.#wanted.length = 0;
+    this.#records.clear();
   }
 
   /** Whether everything that the host has reported is here. */
   get complete(): boolean {
-    return this.#progress.offset >= this.#length && this.#wanted.length === 0;
+    return this.#progress.offset >= this.#length && this.#wanted.length === 0 &&
+      this.#lagging() === undefined;
   }
 
   get fetched(): boolean {
@@ -123,9 +123,27 @@ export class Mirror {
     return this.#next();
   }
 
+  /** A file of the agent's own record has this length; it only grows. Returns the request to send. */
+  recorded(name: string, size: number): string | undefined {
+    if (this.#progress.fetched) return undefined;
+    if (!this.#records.has(name) && this.#records.size >= MAX_RECORD.files) return undefined;
+    this.#records.set(name, Math.min(size, MAX_RECORD.bytes));
+    return this.#next();
+  }
+
+  #recordPath(name: string): string {
+    return `${this.#dir}/${COPIED_RECORDS}/${name}`;
+  }
+
+  /** A record of which the host has more than is here. */
+  #lagging(): string | undefined {
+    return [...this.#records].find(([name, size]) => (statOf(this.#recordPath(name))?.size ?? 0) < size)?.[0];
+  }
+
   /** A part has arrived; returns the request to send. */
   take(name: string | undefined, offset: number, bytes: Uint8Array): string | undefined {
     if (name === undefined) this.#takeLog(offset, bytes);
+    else if (name.startsWith(RECORD_MARK)) this.#takeRecord(name.slice(1), offset, bytes);
     else this.#takeReport(name, offset, bytes);
     return this.#next();
   }
@@ -137,9 +155,14 @@ export class Mirror {
       this.#asked = "report";
       return say.get(this.#run, report.name, report.got);
     }
-    if (this.#progress.offset >= this.#length) return undefined;
-    this.#asked = "log";
-    return say.get(this.#run, undefined, this.#progress.offset);
+    if (this.#progress.offset < this.#length) {
+      this.#asked = "log";
+      return say.get(this.#run, undefined, this.#progress.offset);
+    }
+    const record = this.#lagging();
+    if (record === undefined) return undefined;
+    this.#asked = "record";
+    return say.get(this.#run, `${RECORD_MARK}${record}`, statOf(this.#recordPath(record))?.size ?? 0);
   }
 
   #takeLog(offset: number, bytes: Uint8Array): void {
@@ -172,6 +195,17 @@ export class Mirror {
     replaceFile(`${this.#profile.reports}/${as}`, joined(report.parts));
     this.#progress.reports[name] = { stamp: report.stamp, as };
     this.#save();
+  }
+
+  #takeRecord(name: string, offset: number, bytes: Uint8Array): void {
+    if (this.#asked === "record") this.#asked = "";
+    const path = this.#recordPath(name);
+    const here = statOf(path)?.size ?? 0;
+    if (!this.#records.has(name)) return;
+    // One that is shorter than it was, or gone, has nothing more to give.
+    if (offset !== here || bytes.length === 0) return void this.#records.delete(name);
+    makeDir(dirName(path));
+    appendBytes(path, bytes.subarray(0, MAX_RECORD.bytes - here));
   }
 
   /**

@@ -3,13 +3,20 @@ import { UsageError, UserError } from "../errors.ts";
 import type { Profile } from "../paths.ts";
 import { readConfig } from "../records/config.ts";
 import type { Config, HostConfig } from "../records/config.ts";
-import { sessionDir } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
 import { nearest } from "../text/nearest.ts";
 import { quietText, removeFile, replaceFile } from "../store.ts";
 import { type Driver, driverOf } from "./driver.ts";
 import { machineId, type PlaceHost } from "./home.ts";
 import { ensureHome } from "../records/home.ts";
-import { type FarRun, jobProgram, postProgram, startProgram, stopProgram } from "./program.ts";
+import {
+  type EndingRun,
+  type FarRun,
+  jobProgram,
+  postProgram,
+  startProgram,
+  stopProgram,
+} from "./program.ts";
 import type { RunName } from "./protocol.ts";
 import { type Channel, converse, openChannel, type Reach, reachArgv } from "./reach.ts";
 
@@ -72,6 +79,11 @@ export class Place {
     return openChannel(this.reach(job), postProgram(ensureHome(profile), machineId(), take));
   }
 
+  /** @throws {UserError} when the host could not run it: asked before anything is recorded. */
+  async accept(run: RunName): Promise<void> {
+    await this.driver?.accept(this.jobName(run), run.id);
+  }
+
   /**
    * Begins a run, at most once however often it is called; returns the engine's handle, if there is one.
    *
@@ -107,17 +119,15 @@ export class Place {
 
   /** Ends runs, whole trees; returns those whose end is certain. Never throws. */
   async stop(
-    runs: readonly (RunName & { state: string; by: string })[],
+    runs: readonly EndingRun[],
     limitMs: number,
   ): Promise<RunName[]> {
     if (this.driver !== undefined) {
-      return await this.driver.stop(runs.map((run) => ({ run, name: this.jobName(run) })));
+      return await this.driver.stop(runs.map((run) => ({ run, name: this.jobName(run) })), limitMs);
     }
     const home = ensureHome(this.#host.profile);
-    // All at once: each may take its 5 s of grace.
-    const each = runs.map((run) => `( ${stopProgram(home, run, run.state, run.by)} ) &\n`);
     try {
-      const { lines } = await converse(this.reach(), `${each.join("")}wait\n`, { limitMs });
+      const { lines } = await converse(this.reach(), stopProgram(home, runs), { limitMs });
       return runs.filter(({ id, gen }) => lines.includes(`stopped ${id}.${gen}`));
     } catch {
       return [];

@@ -19,6 +19,12 @@ const NEEDED = [
   "head",
   "dd",
 ];
+/** Says which are missing, one per line; for a session of its own it takes `setsid` or perl. */
+export const MISSING = `for tool in ${
+  NEEDED.join(" ")
+}; do command -v $tool >/dev/null || echo "missing $tool"; done
+command -v setsid >/dev/null || command -v perl >/dev/null || echo "missing setsid"
+`;
 /** Difference of clocks above which it is reported, s. */
 const SKEW_S = 60;
 /** Time limit of the questions, ms. */
@@ -34,8 +40,9 @@ export interface HostFact {
 /** The program that answers the questions, one line each. */
 function probeProgram(home: string, programs: readonly string[]): string {
   const folder = farFolder(home);
-  return `for tool in ${NEEDED.join(" ")}; do command -v $tool >/dev/null || echo "missing $tool"; done
-for tool in ${programs.join(" ")}; do command -v $tool >/dev/null || echo "norunner $tool"; done
+  return `${MISSING}for tool in ${
+    programs.join(" ")
+  }; do command -v $tool >/dev/null || echo "norunner $tool"; done
 echo "clock $(date +%s)"
 FAR=${folder}
 (umask 077; mkdir -p "$FAR/w" && : >"$FAR/.probe" && rm -f "$FAR/.probe") 2>/dev/null || echo "unwritable $FAR"

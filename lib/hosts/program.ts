@@ -4,7 +4,8 @@
 import { SUPERVISOR } from "../sessions/supervisor.ts";
 import { shellQuote } from "../text/quote.ts";
 import { FAR_TEXTS } from "./far_texts.ts";
-import { encodeText, type RunName } from "./protocol.ts";
+import { encodeText } from "../text/quote.ts";
+import type { RunName } from "./protocol.ts";
 
 /**
  * The first line: the shell there reports that it listens, and runs the single line that comes next. It works in
@@ -26,14 +27,14 @@ export function farFolder(home: string): string {
 }
 
 /** Lays out looop's files there, unless they are the same already, and changes to the folder. */
-function prelude(home: string, folder = farFolder(home)): string {
+function prelude(home: string): string {
   const texts = { ...FAR_TEXTS, supervisor: SUPERVISOR };
   const version = versionOf(Object.values(texts));
   const puts = Object.entries(texts).map(([name, text]) => `put ${name} ${shellQuote(text)}`).join("\n");
   return `LOOOP_UMASK=$(umask)
 export LOOOP_UMASK
 umask 077
-FAR=${folder}
+FAR=${farFolder(home)}
 mkdir -p "$FAR/bin" "$FAR/posts" "$FAR/w" && cd "$FAR" || { echo "refused 1 cannot make $FAR"; exit 1; }
 FAR=$(pwd -P)
 cd "$FAR"
@@ -55,8 +56,8 @@ function versionOf(texts: readonly string[]): string {
 }
 
 /** The program of the link. */
-export function postProgram(home: string, machine: string, take: boolean, folder?: string): string {
-  return `${prelude(home, folder)}exec sh "$FAR/bin/far" post ${shellQuote(machine)} ${take ? 1 : 0}\n`;
+export function postProgram(home: string, machine: string, take: boolean): string {
+  return `${prelude(home)}exec sh "$FAR/bin/far" post ${shellQuote(machine)} ${take ? 1 : 0}\n`;
 }
 
 /** Everything that makes up a run on a host. */
@@ -67,8 +68,10 @@ export interface FarRun extends RunName {
   files: Readonly<Record<string, string>>;
   /** Variables in addition to those of the login shell there. */
   env: Readonly<Record<string, string>>;
-  /** Folder in which it starts; the run's own by default. */
+  /** Folder in which it starts; the run's own by default, another run's as `../ID.GEN`. */
   cwd?: string | undefined;
+  /** A shell text that calls `record PATH NAME` for each file of the agent's own record there. */
+  records?: string | undefined;
   /** The program that must be on PATH there. */
   program?: string | undefined;
   /** Minutes without contact to home after which it ends itself; 0 for never. */
@@ -102,9 +105,10 @@ function layout(run: FarRun): string {
     ...Object.entries(run.files),
     ["looop", launcher(run)],
     ["command", run.command],
-    ["cwd", `${run.cwd ?? farDir(run)}\n`],
+    ["cwd", `${run.cwd?.startsWith("../") ? `${farDir(run)}/${run.cwd}` : run.cwd ?? farDir(run)}\n`],
     ["env", exports.join("")],
     ["program_name", run.program === undefined ? "" : `${run.program}\n`],
+    ["records", run.records ?? ""],
     ["meta.json", `${JSON.stringify({ v: 1, id, gen })}\n`],
     ["orphan", run.orphanMinutes > 0 ? `${run.orphanMinutes}\n` : ""],
     ...(run.lingerS === undefined ? [] : [["linger", `${run.lingerS}\n`] as [string, string]]),
@@ -131,13 +135,20 @@ export function jobProgram(home: string, run: FarRun): string {
   return `${prelude(home)}${layout(run)}exec sh "$FAR/bin/far" sup "$W"\n`;
 }
 
-/** The program that ends a run; prints `stopped ID.GEN` when no process is left. */
-export function stopProgram(home: string, { id, gen }: RunName, state: string, by: string): string {
-  return `FAR=${farFolder(home)}
-cd "$FAR/w/${id}.${gen}" 2>/dev/null || { echo "stopped ${id}.${gen}" && exit; }
-FAR=$(cd ../.. && pwd -P)
-sh "$FAR/bin/far" stop "$FAR/w/${id}.${gen}" ${state} ${by} && echo "stopped ${id}.${gen}"
-`;
+/** A run to end, and how. */
+export interface EndingRun extends RunName {
+  state: string;
+  by: string;
+}
+
+/** The program that ends runs, all by one look; prints `stopped ID.GEN` for each of which no process is left. */
+export function stopProgram(home: string, runs: readonly EndingRun[]): string {
+  const said = runs.map(({ id, gen }) => `echo "stopped ${id}.${gen}"\n`).join("");
+  const each = runs.map(({ id, gen, state, by }) => `set -- "$@" "$FAR/w/${id}.${gen}" ${state} ${by}\n`);
+  return `${prelude(home)}
+set --
+${each.join("")}[ $# = 0 ] || sh "$FAR/bin/far" stop "$@" || exit
+${said}`;
 }
 
 /**

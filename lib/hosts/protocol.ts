@@ -3,12 +3,13 @@
  *
  * Host to home: `hello 1 BOOT CLOCK`, `refused WHY`, `w ID GEN STATE CODE BY AGE LENGTH` (the state of a run),
  * `c ID GEN N HEX HEX` (a call), `a ID GEN N ok|dead` (its reply was read, or nobody reads it), `p ID GEN HEX STAMP`
- * (a report), `d ID GEN NAME OFFSET BASE64` (a part of a log or report), `.` (everything was reported).
+ * (a report), `t ID GEN HEX SIZE` (a part of the agent's own record), `d ID GEN NAME OFFSET BASE64` (a part of a log or report), `.` (everything was reported).
  * Home to host: `r` (a reply), `f` (a call is over), `get`, `stop`, `fetched`, `gone`, `.`.
  *
  * Nothing from the host is trusted: a line that is not exactly one of these is refused with its reason.
  */
 import { isId } from "../ids.ts";
+import { decodeText, encodeText } from "../text/quote.ts";
 
 /** The state of a run, in the host's words. `none`: laid out and never begun. */
 export type FarState = "none" | "starting" | "running" | "exited" | "killed" | "lost";
@@ -47,13 +48,19 @@ export type FarLine =
   | CallLine
   | RunName & { kind: "ack"; n: string; read: boolean }
   | RunName & { kind: "report"; name: string; stamp: string; size: number }
-  /** `name` is undefined for the log. */
+  | RunName & { kind: "record"; name: string; size: number }
+  /** `name` is undefined for the log; that of a record has a {@link RECORD_MARK} in front. */
   | RunName & { kind: "data"; name?: string; offset: number; bytes: Uint8Array };
 
 /** Longest line that is read, bytes. */
 export const MAX_LINE = 4 * 1024 * 1024;
 /** Largest report that is copied home, bytes. */
 export const MAX_REPORT = 50 * 1024 * 1024;
+
+/** Largest record of an agent that is copied home, bytes, and most files of one. */
+export const MAX_RECORD = { bytes: 50 * 1024 * 1024, files: 50 } as const;
+/** Put in front of a record's name, so that it is no report's. */
+export const RECORD_MARK = "@";
 
 const GEN = /^[0-9a-f]{8,32}$/;
 /** A call's number: seconds, pid, random number. */
@@ -80,6 +87,7 @@ const PARSERS: Record<string, (run: RunName, words: string[]) => FarLine | strin
   c: call,
   a: ack,
   p: report,
+  t: record,
   d: data,
 };
 
@@ -138,6 +146,13 @@ function report(run: RunName, [hex = "", stamp = ""]: string[]): FarLine | strin
   return { kind: "report", ...run, name, stamp, size: Number(match[1]) };
 }
 
+function record(run: RunName, [hex = "", size = ""]: string[]): FarLine | string {
+  const bytes = fromHex(hex);
+  const name = new TextDecoder().decode(bytes);
+  if (bytes === undefined || !isReportName(name) || !name.endsWith(".jsonl")) return "a bad name of a record";
+  return /^\d{1,12}$/.test(size) ? { kind: "record", ...run, name, size: Number(size) } : "a bad record";
+}
+
 function data(run: RunName, [name = "", offset = "", base64 = ""]: string[]): FarLine | string {
   const bytes = fromBase64(base64);
   if (!/^\d{1,15}$/.test(offset) || bytes === undefined) return "bad data";
@@ -170,41 +185,13 @@ function fromHex(hex: string): Uint8Array | undefined {
   return bytes;
 }
 
-function fromBase64(text: string): Uint8Array | undefined {
+/** Bytes of a text in base64; undefined when it is none. */
+export function fromBase64(text: string): Uint8Array | undefined {
   try {
     return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
   } catch {
     return undefined;
   }
-}
-
-/** Matches everything that must be escaped in a text for `printf %b`; no shell gives a meaning to the rest. */
-const PLAIN = /[^A-Za-z0-9_.,:=+/-]/;
-
-/**
- * Encodes bytes as one word for `printf %b`: letters, digits and harmless signs as they are, other bytes as `\0ooo`. A
- * lone `-` stands for an empty text.
- */
-export function encodeText(text: string | Uint8Array): string {
-  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
-  if (bytes.length === 0) return "-";
-  const parts: string[] = [];
-  for (const byte of bytes) {
-    const char = String.fromCharCode(byte);
-    // A leading `-` would be an option, or an empty text.
-    const isPlain = byte < 128 && !PLAIN.test(char) && !(parts.length === 0 && char === "-");
-    parts.push(isPlain ? char : `\\0${byte.toString(8).padStart(3, "0")}`);
-  }
-  return parts.join("");
-}
-
-/** The text that {@link encodeText} has turned into a word. */
-function decodeText(word: string): string {
-  const bytes: number[] = [];
-  for (const [part] of word.matchAll(/\\0[0-7]{3}|[^]/g)) {
-    bytes.push(part.length > 1 ? parseInt(part.slice(2), 8) : part.charCodeAt(0));
-  }
-  return new TextDecoder().decode(Uint8Array.from(bytes));
 }
 
 /** A reply to a call. */

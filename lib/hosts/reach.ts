@@ -74,7 +74,11 @@ const COMPLAINT_CHARS = 2_000;
 export async function openChannel(reach: Reach, program: string, patienceMs = GREETING_MS): Promise<Channel> {
   const channel = spawnChannel(reach);
   const greeted = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => greeted.resolve(false), patienceMs);
+  // A machine that greets and then reads nothing would otherwise keep the program waiting without end.
+  const timer = setTimeout(() => {
+    greeted.resolve(false);
+    channel.close();
+  }, patienceMs);
   try {
     channel.start((line) => {
       if (line === READY) greeted.resolve(true);

@@ -42,7 +42,7 @@ export const GIT_MARKS =
 const HOOK_MARKS = /^GIT_((AUTHOR|COMMITTER)_(NAME|EMAIL|DATE)|REFLOG_ACTION|EXEC_PATH)$/;
 /** looop's own variables of one session, sensor run or `_ run`: never inherited by the next. */
 const OWN_MARKS =
-  /^LOOOP_(HOME|OS|SESSION_ID|SESSION_GEN|WORKER_ID|WORKER_GEN|WORKER_CMD|SENSOR_RUN|RUN|NOTICE|VERIFY|PULSE)$/;
+  /^LOOOP_(HOME|OS|SESSION_ID|SESSION_GEN|CALL|ASKED|WORKER_ID|WORKER_GEN|WORKER_CMD|SENSOR_RUN|RUN|NOTICE|VERIFY|PULSE)$/;
 
 type Env = Readonly<Record<string, string>>;
 

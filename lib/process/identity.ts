@@ -4,8 +4,7 @@
  * A process is (machine, boot, pid namespace, pid, start time). A process that cannot be checked is unknown: never
  * dead, never ours, never signalled.
  */
-import { quietText, readLinkedText } from "../store.ts";
-import { PLATFORM } from "./platform.ts";
+import { machineAtHand, ownMachine, ownSpace, spaceAtHand } from "./place.ts";
 import { runSmall } from "./spawn.ts";
 import { type ProcessTable, readProcesses } from "./table.ts";
 
@@ -73,60 +72,6 @@ function placeIn(
   return { ...(machine === undefined ? {} : { machine }), ...(space === undefined ? {} : { space }) };
 }
 
-// --- where this process is ------------------------------------------------------------------------------------
-
-let machine: string | undefined;
-let space: string | undefined;
-
-/** The machine's own id: that of systemd or dbus, else its name; on macOS the platform's UUID. */
-export async function ownMachine(): Promise<string> {
-  return machine ??= machineAtHand() ?? await askPlatformId();
-}
-
-/** The machine's id where it is available without a child process; undefined elsewhere. */
-export function machineAtHand(): string | undefined {
-  if (PLATFORM === "linux") machine ??= readMachineId();
-  return machine;
-}
-
-/** Reads what the supervisor's shell reads (`sessions/supervisor.ts`). */
-function readMachineId(): string {
-  const ids = ["/etc/machine-id", "/var/lib/dbus/machine-id"].map((path) =>
-    quietText(path, readLinkedText)?.split("\n")[0] ?? ""
-  );
-  return ids.find((id) => id.length === 32) ?? Deno.hostname();
-}
-
-async function askPlatformId(): Promise<string> {
-  const { stdout } = await runSmall("ioreg", ["-rd1", "-c", "IOPlatformExpertDevice"]).catch(() => ({
-    stdout: "",
-  }));
-  return /"IOPlatformUUID" = "(.*)"/.exec(stdout)?.[1] ?? "-";
-}
-
-/** The pid namespace of this process, `-` where there are none. */
-async function ownSpace(): Promise<string> {
-  return space ??= spaceAtHand() ??
-    spaceIn((await runSmall("readlink", [SPACE]).catch(() => undefined))?.stdout);
-}
-
-const SPACE = "/proc/self/ns/pid";
-
-/** The pid namespace without a child process; undefined where the runtime may not read it. */
-function spaceAtHand(): string | undefined {
-  if (PLATFORM === "darwin") return "-";
-  try {
-    return spaceIn(Deno.readLinkSync(SPACE));
-  } catch {
-    return undefined;
-  }
-}
-
-/** The number in `pid:[4026531836]`. */
-function spaceIn(link = ""): string {
-  return /\d+/.exec(link)?.[0] ?? "-";
-}
-
 /** This process's own identity. */
 export async function ownIdentity(): Promise<Identity> {
   const identity = await identityOf(Deno.pid);
@@ -144,7 +89,7 @@ export async function identityOf(pid: number): Promise<Identity | undefined> {
 
 /** Whether an identity belongs to this machine and namespace, as far as that is known without asking. */
 export function isOfHere(identity: Identity): boolean {
-  const own = { machine: machineAtHand(), space: space ??= spaceAtHand() };
+  const own = { machine: machineAtHand(), space: spaceAtHand() };
   const fits = (theirs: string | undefined, ours: string | undefined) =>
     theirs === undefined || ours === undefined || theirs === ours;
   return fits(identity.machine, own.machine) && fits(identity.space, own.space);
@@ -192,11 +137,9 @@ export async function standingsOf(
   trustMs = 0,
   lockOf: (identity: Identity) => string | undefined = () => undefined,
 ): Promise<Map<Identity, Standing>> {
-  machineAtHand();
-  space ??= spaceAtHand();
   // Only when it is not at hand, because awaiting would keep questions asked in one turn from sharing a child
   // process.
-  if (space === undefined) await ownSpace();
+  if (spaceAtHand() === undefined) await ownSpace();
   const standings = new Map<Identity, Standing>();
   const doubtful = identities.filter((identity) => {
     const standing = standingAtHand(identity, trustMs);
@@ -232,6 +175,7 @@ async function askLocks(
 /** The standing as far as it is known without a child process. */
 function standingAtHand(identity: Identity, trustMs: number): Standing | undefined {
   if (!(identity.pid > 0)) return DEAD;
+  const [machine, space] = [machineAtHand(), spaceAtHand()];
   if (machine !== undefined && (identity.machine ?? machine) !== machine) return OTHER_MACHINE;
   const isHere = (identity.space ?? space) === space;
   const isOurs = machine !== undefined || identity.machine === undefined;
@@ -247,6 +191,7 @@ async function standingIn(table: ProcessTable, identity: Identity): Promise<Stan
   if (identity.boot !== table.boot && identity.boot !== "-") {
     return (identity.machine ?? await ownMachine()) === await ownMachine() ? DEAD : OTHER_MACHINE;
   }
+  const space = spaceAtHand();
   if ((identity.space ?? space) !== space) return OTHER_SPACE;
   if (table.unreadable !== undefined) return unreadable(table);
   if (identity.start !== "-" && identity.start !== "") return isAliveIn(table, identity) ? ALIVE : DEAD;

@@ -11,7 +11,7 @@
  */
 import type { ProcessFact } from "./fact.ts";
 
-const FIRST = `b=$(sysctl -n kern.bootsessionuuid); echo "\${b:--} $$"`;
+const FIRST = `b=\${LOOOP_BOOT:-$(sysctl -n kern.bootsessionuuid)}; echo "\${b:--} $$"`;
 const COLUMNS = "-ww -o pid=,ppid=,pgid=,tty=,stat=,lstart=";
 const STATUS = `echo "= $?"`;
 
@@ -118,7 +118,7 @@ export function parsePsEnvironments(text: string): Map<number, string> {
     const command = commandOf.get(pid);
     // A process that has exec'd another program between the two runs is seen at the next look.
     if (command === undefined || Number(pid) === own) continue;
-    if (OWN_SHELL.test(command)) environments.set(Number(pid), " LOOOP_WORKER_GEN=hidden");
+    if (OWN_SHELL.test(command)) environments.set(Number(pid), ownMarks(command));
     if (!rest.startsWith(`${command} `)) continue;
     environments.set(Number(pid), rest.slice(command.length));
   }
@@ -130,6 +130,12 @@ const LINE = /^ *(\d+) (.*)$/gm;
  * looop's shells that were started by others and outlive them; their marks are hidden along with their environment.
  */
 const OWN_SHELL = / looop-(?:supervisor|start|notify|pulse) /;
+
+/** Marks of such a shell, as far as its arguments show them: a supervisor's name the folder of its session. */
+function ownMarks(command: string): string {
+  const dataDir = / looop-supervisor (.*)\/sessions\/[^/]+ \.\.\/\.\.\/\.poke /.exec(command)?.[1];
+  return ` LOOOP_WORKER_GEN=hidden${dataDir === undefined ? "" : ` LOOOP_DATA_DIR=${dataDir}`}`;
+}
 
 /**
  * Whether an environment, as `ps` prints it, holds the variable `mark` (`NAME=VALUE`). A value may hold blanks, so

@@ -3,7 +3,6 @@ import { UserError } from "../errors.ts";
 import { makeDir, readText, replaceFile } from "../store.ts";
 import { shellQuote } from "../text/quote.ts";
 import type { Profile } from "../paths.ts";
-import { runSmall } from "./spawn.ts";
 
 /** The argv (without further arguments) that starts this program again. */
 export interface SelfCommand {
@@ -36,11 +35,20 @@ const TRIAL_WORD = "--launcher-runs";
 /**
  * Handles what the runtime does not. Deno ends before a line of ours runs in a folder that is gone (as after `git
  * worktree remove`) or whose name is not UTF-8, with an argument that is not UTF-8, with a TMPDIR that is empty or
- * relative, and where fewer than 20 files may be open; a worker could then neither ask nor end itself.
+ * relative, and where fewer than 20 files or less than some 64 GB of addresses may be used; a worker could then
+ * neither ask nor end itself.
  */
 function launcherText(words: string): string {
   return `#!/bin/sh
 [ "$*" != ${TRIAL_WORD} ] || exit 0
+unset LOOOP_CALL LOOOP_ASKED
+# The pulse carries out what a worker calls most; its shim returns where it does not.
+case "\${1-} \${2-} \${3-}" in
+  "_ ask list" | "_ ask withdraw") ;;
+  "_ ask "* | "_ ready "* | "_ cost "* | "_ claim "* | "_ unclaim "* | "_ told "*)
+    case \${LOOOP_DATA_DIR-} in /*) [ ! -r "$LOOOP_DATA_DIR/.calls/shim" ] || . "$LOOOP_DATA_DIR/.calls/shim" ;; esac
+    ;;
+esac
 is_utf8() {
   case $1 in *[![:print:][:space:]]*) ;; *) return 0 ;; esac
   ! command -v iconv >/dev/null || printf %s "$1" | iconv -f UTF-8 -t UTF-8 >/dev/null 2>&1
@@ -49,6 +57,14 @@ case $(ulimit -n) in
   [0-9] | 1[0-9])
     echo "looop: $(ulimit -n) open files are too few to start; raise the limit (ulimit -n 64)" >&2
     exit 1
+    ;;
+esac
+case $(ulimit -v 2>/dev/null) in
+  *[0-9]*)
+    ${words} version >/dev/null 2>&1 || {
+      echo "looop: $(ulimit -v) KiB of memory are too few to start; raise the limit (ulimit -v unlimited)" >&2
+      exit 1
+    }
     ;;
 esac
 here=$(pwd -P 2>/dev/null)
@@ -78,6 +94,7 @@ export function launcherPath(profile: Profile, self: SelfCommand): string {
 
 /** Whether programs can run where a launcher lies: on a file system mounted noexec they cannot. */
 export async function canBeRun(launcher: string): Promise<boolean> {
+  const { runSmall } = await import("./spawn.ts");
   try {
     return (await runSmall(launcher, [TRIAL_WORD])).code === 0;
   } catch (error) {

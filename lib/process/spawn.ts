@@ -2,6 +2,7 @@
  * Starts children in sessions of their own, with nothing inherited from the caller that is not theirs, and runs small
  * programs for their output.
  */
+import { UserError } from "../errors.ts";
 import { hasDescriptors, isOutOfDescriptors, outOfDescriptors } from "../fault.ts";
 
 /** The program to start, its environment, and where its output goes. */
@@ -46,9 +47,20 @@ export function spawnChild(spec: ChildSpec): Deno.ChildProcess {
   }
 }
 
-/** The error that names an exhausted limit of this process in one line; other errors as they are. */
-function limitFault(program: string, error: unknown): unknown {
-  return isOutOfDescriptors(error) ? outOfDescriptors(`start "${program}"`, error) : error;
+/** The error that names an exhausted limit of this process in one line; other errors as they are. Pure. */
+export function limitFault(program: string, error: unknown): unknown {
+  if (isOutOfDescriptors(error)) return outOfDescriptors(`start "${program}"`, error);
+  if (!isOutOfProcesses(error)) return error;
+  return new UserError(`Cannot start "${program}": too many processes`, {
+    next: "end some, or raise `ulimit -u`, then try again",
+    kind: "limit",
+    cause: error,
+  });
+}
+
+/** Whether an error says that no more processes can be started: EAGAIN, 11 on Linux and 35 on macOS. */
+function isOutOfProcesses(error: unknown): boolean {
+  return /os error (11|35)\b/.test(String((error as Error)?.message));
 }
 
 function spawnDetached({ argv, cwd, env, output }: ChildSpec): Deno.ChildProcess {
@@ -179,6 +191,26 @@ export async function runSmall(
     if (!mendSurroundings(error)) throw limitFault(program, error);
     return await runOnce(program, args, options);
   }
+}
+
+/**
+ * The standard output of a program that ends at once. Waiting for it without the event loop takes half the time.
+ *
+ * @throws what `Deno.Command` throws when it cannot be started; {@link runSmall} repairs what can be repaired.
+ */
+export function outputAtOnce(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): string {
+  const { stdout } = new Deno.Command(program, {
+    args: [...args],
+    env: { ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  }).outputSync();
+  return new TextDecoder().decode(stdout);
 }
 
 async function runOnce(

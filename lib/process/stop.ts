@@ -12,7 +12,7 @@ export function stoppedError(by: StopSignal, next: string): UserError {
   return new UserError(`Ended by ${by}`, { next, kind: "stopped", code: STOP_SIGNALS[by] });
 }
 
-/** Interval at which a call checks whether its caller is still there, ms. */
+/** Interval at which a call checks whether its caller is still there, ms, unless it has its own. */
 const PARENT_POLL_MS = 500;
 
 /**
@@ -21,6 +21,7 @@ const PARENT_POLL_MS = 500;
  */
 export async function runStoppable<T>(
   work: (stop: AbortSignal) => Promise<T>,
+  parentPollMs = PARENT_POLL_MS,
 ): Promise<{ value: T; stoppedBy: StopSignal | undefined }> {
   if (!hasDescriptors()) throw outOfDescriptors("listen to signals");
   const stop = new AbortController();
@@ -36,7 +37,7 @@ export async function runStoppable<T>(
   const parent = Deno.ppid;
   const watcher = setInterval(() => {
     if (Deno.ppid !== parent) stopBy("SIGHUP");
-  }, PARENT_POLL_MS);
+  }, parentPollMs);
   try {
     const value = await work(stop.signal);
     return { value, stoppedBy };

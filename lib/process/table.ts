@@ -9,7 +9,7 @@ import { UserError } from "../errors.ts";
 import type { ProcessFact } from "./fact.ts";
 import { PLATFORM } from "./platform.ts";
 import { environmentHolds, parsePsEnvironments, parsePsFacts, PS_ALL, PS_SOME, PS_WHOLE } from "./ps.ts";
-import { runSmall } from "./spawn.ts";
+import { outputAtOnce, runSmall } from "./spawn.ts";
 
 export type { ProcessFact };
 
@@ -33,11 +33,12 @@ const MANY_LINUX = `${FIRST_LINUX}; exec cat "$@"`;
 const ONE_LINUX = `${FIRST_LINUX}; for p in "$@"; do read -r s </proc/$p/stat && echo "$s"; done 2>/dev/null`;
 const ALL_LINUX = `${FIRST_LINUX}; cat /proc/[0-9]*/stat 2>/dev/null; :`;
 
+// macOS prints start times as text: fixed settings give every caller the same text.
+const env: Record<string, string> = { LC_ALL: "C", TZ: "UTC0", LOOOP_BOOT: "" };
+
 /** Runs a small shell script and returns its standard output. */
 async function sh(script: string, args: readonly string[]): Promise<string> {
   try {
-    // macOS shows start times in words, which must be the same whoever asks.
-    const env = { LC_ALL: "C", TZ: "UTC0" };
     return (await runSmall("/bin/sh", ["-c", script, "sh", ...args], { env })).stdout;
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -49,19 +50,55 @@ async function sh(script: string, args: readonly string[]): Promise<string> {
   }
 }
 
+/** The same for a script of macOS. No process outlives its boot, so each asks for the boot's id once. */
+async function shOnMac(script: string, args: readonly string[] = []): Promise<string> {
+  const text = await sh(script, args);
+  const [boot = "-"] = text.split(" ", 1);
+  if (boot !== "-") env["LOOOP_BOOT"] = boot;
+  return text;
+}
+
 /** Facts about the given processes; those that are gone are absent. */
 export async function readProcesses(pids: readonly number[]): Promise<ProcessTable> {
-  const many = !MACOS && pids.length > 8;
-  const text = many
+  const text = MACOS
+    ? await shOnMac(PS_SOME, pids.map(String))
+    : pids.length > 8
     ? await sh(MANY_LINUX, pids.map((pid) => `/proc/${pid}/stat`))
-    : await sh(MACOS ? PS_SOME : ONE_LINUX, pids.map(String));
+    : await shAtOnce(ONE_LINUX, pids.map(String));
   return parseProcessTable(text, MACOS);
 }
 
-/** Facts about all processes. */
-export async function readAllProcesses(): Promise<ProcessTable> {
-  return parseProcessTable(await sh(MACOS ? PS_ALL : ALL_LINUX, []), MACOS);
+/** The same for a script that reads a few lines of /proc. */
+async function shAtOnce(script: string, args: readonly string[]): Promise<string> {
+  try {
+    return outputAtOnce("/bin/sh", ["-c", script, "sh", ...args], env);
+  } catch {
+    return await sh(script, args);
+  }
 }
+
+/**
+ * Makes simultaneous callers share a look: one that has yet to begin serves everybody who asks until then, and shows
+ * each of them nothing older than a look of their own would. Looks follow each other, so many trees that are being
+ * ended at once cost no more looks than one.
+ */
+function shared<T>(look: () => Promise<T>): () => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  let next: Promise<T> | undefined;
+  const begin = () => {
+    next = undefined;
+    return look();
+  };
+  return () => {
+    if (next === undefined) last = next = last.then(begin, begin);
+    return next;
+  };
+}
+
+/** Facts about all processes. */
+export const readAllProcesses: () => Promise<ProcessTable> = shared(async () =>
+  parseProcessTable(MACOS ? await shOnMac(PS_ALL) : await sh(ALL_LINUX, []), MACOS)
+);
 
 // A program's name may hold spaces, parentheses and newlines, so the match runs to the last ") X n n n".
 const STAT = /^(\d+) \([\s\S]{0,80}?\) ([A-Za-z]) (-?\d+) (-?\d+) (-?\d+)((?: -?\d+){15}) (\d+)[ \n]/gm;
@@ -139,19 +176,19 @@ const MARK_NAMES =
 const MARKS_LINUX = `grep -zHE -e '^${MARK_NAMES}=' /proc/[0-9]*/environ; :`;
 
 /** The marks of all processes whose environments can be read. */
-export async function readMarks(): Promise<Marks> {
-  return parseMarks(await sh(MACOS ? PS_WHOLE : MARKS_LINUX, []), MACOS);
-}
+export const readMarks: () => Promise<Marks> = shared(async () =>
+  parseMarks(MACOS ? await shOnMac(PS_WHOLE) : await sh(MARKS_LINUX, []), MACOS)
+);
 
 /** All processes and their marks, read by as few children as the platform allows. */
-export async function readSystem(): Promise<{ table: ProcessTable; marks: Marks }> {
+export const readSystem: () => Promise<{ table: ProcessTable; marks: Marks }> = shared(async () => {
   if (MACOS) {
-    const text = await sh(PS_WHOLE, []);
+    const text = await shOnMac(PS_WHOLE);
     return { table: parseProcessTable(text, true), marks: parseMarks(text, true) };
   }
   const [table, marks] = await Promise.all([readAllProcesses(), readMarks()]);
   return { table, marks };
-}
+});
 
 /** Parses `PATH:NAME=VALUE` entries, each ended by a NUL, or the output of macOS's `ps`. Pure. */
 export function parseMarks(text: string, macos: boolean): Marks {

@@ -5,7 +5,7 @@ import {
   type Marks,
   type ProcessFact,
   type ProcessTable,
-  readProcesses,
+  readAllProcesses,
   readSystem,
 } from "./table.ts";
 
@@ -145,7 +145,7 @@ async function endLeaders(
 /** Whether none of the processes runs any more; a zombie, which may never be reaped, does not run. */
 async function areGone(facts: readonly ProcessFact[]): Promise<boolean> {
   if (!facts.some((fact) => mayExist(fact.pid))) return true;
-  const { processes } = await readProcesses(facts.map((fact) => fact.pid));
+  const { processes } = await readAllProcesses();
   return facts.every(({ pid, start }) =>
     processes.get(pid)?.start !== start || processes.get(pid)?.state === "Z"
   );

@@ -1,5 +1,6 @@
 /** Alerts about workers, each given to the root agent once: one never began, has gone silent, or is out of quota. */
 import { readAgent } from "../agents/agent_session.ts";
+import type { Jump } from "./clock.ts";
 import type { Config } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
 import type { PulseHost } from "./host.ts";
@@ -14,12 +15,16 @@ type AlertHost = Pick<PulseHost, "profile" | "bin" | "env" | "now">;
 
 /** Number of screen lines in an alert. */
 const SCREEN_LINES = 20;
+/** Time by which a file may seem younger than now, ms. */
+const CLOCKS_APART_MS = 10_000;
 
 /** The current alerts about workers. */
 export interface WorkerAlerts {
   alerts: Alert[];
   /** The memory of the living workers, by generation. */
   watched: World["watched"];
+  /** Generations of workers that have run for as long as they may. */
+  overdue: Set<string>;
   /** When to look again if nothing changes, unix ms. */
   nextAt: number;
 }
@@ -28,7 +33,8 @@ export interface WorkerAlerts {
  * Workers that did not begin, and workers that have gone silent, each reported once and never as both: a worker
  * reported as one is not reported as the other until it has begun. A worker that is out of quota is reported as neither.
  *
- * The memory is part of the published world, so that a restarted pulse reports nothing twice.
+ * The memory is part of the published world, so that a restarted pulse reports nothing twice. A worker's limits count
+ * the time in which it could run: a jump of the clock makes none of them due.
  */
 export async function workerAlerts(
   host: AlertHost,
@@ -36,22 +42,42 @@ export async function workerAlerts(
   config: Pick<Config, "ready_timeout" | "silent_after">,
   { alerts: told, watched }: Pick<World, "alerts" | "watched">,
   limits: LimitWatch,
+  { nowMs, jump }: { nowMs: number; jump?: Jump },
 ): Promise<WorkerAlerts> {
   const alive = sessions.filter(({ view }) => view.alive);
   const asking = new Set(
     alive.length === 0 ? [] : readMailbox(host.profile).pending.map((ask) => ask.worker),
   );
-  const found: WorkerAlerts = { alerts: [], watched: {}, nextAt: Infinity };
+  const found: WorkerAlerts = { alerts: [], watched: {}, overdue: new Set(), nextAt: Infinity };
   for (const session of alive) {
-    const known = watched[session.gen] ?? {};
+    const known = withJump(watched[session.gen] ?? {}, isFromBefore(session, limits, nowMs, jump), nowMs);
     const look = { session, known, isAsking: asking.has(session.view.id), told, config };
     const { alert, memory, nextAt } = await lookAt(host, look, limits);
     if (alert !== undefined) found.alerts.push(alert);
     if (Object.keys(memory).length > 0) found.watched[session.gen] = memory;
-    found.nextAt = Math.min(found.nextAt, nextAt, (session.deadline ?? Infinity) * 1000);
+    const endAt = (session.deadline ?? Infinity) * 1000 + (memory.jumped?.ms ?? 0);
+    if (nowMs >= endAt) found.overdue.add(session.gen);
+    found.nextAt = Math.min(found.nextAt, nextAt, endAt);
   }
   limits.keep(new Set(alive.map(({ gen }) => gen)));
   return found;
+}
+
+/** The jump, if a worker ran before it: one that was looked at did, else the nearer of the two times tells. Pure. */
+function isFromBefore(
+  { gen, startedAt }: Session,
+  limits: LimitWatch,
+  nowMs: number,
+  jump: Jump | undefined,
+): Jump | undefined {
+  if (jump === undefined || limits.knows(gen)) return jump;
+  const age = nowMs - startedAt * 1000;
+  return Math.abs(age - jump.ms) < Math.abs(age) ? jump : undefined;
+}
+
+function withJump(known: Watched, jump: Jump | undefined, nowMs: number): Watched {
+  if (jump === undefined) return known;
+  return { ...known, jumped: { at: nowMs, ms: (known.jumped?.ms ?? 0) + jump.ms } };
 }
 
 /** One look at one living worker. */
@@ -95,7 +121,7 @@ async function lookForSilence(host: AlertHost, look: Look): Promise<Found> {
   const known = answered(look.known, isAsking, now);
   const readyAt = session.view.ready || config.ready_timeout === 0
     ? Infinity
-    : (session.startedAt + config.ready_timeout) * 1000;
+    : lastOf([session.startedAt * 1000, known.jumped?.at ?? 0], now) + config.ready_timeout * 1000;
   // Waiting for an answer is not silence.
   const silence = isAsking || config.silent_after === 0
     ? undefined
@@ -125,14 +151,21 @@ function answered({ asking, ...known }: Watched, isAsking: boolean, now: number)
 /** Since when a worker is quiet, and when that is to be reported, unix ms. */
 async function silenceOf(
   session: Session,
-  { answered_at }: Watched,
+  { answered_at, jumped }: Watched,
   { silent_after }: Look["config"],
   now: number,
 ): Promise<{ since: number; at: number }> {
   const silentMs = silent_after * 1000;
-  let since = Math.max(session.startedAt * 1000, outputStamp(session), answered_at ?? 0);
-  if (now >= since + silentMs) since = Math.max(since, await recordStamp(session));
+  const times = [session.startedAt * 1000, outputStamp(session), answered_at ?? 0, jumped?.at ?? 0];
+  let since = lastOf(times, now);
+  if (now >= since + silentMs) since = lastOf([since, await recordStamp(session)], now);
   return { since, at: since + silentMs };
+}
+
+/** The last of these times. One that is yet to come was written before the clock was set back, and says nothing. */
+function lastOf(times: readonly number[], now: number): number {
+  const past = times.filter((time) => time <= now + CLOCKS_APART_MS);
+  return past.length === 0 ? now : Math.max(...past);
 }
 
 async function notReady(host: AlertHost, { session, told }: Look): Promise<Alert> {

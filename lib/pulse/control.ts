@@ -25,7 +25,7 @@ import {
   wantedLogFormat,
 } from "../world/pulse_record.ts";
 import { executablePath, type SelfCommand } from "../process/self.ts";
-import { readFleet, recordEnd, type Session } from "../sessions/session.ts";
+import { listOpenIds, readFleet, recordEnd, type Session } from "../sessions/session.ts";
 import {
   acquireLock,
   exists,
@@ -105,21 +105,43 @@ function maybeRunning(why: string): UserError {
 
 /**
  * Makes sure that a pulse runs and has published; one of many simultaneous callers starts it. `late`: it was still
- * starting at `until`, a time of `performance.now()`.
+ * starting at `until`, a time of `performance.now()`. Without `until`, one that fails is ended.
  *
  * @throws {UserError} with the last lines of its log when it cannot start.
  */
 async function ensurePulse(host: ControlHost): Promise<"started" | "running">;
 async function ensurePulse(host: ControlHost, until: number): Promise<"started" | "running" | "late">;
-async function ensurePulse(host: ControlHost, until = Infinity): Promise<"started" | "running" | "late"> {
+async function ensurePulse(host: ControlHost, until?: number): Promise<"started" | "running" | "late"> {
   const { profile } = host;
   const before = readPulse(profile);
   // A pulse started before the data dir was moved stops when it notices, and holds the lock until then.
   if (before !== undefined && isMoved(profile, before)) await stopPulse(profile);
   else if (before?.ready && await isPulseAlive(profile, before)) return "running";
   const child = spawnPulse(host);
+  let outcome: "started" | "running" | "late" | "failed" = "failed";
+  try {
+    outcome = await untilReady(host, child, until ?? Infinity);
+  } finally {
+    // It is reported as not started, so it must not go on trying unseen.
+    if (outcome === "failed" && until === undefined) await endPulse(child);
+  }
+  if (outcome !== "failed") return outcome;
+  const lines = lastLogLines(profile, child.logStart);
+  const fix = /too many open files/i.test(lines) ? "raise `ulimit -n`" : "fix that";
+  throw new UserError(`Cannot start the pulse: ${lines}`, {
+    next: `${fix}, then run \`looop up\` again; \`looop doctor\` checks the rest`,
+    kind: "pulse_failed",
+  });
+}
+
+/** Waits until a pulse has published; `failed`: it has ended, or took too long. */
+async function untilReady(
+  { profile, env }: ControlHost,
+  child: SpawnedPulse,
+  until: number,
+): Promise<"started" | "running" | "late" | "failed"> {
   const deadline = Math.min(until, performance.now() + READY_TIMEOUT_MS);
-  const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(host.env) });
+  const watch = new Watch({ dirs: [profile.dir], pollMs: 100, off: watchesOff(env) });
   child.ended.then(() => watch.poke());
   try {
     // Other watchers ignore .pulse.json; the first publication of .world.json comes right before it.
@@ -137,11 +159,15 @@ async function ensurePulse(host: ControlHost, until = Infinity): Promise<"starte
   } finally {
     watch.close();
   }
-  if (performance.now() >= until) return "late";
-  throw new UserError(`Cannot start the pulse: ${lastLogLines(profile, child.logStart)}`, {
-    next: "fix that, then run `looop up` again; `looop doctor` checks the rest",
-    kind: "pulse_failed",
-  });
+  return performance.now() >= until ? "late" : "failed";
+}
+
+/** Ends a pulse that this process has started; it ends its sensors itself. */
+async function endPulse({ pid, code, ended }: SpawnedPulse): Promise<void> {
+  if (code() !== undefined) return;
+  signal(pid, "SIGTERM");
+  await Promise.race([ended, delay(STOP_GRACE_MS)]);
+  if (code() === undefined) signal(pid, "SIGKILL");
 }
 
 /** A pulse that was just spawned. */
@@ -281,15 +307,16 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
   const attempts = new Attempts();
   const pulse = await downPulse(host, attempts);
-  const fleet = await readFleet(profile, host.now());
+  const fleet = await readFleet(profile, host.now(), listOpenIds(profile));
   const alive = fleet.filter(({ view }) => view.alive || view.state === "lost");
   const isFar = (session: Session) => session.host !== undefined;
   const isHere = (session: Session) => !isFar(session) && session.beyond === undefined;
   const [far, results] = await Promise.all([
     endFarAll(host, alive.filter(isFar)),
-    inPool(
-      alive.filter(isHere),
-      (session) => attempts.try(() => endSession(profile, session, "killed", "down", host.now)),
+    Promise.all(
+      alive.filter(isHere).map((session) =>
+        attempts.try(() => endSession(profile, session, "killed", "down", host.now))
+      ),
     ),
   ]);
   const survivors = [
@@ -349,23 +376,6 @@ async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promi
     why: reasonOf(host, session),
     next: "the next `looop up` ends it",
   }));
-}
-
-/**
- * Number of trees ended at once: each ending looks at all processes repeatedly, so more would only slow each other
- * down.
- */
-const ENDINGS_AT_ONCE = 16;
-
-/** Runs `work`, which must not fail, for each item, a few at a time. */
-async function inPool<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
-  const queue = [...items];
-  const results: R[] = [];
-  const worker = async () => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item));
-  };
-  await Promise.all(Array.from({ length: ENDINGS_AT_ONCE }, worker));
-  return results;
 }
 
 /** Stops the pulse: TERM lets it end its sensors; then its whole tree is ended. False when none ran. */

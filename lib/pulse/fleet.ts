@@ -16,9 +16,19 @@ export class Fleet {
   #stamp = 0;
   #isRunningSettled = true;
 
-  constructor(profile: Profile) {
+  /** @param version The program's, since another one may see more in the same files. */
+  constructor(profile: Profile, version: string) {
     this.#profile = profile;
-    this.#ended = new FolderMemory(profile);
+    this.#ended = new FolderMemory(profile, {
+      path: `${profile.cache}/ended.json`,
+      of: `${version} ${profile.dir}`,
+      isKept: (session) => isOver(session) && session.isAnothers === undefined,
+    });
+  }
+
+  /** Keeps what is known of ended sessions for the next pulse. */
+  async save(): Promise<void> {
+    await this.#ended.save();
   }
 
   /** The time of `sessions/` at the last look, unix ms, 0 when there is none. */
@@ -36,7 +46,7 @@ export class Fleet {
   /** All workers, sorted by id. */
   async read(nowMs: number): Promise<Session[]> {
     this.#stamp = fleetStamp(this.#profile, nowMs);
-    this.#ended.refresh(nowMs);
+    await this.#ended.refresh(nowMs);
     const ids = sessionIdsNow(this.#profile, nowMs);
     const open = ids.filter((id) => this.#ended.get(id) === undefined);
     const stamps = new Map(open.map((id) => [id, settledStamp(statusPath(this.#profile, id), nowMs)]));

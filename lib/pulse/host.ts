@@ -36,9 +36,17 @@ export interface UpkeepFindings {
   bad: BadFile[];
 }
 
-/** Upkeep that needs more than the pulse's own parts: called once a beat with the current fleet. */
+/**
+ * Upkeep that needs more than the pulse's own parts: called once a beat with the current fleet. `keepsAll`: nothing is
+ * removed for its age, as the clock may be wrong.
+ */
 export interface PulseUpkeep {
-  (host: PulseHost, config: Config, sessions: readonly Session[]): Promise<UpkeepFindings>;
+  (
+    host: PulseHost,
+    config: Config,
+    sessions: readonly Session[],
+    keepsAll: boolean,
+  ): Promise<UpkeepFindings>;
 }
 
 /** Writes one line into the pulse's log. */

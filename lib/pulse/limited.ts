@@ -51,6 +51,11 @@ export class LimitWatch {
     this.#host = host;
   }
 
+  /** Whether a worker was looked at before. */
+  knows(gen: string): boolean {
+    return this.#looks.has(gen);
+  }
+
   /** Forgets workers that are no longer alive. */
   keep(gens: ReadonlySet<string>): void {
     for (const known of [this.#looks, this.#records]) {

@@ -5,7 +5,7 @@ import { appendEvent } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { type LiveSign, liveSignOf, type Session } from "../sessions/session.ts";
 import { readOwnState, readWorld } from "../world/state.ts";
-import { isUnread, listScripts } from "../world/sensors.ts";
+import { isUnread, listScripts, type SensorScript } from "../world/sensors.ts";
 import { type Alert, isNews, withOwnState, type World, type WorldReading } from "../world/world.ts";
 
 /** The facts that the pulse's parts know and the profile's files do not show. */
@@ -48,12 +48,15 @@ export class Publisher {
   /** The world that the profile's files and the given parts make up. */
   async compose(parts: Parts, nowMs: number): Promise<World> {
     const own = await readOwnState(this.#profile, nowMs, parts.sessions);
+    const scripts = await listScripts(this.#profile, nowMs);
+    const readings = this.#readings(scripts, parts.fresh);
     return await withOwnState({
       ...this.#world,
       v: 1,
       beat: parts.beat,
       published_at: nowMs,
-      readings: await this.#readings(parts.fresh),
+      readings,
+      scripts: stampsOf(scripts, readings),
       alerts: parts.alerts,
       bad_files: [...own.bad, ...parts.bad],
       settings: parts.settings,
@@ -69,8 +72,11 @@ export class Publisher {
   }
 
   /** The readings of the existing sensors; fresh ones come first, if they are still of the current script. */
-  async #readings(fresh: ReadonlyMap<string, WorldReading>): Promise<Record<string, WorldReading>> {
-    const readings = (await listScripts(this.#profile)).map((script) => {
+  #readings(
+    scripts: readonly SensorScript[],
+    fresh: ReadonlyMap<string, WorldReading>,
+  ): Record<string, WorldReading> {
+    const readings = scripts.map((script) => {
       const name = `sensor-${script.name}`;
       const next = fresh.get(script.name);
       return [
@@ -130,6 +136,19 @@ export class Publisher {
       }
     }
   }
+}
+
+/** The stamps of the scripts that have been read, by which readers can skip their texts. */
+function stampsOf(
+  scripts: readonly SensorScript[],
+  readings: Readonly<Record<string, WorldReading>>,
+): Record<string, string> {
+  const stamps: Record<string, string> = {};
+  for (const script of scripts) {
+    const isRead = !isUnread(script, readings[`sensor-${script.name}`]);
+    if (isRead && script.stamp !== undefined) stamps[script.name] = script.stamp;
+  }
+  return stamps;
 }
 
 function liveSigns(sessions: readonly Session[]): Record<string, LiveSign> {

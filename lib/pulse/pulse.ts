@@ -65,7 +65,7 @@ export class Pulse {
     const look = () => this.#watch.poke();
     this.#settings = new Settings(host);
     this.#record = new OwnRecord(host, () => this.#sign());
-    this.#fleet = new Fleet(host.profile);
+    this.#fleet = new Fleet(host.profile, host.version);
     this.#sensors = new Sensing(host, this.#abort.signal, look);
     this.#tending = new Tending(host, this.#record.startedAt, () => this.#settings.config, look);
     this.#verifying = new Verifying(host, this.#abort.signal, look);
@@ -210,6 +210,7 @@ export class Pulse {
       if (this.#abort.signal.aborted) return;
       await this.#reconciler.reconcile(this.#beat, this.#sensors.finished(false), true);
       this.#saySensed(ok, failed, performance.now() - started);
+      await this.#fleet.save();
     } catch (error) {
       // A full disk or a vanished folder must not end the pulse: the next beat tries again.
       this.#say("error", "beat.failed", `beat ${this.#beat}: ${(error as Error).message}`);
@@ -223,7 +224,8 @@ export class Pulse {
     await this.#tending.freeLeases();
     await mendArchive(profile);
     const sessions = await this.#fleet.read(now());
-    this.#reconciler.found = await this.#upkeep(this.#host, this.#settings.config, sessions);
+    const { clock } = this.#reconciler;
+    this.#reconciler.found = await this.#upkeep(this.#host, this.#settings.config, sessions, clock.isInDoubt);
     if (!this.#alone) await endOrphanRuns(profile.dir, readNotes(runsNotesPath(profile)));
     this.#alone = true;
   }
@@ -256,7 +258,7 @@ export class Pulse {
       const { concurrency } = this.#pace();
       await this.#sensors.noticeEdits(this.#reconciler.world.readings, concurrency);
       this.#record.keep();
-      this.#tending.tend(sessions);
+      this.#tending.tend(sessions, this.#reconciler.overdue);
       this.#verifying.look(sessions, (session) => this.#tending.isSwept(session));
       const { config } = this.#settings;
       await this.#notices.look({ config, world: this.#reconciler.world, sessions });

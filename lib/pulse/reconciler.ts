@@ -1,9 +1,10 @@
 /** Composes the next world from the present files, and publishes it when it differs. */
 import { workerAlerts } from "./alerts.ts";
+import { ClockWatch, type Jump, jumpText } from "./clock.ts";
 import { EndedRuns } from "./ended.ts";
 import type { Fleet } from "./fleet.ts";
 import { goalAlerts } from "./goal_alerts.ts";
-import type { PulseHost, UpkeepFindings } from "./host.ts";
+import { type PulseHost, say, type UpkeepFindings } from "./host.ts";
 import { hostAlerts } from "./host_alerts.ts";
 import { LimitWatch } from "./limited.ts";
 import type { Notices } from "./notices.ts";
@@ -32,8 +33,12 @@ export class Reconciler {
   readonly #schedules: Schedules;
   readonly #limits: LimitWatch;
   readonly #publisher: Publisher;
+  /** Notices that the clock jumps. */
+  readonly clock: ClockWatch;
   /** The findings of the last upkeep. */
   found: UpkeepFindings;
+  /** Generations of workers that had run for as long as they may at the last look. */
+  overdue: ReadonlySet<string> = new Set();
   /** When the next alert is due if nothing changes, unix ms. */
   #alertAt = Infinity;
   /** The reconciliation in progress. */
@@ -48,6 +53,11 @@ export class Reconciler {
     this.#limits = new LimitWatch(host);
     this.#ended = new EndedRuns(host, look);
     this.#publisher = new Publisher(host.profile, host.now());
+    this.clock = new ClockWatch({
+      wall: () => host.now(),
+      awake: () => performance.now(),
+      up: () => Deno.osUptime() * 1000,
+    });
     // Reported interruptions stay in the world until the first upkeep.
     const { alerts } = this.world;
     this.found = { alerts: alerts.filter((alert) => alert.kind === "interrupted"), bad: [] };
@@ -101,18 +111,20 @@ export class Reconciler {
     const { settings, record, fleet, notices } = this.#from;
     const sessions = await fleet.read(now());
     const { schedules, bad } = await this.#schedules.look(now());
+    const time = this.clock.look();
     const next = await this.#publisher.compose({
       beat,
       sessions,
       fleetStamp: fleet.stamp,
       fresh,
-      ...await this.#lookForAlerts(sessions),
+      ...await this.#lookForAlerts(sessions, time),
       bad: [...settings.bad, ...this.found.bad, ...notices.bad, ...bad],
       schedules,
       settings: { interval_s: settings.intervalS, ask_redeliver_s: settings.config.ask_redeliver },
       ended: this.#ended.facts(sessions, this.world.ended, now()),
     }, now());
     if (always || this.#publisher.differs(next)) this.#publish(next, fresh);
+    if (time.jump !== undefined) this.#settle(time.jump);
     record.noteSuccess();
     return sessions;
   }
@@ -120,15 +132,23 @@ export class Reconciler {
   /** All present alerts; remembers when the next is due. */
   async #lookForAlerts(
     sessions: readonly Session[],
+    time: { nowMs: number; jump?: Jump },
   ): Promise<{ alerts: Alert[]; watched: World["watched"] }> {
     const { profile, now } = this.#host;
     const { config } = this.#from.settings;
     const hosts = hostAlerts(profile, sessions, config, this.world.alerts, now());
     const goals = goalAlerts(profile, config.goal_idle_after, now());
-    const workers = await workerAlerts(this.#host, sessions, config, this.world, this.#limits);
+    const workers = await workerAlerts(this.#host, sessions, config, this.world, this.#limits, time);
+    this.overdue = workers.overdue;
     this.#alertAt = Math.min(now() + hosts.nextMs, goals.nextAt, workers.nextAt);
     const alerts = [...this.found.alerts, ...hosts.alerts, ...workers.alerts, ...goals.alerts];
     return { alerts, watched: workers.watched };
+  }
+
+  /** A jump is done with once the world holds what it means to the workers. */
+  #settle(jump: Jump): void {
+    this.clock.settle(jump);
+    say(this.#host, "warn", "clock.jumped", `${jumpText(jump)}; workers' time limits do not count it`);
   }
 
   #publish(next: World, fresh: ReadonlyMap<string, WorldReading>): void {

@@ -4,6 +4,10 @@
  * Handled elsewhere, when it happens: an answered ask moves to its archive (mailbox.ts), journal and events rotate
  * (journal.ts), the last 20 playbooks are kept (policy.ts), and the last 500 own moves (own_moves.ts). The journal, the
  * ledger, archived goals and sensors, and `reports/` are people's: they are kept for ever.
+ *
+ * Replaced as a whole and derived again when they are gone: `.cost-sums.json` has a line for each worker of the ledger
+ * (ledger_sums.ts), `.cache/` an entry for each session that is kept (folder_memory.ts). A number in a session's folder,
+ * `output.cut`, says how much of its output is gone (output_log.ts); it goes with the folder.
  */
 import { isId } from "../ids.ts";
 import { outputBytes, rotateOutput, trimOutput } from "../sessions/output_log.ts";
@@ -11,7 +15,7 @@ import { checkRecord } from "../text/json.ts";
 import { isTempName, type Profile } from "../paths.ts";
 import { standingsOf } from "../process/identity.ts";
 import { hasProcesses } from "../sessions/notes.ts";
-import { hasEnded, readSession, type SessionRecord } from "../sessions/session.ts";
+import { hasEnded, readSession, type Session, type SessionRecord } from "../sessions/session.ts";
 import { cursorDirs, cursorPath, listObservers } from "../world/cursor_file.ts";
 import {
   type BadFile,
@@ -78,13 +82,17 @@ export interface RetentionResult {
   bad: BadFile[];
 }
 
-/** Applies the table to a profile. Costs one look at each session; safe beside any verb. */
+/**
+ * Applies the table to a profile; sessions that are not `known` to have ended are read. Safe beside any verb: a run is
+ * read again before it is removed.
+ */
 export async function applyRetention(
   profile: Profile,
   ttlS: number,
   nowMs: number,
+  known: readonly Session[] = [],
 ): Promise<RetentionResult> {
-  const { ended, bad } = await readEnded(profile, nowMs);
+  const { ended, bad } = await readEnded(profile, nowMs, known);
   const expired = planExpired(ended, ttlS, nowMs);
   const removed: string[] = [];
   for (const run of expired) if (await removeRun(profile, run)) removed.push(run.name);
@@ -148,13 +156,20 @@ export function planExpired(runs: readonly EndedRun[], ttlS: number, nowMs: numb
  * All runs that have ended; a run whose supervisor is gone without a record counts once none of its processes is
  * left.
  */
-async function readEnded(profile: Profile, nowMs: number): Promise<{ ended: EndedRun[]; bad: BadFile[] }> {
-  const ended: EndedRun[] = [];
+async function readEnded(
+  profile: Profile,
+  nowMs: number,
+  known: readonly Session[],
+): Promise<{ ended: EndedRun[]; bad: BadFile[] }> {
+  const ended = known.flatMap(({ view: { id }, gen, startedAt, endedAt }) =>
+    endedAt === undefined ? [] : [{ name: id, id, gen, startedAt, endedAt: endedAt || startedAt }]
+  );
+  const isKnown = new Set(ended.map(({ name }) => name));
   const bad: BadFile[] = [];
   const silent: { record: SessionRecord; run: EndedRun }[] = [];
   for (const name of listDirs(profile.sessions)) {
     const id = name.replace(/~\d+$/, "");
-    if (!isId(id) || id === "pulse") continue;
+    if (!isId(id) || id === "pulse" || isKnown.has(name)) continue;
     const record = readRecord(profile, name);
     if (typeof record === "string") {
       bad.push({ path: `${profile.sessions}/${name}`, reason: record });
@@ -213,6 +228,8 @@ function trimEnded(profile: Profile, runs: readonly EndedRun[]): void {
   let used = 0;
   for (const run of newestFirst) {
     const dir = `${profile.sessions}/${run.name}`;
+    // It may have printed much just before its end.
+    rotateOutput(dir);
     const size = outputBytes(dir);
     if (used + size > RETENTION.endedOutputBytes) trimOutput(dir, RETENTION.endedOutputTailBytes);
     used += outputBytes(dir);
@@ -245,7 +262,7 @@ function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
 function sweepTemps(profile: Profile, nowMs: number): void {
   const { dir, goals, sensors, asks, answers, claims, prompts, lockDir, snapshots } = profile;
   const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
-  const { schedules, reports, notices } = profile;
+  const { cache, schedules, reports, notices } = profile;
   const tells = listDirs(profile.tells).map((name) => `${profile.tells}/${name}`);
   const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
   const dirs = [
@@ -262,6 +279,7 @@ function sweepTemps(profile: Profile, nowMs: number): void {
   ];
   const histories = listDirs(`${undo}/history`).map((name) => `${undo}/history/${name}`);
   const more = [
+    cache,
     schedules,
     reports,
     notices,

@@ -44,14 +44,14 @@ export class Tending {
     return this.#cleared.has(keyOf(session)) || this.#swept.has(keyOf(session));
   }
 
-  /** Begins the work that the sessions need; returns at once. */
-  tend(sessions: readonly Session[]): void {
+  /** Begins the work that the sessions need; returns at once. `due`: generations of those that have run long enough. */
+  tend(sessions: readonly Session[], due: ReadonlySet<string>): void {
     boundOutputs(sessions);
     const open = sessions.filter((session) =>
       !this.#swept.has(keyOf(session)) && !this.#busy.has(keyOf(session))
     );
     for (const session of open.filter(({ view, beyond }) => view.alive && beyond === undefined)) {
-      const overdue = isOverdue(session, this.#host.now());
+      const overdue = due.has(session.gen);
       // A worker on another machine is ended over the line to it.
       if (session.host === undefined ? overdue || session.ending : overdue && !session.ending) {
         this.#chore([session], this.#end(session, overdue));
@@ -98,9 +98,7 @@ export class Tending {
     if (sessions.some(({ check }) => check !== undefined)) this.#onDone();
     const { collectRun } = await import("../agents/spend.ts");
     const { NotAnswered } = await import("../agents/opencode.ts");
-    for (const { view, dir, gen, host } of sessions) {
-      // The agents' records on another machine cannot be read from here.
-      if (host !== undefined) continue;
+    for (const { view, dir, gen } of sessions) {
       try {
         await collectRun(this.#host, { id: view.id, dir, gen }, this.#config().prices);
       } catch (error) {
@@ -146,10 +144,6 @@ function boundOutputs(sessions: readonly Session[]): void {
   for (const { view, dir } of sessions) {
     if (view.alive || view.state === "lost") rotateOutput(dir);
   }
-}
-
-function isOverdue({ deadline }: Session, nowMs: number): boolean {
-  return deadline !== undefined && nowMs / 1000 >= deadline;
 }
 
 function keyOf({ view, gen }: Session): string {

@@ -21,7 +21,7 @@ export function makeUpkeep(): PulseUpkeep {
   let badSessions: BadFile[] = [];
   let collecting: Promise<void> | undefined;
   const runs: { seen?: SeenRuns } = {};
-  return async (host, config, sessions) => {
+  return async (host, config, sessions, keepsAll) => {
     const { profile } = host;
     const now = host.now();
     const ttlS = numberFrom(host.env["LOOOP_SESSION_TTL"]) ?? config.session_ttl;
@@ -46,10 +46,10 @@ export function makeUpkeep(): PulseUpkeep {
     await attempt(profile.sessions, () => noteTrees(profile, sessions));
     await attempt(profile.sessions, async () => {
       boundOutputs(profile, alive);
-      if (!isPassDue(lastPass, now, ended !== endedThen)) return;
+      if (keepsAll || !isPassDue(lastPass, now, ended !== endedThen)) return;
       lastPass = now;
       endedThen = ended;
-      const result = await applyRetention(profile, ttlS, now);
+      const result = await applyRetention(profile, ttlS, now, sessions);
       badSessions = result.bad;
       tellRemoved(host, result);
     });

@@ -3,7 +3,7 @@
  * backup, stays the same profile.
  */
 import type { OwnVariables } from "../process/child_env.ts";
-import { machineAtHand, ownMachine } from "../process/identity.ts";
+import { machineAtHand, ownMachine } from "../process/place.ts";
 import type { Mark } from "../process/table.ts";
 import type { Profile } from "../paths.ts";
 import { createOnce, quietStat, readJson, replaceFile, valueOf, withLockSync } from "../store.ts";

@@ -1,5 +1,5 @@
 /** The journal: one line per move, for people and for the root agent's memory; and the log of lifecycle events. */
-import { isoSeconds } from "../text/time.ts";
+import { isoSeconds, localMinute } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { LineSplitter } from "../text/lines.ts";
 import { oneLine } from "../errors.ts";
@@ -27,20 +27,15 @@ export const ROTATE_BYTES = 5 * 1024 * 1024;
 const MAX_ENTRY_CHARS = 2000;
 const TAIL_BLOCK = 16 * 1024;
 /** How much of the end of one log is read, bytes: a larger one is not what looop has written. */
-const READ_BYTES = 16 * 1024 * 1024;
+export const READ_BYTES = 16 * 1024 * 1024;
 
 /**
  * `- YYYY-MM-DD HH:MM <text> [<mover>]` in local time. Newlines are flattened, so that no text can forge an entry;
  * the mover comes last, so that no text can forge it either. Entries about looop's own doings have no mover.
  */
 export function formatEntry(text: string, at: Date, mover?: string): string {
-  return `- ${localMinute(at)} ${oneLine(text, MAX_ENTRY_CHARS)}${mover === undefined ? "" : ` [${mover}]`}`;
-}
-
-function localMinute(at: Date): string {
-  const two = (n: number) => String(n).padStart(2, "0");
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${
-    two(at.getMinutes())
+  return `- ${localMinute(at.getTime())} ${oneLine(text, MAX_ENTRY_CHARS)}${
+    mover === undefined ? "" : ` [${mover}]`
   }`;
 }
 
@@ -82,6 +77,15 @@ function tailLines(path: string, count: number): string[] {
   }
 }
 
+/** A log with its rotated parts, oldest first. */
+export function logFiles(profile: Profile, log: "journal" | "events"): string[] {
+  const [path, history, suffix] = log === "journal"
+    ? [profile.journal, profile.journalHistory, ".md"] as const
+    : [profile.events, profile.eventsHistory, ".jsonl"] as const;
+  const earlier = writtenOrder(listFiles(history, suffix), suffix).map((name) => `${history}/${name}`);
+  return [...earlier, path].filter((file) => statOf(file) !== undefined && oddness(file) === undefined);
+}
+
 /** The text of the journal or the events, file by file, oldest first, from about `sinceMs` on. */
 export function eachLogText(
   profile: Profile,
@@ -89,13 +93,10 @@ export function eachLogText(
   sinceMs: number,
   take: (text: string) => void,
 ): void {
-  const [path, history, suffix, timeOf] = log === "journal"
-    ? [profile.journal, profile.journalHistory, ".md", entryTime] as const
-    : [profile.events, profile.eventsHistory, ".jsonl", rowTime] as const;
-  const earlier = writtenOrder(listFiles(history, suffix), suffix).map((name) => `${history}/${name}`);
-  for (const file of [...earlier, path]) {
+  const timeOf = log === "journal" ? entryTime : rowTime;
+  for (const file of logFiles(profile, log)) {
     const info = statOf(file);
-    if (info === undefined || (info.mtime?.getTime() ?? 0) < sinceMs || oddness(file) !== undefined) continue;
+    if (info === undefined || (info.mtime?.getTime() ?? 0) < sinceMs) continue;
     const from = Math.max(info.size - READ_BYTES, offsetOfTime(file, sinceMs, timeOf));
     take(new TextDecoder().decode(readTailBytes(file, info.size - from)));
   }

@@ -275,7 +275,7 @@ export function firstUnused(isUsed: (n: number) => boolean, from: number): numbe
 }
 
 /** The ask with an id while it is live, whatever its outcome. */
-function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
+export function findAsk(profile: Profile, id: string): Parsed<Ask> | undefined {
   const read = readJson(askPath(profile, id), checkAsk);
   if (read === undefined || "bad" in read || read.value.id === id) return read;
   // As tools that synchronize folders leave it beside the question itself.
@@ -339,7 +339,34 @@ export async function answerAsk(profile: Profile, reply: GivenAnswer, nowMs: num
     }
     replaceFile(answerPath(profile, id), text);
   });
+  knock(profile, id);
   return ask;
+}
+
+/** Wakes the shells that may wait for this outcome (calls/shim.ts), should the pulse that serves them be stopped. */
+function knock(profile: Profile, id: string): void {
+  const dir = `${profile.calls}/wait`;
+  const worker = `${parseAskId(id)?.worker},`;
+  try {
+    for (
+      const name of listEntries(dir).map((entry) => entry.name).filter((name) => name.startsWith(worker))
+    ) {
+      ring(`${dir}/${name}`, `k ${id}\n`);
+    }
+  } catch {
+    // The outcome is on disk; only a stopped pulse would keep it from the shell.
+  }
+}
+
+function ring(fifo: string, line: string): void {
+  try {
+    if (!Deno.lstatSync(fifo).isFifo) return;
+    // Open for both directions, so that it does not wait for a reader that is gone.
+    using file = Deno.openSync(fifo, { read: true, write: true });
+    file.writeSync(new TextEncoder().encode(line));
+  } catch {
+    // The shell has gone: it was served.
+  }
 }
 
 function requireOption(ask: Ask, reply: GivenAnswer): void {
@@ -383,6 +410,11 @@ export async function takeOutcome(profile: Profile, id: string): Promise<Parsed<
   });
 }
 
+/** Moves a pair to the archive whose asker has taken the answer, and is known to have printed it. */
+export async function archiveTaken(profile: Profile, id: string, nowMs: number): Promise<void> {
+  if (exists(takenPath(profile, id))) await archiveAsk(profile, id, nowMs);
+}
+
 /** Moves a read pair to the archive. The ask goes first, so that it never looks pending again. */
 export async function archiveAsk(profile: Profile, id: string, nowMs: number): Promise<void> {
   const month = `${profile.asksArchive}/${utcMonth(nowMs)}`;
@@ -410,6 +442,7 @@ export async function withdrawAsk(profile: Profile, id: string, by: string, nowM
     }
   });
   await archiveAsk(profile, id, nowMs);
+  knock(profile, id);
 }
 
 /** Withdraws and archives all pending asks of a worker that the root agent ends; returns their ids. */
@@ -420,6 +453,7 @@ export async function withdrawAsks(profile: Profile, worker: string, nowMs: numb
     createOnce(answerPath(profile, id), `${JSON.stringify(answer, null, 2)}\n`)
   );
   for (const id of withdrawn) await archiveAsk(profile, id, nowMs);
+  for (const id of withdrawn) knock(profile, id);
   return withdrawn;
 }
 
@@ -500,9 +534,10 @@ export function archivedAsks(profile: Profile, sinceMs: number): { ask: Ask; ans
   return listDirs(profile.asksArchive).filter((month) => month >= since).flatMap((month) => {
     const dir = `${profile.asksArchive}/${month}`;
     return listFiles(dir, ".json").filter((file) => !file.endsWith(".answer.json")).flatMap((file) => {
-      if ((statOf(`${dir}/${file}`)?.ctime?.getTime() ?? Infinity) < sinceMs) return [];
+      const reply = `${dir}/${file.slice(0, -5)}.answer.json`;
+      if ((statOf(reply)?.mtime?.getTime() ?? Infinity) < sinceMs) return [];
       const ask = valueOf(readJson(`${dir}/${file}`, checkAsk));
-      const answer = valueOf(readJson(`${dir}/${file.slice(0, -5)}.answer.json`, checkAnswer));
+      const answer = valueOf(readJson(reply, checkAnswer));
       return ask === undefined ? [] : [{ ask, answer }];
     });
   });

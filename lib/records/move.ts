@@ -1,6 +1,7 @@
 /** A move: the traces that a mutating verb leaves besides its own file. */
 import { appendEvent, appendJournal, readActivity } from "./journal.ts";
 import type { Profile } from "../paths.ts";
+import { notWrittenDown } from "../errors.ts";
 import { replaceFile, touchFile, valueOf, withLockSync } from "../store.ts";
 
 /** The maker of a move, as the records name it. */
@@ -23,10 +24,20 @@ export interface Mover {
   now(): number;
 }
 
-/** Journals a move (`--journal` overrides the text) and pokes the pulse. */
-export function recordMove(mover: Mover, text: string): void {
-  journalAs(mover, mover.journalText ?? text);
-  poke(mover.profile);
+/**
+ * Journals a move (`--journal` overrides the text), notes the goals or workers that it acted on, and pokes the pulse.
+ *
+ * @throws {UserError} that says that the move was made all the same, as on a full disk.
+ */
+export function recordMove(mover: Mover, text: string, actedOn: readonly string[] = []): void {
+  try {
+    for (const id of actedOn) noteActivity(mover.profile, id, mover.now());
+    journalAs(mover, mover.journalText ?? text);
+  } catch (error) {
+    throw notWrittenDown(`"${text}" was done`, error as Error);
+  } finally {
+    poke(mover.profile);
+  }
 }
 
 /** Journals a text under the caller's name. */

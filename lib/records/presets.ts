@@ -68,6 +68,13 @@ const PRINT_OPTION = /\s(-p|--print)(\s|$)/;
 /** The same option of gemini and copilot. */
 const PROMPT_OPTION = /\s(-p|--prompt)[\s=]/;
 
+/**
+ * The contract's sentence for CLIs that take five equal calls for a loop and end the turn: gemini's
+ * `model.disableLoopDetection` would be the user's to set, qwen has no setting.
+ */
+const COUNT_CALLS =
+  "Count its calls in a comment behind it, as in # 2: five equal calls in a row would end your turn.";
+
 /** Templates that were seen to run unattended in a pseudo-terminal. */
 export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
   pi: {
@@ -111,8 +118,9 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
       "   its end is told to you, with a file that has the answer.",
   },
   codex: {
-    interactive:
-      'codex --disable daemon_auto_start --dangerously-bypass-approvals-and-sandbox "$(cat {{prompt_file}})"',
+    // With a newer version its terminal interface asks at the start whether to update.
+    interactive: "codex --disable daemon_auto_start -c check_for_update_on_startup=false " +
+      '--dangerously-bypass-approvals-and-sandbox "$(cat {{prompt_file}})"',
     headless: "codex exec --skip-git-repo-check --dangerously-bypass-approvals-and-sandbox " +
       '"$(cat {{prompt_file}})" </dev/null',
     pty: true,
@@ -166,7 +174,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
       given: /\s(--session-id|--session-file|--resume|-r)\b/,
     },
     records: "gemini",
-    shellLimit: "Your shell tool cuts off a command that prints nothing for 5 minutes.",
+    shellLimit: `Your shell tool cuts off a command that prints nothing for 5 minutes.\n   ${COUNT_CALLS}`,
   },
   qwen: {
     interactive: 'qwen --yolo -i "$(cat {{prompt_file}})"',
@@ -185,7 +193,7 @@ export const RUNNER_PRESETS: Readonly<Record<string, RunnerPreset>> = {
     },
     records: "qwen",
     asksOnceMore: true,
-    shellLimit: "Give the command timeout: 600000, the longest your shell tool takes.",
+    shellLimit: `Give the command timeout: 600000, the longest your shell tool takes.\n   ${COUNT_CALLS}`,
   },
   copilot: {
     interactive: 'copilot --allow-all --no-auto-update -i "$(cat {{prompt_file}})"',

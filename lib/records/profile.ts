@@ -1,7 +1,8 @@
 /** Opens a profile: checks its data dir, creates its layout and seeds it once. */
 import { isTempName, type Profile } from "../paths.ts";
 import { ensureHome } from "./home.ts";
-import { checkProfile, FORMAT, refuseLinks } from "./profile_check.ts";
+import { FORMAT } from "./profile_check.ts";
+import { openExisting } from "./profile_open.ts";
 import {
   SEED_DAILY_GOAL,
   SEED_GITIGNORE,
@@ -10,7 +11,7 @@ import {
   SEED_TODAY_SENSOR,
   seedConfig,
 } from "./seed.ts";
-import { createOnce, exists, listEntries, makeDir, quietText, readText } from "../store.ts";
+import { createOnce, exists, listEntries, makeDir, quietText } from "../store.ts";
 
 /**
  * Makes the profile ready for use, creating it when it does not exist. Cheap when it exists.
@@ -19,22 +20,10 @@ import { createOnce, exists, listEntries, makeDir, quietText, readText } from ".
  * newer format.
  */
 export function openProfile(profile: Profile): void {
-  checkProfile(profile);
-  refuseLinks(profile);
-  makeDir(profile.dir);
-  if (readText(profile.format) !== undefined && exists(profile.config)) return nameHome(profile);
+  if (openExisting(profile)) return;
   for (const dir of foldersOf(profile)) makeDir(dir);
   seed(profile);
   ensureHome(profile);
-}
-
-/** Gives the data dir its id. One that is read-only at the moment can still be read. */
-function nameHome(profile: Profile): void {
-  try {
-    ensureHome(profile);
-  } catch {
-    // The next thing that needs to write reports the fault.
-  }
 }
 
 function foldersOf(profile: Profile): string[] {

@@ -128,7 +128,8 @@ export async function fireSchedules(
   known: Known = new Map(),
 ): Promise<ScheduleView> {
   const { schedules, bad } = await readSchedules(profile, known);
-  const before = readEntries(profile);
+  const stored = readEntries(profile);
+  const before = mapEntries(stored, (entry) => rewound(entry, nowMs));
   if (schedules.length === 0 && Object.keys(before).length === 0) return { schedules: [], firings: {}, bad };
   const next = new Map<string, number | undefined>();
   const changed: Record<string, Entry> = {};
@@ -136,14 +137,15 @@ export async function fireSchedules(
     const memory = known.get(schedule.id);
     const entryBefore = before[schedule.id];
     if (
-      memory?.next !== undefined && memory.next > nowMs && entryBefore?.when === formatWhen(schedule.when)
+      memory?.next !== undefined && memory.next > nowMs && entryBefore?.when === formatWhen(schedule.when) &&
+      entryBefore === stored[schedule.id]
     ) {
       next.set(schedule.id, memory.next);
       continue;
     }
     const { entry, next: nextMs } = await fireOne(schedule, entryBefore, nowMs);
     if (memory !== undefined) memory.next = nextMs;
-    if (entry !== entryBefore) changed[schedule.id] = entry;
+    if (entry !== stored[schedule.id]) changed[schedule.id] = entry;
     next.set(schedule.id, nextMs);
   }
   const entries = Object.keys(changed).length === 0
@@ -157,6 +159,28 @@ export async function fireSchedules(
     firings: firingsOf(entries),
     bad,
   };
+}
+
+/** A clock that is set back by more than this was wrong before, ms: an hour is corrected, or a zone is left. */
+const SET_BACK_MS = 2 * 3_600_000;
+
+/**
+ * An entry that a clock which was far ahead has written begins anew now: else nothing would be due until that time
+ * comes again. Pure.
+ */
+function rewound(entry: Entry, nowMs: number): Entry {
+  if (entry.until <= nowMs + SET_BACK_MS) return entry;
+  const { firing, ...rest } = entry;
+  if (firing === undefined) return { ...rest, until: nowMs };
+  const isGiven = firing.given >= firing.due;
+  return { ...rest, until: nowMs, firing: { ...firing, due: nowMs, at: nowMs, given: isGiven ? nowMs : 0 } };
+}
+
+function mapEntries(
+  entries: Readonly<Record<string, Entry>>,
+  change: (entry: Entry, id: string) => Entry,
+): Record<string, Entry> {
+  return Object.fromEntries(Object.entries(entries).map(([id, entry]) => [id, change(entry, id)]));
 }
 
 async function fireOne(
@@ -188,14 +212,14 @@ function withGiven(
   changed: Readonly<Record<string, Entry>>,
   now: Readonly<Record<string, Entry>>,
 ): Record<string, Entry> {
-  return Object.fromEntries(
-    Object.entries(changed).map(([id, entry]) => [id, raiseGiven(entry, now[id]?.firing?.given ?? 0)]),
-  );
+  return mapEntries(changed, (entry, id) => raiseGiven(entry, now[id]?.firing?.given ?? 0));
 }
 
 function raiseGiven(entry: Entry, given: number): Entry {
   const { firing } = entry;
-  return firing === undefined || given <= firing.given ? entry : { ...entry, firing: { ...firing, given } };
+  // Given later than it was due: by a clock that has been set back since.
+  if (firing === undefined || given > firing.due) return entry;
+  return given <= firing.given ? entry : { ...entry, firing: { ...firing, given } };
 }
 
 function firingsOf(entries: Readonly<Record<string, Entry>>): Record<string, Firing> {

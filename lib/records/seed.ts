@@ -72,6 +72,8 @@ printf '{"signal":{"date":"%s"}}\\n' "$(date +%Y-%m-%d)"
 export const SEED_GITIGNORE =
   `# Policy is worth keeping in git; everything that looop derives or that only this machine needs is not.
 .bin/
+.cache/
+.calls/
 .cost-sums.json
 .cursors/
 .format

@@ -3,7 +3,7 @@ import { isId } from "../ids.ts";
 import { listDirs } from "../store.ts";
 import { markedAgent } from "../process/agent_marks.ts";
 import type { Profile } from "../paths.ts";
-import { generationOf } from "./session.ts";
+import { generationOf } from "./run_files.ts";
 
 /** The caller, and the names under which it is recorded. */
 export interface Caller {

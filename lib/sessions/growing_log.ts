@@ -7,6 +7,8 @@ import { readTailBytes, statOf } from "../store.ts";
 const MARK_BYTES = 256;
 /** Number of bytes at the end of the copy that are searched: no more is written between two looks. */
 const COPY_BYTES = 1024 * 1024;
+/** The most that one look reads, bytes: of more than a log is kept of, only the end is shown. */
+const REST_BYTES = 16 * 1024 * 1024;
 
 /**
  * The growing end of a log. The file is kept open, so that a log that is renamed away is read to its end before the
@@ -56,6 +58,7 @@ export class GrowingLog {
   }
 
   #rest(): Uint8Array {
+    this.#offset = Math.max(this.#offset, this.#file.statSync().size - REST_BYTES);
     this.#file.seekSync(this.#offset, Deno.SeekMode.Start);
     const parts: Uint8Array[] = [];
     const buffer = new Uint8Array(64 * 1024);

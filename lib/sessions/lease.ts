@@ -4,13 +4,10 @@
  */
 import { isRecord } from "../text/json.ts";
 import { oneLine, UserError } from "../errors.ts";
-import { isId } from "../ids.ts";
 import type { Profile } from "../paths.ts";
-import { runsOn } from "./notes.ts";
-import { findSession, generationOf, readFleet, type Session, sessionDir } from "./session.ts";
+import { generationOf } from "./run_files.ts";
 import {
   createOnce,
-  exists,
   listFiles,
   makeDir,
   type Parsed,
@@ -115,25 +112,11 @@ function heldBy(name: string, current: Parsed<Lease>): UserError {
   });
 }
 
-/** Whether a lease is stale: its holder's session has ended or is of another generation. Unknown is not stale. */
+/** Whether a lease is stale. Whether somebody lives is asked, and what asks is loaded, only for a lease that is taken. */
 async function isStale(profile: Profile, read: Parsed<Lease>, nowMs: number): Promise<boolean> {
   if ("bad" in read) return false;
-  const { session, gen } = read.value;
-  const holder = await findSession(profile, session, nowMs);
-  // 0.16 and people claim under names without a session: nothing can be alive under such a name.
-  if (holder === undefined) return !isUnreadable(profile, session);
-  return await isOver(profile, holder, gen);
-}
-
-/** Whether the run that took a lease is over. A lost run is not, while its agent still works on the task. */
-async function isOver(profile: Profile, holder: Session, gen: string): Promise<boolean> {
-  if (gen !== "" && gen !== holder.gen) return true;
-  return !holder.view.alive && !await runsOn(profile, holder);
-}
-
-/** Whether a session exists whose record cannot be read: it may well be alive. */
-function isUnreadable(profile: Profile, session: string): boolean {
-  return isId(session) && exists(sessionDir(profile, session));
+  const { isGone } = await import("./holder.ts");
+  return await isGone(profile, read.value, nowMs);
 }
 
 /** Gives a lease back. @throws {UserError} when another live session holds it. */
@@ -171,16 +154,8 @@ export async function releaseLeasesOf(profile: Profile, session: string, gen: st
 export async function reapLeases(profile: Profile, nowMs: number): Promise<Lease[]> {
   const { leases } = listLeases(profile);
   if (leases.length === 0) return [];
-  const fleet = await readFleet(profile, nowMs, [...new Set(leases.map((lease) => lease.session))]);
-  const byId = new Map(fleet.map((session) => [session.view.id, session]));
-  const stale: Lease[] = [];
-  for (const lease of leases) {
-    const holder = byId.get(lease.session);
-    const over = holder === undefined
-      ? lease.gen !== "" && !isUnreadable(profile, lease.session)
-      : await isOver(profile, holder, lease.gen);
-    if (over) stale.push(lease);
-  }
+  const { withoutHolder } = await import("./holder.ts");
+  const stale = await withoutHolder(profile, leases, nowMs);
   if (stale.length === 0) return [];
   return await withLock(`${profile.claims}/.lock`, () =>
     stale.filter((lease) => {

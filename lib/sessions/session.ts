@@ -1,5 +1,5 @@
 /** Sessions: the records of workers, the state that these show, and whether the workers are alive. */
-import { oneLine, UserError } from "../errors.ts";
+import { oneLine } from "../errors.ts";
 import { isoSeconds, nanoTime, unixSeconds } from "../text/time.ts";
 import { isRecord } from "../text/json.ts";
 import { isId } from "../ids.ts";
@@ -16,6 +16,7 @@ import {
   standingsOf,
 } from "../process/identity.ts";
 import { type Mark, readMarked, readProcesses } from "../process/table.ts";
+import { readMeta, sessionDir, smallText } from "./run_files.ts";
 import { type VerifyView, verifyViewOf } from "./verdict.ts";
 import { delay } from "../process/tree.ts";
 import {
@@ -24,9 +25,7 @@ import {
   listDirs,
   oddness,
   parseJson,
-  quietText,
   readJson,
-  readSmallText,
   replaceFile,
   settledStamp,
   smallOddness,
@@ -164,14 +163,14 @@ const STARTING_MS = 10_000;
 /** Time after which `worker start` gives up on a supervisor that has not started the agent, ms. */
 export const START_TIMEOUT_MS = 8_000;
 
-/** The folder of a session. */
-export function sessionDir(profile: Profile, id: string): string {
-  return `${profile.sessions}/${id}`;
-}
-
 /** Session ids on disk: workers only, neither the pulse nor earlier runs (`id~n`). */
 export function listSessionIds(profile: Profile): string[] {
   return listDirs(profile.sessions).filter((name) => isId(name) && name !== "pulse");
+}
+
+/** The ids whose record does not show an end: all that may need to be ended. Reads one file of each. */
+export function listOpenIds(profile: Profile): string[] {
+  return listSessionIds(profile).filter((id) => !hasEnded(readStatus(sessionDir(profile, id))));
 }
 
 /** The ids as last listed, for one who looks again and again. */
@@ -234,15 +233,10 @@ export interface SessionRecord {
   lastOutput: number;
 }
 
-/** A worker can do anything to its own files: only a small regular file counts. */
-function smallText(path: string): string | undefined {
-  return quietText(path, readSmallText);
-}
-
 /** Reads one session's files; undefined when there is no readable session. */
 export function readSession(profile: Profile, id: string): SessionRecord | undefined {
   const dir = sessionDir(profile, id);
-  const meta = parseMeta(smallText(`${dir}/meta.json`), id);
+  const meta = parseMeta(profile, id);
   if (meta === undefined) return undefined;
   const output = statOf(`${dir}/output.log`)?.mtime?.getTime();
   const { supervisor, lock } = readSupervisor(dir);
@@ -310,18 +304,9 @@ function strayReason(profile: Profile, id: string): string {
   return `it is the session of "${oneLine(String(read.value["id"]), 70)}", copied`;
 }
 
-/** The generation of an id's present session, "" when it has none; reads one file and looks at no process. */
-export function generationOf(profile: Profile, id: string): string {
-  return parseMeta(smallText(`${sessionDir(profile, id)}/meta.json`), id)?.gen ?? "";
-}
-
-function parseMeta(text: string | undefined, id: string): SessionMeta | undefined {
-  if (text === undefined) return undefined;
-  const parsed = parseJson(text, (value) => isRecord(value) ? value : "not an object");
-  if ("bad" in parsed) return undefined;
-  const value = parsed.value;
-  // A copied folder is not a second worker.
-  if (typeof value["id"] === "string" && value["id"] !== id.replace(/~\d+$/, "")) return undefined;
+function parseMeta(profile: Profile, id: string): SessionMeta | undefined {
+  const value = readMeta(profile, id);
+  if (value === undefined) return undefined;
   return {
     v: 1,
     id,
@@ -555,13 +540,6 @@ export async function findSession(profile: Profile, id: string, nowMs: number): 
   return (await readFleet(profile, nowMs, [id]))[0];
 }
 
-/** Records that a worker has called back; does nothing for ids without a session. */
-export function markReady(profile: Profile, id: string): void {
-  const dir = sessionDir(profile, id);
-  if (statOf(`${dir}/meta.json`) === undefined || statOf(`${dir}/ready`) !== undefined) return;
-  createOnce(`${dir}/ready`, "", { durable: false });
-}
-
 /**
  * Records how a session is about to end, before any signal. The first record wins: `killed root` and the like for a
  * kill, `exited self` for a worker that ends itself.
@@ -602,12 +580,4 @@ export function writeFinalStatus(session: Session, nowMs: number): void {
   const end = parseEnd(smallText(`${session.dir}/end`)) ?? { state: "killed", by: "crash" };
   const text = endedStatusText(end, end.state === "killed" ? null : 0, nowMs);
   replaceFile(`${session.dir}/status.json`, text);
-}
-
-/** The error for an id that has no session. */
-export function unknownWorker(id: string): UserError {
-  return new UserError(`There is no worker "${id}"`, {
-    next: "list them with `looop _ worker list`",
-    kind: "not_found",
-  });
 }

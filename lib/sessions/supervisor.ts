@@ -127,7 +127,10 @@ else
   { exec 9>&- <keys; read -r none; } |
     SHELL=/bin/sh script -qec 'eval "$LOOOP_INSIDE"' /dev/null 6>|keys 9>&- >>output.log 2>&1
 fi
-code=$? at=$(now) state=exited by=self
+code=$?
+# The programs of PATH may be gone by now, with a volume or a folder of a project.
+PATH=$PATH:/usr/bin:/bin
+at=$(now) state=exited by=self
 # macOS's script gives the bare number of the signal that has ended the shell around the agent.
 if [ -f code ]; then
   [ -s code ] || code=$((128 + code))
@@ -147,7 +150,7 @@ text=$(printf '{"state":"%s","child_pid":null,"exit_code":%s,"last_change":"%s",
 pause=1
 until publish status.json "$text" 2>/dev/null; do
   [ -f meta.json ] || exit 1
-  sleep "$pause" 9>&-
+  sleep "$pause" 9>&- || exit 1
   pause=5
 done
 rm -f keys

@@ -7,7 +7,7 @@
 import { isRecord } from "../text/json.ts";
 import type { Profile } from "../paths.ts";
 import { createOnce, exists, readJson, replaceFile, withLock } from "../store.ts";
-import { generationOf, sessionDir } from "./session.ts";
+import { generationOf, sessionDir } from "./run_files.ts";
 import type { Verification } from "./verdict.ts";
 
 /** One run of a worker. */

@@ -13,6 +13,15 @@ export function fileStamp(ms: number): string {
   return new Date(ms).toISOString().replaceAll(":", "-");
 }
 
+/** A time in the machine's zone, `2026-03-01 09:00`; `toLocaleString` takes a hundred times as long. */
+export function localMinute(ms: number): string {
+  const at = new Date(ms);
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${
+    two(at.getMinutes())
+  }`;
+}
+
 /** The month of a time in UTC, `2026-03`: the name of an archive's folder. */
 export function utcMonth(ms: number): string {
   return new Date(ms).toISOString().slice(0, 7);

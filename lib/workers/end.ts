@@ -26,9 +26,9 @@ import {
   recordEnd,
   type Session,
   START_TIMEOUT_MS,
-  unknownWorker,
   writeFinalStatus,
 } from "../sessions/session.ts";
+import { unknownWorker } from "../sessions/run_files.ts";
 import type { FarEnd } from "./far.ts";
 
 /** The result of ending a worker. */
@@ -77,7 +77,7 @@ export async function endSession(
   const survivors = await killSessionTree(profile, current, now);
   await attempts.try(() => releaseLeasesOf(profile, session.view.id, session.gen));
   if (attempts.failure !== undefined && survivors.length === 0) {
-    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+    throw notWrittenDown(`Worker "${session.view.id}" was ended`, attempts.failure);
   }
   return { already, survivors };
 }
@@ -131,7 +131,7 @@ export async function killSessionTree(
   }
   await killStill(spared);
   if (attempts.failure !== undefined && survivors.length === 0) {
-    throw notWrittenDown(`Worker "${session.view.id}"`, attempts.failure);
+    throw notWrittenDown(`Worker "${session.view.id}" was ended`, attempts.failure);
   }
   return survivors;
 }
@@ -203,7 +203,7 @@ export async function killWorker(
   const hidden = result.already ? [] : await hiddenSince([session]);
   // Questions that the worker asked between the first look and its end are withdrawn, too.
   await withdraw();
-  if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}"`, attempts.failure);
+  if (attempts.failure !== undefined) throw notWrittenDown(`Worker "${id}" was ended`, attempts.failure);
   return { ...result, hidden };
 }
 

@@ -19,8 +19,8 @@ import {
   recordEnd,
   runningStatusText,
   type Session,
-  sessionDir,
 } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
 import { createOnce, replaceFile } from "../store.ts";
 
 /** The parts of a far run, as known at home. */
@@ -33,6 +33,7 @@ export interface FarStart {
   prompt: string;
   env: Readonly<Record<string, string>>;
   cwd: string | undefined;
+  records: string;
 }
 
 /** Command line and files of a run on a host; {@link farDir} stands for its folder there. Pure. */
@@ -58,6 +59,7 @@ export function farRun(start: FarStart, config: Config, hostName: string): FarRu
     env: { ...host?.env, ...start.env },
     cwd: start.cwd ?? host?.cwd,
     program: runner.program,
+    records: start.records,
     orphanMinutes: config.orphan_after > 0 ? Math.max(1, Math.ceil(config.orphan_after / 60)) : 0,
   };
 }
@@ -76,7 +78,7 @@ export async function launchFar(host: PlaceHost, name: string, run: FarRun): Pro
     const handle = await Place.named(host, name).start(run);
     // Its end may have come home in the meantime.
     if (handle === undefined) {
-      createOnce(`${dir}/status.json`, runningStatusText(host.now()), { durable: false });
+      createOnce(`${dir}/status.json`, runningStatusText(host.now()));
     }
     dropStart(profile, run.id);
   } catch (error) {

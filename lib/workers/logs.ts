@@ -5,9 +5,10 @@ import { readAgent } from "../agents/agent_session.ts";
 import { NotAnswered } from "../agents/opencode.ts";
 import { Story, type StoryHost } from "../agents/story_source.ts";
 import { GrowingLog } from "../sessions/growing_log.ts";
-import { readOutputTail } from "../sessions/output_log.ts";
+import { readOutput, readOutputTail } from "../sessions/output_log.ts";
 import type { Profile } from "../paths.ts";
-import { findSession, readSession, sessionDir } from "../sessions/session.ts";
+import { findSession, readSession } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
 import { exists, statOf } from "../store.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { sanitize } from "../text/style.ts";
@@ -77,7 +78,7 @@ export async function lastLines(host: StoryHost, id: string, count: number): Pro
   if (!exists(`${dir}/output.log`)) return undefined;
   if (count === 0) return [];
   const story = id === "pulse" ? [] : await storyOf(host, id, dir);
-  return (story.length > 0 ? story : await printedLines(profile, id, dir)).slice(-count);
+  return (story.length > 0 ? story : await printedLines(profile, id, dir, count)).slice(-count);
 }
 
 async function storyOf(host: StoryHost, id: string, dir: string): Promise<string[]> {
@@ -103,9 +104,30 @@ async function failureOf(profile: Profile, dir: string): Promise<string[]> {
   return [`(ended with exit code ${code}; its terminal's last lines:)`, ...rows.slice(-FAILURE_LINES)];
 }
 
-async function printedLines(profile: Profile, id: string, dir: string): Promise<string[]> {
-  const renderer = rendererFor(profile, id);
-  return [...await renderer.push(readOutputTail(dir, TAIL_BYTES)), ...await renderer.end()];
+/** The last printed lines; where `count` is more than these, the first ones, too, and what is missing in between. */
+async function printedLines(profile: Profile, id: string, dir: string, count = 0): Promise<string[]> {
+  const { head, cut, left, tail } = readOutput(dir, TAIL_BYTES);
+  const render = async (bytes: Uint8Array) => {
+    const renderer = rendererFor(profile, id);
+    return [...await renderer.push(bytes), ...await renderer.end()];
+  };
+  const last = await render(tail);
+  if (head.length === 0 || count <= last.length) return last;
+  const missing = [
+    ...cut === 0 ? [] : [`${megabytes(cut)} were cut as the log grew`],
+    ...left === 0 ? [] : [`${megabytes(left)} more are in ${dir}/`],
+  ];
+  return [...await render(head), `[… ${missing.join("; ")} …]`, ...last];
+}
+
+/** The output that is no longer there, as words; "" where all of it is. */
+export function cutWords(profile: Profile, id: string): string {
+  const { cut } = readOutput(sessionDir(profile, id), 0);
+  return cut === 0 ? "" : `${megabytes(cut)} of what it printed were cut as its log grew`;
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** A worker's screen as it is now, or as it was left: its rows without the empty ones at the end. */

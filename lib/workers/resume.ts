@@ -5,7 +5,9 @@ import { UserError } from "../errors.ts";
 import { presetNamed, type SessionWords } from "../records/presets.ts";
 import { withSessionResume } from "../agents/runners.ts";
 import { withTellHook } from "../agents/tell_hook.ts";
-import { findSession, readSession, type SessionMeta, unknownWorker } from "../sessions/session.ts";
+import { COPIED_RECORDS } from "../agents/record_files.ts";
+import { findSession, readSession, type SessionMeta, type SessionRecord } from "../sessions/session.ts";
+import { unknownWorker } from "../sessions/run_files.ts";
 import { completeAgent } from "../agents/find_session.ts";
 import { type Asking, NotAnswered } from "../agents/opencode.ts";
 import { collectRun, countedAfter } from "../agents/spend.ts";
@@ -66,7 +68,7 @@ export async function resumeWorker(
     spec: {
       id,
       brief: text,
-      cwd: record.meta.cwd === "" ? undefined : record.meta.cwd,
+      cwd: folderOf(host, record),
       env: agent.env,
       timeoutS: limitOf(record.meta),
       host: before.host,
@@ -79,11 +81,23 @@ export async function resumeWorker(
     sessionId: session.id,
     // Some CLIs take a prompt that begins with a dash for an option.
     prompt: { text: `${text.startsWith("-") ? "Your root agent says:\n" : ""}${text}\n`, inSession: true },
-    sessions: [session],
+    sessions: [before.host === undefined ? session : { ...session, records: COPIED_RECORDS }],
     counted: countedAfter(before.dir),
     callsBefore: callsRecorded([session]),
   });
   return runner;
+}
+
+/**
+ * The folder of the previous run, by which some CLIs find their sessions. On another machine it is the run's own folder
+ * unless one was named; an engine's job takes its folder with it.
+ */
+function folderOf({ profile }: WorkerHost, { id, meta }: SessionRecord): string | undefined {
+  if (meta.cwd !== "") return meta.cwd;
+  if (meta.host === undefined) return undefined;
+  const { hosts } = readConfig(profile.config).config;
+  const isPlace = Object.hasOwn(hosts, meta.host) && hosts[meta.host]?.driver === undefined;
+  return isPlace ? `../${id}.${meta.gen}` : undefined;
 }
 
 /** @throws {UserError} when an agent's records have not answered, so that its spend and its session are unknown. */

@@ -10,7 +10,8 @@ import { delay } from "../process/tree.ts";
 import { findProgram } from "../process/programs.ts";
 import { isHeadless } from "../agents/runners.ts";
 import type { RecordsKind } from "../records/presets.ts";
-import { findSession, sessionDir } from "../sessions/session.ts";
+import { findSession } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
 import { describeSearch, searchPath } from "./search_path.ts";
 import { TERMINAL } from "../sessions/supervisor.ts";
 import { renderScreen } from "../text/terminal.ts";
@@ -91,6 +92,12 @@ const DIALOGS: readonly Dialog[] = [
     next: 'run `codex` there once and say yes (trust_level = "trusted" in ~/.codex/config.toml)',
   },
   {
+    cli: "codex",
+    shows: /Update available.*Update now/i,
+    message: "codex asks whether to update",
+    next: "add -c check_for_update_on_startup=false to the runner's template in config.json, or update it",
+  },
+  {
     cli: "pi",
     shows: /Trust (this )?project folder/i,
     message: "pi asks whether it may trust the folder",
@@ -102,11 +109,77 @@ const DIALOGS: readonly Dialog[] = [
     message: "pi has no model it may use",
     next: "run `pi` once by hand and log in with /login, or set your provider's API key",
   },
+  {
+    cli: "gemini",
+    shows: /How would you like to authenticate|Invalid auth method selected/i,
+    message: "gemini asks how to log in",
+    next: "run `gemini` once by hand and choose (security.auth.selectedType in ~/.gemini/settings.json)",
+  },
+  {
+    cli: "gemini",
+    shows: /Enter Gemini API Key/i,
+    message: "gemini asks for its API key",
+    next: "set GEMINI_API_KEY, or run `gemini` once by hand and enter it",
+  },
+  {
+    cli: "gemini",
+    shows: /Do you trust the files in this folder/i,
+    message: "gemini asks whether it may trust the folder",
+    next: "add --skip-trust to the runner's template in config.json, or run `gemini` there once and say yes",
+  },
+  {
+    cli: "gemini",
+    shows: /Do you want to connect .{1,40} to Gemini CLI/i,
+    message: "gemini asks whether to connect an editor",
+    next: "run `gemini` once by hand and say no (ide.hasSeenNudge in ~/.gemini/settings.json)",
+  },
+  {
+    cli: "qwen",
+    shows: /Connect a Provider|How would you like to authenticate|Select authentication method/i,
+    message: "qwen asks for a provider to log in to",
+    next: "run `qwen` once by hand and choose (security.auth.selectedType in ~/.qwen/settings.json)",
+  },
+  {
+    cli: "qwen",
+    shows: /Do you trust this folder/i,
+    message: "qwen asks whether it may trust the folder",
+    next: "run `qwen` there once and say yes (~/.qwen/trustedFolders.json)",
+  },
+  ...(["gemini", "qwen"] as const).map((cli) => ({
+    cli,
+    shows: /> Select Theme/i,
+    message: `${cli} asks for a theme, since the one in its settings is not known`,
+    next: `mend ui.theme in ~/.${cli}/settings.json`,
+  })),
+  {
+    cli: "copilot",
+    shows: /Confirm folder trust|Do you trust the files in this folder/i,
+    message: "copilot asks whether it may trust the folder",
+    next: 'set COPILOT_ALLOW_ALL to exactly "true" in the runner\'s "env" in config.json',
+  },
+  {
+    cli: "copilot",
+    shows: /use \/login to sign in/i,
+    message: "copilot has no login",
+    next: "run `copilot` once by hand and log in with /login",
+  },
 ];
 
-/** Time without a change after which the screen is judged, and the longest time until then, ms. */
+/** What each CLI's screen shows once it waits for a task. */
+const READY: Readonly<Record<RecordsKind, RegExp>> = {
+  pi: /\d%\/\d+k?\b/,
+  claude: /shift\+tab to cycle|\? for shortcuts|for agents/i,
+  codex: /Ask Codex to do anything|\? for shortcuts/i,
+  opencode: /Ask anything/i,
+  gemini: /Type your message or @path/i,
+  qwen: /Type your message or @path/i,
+  copilot: /\/ commands/i,
+};
+
+/** Time without a change after which a screen that is ready is judged, ms. */
 const QUIET_MS = 2_000;
-const LONGEST_MS = 15_000;
+/** Time after which any screen is judged, ms: some draw their first dialog only after 15 s. */
+const LONGEST_MS = 30_000;
 const LOOK_EVERY_MS = 200;
 
 /** Starts the runner's CLI for some seconds in `cwd`, the folder in which workers are to start. */
@@ -154,7 +227,7 @@ async function startAndLook(
       spec: { id: TRIAL_ID, brief: "", cwd, env: {} },
       runner,
       template: withoutPrompt(runner.template),
-      sessionId: undefined,
+      sessionId: runner.template.includes("{{session_id}}") ? crypto.randomUUID() : undefined,
       prompt: { text: "", inSession: true },
       sessions: [],
       counted: {},
@@ -184,7 +257,7 @@ export function withoutPrompt(template: string): string {
 }
 
 async function look(scratch: Profile, now: () => number, runner: ResolvedRunner): Promise<RunnerTrial> {
-  const { name } = runner;
+  const { name, preset } = runner;
   const output = `${sessionDir(scratch, TRIAL_ID)}/output.log`;
   const deadline = performance.now() + LONGEST_MS;
   let screen: string[] = [];
@@ -197,25 +270,46 @@ async function look(scratch: Profile, now: () => number, runner: ResolvedRunner)
     });
     if (seen.join("\n") !== screen.join("\n")) quietSince = performance.now();
     screen = seen;
-    const dialog = dialogOn(screen, runner.preset);
+    const dialog = dialogOn(screen, preset);
     if (dialog !== undefined) return { level: "bad", message: dialog.message, next: dialog.next, screen };
     const session = await findSession(scratch, TRIAL_ID, now());
     if (session?.view.alive !== true) {
       const last = screen.at(-1) ?? "it said nothing";
       // An agent that looop does not know may be one that does nothing without a prompt.
-      const level = runner.preset === undefined ? "warn" : "bad";
+      const level = preset === undefined ? "warn" : "bad";
       return { level, message: `${name} ended by itself at once: ${last}`, next: "run it by hand", screen };
     }
-    if (screen.length > 0 && performance.now() - quietSince >= QUIET_MS) break;
+    const mayBeDone = preset === undefined ? screen.length > 0 : isReady(screen, preset);
+    if (mayBeDone && performance.now() - quietSince >= QUIET_MS) break;
   }
-  if (runner.preset !== undefined) {
-    return { level: "ok", message: `${name} starts and stops at no dialog`, screen };
+  return judgeScreen(screen, name, preset);
+}
+
+/** The judgment on a screen with no dialog that looop knows. Pure. */
+export function judgeScreen(
+  screen: readonly string[],
+  name: string,
+  preset: string | undefined,
+): RunnerTrial {
+  const shown = [...screen];
+  const last = screen.at(-1) ?? "nothing";
+  if (preset !== undefined && isReady(screen, preset)) {
+    return { level: "ok", message: `${name} starts and stops at no dialog`, screen: shown };
   }
-  const asks = /[?:]\s*$/.test(screen.at(-1) ?? "");
-  const message = `${name} starts; its dialogs are not known, its screen ends with: ${
-    screen.at(-1) ?? "nothing"
-  }`;
-  return { level: asks ? "warn" : "ok", message, ...(asks ? { next: "see whether it asks" } : {}), screen };
+  const message = preset === undefined
+    ? `${name} starts; its dialogs are not known, its screen ends with: ${last}`
+    : `${name} starts; not seen to be ready for a task within ${
+      LONGEST_MS / 1000
+    } s, its screen ends with: ${last}`;
+  if (preset === undefined && screen.length > 0 && !/[?:]\s*$/.test(last)) {
+    return { level: "ok", message, screen: shown };
+  }
+  return { level: "warn", message, next: "run it by hand and see whether it asks", screen: shown };
+}
+
+/** Whether a screen shows that a preset's CLI waits for a task. Pure. */
+function isReady(screen: readonly string[], preset: string): boolean {
+  return (READY as Readonly<Record<string, RegExp>>)[preset]?.test(screen.join("\n")) === true;
 }
 
 /** The dialog of a preset's CLI that a screen shows. Pure. */

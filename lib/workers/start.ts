@@ -1,18 +1,18 @@
 /** Starts workers: makes the session, and launches the agent in its terminal or on another machine. */
 import { readMarked } from "../process/table.ts";
-import { type ChildSpec, spawnChild } from "../process/spawn.ts";
+import { spawnChild } from "../process/spawn.ts";
 import { ensureHome, ownVariables } from "../records/home.ts";
 import { appendJournal } from "../records/journal.ts";
 import { watchesOff } from "../records/env.ts";
 import { type AgentFile, writeAgent } from "../agents/agent_session.ts";
-import { type AgentSession, recordsFolder } from "../agents/record_files.ts";
+import { type AgentSession, COPIED_RECORDS, recordsFolder, recordsThere } from "../agents/record_files.ts";
 import { childEnv } from "../process/child_env.ts";
 import { readConfig } from "../records/config.ts";
 import { describeTemplate, type ResolvedRunner, resolveRunner } from "../agents/resolve.ts";
 import { composePrompt, pointerPrompt, workerContract } from "../agents/contract.ts";
 import { UsageError, UserError } from "../errors.ts";
 import { farDir } from "../hosts/program.ts";
-import { requireHost } from "../hosts/place.ts";
+import { Place, requireHost } from "../hosts/place.ts";
 import { farRun, launchFar } from "./far.ts";
 import { clearTells } from "../records/tells.ts";
 import { withRoom } from "./room.ts";
@@ -33,14 +33,13 @@ import { presetNamed, RUNNER_PRESETS, type RunnerPreset } from "../records/prese
 import {
   endedStatusText,
   findSession,
-  markReady,
   metaText,
   readSession,
-  sessionDir,
   sessionMarks,
   type SessionMeta,
   START_TIMEOUT_MS,
 } from "../sessions/session.ts";
+import { markReady, sessionDir } from "../sessions/run_files.ts";
 import { exists, makeDir, moveFile, removeTree, replaceFile, statOf, withLock } from "../store.ts";
 import { Watch } from "../file_watch.ts";
 import { describeSearch, searchPath } from "./search_path.ts";
@@ -110,10 +109,12 @@ export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promis
     template,
     sessionId,
     prompt: { text: await promptOf(host, runner, spec, far), inSession: false },
-    // The agent's records on another machine cannot be read from here.
-    sessions: far === undefined || sessionId !== undefined
+    sessions: far === undefined
       ? sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env })
-      : [],
+      // What it records on another machine can only be asked for by its id.
+      : sessionId === undefined
+      ? []
+      : [{ cli: preset?.records ?? "other", id: sessionId, records: COPIED_RECORDS }],
     counted: {},
   });
   // It has no shell, and so no way to report that it has begun.
@@ -221,14 +222,34 @@ export async function launchRun(host: WorkerHost, run: Run): Promise<void> {
   const meta = metaOf(profile, run, command, cwd, now);
   const agent = agentOf(run);
   await withRoom(host, spec.id, undefined, () => openSession(profile, meta, agent, now));
-  replaceFile(promptFile, run.prompt.text);
-  if (tooLong) replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
-  const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
-  writeTellHook(run.template, runner.preset, sessionDir(profile, spec.id));
-  const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
-  const line = isOneCommand(run.template) ? `exec ${command}` : command;
-  launch(host, bin, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
+  const supervisor = orEnded(host, spec.id, () => {
+    replaceFile(promptFile, run.prompt.text);
+    if (tooLong) {
+      replaceFile(`${sessionDir(profile, spec.id)}/pointer.md`, pointerPrompt(spec.id, promptFile));
+    }
+    const env = { ...presetEnv(host, runner), ...runner.env, ...spec.env };
+    writeTellHook(run.template, runner.preset, sessionDir(profile, spec.id));
+    const hold = prepareHold(sessionDir(profile, spec.id), runner.preset, { ...host.env, ...env });
+    const line = isOneCommand(run.template) ? `exec ${command}` : command;
+    return spawnSupervisor(host, bin, { ...spec, env: { ...env, ...hold } }, meta, line, cwd);
+  });
+  supervisor.unref();
+  replaceFile(
+    `${sessionDir(profile, spec.id)}/meta.json`,
+    metaText({ ...meta, babysit_pid: supervisor.pid }),
+  );
   await untilRunning(host, spec.id);
+}
+
+/** The result of `launch`; where it fails, the session that was made for it is recorded as ended. */
+function orEnded<T>({ profile, now }: WorkerHost, id: string, launch: () => T): T {
+  try {
+    return launch();
+  } catch (error) {
+    const status = endedStatusText({ state: "exited", by: "crash" }, 126, now());
+    replaceFile(`${sessionDir(profile, id)}/status.json`, status);
+    throw error;
+  }
 }
 
 function metaOf(
@@ -272,10 +293,21 @@ async function launchOnHost(host: WorkerHost, run: Run, name: string): Promise<v
   const { profile } = host;
   const { spec, gen, runner } = run;
   const { config } = readConfig(profile.config);
-  requireHost(config, name);
+  await new Place(host, name, requireHost(config, name)).accept({ id: spec.id, gen });
   const env = { ...presetNamed(runner.preset)?.env, ...runner.env, ...spec.env };
   const { template, sessionId, prompt } = run;
-  const start = { id: spec.id, gen, runner, template, sessionId, prompt: prompt.text, env, cwd: spec.cwd };
+  const records = run.sessions.map(recordsThere).join("");
+  const start = {
+    id: spec.id,
+    gen,
+    runner,
+    template,
+    sessionId,
+    prompt: prompt.text,
+    env,
+    cwd: spec.cwd,
+    records,
+  };
   const far = farRun(start, config, name);
   const meta = metaOf(profile, run, far.command, far.cwd ?? "", host.now());
   await withRoom(host, spec.id, name, () => openSession(profile, meta, agentOf(run), host.now()));
@@ -451,14 +483,15 @@ function nextRunName(dir: string): string {
   for (let n = 1;; n++) if (!exists(`${dir}~${n}`)) return `${dir}~${n}`;
 }
 
-function launch(
+/** @throws {UserError} when the system refuses, as it does when command and environment are too long. */
+function spawnSupervisor(
   host: WorkerHost,
   bin: string,
   spec: WorkerSpec,
   meta: SessionMeta,
   command: string,
   cwd: string,
-): void {
+): Deno.ChildProcess {
   const { profile } = host;
   const own = ownVariables(profile, bin);
   const env = childEnv(host.env, own, {
@@ -471,18 +504,9 @@ function launch(
   });
   const dir = sessionDir(profile, spec.id);
   const argv = ["/bin/sh", "-c", SUPERVISOR, "looop-supervisor", dir, "../../.poke", cwd];
-  const child = spawnSupervisor(profile, meta, { argv, cwd: dir, env, output: "null" });
-  child.unref();
-  replaceFile(`${dir}/meta.json`, metaText({ ...meta, babysit_pid: child.pid }));
-}
-
-/** @throws {UserError} when the system refuses, as it does when command and environment are too long. */
-function spawnSupervisor(profile: Profile, meta: SessionMeta, supervisor: ChildSpec): Deno.ChildProcess {
   try {
-    return spawnChild(supervisor);
+    return spawnChild({ argv, cwd: dir, env, output: "null" });
   } catch (error) {
-    const status = endedStatusText({ state: "exited", by: "crash" }, 126, Date.now());
-    replaceFile(`${sessionDir(profile, meta.id)}/status.json`, status);
     if (error instanceof UserError) throw error;
     throw new UserError(`Cannot start worker "${meta.id}": ${(error as Error).message}`, {
       next: "shorten the runner's template or the environment if they are long, then try again",

@@ -9,7 +9,8 @@ import { Place } from "../hosts/place.ts";
 import { converse } from "../hosts/reach.ts";
 import { ensureHome, homeMark, ownVariables } from "../records/home.ts";
 import { readNotes, writeNotes } from "../records/notes.ts";
-import { readFleet, type Session } from "../sessions/session.ts";
+import { sessionDir } from "../sessions/run_files.ts";
+import { listSessionIds, readFleet, type Session } from "../sessions/session.ts";
 import type { Verification } from "../sessions/verdict.ts";
 import { concludeVerification, isVerificationOpen } from "../sessions/verification.ts";
 import { statOf } from "../store.ts";
@@ -118,7 +119,8 @@ export async function abandonCheck(profile: Profile, { dir, gen, view }: Session
 
 /** The same for all checks in progress, once no pulse runs them any more. */
 export async function abandonChecks(profile: Profile, nowMs: number): Promise<void> {
-  const fleet = await readFleet(profile, nowMs);
-  const open = fleet.filter(({ dir, check }) => check !== undefined && isVerificationOpen(dir));
-  await Promise.all(open.map((session) => abandonCheck(profile, session)));
+  const ids = listSessionIds(profile).filter((id) => isVerificationOpen(sessionDir(profile, id)));
+  const open = ids.length === 0 ? [] : await readFleet(profile, nowMs, ids);
+  const checked = open.filter(({ check }) => check !== undefined);
+  await Promise.all(checked.map((session) => abandonCheck(profile, session)));
 }

@@ -86,27 +86,30 @@ export function cursorAfter(
   news: readonly News[],
   kept: readonly News[],
 ): Cursor {
-  const open = news.filter((one) => kept.includes(one) || one.weight === "held");
-  const given = news.filter((one) => one.item.part === "asks" && !open.includes(one)).map((one) =>
-    one.item.key!
-  );
+  const keeps = new Set(kept);
+  const open = new Set(news.filter((one) => keeps.has(one) || one.weight === "held"));
+  const given = news.filter((one) => one.item.part === "asks" && !open.has(one)).map((one) => one.item.key!);
   const next = cursorOf(sight, given, before);
-  if (open.length === 0) return next;
-  const reverted = open.reduce((cursor, { item }) => revert(cursor, before, item), next);
+  if (open.size === 0) return next;
+  const reverted = revert(next, before, [...open].map(({ item }) => item));
   return withToken({ ...reverted, world_hash: "" }, sight);
 }
 
-/** A cursor with one item put back to what it was before. */
-function revert(cursor: Cursor, before: Cursor, { part, key }: Item): Cursor {
-  if (key === undefined) return { ...cursor, [part]: before[part] };
-  const [now, then] = [cursor[part], before[part]];
+/** A cursor with some items put back to what they were before. */
+function revert(cursor: Cursor, before: Cursor, items: readonly Item[]): Cursor {
+  const parts = [...Map.groupBy(items, ({ part }) => part)].map(([part, ofPart]) => {
+    const keys = new Set(ofPart.map(({ key }) => key));
+    return [part, keys.has(undefined) ? before[part] : revertedPart(cursor[part], before[part], keys)];
+  });
+  return { ...cursor, ...Object.fromEntries(parts) };
+}
+
+function revertedPart(now: unknown, then: unknown, keys: ReadonlySet<string | undefined>): unknown {
   if (Array.isArray(now) && Array.isArray(then)) {
-    const others = now.filter((entry) => entry !== key);
-    return { ...cursor, [part]: then.includes(key) ? [...others, key] : others };
+    return [...now.filter((entry) => !keys.has(entry)), ...then.filter((entry) => keys.has(entry))];
   }
-  const { [key]: _, ...others } = now as Record<string, unknown>;
-  const known = (then as Record<string, unknown>)[key];
-  return { ...cursor, [part]: Object.hasOwn(then as object, key) ? { ...others, [key]: known } : others };
+  const others = Object.entries(now as object).filter(([key]) => !keys.has(key));
+  return Object.fromEntries([...others, ...Object.entries(then as object).filter(([key]) => keys.has(key))]);
 }
 
 // --- the kinds ------------------------------------------------------------------------------------------------

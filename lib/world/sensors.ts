@@ -3,7 +3,7 @@ import { numberFrom } from "../records/env.ts";
 import { isPolicyName } from "../ids.ts";
 import type { Profile } from "../paths.ts";
 import { messageOf, parseHeader, type SensorHeader } from "./reading.ts";
-import { listEntries, quietStat, quietText, readLinkedText } from "../store.ts";
+import { listEntries, quietStat, quietText, readLinkedText, settledStamp } from "../store.ts";
 import { sha256 } from "../text/bytes.ts";
 import type { World } from "./world.ts";
 
@@ -19,17 +19,24 @@ export interface SensorFile {
 
 /** The sensors of a profile, by name; scripts may be symbolic links into a repository. */
 export function listSensors(profile: Profile): SensorFile[] {
+  return sensorNames(profile).map((name) => {
+    const path = sensorPath(profile, name);
+    // An unreadable script is reported by its reading.
+    return { name, path, header: parseHeader(quietText(path, readLinkedText) ?? "") };
+  });
+}
+
+function sensorNames(profile: Profile): string[] {
   return listEntries(profile.sensors)
     .filter((entry) =>
       (entry.isFile || entry.isSymlink) && entry.name.endsWith(".sh") &&
       isPolicyName(entry.name.slice(0, -3))
     )
-    .map((entry) => entry.name.slice(0, -3)).sort()
-    .map((name) => {
-      const path = `${profile.sensors}/${name}.sh`;
-      // An unreadable script is reported by its reading.
-      return { name, path, header: parseHeader(quietText(path, readLinkedText) ?? "") };
-    });
+    .map((entry) => entry.name.slice(0, -3)).sort();
+}
+
+function sensorPath(profile: Profile, name: string): string {
+  return `${profile.sensors}/${name}.sh`;
 }
 
 /** One sensor script, with the hash and time of its text. */
@@ -38,15 +45,18 @@ export interface SensorScript extends SensorFile {
   hash: string;
   /** When it was last written, unix ms. */
   writtenMs: number;
+  /** The file's stamp from before its text was read; undefined while that shows nothing. */
+  stamp: string | undefined;
 }
 
-/** The sensors of a profile with the hashes of their scripts. */
-export async function listScripts(profile: Profile): Promise<SensorScript[]> {
+/** The sensors of a profile with the hashes of their scripts; with their stamps where the time is given. */
+export async function listScripts(profile: Profile, nowMs?: number): Promise<SensorScript[]> {
   return await Promise.all(
     listSensors(profile).map(async (sensor) => {
+      const stamp = nowMs === undefined ? undefined : settledStamp(sensor.path, nowMs);
       const text = quietText(sensor.path, readLinkedText);
       const writtenMs = quietStat(sensor.path)?.mtime?.getTime() ?? 0;
-      return { ...sensor, hash: text === undefined ? "" : await sha256(text), writtenMs };
+      return { ...sensor, hash: text === undefined ? "" : await sha256(text), writtenMs, stamp };
     }),
   );
 }
@@ -56,15 +66,33 @@ export function isUnread({ hash }: SensorScript, reading: { script?: string } | 
   return reading?.script !== hash;
 }
 
-/** Names, as in the world, of the sensors whose script has given no reading yet. */
+/**
+ * Names, as in the world, of the sensors whose script has given no reading yet. Where all files have the stamps under
+ * which the pulse has read them, none is read again.
+ */
 export async function unreadSensors(
   profile: Profile,
-  readings: Readonly<Record<string, { script?: string }>>,
+  { readings, scripts = {} }: Pick<World, "readings" | "scripts">,
+  nowMs: number,
 ): Promise<string[]> {
   // A folder that cannot be listed is for the pulse to report: known readings are shown all the same.
-  const scripts = await listScripts(profile).catch(() => []);
-  return scripts.filter((script) => isUnread(script, readings[`sensor-${script.name}`]))
+  const names = attempt(() => sensorNames(profile)) ?? [];
+  const isKnown = (name: string) =>
+    Object.hasOwn(scripts, name) && Object.hasOwn(readings, `sensor-${name}`) &&
+    attempt(() => settledStamp(sensorPath(profile, name), nowMs)) === scripts[name];
+  if (names.every(isKnown)) return [];
+  const found = await listScripts(profile, nowMs).catch(() => []);
+  return found.filter((script) => isUnread(script, readings[`sensor-${script.name}`]))
     .map(({ name }) => `sensor-${name}`);
+}
+
+/** What `read` returns; undefined when it fails. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }
 
 /** One sensor as it is shown. */
@@ -81,10 +109,10 @@ export interface SensorView {
 /** The sensors with how each stands. */
 export async function viewSensors(
   profile: Profile,
-  world: Pick<World, "readings" | "flapping" | "settings">,
+  world: Pick<World, "readings" | "flapping" | "settings" | "scripts">,
   nowMs: number,
 ): Promise<SensorView[]> {
-  const unread = new Set(await unreadSensors(profile, world.readings));
+  const unread = new Set(await unreadSensors(profile, world, nowMs));
   return listSensors(profile).map(({ name, header }) => {
     const reading = world.readings[`sensor-${name}`];
     const state = unread.has(`sensor-${name}`)

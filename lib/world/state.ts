@@ -170,6 +170,8 @@ function workersBySign(profile: Profile, { fleet }: World, nowMs: number): Map<s
 export interface Snapshot extends Sight {
   profile: Profile;
   pulse: PulseView;
+  /** Other machines with a record. */
+  hosts: HostView[];
   bad: BadFile[];
 }
 
@@ -209,6 +211,7 @@ export async function look(profile: Profile, nowMs: number, trustMs = 0): Promis
     answered: mailbox.answered,
     workers,
     pulse,
+    hosts: readHosts(profile).map((host) => hostView(host, workers, nowMs)),
     nowMs,
     bad: files.filter((file, i) => files.findIndex((other) => other.path === file.path) === i),
     configFile: profile.config,
@@ -274,13 +277,13 @@ export async function stateOf(snapshot: Snapshot): Promise<Record<string, unknow
     workers: snapshot.workers.map(viewOf),
     goals: Object.keys(world.goals),
     pulse: snapshot.pulse,
-    hosts: readHosts(profile).map((host) => hostView(host, snapshot.workers, nowMs)),
+    hosts: snapshot.hosts,
     schedules: Object.entries(world.schedules.files).map(([id, { next }]) => ({
       id,
       next: next === undefined ? null : isoSeconds(next),
     })),
     flapping: world.flapping,
-    unread: await unreadSensors(profile, world.readings),
+    unread: await unreadSensors(profile, world, nowMs),
     bad_files: snapshot.bad,
     snapshots,
     readings,
@@ -299,7 +302,7 @@ export interface HostView {
 }
 
 /** A machine with its number of living workers. Pure. */
-export function hostView(host: HostRecord, workers: readonly WorkerView[], nowMs: number): HostView {
+function hostView(host: HostRecord, workers: readonly WorkerView[], nowMs: number): HostView {
   const silence = unreachableS(host, nowMs);
   return {
     name: host.name,

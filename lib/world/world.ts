@@ -48,6 +48,8 @@ export interface Watched {
   asking?: true;
   /** When it was first seen no longer waiting for an answer. */
   answered_at?: number;
+  /** The jumps of the clock during its run: when the last was noticed, and ms by which it is ahead of its start. */
+  jumped?: { at: number; ms: number };
   /** The silence reported last. */
   silent?: { since: number; key: string; screen: string[] };
   /**
@@ -105,6 +107,8 @@ export interface World {
   /** Goal id → hash of its text. */
   goals: Record<string, string>;
   readings: Record<string, WorldReading>;
+  /** Sensor → the stamp of its script, where the reading is that of the script as it is. */
+  scripts?: Record<string, string>;
   flapping: string[];
   alerts: Alert[];
   bad_files: BadFile[];
@@ -163,6 +167,7 @@ const WORLD_PARTS: Readonly<Record<string, (part: unknown) => boolean>> = {
   playbook: isText,
   goals: (part) => isRecordOf(part, isText),
   readings: (part) => isRecordOf(part, isWorldReading),
+  scripts: (part) => part === undefined || isRecordOf(part, isText),
   flapping: (part) => isListOf(part, isText),
   alerts: (part) => isListOf(part, (alert) => hasTexts(alert, ["kind", "id", "key"])),
   bad_files: (part) => isListOf(part, (file) => hasTexts(file, ["path", "reason"])),

@@ -72,6 +72,9 @@ export const ENVIRONMENTS: Readonly<
   }),
 };
 
+/** Time after which gemini cuts off a command that prints nothing: it has no other limit. */
+export const GEMINI_LIMIT_S = 8;
+
 const SETTINGS: Readonly<Record<RecordsKind, (home: string, url: string, base: string) => void>> = {
   pi(home, url) {
     const cost = { ...PRICES, cacheRead: PRICES.cached, cacheWrite: 0 };
@@ -116,6 +119,7 @@ enabled = false
       security: { auth: { selectedType: "gemini-api-key" } },
       general: { enableAutoUpdate: false },
       privacy: { usageStatisticsEnabled: false },
+      tools: { shell: { inactivityTimeout: GEMINI_LIMIT_S } },
     };
     write(`${home}/.gemini/settings.json`, JSON.stringify(settings));
   },
@@ -128,13 +132,6 @@ enabled = false
   },
   copilot() {},
 };
-
-/** A runner's environment in which gemini cuts off a command that prints nothing for some seconds: it has no other limit. */
-export function hurriedGemini(p: TestProfile): Record<string, string> {
-  const path = `${p.env["HOME"]}/.gemini/hurried.json`;
-  write(path, JSON.stringify({ tools: { shell: { inactivityTimeout: 3 } } }));
-  return { GEMINI_CLI_SYSTEM_SETTINGS_PATH: path };
-}
 
 function write(path: string, text: string): void {
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });

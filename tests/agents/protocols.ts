@@ -300,7 +300,8 @@ const generate: Protocol = {
       for (const { text, functionCall, functionResponse } of list(parts)) {
         if (functionCall !== undefined) calls++;
         if (functionResponse !== undefined) {
-          results.push(JSON.stringify((functionResponse as Json)["response"]));
+          const response = (functionResponse as Json)["response"] as Json;
+          results.push(String(response["output"] ?? JSON.stringify(response)));
         }
         if (text !== undefined && role !== "model") users.push(String(text));
       }

@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { VERSION } from "../../lib/cli/version.ts";
 import { formatTable, type Report, type Row, slowerThan } from "./report.ts";
 import { fleetRows, historyRow, ledgerRow } from "./rows/many.ts";
+import { blockedRows, callRows } from "./rows/calls.ts";
 import { latencyRows } from "./rows/latency.ts";
 import { monthsRows } from "./rows/months.ts";
 import { pulseRow, supervisorRow, waitingRows } from "./rows/memory.ts";
@@ -34,8 +35,10 @@ const { values } = parseArgs({
 const GROUPS: Readonly<Record<string, (setting: Setting) => Promise<Row | Row[]>>> = {
   latency: latencyRows,
   startup: startupRows,
+  calls: callRows,
   sleeping: sleepingRows,
   waiting: waitingRows,
+  blocked: blockedRows,
   pulse: pulseRow,
   supervisor: supervisorRow,
   history: historyRow,

@@ -1,6 +1,6 @@
 /** Ways to measure: runs in turn, CPU time, memory, moments of events. Linux shows most; macOS what `ps` prints. */
 import { readAllProcesses, readProcesses } from "../../lib/process/table.ts";
-import { type Series, seriesOf } from "./report.ts";
+import { seriesOf, type Timings } from "./report.ts";
 
 /** Wall and CPU time of one run, ms. */
 export interface Timed {
@@ -34,7 +34,7 @@ export async function interleaved(
   subjects: readonly Subject[],
   runs: number,
   env: Record<string, string>,
-): Promise<{ wall: Series; cpu: Series }[]> {
+): Promise<Timings[]> {
   const all = subjects.map(() => [] as Timed[]);
   for (let run = -1; run < runs; run++) {
     for (const [n, subject] of subjects.entries()) {
@@ -97,6 +97,64 @@ async function lastPiece(stream: ReadableStream<Uint8Array>): Promise<{ at: numb
     text += decoder.decode(piece, { stream: true });
   }
   return { at, text };
+}
+
+/** A program on a terminal of its own. */
+export interface OnTerminal {
+  pid: number;
+  /** When it was about to start, as `performance.now` shows it. */
+  startedAt: number;
+  /** When it had printed a text, or had ended where it has not. */
+  printed(text: string): Promise<number>;
+  end(): Promise<void>;
+}
+
+/** Starts a program on a terminal of 80 × 24, which `script` gives it. Linux alone. */
+export async function onTerminal(argv: readonly string[], env: Record<string, string>): Promise<OnTerminal> {
+  const words = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const child = new Deno.Command("script", {
+    args: ["-qfec", `stty rows 24 cols 80; echo "pid $$."; exec ${words}`, "/dev/null"],
+    env: { ...env, TERM: "xterm-256color", SHELL: "/bin/sh" },
+    clearEnv: true,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  let shown = "";
+  let isOver = false;
+  let wake = () => {};
+  // Read all the time, or the program would wait for its terminal.
+  const reading = (async () => {
+    for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
+      shown += piece;
+      wake();
+    }
+    isOver = true;
+    wake();
+  })();
+  const printed = async (text: string) => {
+    while (!isOver && !shown.includes(text)) {
+      await withDeadline(new Promise<void>((resolve) => wake = resolve), argv.slice(1).join(" "));
+    }
+    return performance.now();
+  };
+  const startedAt = await printed(".");
+  const pid = Number(/pid (\d+)/.exec(shown)?.[1]);
+  return {
+    pid,
+    startedAt,
+    printed,
+    async end() {
+      try {
+        Deno.kill(pid, "SIGTERM");
+      } catch {
+        // Ended by itself.
+      }
+      await reading;
+      await child.stdin.close().catch(() => {});
+      await child.status;
+    },
+  };
 }
 
 /** Waits until a process has armed a watcher and come to rest. */

@@ -2,8 +2,8 @@
 
 /** What a row is held against. */
 export interface Limits {
-  /** Whether the limits are of the value itself or of its ratio to the baseline. */
-  of: "value" | "ratio";
+  /** Whether the limits are of the value itself or of its ratio to the baseline, by the clock or by CPU time. */
+  of: "value" | "ratio" | "cpuRatio";
   bar: number;
   aim?: number;
 }
@@ -48,6 +48,24 @@ export interface Series {
   n: number;
 }
 
+/** How long the runs of one subject took. */
+export interface Timings {
+  wall: Series;
+  cpu: Series;
+}
+
+/** The part of a row that holds a subject against the baseline measured in turn with it, ms. */
+export function against(subject: Timings, name: string, baseline: Timings) {
+  return {
+    value: subject.wall.median,
+    baseline: { name, value: baseline.wall.median },
+    ratio: subject.wall.median / baseline.wall.median,
+    cpuRatio: subject.cpu.median / baseline.cpu.median,
+    n: subject.wall.n,
+    noise: Math.hypot(subject.cpu.noise, baseline.cpu.noise),
+  };
+}
+
 /** Sums up runs robustly: one disturbed run does not move the figure. */
 export function seriesOf(values: readonly number[]): Series {
   const median = medianOf(values);
@@ -65,7 +83,7 @@ function medianOf(values: readonly number[]): number {
 
 /** Whether a row reaches its aim, its bar, or misses. */
 export function verdictOf(row: Row): "aim" | "bar" | "missed" | "not measured" {
-  const figure = row.limits.of === "value" ? row.value : row.ratio;
+  const figure = row[row.limits.of];
   if (figure === undefined) return "not measured";
   if (row.limits.aim !== undefined && figure <= row.limits.aim) return "aim";
   return figure <= row.limits.bar ? "bar" : "missed";

@@ -19,7 +19,7 @@ const VERBS = [
     args: (run: number) => ["_", "claim", `t${run}`, "--session", "w"],
     up: false,
   },
-  { name: "_ cost", module: "cost", args: () => ["_", "cost", "worker", "w", "pi", "1"], up: false },
+  { name: "_ cost", module: "cost_report", args: () => ["_", "cost", "worker", "w", "pi", "1"], up: false },
   { name: "_ state --json, no pulse", module: "state", args: () => ["_", "state", "--json"], up: false },
   { name: "_ state --json, pulse alive", module: "state", args: () => ["_", "state", "--json"], up: true },
   {
@@ -29,9 +29,6 @@ const VERBS = [
     up: true,
   },
 ] as const;
-
-/** What main.ts loads for every verb. */
-const SHARED = ["cli", "errors", "nearest", "paths", "self", "verb", "version"];
 
 if (import.meta.main) {
   await using setting = await Setting.open(`${ROOT}dist/looop`, true, 1);
@@ -81,11 +78,9 @@ function ms(value: number): string {
 async function compileProbe(setting: Setting, module: string): Promise<string> {
   const source = `${setting.dir}/probe_${module}.ts`;
   // Kept by a reference: what nothing uses, the bundler would leave out.
-  const imports = SHARED.map((name) => `import * as ${name} from "${ROOT}lib/${name}.ts";`).join("\n");
-  const keep = `Object.assign(globalThis, { kept: [${
-    SHARED.join(", ")
-  }, await import("${ROOT}verbs/${module}.ts")] });`;
-  await Deno.writeTextFile(source, `${imports}\n${keep}\nDeno.exit(0);\n`);
+  const keep = `import * as main from "${ROOT}main.ts";
+Object.assign(globalThis, { kept: [main, await import("${ROOT}verbs/${module}.ts")] });`;
+  await Deno.writeTextFile(source, `${keep}\nDeno.exit(0);\n`);
   await Deno.copyFile(`${ROOT}deno.json`, `${setting.dir}/deno.json`);
   const output = `${setting.dir}/programs/probe-${module}`;
   await compileProgram(source, `${setting.dir}/bundle-probe-${module}`, output);

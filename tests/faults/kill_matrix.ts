@@ -2,6 +2,8 @@
  * Kills every mutating verb, the pulse and the supervisor with SIGKILL at each of their file-changing system
  * calls in turn, and looks at what is left: whole files, moves made wholly or not at all, verbs that go on.
  */
+import { readMarked } from "../../lib/process/table.ts";
+import { homeMark } from "../../lib/records/home.ts";
 import { SUPERVISOR } from "../../lib/sessions/supervisor.ts";
 import { looopCommand } from "../looop.ts";
 import {
@@ -16,6 +18,7 @@ import {
   type LabProfile,
   openLab,
   pause,
+  put,
   run,
   sample,
   straceMissing,
@@ -23,7 +26,7 @@ import {
   textAt,
   underStrace,
 } from "./lab.ts";
-import { type Move, moves } from "./moves.ts";
+import { type Move, moves, oldQuestion } from "./moves.ts";
 
 /** A temporary file of looop, or of its supervisor. */
 const TEMP = /\/(\.[^/]*\.tmp-\d+-[a-z0-9]+|[^/]+\.tmp)$|\/sessions\/\.new-/;
@@ -38,6 +41,7 @@ export async function killMatrix(): Promise<Tally> {
     "next verb failed",
     "not notified once",
     "old temp files",
+    "left running",
   ]);
   const missing = await straceMissing();
   if (missing !== undefined) {
@@ -192,19 +196,6 @@ function textAtOrDir(path: string): boolean {
   }
 }
 
-/** Notes each notice that it is run for. */
-const HOOK = 'printf "%s\\n" "$LOOOP_NOTICE" >>"$LOOOP_DATA_DIR/reports/told"';
-
-/** A question that has long reached an age at which a person is notified. */
-function oldQuestion(p: LabProfile): void {
-  Deno.writeTextFileSync(
-    p.profile.config,
-    JSON.stringify({ notification: HOOK, escalate: [1, 10], away_after: 0 }),
-  );
-  const ask = { v: 1, id: "w-1", worker: "w", prompt: "Go on?", ts: 1_700_000_000, gen: "" };
-  Deno.writeTextFileSync(p.path("asks/w-1.json"), JSON.stringify(ask));
-}
-
 /** The person is notified once; or it is said that nobody knows, where the hook itself was killed. */
 async function checkNotice(p: LabProfile, at: string, tally: Tally): Promise<void> {
   const told = () => textAt(p.path("reports/told")).split("\n").filter(Boolean);
@@ -279,6 +270,8 @@ async function killSupervisor(lab: Lab, tally: Tally): Promise<void> {
   if (FULL) await p.run("down");
 }
 
+const GEN = "12345678";
+
 /** Runs a supervisor below strace, as a worker's start does, until its agent has ended. */
 async function supervise(p: LabProfile, strace: readonly string[]) {
   const dir = p.path("sessions/w");
@@ -286,25 +279,26 @@ async function supervise(p: LabProfile, strace: readonly string[]) {
   const meta = {
     v: 1,
     id: "w",
-    gen: "12345678",
+    gen: GEN,
     cmd: [],
     babysit_pid: 0,
     started_at: Math.floor(Date.now() / 1000),
     runner: "shell",
     cwd: p.profile.dir,
   };
-  await Deno.writeTextFile(`${dir}/meta.json`, JSON.stringify(meta));
-  await Deno.writeTextFile(`${dir}/output.log`, "");
+  put(`${dir}/meta.json`, JSON.stringify(meta));
+  put(`${dir}/output.log`, "");
   return await underStrace(["/bin/sh", "-c", SUPERVISOR, "looop-supervisor", dir, p.path(".poke")], strace, {
     cwd: p.base,
     trace: `${p.base}/trace`,
     timeoutMs: 8_000,
+    mute: true,
     env: {
       ...p.env,
       LOOOP_BIN: looopCommand()[0] ?? "",
       LOOOP_WORKER_CMD: "sleep 0.05",
       LOOOP_WORKER_ID: "w",
-      LOOOP_WORKER_GEN: "12345678",
+      LOOOP_WORKER_GEN: GEN,
     },
   });
 }
@@ -337,4 +331,6 @@ async function checkEnded(p: LabProfile, at: string, tally: Tally): Promise<void
     "next verb failed",
     `${at}: the worker shows as ${state} after worker kill`,
   );
+  const left = await readMarked([homeMark(p.profile), `LOOOP_WORKER_GEN=${GEN}`]);
+  tally.demand(left.size === 0, "left running", `${at}: ${[...left].join(" ")}`);
 }

@@ -20,7 +20,7 @@ const CYCLES = FULL ? 500 : 14;
 const WIDTH = FULL ? 14 : 7;
 
 /** What workers run: children that leave the group, the session and their parents, and ignore TERM and HUP. */
-const NASTY: readonly string[] = [
+export const NASTY: readonly string[] = [
   "trap '' TERM HUP\nsetsid sleep 31337 &\n(setsid sh -c \"trap '' TERM HUP; sleep 31337\" &)\nsleep 31337",
   "(sleep 31337 &) ; (nohup setsid sleep 31337 >/dev/null 2>&1 &)\nexec sleep 31337",
   "for i in 1 2 3; do (trap '' HUP; sleep 31337 & ) ; done\nsleep 31337",
@@ -167,7 +167,7 @@ async function killPulses(p: LabProfile, tally: Tally, going: () => boolean): Pr
 }
 
 /** A process outside looop with the very arguments that workers' children have. */
-async function lookAlike(): Promise<Awaited<ReturnType<typeof stranger>>> {
+export async function lookAlike(): Promise<Awaited<ReturnType<typeof stranger>>> {
   return await stranger(["sleep", "31337"]);
 }
 

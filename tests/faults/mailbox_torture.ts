@@ -1,13 +1,17 @@
 /**
  * Thousands of questions and answers from many processes that are killed at random, with the pulse and workers
- * killed too. Most go through lib/mailbox.ts in processes of their own; a share goes through the binary.
+ * killed too. Most go through lib/mailbox.ts in processes of their own; a share is asked by a worker, by way
+ * of the pulse and by the binary in turn, or by one of them alone with `LOOOP_TORTURE=shim` or `=binary`.
  */
+import { BY_BINARY, Caller, HOLD, startWorker } from "../workers.ts";
 import { FULL, type Lab, type LabProfile, namesIn, openLab, pause, Tally, textAt } from "./lab.ts";
 
 const ASKERS = FULL ? 10 : 4;
 const ANSWERERS = 3;
 const PAIRS = FULL ? 10_000 : 160;
-const BINARY_PAIRS = FULL ? 100 : 6;
+const WORKER_PAIRS = FULL ? 100 : 6;
+/** How a worker's questions are asked. */
+const WAY = Deno.env.get("LOOOP_TORTURE") ?? "both";
 const DEADLINE_MS = FULL ? 290_000 : 28_000;
 const KILL_EVERY_MS = FULL ? 600 : 400;
 
@@ -28,9 +32,9 @@ export async function mailboxTorture(): Promise<Tally> {
   await Deno.mkdir(logs);
   const fleet = new Fleet(p, logs, tally);
   const started = performance.now();
-  const binary = throughBinary(p, tally);
+  const worker = throughWorker(p, tally);
   const done = await fleet.run(started + DEADLINE_MS);
-  await binary;
+  await worker;
   tally.add("seconds", Math.round((performance.now() - started) / 1000));
   tally.demand(done, "not in time", `the askers were not through after ${DEADLINE_MS / 1000} s`);
   await p.run("down");
@@ -130,20 +134,27 @@ function stop(child: { kill(signal: Deno.Signal): void }): boolean {
   }
 }
 
-/** Workers of the binary ask; some are killed while they wait and ask again; the answers go through the binary. */
-async function throughBinary(p: LabProfile, tally: Tally): Promise<void> {
-  for (let n = 0; n < BINARY_PAIRS; n++) {
-    const prompt = `binary question ${n}`;
+/**
+ * A worker asks, by way of the pulse or by the binary; some calls are killed while they wait and made again; the answers
+ * go through the binary.
+ */
+async function throughWorker(p: LabProfile, tally: Tally): Promise<void> {
+  await startWorker(p, "b", HOLD);
+  const worker = new Caller(p, "b");
+  const start = (n: number, argv: string[]) =>
+    worker.start(argv, WAY === "binary" || WAY === "both" && n % 2 === 1 ? BY_BINARY : {});
+  for (let n = 0; n < WORKER_PAIRS; n++) {
+    const prompt = `worker's question ${n}`;
     const argv = ["_", "ask", "b", "--prompt", prompt];
     if (n % 3 === 0) {
-      using first = p.start(argv);
+      const first = start(n, argv);
       await pause(Math.random() * 150);
       // The torture's own answerers may have been faster.
       if (stop(first)) tally.add("processes killed");
+      await first.result;
     }
-    using asking = p.start(argv);
-    await asking.said("b-");
-    const id = textOf(p, prompt);
+    const asking = start(n + Number(n % 4 > 1), argv);
+    const id = await idOf(p, prompt);
     const answers = await Promise.all(
       ["one", "two"].map((text) => p.run("_", "answer", id, `${prompt} / ${text}`)),
     );
@@ -156,16 +167,26 @@ async function throughBinary(p: LabProfile, tally: Tally): Promise<void> {
     const right = code === 0 && stdout.startsWith(`${prompt} / `) &&
       (won < 0 || stdout === `${prompt} / ${["one", "two"][won]}\n`);
     tally.demand(right, "wrong answers", `${id}: exits ${code}, ${stdout}`);
-    tally.add("pairs through the binary");
+    tally.add("pairs of a worker");
   }
 }
 
+/** The id of a worker's question, pending or archived; fails when it is not asked in time. */
+async function idOf(p: LabProfile, prompt: string): Promise<string> {
+  let id = "";
+  await p.until(`it is asked: ${prompt}`, () => (id = textOf(p, prompt)) !== "", 60);
+  return id;
+}
+
+/** The id of a question that is on disk, "" for none. */
 function textOf(p: LabProfile, prompt: string): string {
-  for (const name of namesIn(p.path("asks")).filter((file) => /^b-\d+\.json$/.test(file))) {
-    if (textAt(p.path(`asks/${name}`)).includes(JSON.stringify(prompt))) return name.slice(0, -5);
+  const months = namesIn(p.path("asks/archive")).map((month) => `asks/archive/${month}`);
+  for (const dir of ["asks", ...months]) {
+    for (const name of namesIn(p.path(dir)).filter((file) => /^b-\d+\.json$/.test(file))) {
+      if (textAt(p.path(`${dir}/${name}`)).includes(JSON.stringify(prompt))) return name.slice(0, -5);
+    }
   }
-  // Answered already by the torture's own answerers, and perhaps archived.
-  return "b-1";
+  return "";
 }
 
 /** Compares what the processes told the outside with what is on disk. */

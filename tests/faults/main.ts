@@ -21,7 +21,9 @@ const PARTS: Readonly<Record<string, () => Promise<Tally>>> = {
   room: () => import("./room.ts").then((m) => m.roomRaces()),
   hostile: () => import("./hostile.ts").then((m) => m.hostile()),
   surroundings: () => import("./surroundings.ts").then((m) => m.surroundings()),
+  hosts: () => import("./hosts.ts").then((m) => m.hosts()),
   gate: () => import("./gate.ts").then((m) => m.gate()),
+  whole: () => import("./whole.ts").then((m) => m.whole()),
   calendars: () => import("./calendars.ts").then((m) => m.calendars()),
 };
 

@@ -1,7 +1,7 @@
 /** Every verb that changes files, how its profile is prepared, and what its effect looks like on disk. */
 import { setWanted } from "../../lib/world/pulse_record.ts";
 import { writeExecutable } from "../executable.ts";
-import { type LabProfile, namesIn, textAt } from "./lab.ts";
+import { type LabProfile, namesIn, put, textAt } from "./lab.ts";
 
 /** What a profile shows of a move: not made, made, or neither, in words. */
 export type Effect = "before" | "after" | string;
@@ -54,6 +54,14 @@ function byPlace(from: string, to: string) {
   };
 }
 
+/** before or after by whether a file is back; its archived name may outlive a move that was cut in two. */
+function byReturn(from: string, to: string) {
+  return (p: LabProfile): Effect => {
+    if (file(p, to) !== "") return "after";
+    return file(p, from) === "" ? `neither ${from} nor ${to}` : "before";
+  };
+}
+
 async function again(p: LabProfile, argv: string[], codes: number[]): Promise<string | undefined> {
   const { code, stderr } = await p.run(...argv);
   return codes.includes(code) ? undefined : `${argv.join(" ")} exits ${code}: ${stderr.trim()}`;
@@ -73,10 +81,34 @@ export function endedSession(p: LabProfile, id: string): void {
     runner: "shell",
     cwd: "/",
   };
-  Deno.writeTextFileSync(`${dir}/meta.json`, JSON.stringify(meta));
+  put(`${dir}/meta.json`, JSON.stringify(meta));
   const status = { state: "exited", child_pid: 1, exit_code: 0, last_change: 2, ended_by: "self" };
-  Deno.writeTextFileSync(`${dir}/status.json`, JSON.stringify(status));
-  Deno.writeTextFileSync(`${dir}/output.log`, "");
+  put(`${dir}/status.json`, JSON.stringify(status));
+  put(`${dir}/output.log`, "");
+}
+
+/** A schedule that was due an hour ago. Returns its text. */
+export function pastSchedule(p: LabProfile, id: string, body: string): string {
+  const hoursAgo = (n: number) => new Date(Date.now() - n * 3_600_000);
+  const text = `when: at ${hoursAgo(1).toISOString().slice(0, 16)} UTC\n${body}\n`;
+  Deno.mkdirSync(p.path("schedules"), { recursive: true });
+  put(p.path(`schedules/${id}.md`), text);
+  Deno.utimeSync(p.path(`schedules/${id}.md`), hoursAgo(2), hoursAgo(2));
+  return text;
+}
+
+/** Notes each notice that it is run for. */
+const HOOK = 'printf "%s\\n" "$LOOOP_NOTICE" >>"$LOOOP_DATA_DIR/reports/told"';
+
+/** A question `w-1` that has long reached an age at which a person is notified, which `reports/told` shows. */
+export function oldQuestion(p: LabProfile): void {
+  put(
+    p.profile.config,
+    JSON.stringify({ notification: HOOK, escalate: [1, 10], away_after: 0 }),
+  );
+  const ask = { v: 1, id: "w-1", worker: "w", prompt: "Go on?", ts: 1_700_000_000, gen: "" };
+  Deno.mkdirSync(p.path("asks"), { recursive: true });
+  put(p.path("asks/w-1.json"), JSON.stringify(ask));
 }
 
 const seed = (p: LabProfile) => p.ok("_", "state").then(() => {});
@@ -316,7 +348,7 @@ export function moves(): Move[] {
       prepare: async (p) => {
         await seed(p);
         endedSession(p, "s1");
-        Deno.writeTextFileSync(p.path("claims/c.json"), '{"session":"s1","name":"c"}\n');
+        put(p.path("claims/c.json"), '{"session":"s1","name":"c"}\n');
       },
       // In between it is nobody's, which is what it was in truth before.
       effect: (p) => file(p, "claims/c.json").includes('"s2"') ? "after" : "before",
@@ -385,16 +417,6 @@ export function moves(): Move[] {
       clean: (p) => endWorker(p, "w"),
     },
     {
-      name: "tell",
-      argv: ["_", "tell", "w", "look again"],
-      withWorker: true,
-      prepare: (p) => seed(p),
-      effect: (p) => namesIn(p.path("tells/w")).some((name) => name.endsWith(".json")) ? "after" : "before",
-      derived: SUPERVISORS,
-      mend: (p) => again(p, ["_", "state"], [0]),
-      clean: (p) => endWorker(p, "w"),
-    },
-    {
       name: "worker kill (asking)",
       argv: ["_", "worker", "kill", "w"],
       prepare: async (p) => {
@@ -444,6 +466,53 @@ export function moves(): Move[] {
         return text.includes('"leave the parser alone"') ? "after" : `tells/w/1.json is ${text}`;
       },
       clean: (p) => endWorker(p, "w"),
+    },
+    {
+      name: "told",
+      argv: ["_", "told", "w"],
+      // It marks them as read once it has printed them: unread ones are given again.
+      streams: true,
+      derived: [/\/ready$/],
+      prepare: async (p) => {
+        await seed(p);
+        endedSession(p, "w");
+        const told = { v: 1, n: 1, gen: "00000000", text: "leave the parser alone", by: "root", ts: 1 };
+        Deno.mkdirSync(p.path("tells/w"), { recursive: true });
+        put(p.path("tells/w/1.json"), JSON.stringify(told));
+      },
+      effect: (p) => {
+        const names = namesIn(p.path("tells/w")).filter((name) => /^1\.(json|taken|done)$/.test(name));
+        if (names.length !== 1) return `the tell is in ${names.length} places`;
+        return names[0] === "1.done" ? "after" : "before";
+      },
+      mend: async (p) => {
+        const isRead = namesIn(p.path("tells/w")).includes("1.done");
+        const { code, stdout } = await p.run("_", "told", "w");
+        const isGiven = stdout.includes("leave the parser alone");
+        return code === 0 && isGiven !== isRead ? undefined : `told again: ${code} ${stdout}`;
+      },
+    },
+    {
+      name: "wait (schedule)",
+      argv: ["_", "wait", "--json", "--timeout", "20"],
+      promises: false,
+      prepare: async (p) => {
+        await seed(p);
+        pastSchedule(p, "s", "the report");
+        await p.ok("up");
+        await p.ok("down");
+        await p.run("_", "wait", "--as", "another", "--timeout", "1");
+      },
+      effect: (p) => {
+        const { due, given, text } = JSON.parse(file(p, ".schedules.json")).schedules.s.firing;
+        return given === due ? "after" : text === "the report" ? "before" : "the text is lost";
+      },
+      mend: async (p) => {
+        const { due, given } = JSON.parse(file(p, ".schedules.json")).schedules.s.firing;
+        if (given === due) return again(p, ["_", "state"], [0]);
+        const { stdout } = await p.run("_", "wait", "--json", "--timeout", "5");
+        return stdout.includes("the report") ? undefined : `waited again: ${stdout}`;
+      },
     },
     ...["kill", "done"].map((verb): Move => ({
       name: verb,
@@ -522,6 +591,62 @@ export function moves(): Move[] {
       },
       effect: byText("goals/g.md", "new\n", "old\n"),
       mend: (p) => again(p, ["_", "state"], [0]),
+    },
+    {
+      name: "undo (archived goal)",
+      argv: ["_", "undo", "goal", "g"],
+      prepare: async (p) => {
+        await p.ok("_", "goal", "write", "g", "old");
+        await p.ok("_", "goal", "archive", "g");
+      },
+      effect: byReturn("goals/archive/g.md", "goals/g.md"),
+      mend: (p) => again(p, ["_", "state"], [0]),
+    },
+    {
+      name: "undo (removed sensor)",
+      argv: ["_", "undo", "sensor", "s"],
+      prepare: async (p) => {
+        await p.okCall(["_", "sensor", "write", "s"], { stdin: SENSOR });
+        await p.ok("_", "sensor", "remove", "s");
+      },
+      effect: byReturn("sensors/archive/s.sh", "sensors/s.sh"),
+      mend: (p) => again(p, ["_", "state"], [0]),
+    },
+    {
+      name: "undo (playbook)",
+      argv: ["_", "undo", "playbook"],
+      prepare: async (p) => {
+        await p.ok("_", "playbook", "write", "old");
+        await p.ok("_", "playbook", "write", "new");
+      },
+      effect: byText("PLAYBOOK.md", "new\n", "old\n"),
+      mend: (p) => again(p, ["_", "state"], [0]),
+    },
+    {
+      name: "worker kill (forget)",
+      argv: ["_", "worker", "kill", "w", "--forget"],
+      prepare: async (p) => {
+        await seed(p);
+        endedSession(p, "w");
+        const meta = {
+          ...JSON.parse(file(p, "sessions/w/meta.json")),
+          started_at: Math.floor(Date.now() / 1000),
+        };
+        put(p.path("sessions/w/meta.json"), JSON.stringify(meta));
+        put(p.path("sessions/w/status.json"), '{"state":"running"}');
+        put(p.path("sessions/w/sup"), "77 1 another-boot another-machine pid:[1] \n");
+      },
+      effect: (p) => workerEffect(p, "killed"),
+      mend: (p) => again(p, ["_", "worker", "kill", "w", "--forget"], [0, 1]),
+    },
+    {
+      name: "page",
+      argv: ["page"],
+      // It shows what is recorded elsewhere.
+      promises: false,
+      derived: [/^reports\/looop\.html$/],
+      prepare: seed,
+      effect: (p) => file(p, "reports/looop.html").trimEnd().endsWith("</html>") ? "after" : "before",
     },
     {
       name: "cost",

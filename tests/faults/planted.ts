@@ -75,14 +75,25 @@ async function plant(tree: string, fault: Planted, tally: Tally): Promise<void> 
   const place = placeOf(tree, fault);
   const text = Deno.readTextFileSync(place);
   Deno.writeTextFileSync(place, text.replace(fault.find, () => fault.replace));
-  const { code, ms } = await testIn(tree, fault.tests);
+  const { code, ms, output } = await testIn(tree, fault.tests);
   Deno.writeTextFileSync(place, text);
   const at = `${fault.area}: ${fault.name} (${fault.tests.join(", ")}, ${(ms / 1000).toFixed(0)} s)`;
+  report(`${at}: ${failedTest(output) ?? `exit ${code}`}`);
   tally.add("planted");
   tally.demand(code !== 0, "not caught", at);
   tally.demand(ms < CAUGHT_WITHIN_MS, "caught too late", at);
   if (code !== 0 && ms < CAUGHT_WITHIN_MS) tally.add("caught");
   tally.most("longest, s", Math.round(ms / 1000));
+}
+
+/** The test that saw a fault, by the runner's list of failures. */
+function failedTest(output: string): string | undefined {
+  return /^(given .*?) => /m.exec(output.split("FAILURES")[1] ?? "")?.[1];
+}
+
+/** Shows a row of the table as soon as it is known: a full run takes many minutes. */
+function report(row: string): void {
+  Deno.stderr.writeSync(new TextEncoder().encode(`  ${row}\n`));
 }
 
 async function copyTree(): Promise<string> {

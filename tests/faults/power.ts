@@ -16,18 +16,19 @@ import {
   Tally,
   textAt,
 } from "./lab.ts";
+import { farMoves } from "./far_moves.ts";
 import { looopCommand } from "../looop.ts";
 import { type Move, moves } from "./moves.ts";
 import { PULSE } from "./pulse_move.ts";
 import { type Call, parseTrace, TRACE_OPTIONS } from "./trace.ts";
 
-/** Time that one verb may take below strace on a busy machine, s. */
+/** Time that one verb, and then what it leaves running, may take below strace on a busy machine, s. */
 const STRACE_LIMIT_S = 45;
 /**
- * Times that a verb is tried below strace. Linux since 6.9 reports a child's end on its pidfd when the tracer may have it,
- * and not again when the parent may: a runtime that looks in between waits for ever. Without a tracer there is no between.
+ * Linux since 6.9 reports a child's end on its pidfd when the tracer may have it, before its parent may: the runtime,
+ * which looks in between, panics and stays. Without pidfds it waits for SIGCHLD, which comes when the parent may.
  */
-const STRACE_TRIES = 4;
+const NO_PIDFDS = ["-e", "inject=pidfd_open:error=ENOSYS"] as const;
 
 /** Counts that must be zero. */
 const ZERO = ["acknowledged before synced", "half moves", "readers not content"] as const;
@@ -40,6 +41,8 @@ const DERIVED = [
   /^\.world\.json$/,
   /^\.pulse\.json$/,
   /^\.bin\//,
+  /^\.cache\//,
+  /^\.calls\//,
   /(^|\/)\.lock$/,
   /\.tmp-\d+-[a-z0-9]+$/,
   /^\.poke$/,
@@ -63,7 +66,7 @@ export async function power(): Promise<Tally> {
   }
   await using lab = await openLab();
   const all = moves();
-  await inParallel([...sample(all, 0.34), PULSE], 2, async (move) => {
+  await inParallel([...sample(all, 0.34), PULSE, ...farMoves()], 2, async (move) => {
     // One that does not end must not hide what becomes of the others.
     await cutMove(lab, move, tally).catch((error) =>
       tally.fault("readers not content", `${move.name}: ${(error as Error).message}`)
@@ -74,20 +77,6 @@ export async function power(): Promise<Tally> {
 
 /** Cuts the power in one verb; `read` also lets a reader look at what each cut leaves. */
 export async function cutMove(lab: Lab, move: Move, tally: Tally, read = true): Promise<void> {
-  for (let left = STRACE_TRIES - 1;; left--) {
-    try {
-      return await tryMove(lab, move, tally, read);
-    } catch (error) {
-      if (!(error instanceof NeverEnded) || left === 0) throw error;
-      tally.add("tries below strace that never ended");
-    }
-  }
-}
-
-/** A verb did not end below strace. */
-class NeverEnded extends Error {}
-
-async function tryMove(lab: Lab, move: Move, tally: Tally, read: boolean): Promise<void> {
   const p = await lab.profile();
   await move.prepare?.(p);
   await p.keep();
@@ -97,7 +86,7 @@ async function tryMove(lab: Lab, move: Move, tally: Tally, read: boolean): Promi
   const disk = new Disk(p.base, ["home", "kept", "old"]);
   const { calls, code, stderr, ended } = await traceMove(p, move);
   await move.clean?.(p);
-  await ended;
+  await ended();
   if (!(move.acknowledges ?? [0]).includes(code)) {
     return tally.fault("readers not content", `${move.name} exits ${code} below strace: ${stderr}`);
   }
@@ -204,14 +193,23 @@ interface Traced {
   code: number;
   stderr: string;
   /** Resolves when what the verb has left running has ended, too. */
-  ended: Promise<unknown>;
+  ended(): Promise<unknown>;
 }
 
 /** Runs a verb below strace until it ends; what it leaves running does not count any more. */
 async function traceMove(p: LabProfile, move: Move): Promise<Traced> {
   const trace = `${p.base}/trace`;
   const script = 'out=$1; shift; exec "$@" >"$out.out" 2>"$out.err"';
-  const options = ["-I2", "--seccomp-bpf", ...TRACE_OPTIONS, "-e", `trace=${DISK_CALLS}`, "-o", trace];
+  const options = [
+    "-I2",
+    "--seccomp-bpf",
+    ...TRACE_OPTIONS,
+    "-e",
+    `trace=${DISK_CALLS},pidfd_open`,
+    ...NO_PIDFDS,
+    "-o",
+    trace,
+  ];
   const child = new Deno.Command("sh", {
     args: ["-c", script, "sh", trace, "strace", ...options, ...looopCommand(), ...move.argv],
     cwd: p.base,
@@ -226,10 +224,8 @@ async function traceMove(p: LabProfile, move: Move): Promise<Traced> {
   }
   const ended = () => mainEnd(textAt(trace)) !== undefined;
   await p.until(`${move.name} ends below strace`, ended, STRACE_LIMIT_S).catch((error) => {
-    child.kill("SIGKILL");
-    const main = /^(\d+) /.exec(textAt(trace))?.[1];
-    if (main !== undefined) Deno.kill(Number(main), "SIGKILL");
-    throw new NeverEnded(error.message);
+    endTraced(child, trace);
+    throw error;
   });
   const text = textAt(trace);
   const { index, code } = mainEnd(text) ?? { index: 0, code: -1 };
@@ -237,8 +233,22 @@ async function traceMove(p: LabProfile, move: Move): Promise<Traced> {
     calls: parseTrace(text.slice(0, index)),
     code,
     stderr: textAt(`${trace}.err`),
-    ended: child.status,
+    ended: async () => {
+      const timer = setTimeout(() => endTraced(child, trace), STRACE_LIMIT_S * 1000);
+      await child.status;
+      clearTimeout(timer);
+    },
   };
+}
+
+/** Ends a tracer and all that it still traces. */
+function endTraced(strace: Deno.ChildProcess, trace: string): void {
+  strace.kill("SIGKILL");
+  const pids = new Set([...textAt(trace).matchAll(/^(\d+) /gm)].map(([, pid]) => Number(pid)));
+  for (const pid of pids) {
+    const isOurs = textAt(`/proc/${pid}/environ`).includes(trace.replace(/trace$/, ""));
+    if (isOurs) Deno.kill(pid, "SIGKILL");
+  }
 }
 
 /** Where in a trace the first process ends, and how. */

@@ -1,7 +1,10 @@
-/** A pulse that has to do everything it records durably: the journal, leases, questions, ends, spend. */
+/**
+ * A pulse that has to do everything it records durably: the journal, leases, questions, ends, spend, notices, checks of
+ * workers' work, and schedules that are due.
+ */
 import { writeExecutable } from "../executable.ts";
-import { type LabProfile, namesIn, textAt } from "./lab.ts";
-import { ask, type Effect, endedSession, type Move } from "./moves.ts";
+import { type LabProfile, namesIn, put, textAt } from "./lab.ts";
+import { ask, type Effect, endedSession, type Move, oldQuestion, pastSchedule } from "./moves.ts";
 
 const OLD_LINE = "- 2026-01-01 00:00 a line of an earlier month\n";
 /** An agent that has spent half a dollar, as pi records it. */
@@ -18,8 +21,10 @@ export const PULSE: Move = {
   streams: true,
   prepare,
   effect,
-  until: (p) => effect(p) === "after" && textAt(p.path(".world.json")) !== "",
-  derived: [/^\.lock\/pid$/],
+  until: (p) =>
+    effect(p) === "after" && textAt(p.path(".world.json")) !== "" && textAt(p.path("reports/told")) !== "",
+  // What the hook and the check themselves print, and the exit that a hook's own shell notes.
+  derived: [/^\.lock\/pid$/, /^reports\/(told|checked)$/, /^\.notices\/.*\.try$/],
 };
 
 async function prepare(p: LabProfile): Promise<void> {
@@ -31,23 +36,28 @@ async function prepare(p: LabProfile): Promise<void> {
   }
   Deno.mkdirSync(p.path("asks/archive/2026-01"), { recursive: true });
   Deno.renameSync(p.path("asks/cut-1.json"), p.path("asks/archive/2026-01/cut-1.json"));
-  Deno.writeTextFileSync(
+  put(
     p.path("answers/gone-1.json"),
     '{"v":1,"answer":"yes","ts":1,"outcome":"answered"}\n',
   );
   endedSession(p, "s1");
-  Deno.writeTextFileSync(p.path("claims/c.json"), '{"session":"s1","name":"c"}\n');
+  put(p.path("claims/c.json"), '{"session":"s1","name":"c"}\n');
   const owner = { pid: 4_000_000, start: "1", boot: "another" };
   const intent = { v: 1, id: "r1", kind: "run", fingerprint: "x", what: "touch x", ts: 1, owner };
   Deno.mkdirSync(p.path(".wal"), { recursive: true });
-  Deno.writeTextFileSync(p.path(".wal/r1.json"), JSON.stringify(intent));
+  put(p.path(".wal/r1.json"), JSON.stringify(intent));
   Deno.mkdirSync(`${p.base}/bin`);
   writeExecutable(`${p.base}/bin/pi`, AGENT);
   const env = { PATH: `${p.base}/bin:${p.env["PATH"]}` };
   await p.okCall(["_", "worker", "start", "spent", "--runner", "pi", "--headless", "a brief"], { env });
   await p.ok("_", "worker", "start", "late", "--timeout", "1", "--command", "exec sleep 300", "a brief");
   await p.until("the worker that spends has ended", () => stateOf(p, "spent") === "exited");
-  Deno.writeTextFileSync(p.profile.journal, OLD_LINE);
+  const check = 'echo checked >>"$LOOOP_DATA_DIR/reports/checked"';
+  await p.ok("_", "worker", "start", "done", "--command", "true", "--verify", check, "a brief");
+  await p.until("the worker to be checked has ended", () => stateOf(p, "done") === "exited");
+  pastSchedule(p, "due", "the report");
+  oldQuestion(p);
+  put(p.profile.journal, OLD_LINE);
   Deno.utimeSync(p.profile.journal, new Date("2026-01-01"), new Date("2026-01-01"));
 }
 
@@ -72,6 +82,8 @@ function effect(p: LabProfile): Effect {
   if (read(".wal/r1.json") === "" && read(".wal/interrupted/r1.json") === "") {
     return "the interruption is lost";
   }
+  if (read("reports/checked").split("checked").length > 2) return "the work was checked twice";
+  if (read("reports/told").split("\n").length > 2) return "a person was notified twice";
   const done = [
     journals.length > 1,
     read("claims/c.json") === "",
@@ -79,6 +91,9 @@ function effect(p: LabProfile): Effect {
     read(".wal/r1.json") === "",
     /"ended_by":"timeout"/.test(read("sessions/late/status.json")),
     read("cost.jsonl").includes("0.5"),
+    read("sessions/done/verify.json").includes('"done"'),
+    read(".schedules.json").includes('"the report"'),
+    namesIn(p.path(".notices")).some((name) => read(`.notices/${name}`).includes('"tries":1')),
   ];
   return done.every(Boolean) ? "after" : "before";
 }

@@ -12,7 +12,8 @@ const FILE_LIMIT_MS = 600_000;
 /** A kind, the file whose tests try it, and their names. */
 type Kind = readonly [kind: string, file: string, tests: RegExp];
 
-const KINDS: readonly Kind[] = [
+/** The table. */
+export const KINDS: readonly Kind[] = [
   // Who is who.
   ["a copy of a living data dir", "verbs/identity_test.ts", /^given a copy of a live data dir/],
   ["a data dir that is moved", "verbs/identity_test.ts", /data dir (that is|was) moved/],
@@ -77,12 +78,15 @@ export async function surroundings(): Promise<Tally> {
   return tally;
 }
 
-/** The tests of a file that ran, and whether each passed. */
-async function testsOf(file: string): Promise<Map<string, boolean>> {
+/** The tests of a file below `tests/` that ran on the binary, and whether each passed. */
+export async function testsOf(
+  file: string,
+  env: Record<string, string> = {},
+): Promise<Map<string, boolean>> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--no-check", "--reporter=tap", `tests/${file}`],
     cwd: ROOT,
-    env: { NO_COLOR: "1", LOOOP_UNDER_TEST: looopCommand()[0] ?? "" },
+    env: { NO_COLOR: "1", LOOOP_UNDER_TEST: looopCommand()[0] ?? "", ...env },
     signal: AbortSignal.timeout(FILE_LIMIT_MS),
     stdin: "null",
     stderr: "null",

@@ -2,9 +2,12 @@
  * Clocks that jump and processes that are held: no wake-up is lost, nothing stampedes, a silent pulse shows as
  * stalled, and no age is negative.
  */
-import { FULL, type LabProfile, openLab, pause, Tally, textAt } from "./lab.ts";
+import { FULL, type LabProfile, namesIn, openLab, pause, Tally, textAt } from "./lab.ts";
 
-const JUMPS = FULL ? ["+5h", "-7h", "+30d", "-30d", "+1s"] : ["+5h", "-7h"];
+/** Offsets of the clock, one after the other; the last is no jump. */
+const JUMPS = FULL ? ["+5h", "-7h", "+30d", "+31d", "-30d", "+0", "+1s"] : ["+5h", "-7h"];
+/** Runs of one worker that have ended, more of them than are kept for long. */
+const ENDED_RUNS = 5;
 const LIBRARIES = [
   "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
   "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
@@ -18,6 +21,9 @@ export async function time(): Promise<Tally> {
     "negative ages",
     "not seen as stalled",
     "verbs failed",
+    "limits by a wrong clock",
+    "lost for their age",
+    "jumps unsaid",
   ]);
   await using lab = await openLab();
   await held(await lab.profile(), tally);
@@ -55,9 +61,13 @@ async function held(p: LabProfile, tally: Tally): Promise<void> {
       tally.demand(seen.includes("STALLED"), "not seen as stalled", seen.split("\n")[0] ?? "");
       tally.most("seconds until seen", Math.round((performance.now() - stopped) / 100) / 10);
       Deno.kill(pid, "SIGCONT");
-      const { code, stdout } = await waiting.result;
-      const woken = code === 0 && JSON.parse(stdout).reason.includes(`goal:g${round}`);
-      tally.demand(woken, "lost wake-ups", `held: exits ${code}: ${stdout.slice(0, 200)}`);
+      let { code, stdout } = await waiting.result;
+      const isWoken = () => code === 0 && JSON.parse(stdout).reason.includes(`goal:g${round}`);
+      // A wait that was told of the stall is over; the goal comes to the next.
+      for (let n = 0; n < 3 && !isWoken(); n++) {
+        ({ code, stdout } = await p.run("_", "wait", "--json", "--full", "--timeout", "10"));
+      }
+      tally.demand(isWoken(), "lost wake-ups", `held: exits ${code}: ${stdout.slice(0, 200)}`);
       const before = beatOf(p);
       await pause(1_500);
       tally.demand(
@@ -89,7 +99,15 @@ async function jumps(p: LabProfile, library: string, tally: Tally): Promise<void
     tally.add(`: ${stderr.slice(0, 80)}`);
     return;
   }
-  await p.okCall(["_", "worker", "start", "w", "--command", "sleep 300"], { stdin: "brief" });
+  const start = (id: string, command: string, ...more: string[]) =>
+    p.okCall(["_", "worker", "start", id, "--command", command, ...more], { stdin: "brief" });
+  await start("w", "sleep 300", "--timeout", "3600");
+  await p.ok("_", "claim", "task", "--session", "w");
+  await p.ok("_", "schedule", "write", "often", "--every", "5m", "--zone", "UTC", "look");
+  for (let run = 0; run < ENDED_RUNS; run++) {
+    await start("old", "true");
+    await p.until("it has ended", async () => (await p.ok("_", "worker", "list")).includes("exited"));
+  }
   for (const [i, jump] of JUMPS.entries()) {
     await p.ok("_", "wait", "--fresh");
     using asking = p.start(["_", "ask", "w", "--prompt", `question ${i}`]);
@@ -127,10 +145,38 @@ async function jumps(p: LabProfile, library: string, tally: Tally): Promise<void
       `${jump}: ${beatOf(p) - before} beats in ${seconds} s`,
     );
     tally.demand(beatOf(p) > before || seconds < 2, "lost wake-ups", `${jump}: no beat in ${seconds} s`);
-    tally.demand(state.workers[0].alive, "verbs failed", `${jump}: the worker was ended`);
+    const worker = state.workers.find(({ id }: { id: string }) => id === "w");
+    tally.demand(worker?.alive, "limits by a wrong clock", `${jump}: the worker was ended`);
+    tally.demand(
+      textAt(p.path("claims/task.json")).includes('"w"'),
+      "limits by a wrong clock",
+      `${jump}: the lease`,
+    );
+    const kept = namesIn(p.path("sessions")).filter((name) => name.startsWith("old")).length;
+    tally.demand(
+      kept === ENDED_RUNS,
+      "lost for their age",
+      `${jump}: ${kept} of ${ENDED_RUNS} runs are left`,
+    );
+    const due = woken.stdout.split('"id":"often"').length - 1;
+    tally.demand(due <= 1, "stampedes", `${jump}: a schedule is due ${due} times`);
   }
+  const said = textAt(p.path("sessions/pulse/output.log")).split("the clock was set").length - 1;
+  tally.demand(said === JUMPS.length - (FULL ? 1 : 0), "jumps unsaid", `${said} of ${JUMPS.length} jumps`);
+  await p.ok("_", "worker", "start", "brief", "--command", "sleep 300", "--timeout", "3", "a brief");
+  await Deno.writeTextFile(clock, "-40d\n");
+  const { ended_by } = await endOf(p, "brief");
+  tally.demand(ended_by === "timeout", "limits by a wrong clock", `3 s after a jump: ended by ${ended_by}`);
   const down = await p.run("down");
   tally.demand(down.code === 0, "verbs failed", `down exits ${down.code}: ${down.stderr}`);
+}
+
+/** A worker as it has ended; after a while as it is. */
+async function endOf(p: LabProfile, id: string): Promise<{ state: string; ended_by?: string }> {
+  const now = async () =>
+    JSON.parse(await p.ok("_", "state", "--json")).workers.find((worker: { id: string }) => worker.id === id);
+  await p.until(`${id} has ended`, async () => !(await now()).alive, 30).catch(() => {});
+  return await now();
 }
 
 /** Paths of keys whose name says age or idle time and whose value is negative. */

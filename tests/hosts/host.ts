@@ -219,9 +219,11 @@ export class SshHost implements AsyncDisposable {
   }
 }
 
-async function sh(script: string): Promise<void> {
+/** Runs a shell script that must succeed. */
+export async function sh(script: string, env: Record<string, string> = {}): Promise<void> {
   const { code, stderr } = await new Deno.Command("sh", {
     args: ["-c", script],
+    env,
     stdin: "null",
     stdout: "null",
   }).output();

@@ -49,7 +49,7 @@ Deno.test({
       [["over", "exited", 5], ["queued", "queued", undefined], ["running", "running", undefined]],
     );
     const name = "looop-01234567-running-00000000";
-    strictEqual((await driver.stop([{ run: run("running"), name }])).length, 1);
+    strictEqual((await driver.stop([{ run: run("running"), name }], 10_000)).length, 1);
     strictEqual((await driver.list())?.length, 2);
     const nonsense = await driver.call("nonsense", {});
     ok(nonsense.kind === "failed" && nonsense.code === 3);

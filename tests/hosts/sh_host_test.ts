@@ -2,7 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { readMarked } from "../../lib/process/table.ts";
 import { testProfile } from "../looop.ts";
 import { endedWorker, fileText, workerView } from "../workers.ts";
-import { carriers, ShHost, startThere, wire } from "./host.ts";
+import { carriers, sh, ShHost, startThere, wire } from "./host.ts";
 
 Deno.test("given a host behind a shell, when a worker runs there, then its calls, log, report and end come home", async () => {
   await using p = await testProfile();
@@ -188,4 +188,127 @@ Deno.test("given a check on a host, when looop goes down meanwhile, then its ver
   const { gen } = JSON.parse(p.read("sessions/w1/meta.json"));
   await p.until("it has ended there", async () => (await readMarked([`LOOOP_VERIFY=${gen}`])).size === 0);
   strictEqual(runs(), "ran\n");
+});
+
+Deno.test("given a runner with a host, when its worker prints, costs nothing known and is given up, then each verb says what it can", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  const runners = { there: { interactive: "exec cat {{prompt_file}}", host: "gpu" } };
+  wire(p, { gpu: { reach: host.reach } }, { runners });
+  await p.ok("up");
+  const start = (id: string, brief: string) =>
+    p.okCall(["_", "worker", "start", id, "--runner", "there"], { stdin: brief });
+  await start("w1", "x\n");
+  strictEqual((await endedWorker(p, "w1")).host, "gpu");
+  await startThere(p, "w2", "gpu", "echo hello; sleep 300");
+  using following = p.start(["logs", "w2", "-f"]);
+  await p.until("its log is here", () => fileText(p, "sessions/w2/output.log").includes("hello"));
+  strictEqual((await p.run("_", "worker", "kill", "w2", "--forget")).code, 0);
+  ok((await following.result).stdout.includes("hello"));
+  strictEqual((await workerView(p, "w2")).state, "killed");
+  const { coverage } = await p.json("cost", "--json");
+  deepStrictEqual(coverage.elsewhere, ["w1", "w2"]);
+  ok((await p.ok("cost")).includes("on other machines"));
+  // Given up at home, it is still ended over there: its machine is heard.
+  await p.until("nothing is left", async () => await carriers(p, "w2") === 0, 40);
+});
+
+Deno.test("given a machine that another home has, when this one opens its line, then it is refused until it takes it over", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  await startThere(p, "w1", "gpu", `"$LOOOP_BIN" _ ready w1; sleep 300`);
+  await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
+  await p.until("it is ready", () => exists(p.path("sessions/w1/ready")));
+  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
+  const root = `${host.home}/.local/state/looop-far`;
+  const owner = `${root}/${[...Deno.readDirSync(root)].map((entry) => entry.name)[0]}/posts/owner`;
+  // As if the data dir had been copied from another machine, which owns the host's post.
+  const other = "0123456789abcdef0123456789abcdef 1 1 - 1 1";
+  Deno.writeTextFileSync(owner, `${other}\n`);
+  await p.ok("up");
+  await p.until("it is refused", () => /owned by machine/.test(fileText(p, "hosts/gpu.json")), 40);
+  strictEqual((await workerView(p, "w1")).state, "running");
+  await p.ok("up", "--take-hosts");
+  await p.until("it is heard again", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'), 40);
+});
+
+function exists(path: string): boolean {
+  try {
+    return Deno.statSync(path) !== undefined;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("given a machine without setsid, when a worker is to run there, then perl does it, and without perl it is refused in one line", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  const bin = `${host.home}/bin`;
+  // A name that is in both folders is linked once; the second is refused.
+  await sh(`mkdir ${bin}; ln -s /usr/bin/* /bin/* ${bin}/ 2>/dev/null || :; rm ${bin}/setsid`);
+  wire(p, { mac: { reach: ["env", "-i", `HOME=${host.home}`, `PATH=${bin}`] } });
+  await p.ok("up");
+  await startThere(p, "w1", "mac", "exit 3");
+  strictEqual((await endedWorker(p, "w1")).exit_code, 3);
+  Deno.removeSync(`${bin}/perl`);
+  const { code, stderr } = await p.run(
+    "_",
+    "worker",
+    "start",
+    "w2",
+    "--runner",
+    "shell",
+    "--host",
+    "mac",
+    "x",
+  );
+  strictEqual(code, 1);
+  ok(stderr.includes('"setsid" (util-linux) is not installed here'), stderr);
+});
+
+Deno.test("given a run over there of which home has lost the record, when the line is opened, then it is named as a stray and left alone", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  for (const id of ["w1", "w2"]) await startThere(p, id, "gpu", "sleep 300");
+  const { gen } = JSON.parse(p.read("sessions/w1/meta.json"));
+  Deno.renameSync(p.path("sessions/w1"), `${p.base}/w1`);
+  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
+  await p.ok("up");
+  const strays = async () => (await p.json("_", "state", "--json")).hosts[0].strays ?? [];
+  await p.until("it is named", async () => (await strays()).length > 0, 30);
+  deepStrictEqual(await strays(), [`w1.${gen}`]);
+  ok((await readMarked([`LOOOP_SESSION_GEN=${gen}`])).size > 0);
+  Deno.renameSync(`${p.base}/w1`, p.path("sessions/w1"));
+  await p.ok("down");
+  strictEqual(await carriers(p, "w1"), 0);
+});
+
+Deno.test("given workers over there whose folder is deleted, when home learns it, then their whole trees are ended there, and no other", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  await startThere(p, "w1", "gpu", `(trap "" TERM; setsid sleep 300) &\nsleep 300`);
+  for (const id of ["w2", "w3"]) await startThere(p, id, "gpu", "setsid sleep 300 &\nsleep 300");
+  await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
+  // The line stands, and only one of them is gone.
+  await sh(`rm -rf ${host.home}/.local/state/looop-far/*/w/w1.*`);
+  strictEqual((await endedWorker(p, "w1")).state, "killed");
+  strictEqual((await workerView(p, "w1")).ended_by, "host");
+  strictEqual(await carriers(p, "w1"), 0);
+  for (const id of ["w2", "w3"]) ok(await carriers(p, id) > 0, id);
+  // Everything is gone: one is killed by hand, one by `down` without a pulse.
+  await sh(`rm -rf ${host.home}/.local/state/looop-far`);
+  await p.ok("_", "worker", "kill", "w2");
+  strictEqual((await workerView(p, "w2")).state, "killed");
+  strictEqual(await carriers(p, "w2"), 0);
+  ok(await carriers(p, "w3") > 0);
+  Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
+  await sh(`rm -rf ${host.home}/.local/state/looop-far`);
+  await p.ok("down");
+  strictEqual(await carriers(p, "w3"), 0);
 });

@@ -1,4 +1,4 @@
-import { match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { readMarked } from "../../lib/process/table.ts";
 import { startRegistry } from "./registry.ts";
 import { ASSET, gzip, SCRIPT, sumLine } from "./sandbox.ts";
@@ -77,7 +77,6 @@ async function testHome(): Promise<{ dir: string; env: Record<string, string> } 
       ...NO_NETWORK,
       HOME: dir,
       DENO_DIR: `${dir}/deno`,
-      LOOOP_DATA_DIR: `${dir}/data`,
       LOOOP_INTERVAL: "1",
       DENO_NO_UPDATE_CHECK: "1",
     },
@@ -122,6 +121,15 @@ function isFile(path: string): boolean {
   }
 }
 
+/** A process's command line, to name what is left. */
+function commandOf(pid: number): string {
+  try {
+    return `${pid} ${Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 200)}`;
+  } catch {
+    return `${pid} has ended since`;
+  }
+}
+
 const BRIEF = `
 "$LOOOP_BIN" _ ready w1
 answer=$("$LOOOP_BIN" _ ask w1 --prompt "On?")
@@ -131,7 +139,9 @@ sleep 600`;
 
 /** The scenario of every way of use: a pulse that survives, a worker whose LOOOP_BIN works, an answer, an end. */
 async function wholeScenario(home: Home, looop: string[], env: Record<string, string>): Promise<void> {
-  const call = (args: string[], stdin?: string) => run(home, [...looop, ...args], env, stdin);
+  const data = await Deno.makeTempDir({ dir: home.dir, prefix: "data-" });
+  const call = (args: string[], stdin?: string) =>
+    run(home, [...looop, ...args], { ...env, LOOOP_DATA_DIR: data }, stdin);
   // deno-lint-ignore no-explicit-any -- a test looks into it freely
   const wait = async (): Promise<any> =>
     JSON.parse(await call(["_", "wait", "--json", "--full", "--timeout", "20"]));
@@ -144,48 +154,31 @@ async function wholeScenario(home: Home, looop: string[], env: Record<string, st
     await call(["_", "answer", "w1-1", "go"]);
     while (seen.workers[0]?.alive && !seen.timed_out) seen = await wait();
     strictEqual(seen.workers[0].ended_by, "self");
-    strictEqual(await Deno.readTextFile(`${home.dir}/data/reports/w1`), "go\n");
+    strictEqual(await Deno.readTextFile(`${data}/reports/w1`), "go\n");
   } finally {
-    const log = await Deno.readTextFile(`${home.dir}/data/sessions/pulse/output.log`);
+    const log = await Deno.readTextFile(`${data}/sessions/pulse/output.log`);
     match(await call(["down"]), /pulse stopped/, log);
   }
-  strictEqual((await readMarked([`LOOOP_DATA_DIR=${home.dir}/data`])).size, 0);
+  deepStrictEqual([...await readMarked([`LOOOP_DATA_DIR=${data}`])].map(commandOf), []);
 }
 
 const deno = Deno.execPath();
 
-Deno.test("given a registry on loopback, when looop is run as jsr:@looop/cli, then the whole scenario holds", async () => {
+Deno.test("given a registry on loopback, when looop is run or installed from there, then the whole scenario holds each way", async (t) => {
   await using registry = await startRegistry();
+  // One home for all: what a way has fetched and read is there for the next.
   await using home = await testHome();
-  await wholeScenario(home, [deno, "run", "-A", "--quiet", "jsr:@looop/cli"], { JSR_URL: registry.url });
-});
-
-Deno.test("given main.ts at an http URL, when looop is run from there, then the whole scenario holds", async () => {
-  await using registry = await startRegistry();
-  await using home = await testHome();
-  await wholeScenario(home, [deno, "run", "-A", "--quiet", registry.mainUrl], { JSR_URL: registry.url });
-});
-
-Deno.test("given the package, when it is installed with deno install -g, then looop on PATH does the whole scenario", async () => {
-  await using registry = await startRegistry();
-  await using home = await testHome();
-  const env = {
-    JSR_URL: registry.url,
-    PATH: `${home.dir}/bin:${deno.replace(/\/[^/]*$/, "")}:${home.env["PATH"]}`,
-  };
-  await run(home, [
-    deno,
-    "install",
-    "-g",
-    "-A",
-    "--quiet",
-    "--root",
-    home.dir,
-    "-n",
-    "looop",
-    "jsr:@looop/cli",
-  ], env);
-  await wholeScenario(home, [`${home.dir}/bin/looop`], env);
+  const env = { JSR_URL: registry.url };
+  const ways = { "jsr:@looop/cli": "jsr:@looop/cli", "main.ts at an http URL": registry.mainUrl };
+  for (const [way, module] of Object.entries(ways)) {
+    await t.step(`as ${way}`, () => wholeScenario(home, [deno, "run", "-A", "--quiet", module], env));
+  }
+  await t.step("by deno install -g, with looop on PATH", async () => {
+    const path = { ...env, PATH: `${home.dir}/bin:${deno.replace(/\/[^/]*$/, "")}:${home.env["PATH"]}` };
+    const options = ["-g", "-A", "--quiet", "--root", home.dir, "-n", "looop"];
+    await run(home, [deno, "install", ...options, "jsr:@looop/cli"], path);
+    await wholeScenario(home, [`${home.dir}/bin/looop`], path);
+  });
 });
 
 const binary = Deno.env.get("LOOOP_UNDER_TEST");

@@ -23,8 +23,8 @@ const STAND_INS: Readonly<Record<string, string>> = {
 const TOOLS =
   "[ basename bash bzip2 cat chmod chown clear cmp col comm crontab curl dd diff dirname echo ed expr " +
   "false file fold getconf git gunzip gzip hostname iconv id join jot kill kubectl less locale logger man mkdir " +
-  "mkfifo more node nohup npm openssl paste perl printenv printf pwd python3 rev rm rmdir seq shasum split stty sync " +
-  "tar tee test true tty uudecode vi wait which who whoami yes zcat zsh jq fish gh systemd-analyze";
+  "mkfifo more node od nohup npm openssl paste perl printenv printf pwd python3 rev rm rmdir seq shasum split stty sync " +
+  "tar tee test tmux true tty uudecode vi wait which who whoami yes zcat zsh jq fish gh systemd-analyze";
 
 /** A lab at work. */
 export interface Lab {

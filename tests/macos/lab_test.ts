@@ -138,6 +138,19 @@ labTest(
 );
 
 labTest(
+  "given a Mac and a worker whose meta.json is a folder, when down is called, then it ends all the same",
+  async () => {
+    await using p = await macProfile();
+    // Without its meta.json nothing but the supervisor's arguments shows whose it is.
+    await startWorker(p, "w", "sleep 600");
+    Deno.removeSync(p.path("sessions/w/meta.json"));
+    Deno.mkdirSync(p.path("sessions/w/meta.json"));
+    await p.ok("down");
+    deepStrictEqual(await p.processes(), []);
+  },
+);
+
+labTest(
   "given a Mac where ps is denied, when a run's time is over, then its group is ended all the same",
   async () => {
     await using p = await macProfile();

@@ -10,14 +10,14 @@ const BAR = 2;
 
 /** Calls to time, in an order in which each is possible. */
 const CALLS: readonly (readonly [name: string, run: (p: TestProfile) => Promise<unknown>])[] = [
-  ["up", (p) => p.ok("up")],
-  ["_ state", (p) => p.ok("_", "state", "--json")],
-  ["_ run true", (p) => p.ok("_", "run", "true")],
+  ["up", (p) => p.okCall(["up"])],
+  ["_ state", (p) => p.okCall(["_", "state", "--json"])],
+  ["_ run true", (p) => p.okCall(["_", "run", "true"])],
   ["_ worker start", (p) => startWorker(p, "w", "sleep 600")],
-  ["_ claim", (p) => p.ok("_", "claim", "task", "--session", "w")],
-  ["_ worker list", (p) => p.ok("_", "worker", "list")],
-  ["_ worker kill", (p) => p.ok("_", "worker", "kill", "w")],
-  ["down", (p) => p.ok("down")],
+  ["_ claim", (p) => p.okCall(["_", "claim", "task", "--session", "w"])],
+  ["_ worker list", (p) => p.okCall(["_", "worker", "list"])],
+  ["_ worker kill", (p) => p.okCall(["_", "worker", "kill", "w"])],
+  ["down", (p) => p.okCall(["down"])],
 ];
 
 async function round(on: string): Promise<number[]> {

@@ -1,6 +1,17 @@
-/** Every example that watches this machine, in all circumstances it may meet. */
+/** Every example that watches this machine, in the circumstances that it may meet. */
 import { LOCAL_SENSORS } from "./local_scenarios.ts";
 import { missing, runAll } from "./run_all.ts";
+
+/** The circumstances that take longest: half a second of computing to three, most of it jq's. */
+const LONGEST: Readonly<Record<string, string[]>> = {
+  command: ["huge"],
+  files: ["huge"],
+  "git-repo": ["huge"],
+  "git-unmerged": ["huge"],
+  "http-health": ["many endpoints"],
+  "llm-spend": ["huge"],
+  "queue-folder": ["huge"],
+};
 
 for (const { sensor, programs, scenarios } of LOCAL_SENSORS) {
   const absent = missing("bash", "jq", "curl", ...programs);
@@ -8,6 +19,6 @@ for (const { sensor, programs, scenarios } of LOCAL_SENSORS) {
     name: `given a machine in any state, when ${sensor} runs, then it reads truly or fails clearly` +
       (absent.length > 0 ? ` (skipped: no ${absent.join(", ")} here)` : ""),
     ignore: absent.length > 0,
-    fn: () => runAll(scenarios),
+    fn: () => runAll(scenarios, LONGEST[sensor] ?? []),
   });
 }

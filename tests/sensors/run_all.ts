@@ -1,13 +1,18 @@
 /** Runs the scenarios of one sensor side by side, so that the whole table takes seconds. */
+import { WHOLE } from "../whole.ts";
 import { has, type Outcome, Place, type Scenario } from "./harness.ts";
 
 /** How many scenarios run at once: bash, curl and jq of one keep about half a core busy. */
 const AT_ONCE = 4;
 
-/** Runs every scenario in a place of its own; throws with the circumstances of those that break a rule. */
-export async function runAll(scenarios: readonly Scenario[]): Promise<void> {
+/**
+ * Runs the scenarios in places of their own; throws with the circumstances of those that break a rule. Those in the
+ * circumstances of `seldom` run with `deno task faults whole` alone.
+ */
+export async function runAll(scenarios: readonly Scenario[], seldom: readonly string[]): Promise<void> {
   const broken: string[] = [];
-  for await (const { scenario, error } of outcomes(scenarios)) {
+  const chosen = scenarios.filter(({ circumstance }) => WHOLE || !seldom.includes(circumstance));
+  for await (const { scenario, error } of outcomes(chosen)) {
     if (error !== undefined) {
       broken.push(`"${scenario.circumstance}": ${error instanceof Error ? error.message : error}`);
     }

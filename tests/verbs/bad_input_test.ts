@@ -1,4 +1,5 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
+import { exists } from "../../lib/store.ts";
 import { callHere } from "../in_process.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
@@ -135,6 +136,9 @@ Deno.test("given words that are no verb, when they are called, then exit 2 and t
     { args: ["stauts"], says: /did you mean `looop status`\?/ },
     { args: ["_", "anwser"], says: /did you mean `looop _ answer`\?/ },
     { args: ["_", "goal", "wirte"], says: /did you mean `looop _ goal write`\?/ },
+    { args: ["worker", "list"], says: /did you mean `looop _ worker list`\?/ },
+    { args: ["goal", "wirte"], says: /did you mean `looop _ goal write`\?/ },
+    { args: ["sensor"], says: /"_ sensor" needs a verb; one of .*list/ },
     { args: ["answer"], says: /did you mean `looop _ answer`\?/ },
     { args: ["_"], says: /"_" needs a verb; one of .*ask/ },
     { args: ["_", "goal"], says: /"_ goal" needs a verb; one of write, archive/ },
@@ -316,6 +320,20 @@ Deno.test("given a data dir that is a file, belongs to a newer format or may not
   Deno.writeTextFileSync(p.path(".format"), "99\n");
   await refused(p, {}, /format "99"/);
   Deno.writeTextFileSync(p.path(".format"), "1\n");
+});
+
+Deno.test({
+  name:
+    "given a data dir in /dev, where the runtime lets no compiled program, when a verb runs, then that is the message",
+  // What runs from source has every permission.
+  ignore: !Deno.env.has("LOOOP_UNDER_TEST"),
+  async fn() {
+    await using p = await testProfile();
+    const { code, stderr } = await p.call(["_", "state"], { env: { LOOOP_DATA_DIR: "/dev/looop-test" } });
+    strictEqual(code, 1);
+    match(stderr, /^looop _ state: Cannot [^\n]*kept out of \/dev[^\n]*; [^\n]+\n$/);
+    strictEqual(exists("/dev/looop-test"), false);
+  },
 });
 
 Deno.test("given text that holds --json, when it stands behind --, then the reply is no JSON", async () => {

@@ -28,6 +28,12 @@ const SURROUNDINGS: readonly (readonly [string, string, number, RegExp])[] = [
     /^looop: .*is not UTF-8.*\n$/,
   ],
   ["a limit of 12 open files", "ulimit -n 12", 1, /^looop: 12 open files are too few to start; [^\n]*\n$/],
+  [
+    "a limit of addresses",
+    "ulimit -v 4000000",
+    1,
+    /^looop: 4000000 KiB of memory are too few to start; [^\n]*\n$/,
+  ],
   ["a variable that is not UTF-8", `export LATIN=$(printf 'caf\\351')`, 0, /^$/],
 ];
 

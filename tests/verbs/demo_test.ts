@@ -1,4 +1,4 @@
-import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { exists } from "../../lib/store.ts";
 import { testProfile } from "../looop.ts";
 
@@ -12,6 +12,9 @@ Deno.test("given nothing, when the demo runs, then every step is shown, it exits
   for (const step of ["SENSE", "ACT", "ASK", "ANSWER", "REPORT", "nothing is left running"]) {
     match(stdout, new RegExp(step));
   }
+  const at = [...stdout.matchAll(/^\[ *([\d.]+) s\]/gm)].map(([, seconds]) => Number(seconds));
+  const longest = Math.max(...at.slice(1).map((seconds, n) => seconds - (at[n] ?? 0)));
+  ok(longest < 9, `a step waited for what had already come: ${stdout}`);
   const left = [...Deno.readDirSync(tmp)].map((entry) => entry.name).filter((name) =>
     name.startsWith("looop")
   );

@@ -157,3 +157,22 @@ Deno.test("given so many free bytes, when they are judged, then a full disk is B
   const levels = [0, 1e6, 5e8, 5e9, undefined].map((free) => judgeDiskSpace(free).level);
   deepStrictEqual(levels, ["bad", "bad", "warn", "ok", "warn"]);
 });
+
+Deno.test("given runners of one's own, when they are tried, then each is started as a worker is, and what was not tried is a warning", async () => {
+  await using p = await testProfile();
+  await Deno.mkdir(p.profile.dir, { mode: 0o700 });
+  await Deno.mkdir(`${p.base}/bin`);
+  writeExecutable(
+    `${p.base}/bin/mine`,
+    '#!/bin/sh\ncase $2 in ????????-*-*) echo ready; sleep 60;; esac\necho "bad id: $2"\n',
+  );
+  p.env["PATH"] = `${p.base}/bin:${p.env["PATH"]}`;
+  const runners = {
+    mine: { interactive: "mine --session {{session_id}} {{prompt_file}}" },
+    far: { preset: "pi", host: "box" },
+  };
+  const hosts = { box: { reach: ["false"] } };
+  await Deno.writeTextFile(p.profile.config, JSON.stringify({ default: "shell", runners, hosts }));
+  match(await p.ok("doctor", "--runner", "mine"), /^ok +mine: mine starts; .*ends with: ready/);
+  match(await p.ok("doctor", "--runner", "far"), /^warn far: far runs on the host box: not tried/);
+});

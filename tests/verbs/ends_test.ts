@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, testProfile } from "../looop.ts";
-import { fileText, HOLD, identityIn, isAlive, letGo, shell, startWorker } from "../workers.ts";
+import { fileText, HOLD, identityIn, isAlive, letGo, shell, startWorker, workerView } from "../workers.ts";
 
 function can(what: string, command: string): boolean {
   const { success } = new Deno.Command("/bin/sh", { args: ["-c", command], stdout: "null", stderr: "null" })
@@ -84,36 +84,90 @@ if (
   });
 }
 
-const LIMITS: readonly (readonly [string, string, RegExp])[] = [
-  ["16 open files", "-n 16", /too many open files.*raise `ulimit -n`/i],
-  ["14 open files", "-n 14", /too many open files.*raise `ulimit -n`/i],
-  ["no byte in a file", "-f 0", /File too large.*raise `ulimit -f`/],
+// Each number ends a call at another step; a runtime, a kernel or a caller may hold one descriptor more or less.
+const LIMITS: readonly (readonly [string, readonly string[], RegExp])[] = [
+  [
+    "few open files",
+    [13, 15, 17, 19, 21, 23].map((n) => `-n ${n}`),
+    /too many open files.*raise `ulimit -n`/i,
+  ],
+  ["no byte in a file", ["-f 0"], /File too large.*raise `ulimit -f`/],
 ];
 
 // From source the runtime itself needs more than that.
 if (looopCommand().length === 1) {
-  for (const [what, limit, says] of LIMITS) {
+  for (const [what, limits, says] of LIMITS) {
     Deno.test(`given a limit of ${what}, when things are to be done, then each that fails exits 1 with one line`, async () => {
       await using p = await testProfile();
       await p.ok("up");
       await p.ok("down");
-      const calls = [
-        ["up"],
-        ["_", "worker", "start", "w", "--runner", "shell", "true"],
-        ["_", "goal", "write", "g", "text"],
-        ["_", "run", "true"],
-        ["_", "state"],
-      ];
+      for (const i of limits.keys()) await Deno.writeTextFile(p.path(`goals/g${i}.md`), "text\n");
+      const calls = limits.flatMap((limit, i) =>
+        [
+          ["up"],
+          ["_", "worker", "start", `w${i}`, "--runner", "shell", "true"],
+          ["_", "goal", "write", "g", "text"],
+          ["_", "goal", "archive", `g${i}`],
+          ["cost"],
+          ["_", "run", "true"],
+          ["_", "state"],
+        ].map((args) => ({ limit, args }))
+      );
       let failed = 0;
-      for (const args of calls) {
+      for (const { limit, args } of calls) {
         const { code, stderr } = await shell(p, `ulimit ${limit}; exec "$@"`, args);
-        ok(code === 0 || code === 1, `${args.join(" ")}: ${code} ${stderr}`);
+        const told = `${limit} ${args.join(" ")}: ${code} ${stderr}`;
+        ok(code === 0 || code === 1, told);
         if (code === 0) continue;
         failed++;
-        match(stderr, says, args.join(" "));
-        strictEqual(stderr.trimEnd().split("\n").length, 1, stderr);
+        match(stderr, says, told);
+        strictEqual(stderr.trimEnd().split("\n").length, 1, told);
+        const goal = /archive (g\d+)/.exec(told)?.[1];
+        // A call that has failed has done nothing, or says what it has done.
+        if (goal !== undefined) {
+          strictEqual(fileText(p, `goals/${goal}.md`) === "", /was done/.test(stderr), told);
+        }
+        if (args[0] === "up") {
+          strictEqual(JSON.parse(await p.ok("_", "state", "--json")).pulse.alive, false, told);
+        }
       }
       ok(failed > 0);
     });
   }
+
+  Deno.test("given a limit of open files that a sensor's run exceeds, when a sensor is added, then the one line says that it is installed", async () => {
+    await using p = await testProfile();
+    await p.ok("_", "state");
+    const { code, stderr } = await shell(p, 'ulimit -n 17; exec "$@"', [
+      "_",
+      "sensor",
+      "add",
+      "today",
+      "--as",
+      "s",
+    ]);
+    if (code === 1) {
+      match(
+        stderr,
+        /^looop _ sensor add: ("s" is installed, but [^\n]*too many open files|Cannot )[^\n]*\n$/,
+      );
+    }
+    strictEqual(code === 0 || fileText(p, "sensors/s.sh") === "" || /installed/.test(stderr), true, stderr);
+  });
+
+  Deno.test("given a brief larger than a file may be, when a worker is started, then it is recorded as ended, not left starting", async () => {
+    await using p = await testProfile();
+    const start = ["_", "worker", "start", "w", "--command", "true", "a brief ".repeat(1000)];
+    const { code, stderr } = await shell(p, 'ulimit -f 6; exec "$@"', start);
+    deepStrictEqual([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);
+    const { state, exit_code } = await workerView(p, "w");
+    deepStrictEqual([state, exit_code], ["exited", 126]);
+  });
+
+  Deno.test("given stdout that is a file and a limit of no byte in one, when a verb prints, then it exits 1 with one line", async () => {
+    await using p = await testProfile();
+    const { code, stderr } = await shell(p, `ulimit -f 0; exec "$@" >"${p.base}/out"`, ["version"]);
+    deepStrictEqual([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);
+    match(stderr, /File too large.*raise `ulimit -f`/);
+  });
 }

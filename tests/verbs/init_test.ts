@@ -89,28 +89,41 @@ Deno.test("given an agent whose CLI reads skills, when one is asked for, then it
     match(text, /^---\nname: looop\ndescription: [^\n]{20,200}\n/);
     ok(text.endsWith(`${await p.ok("help")}\n`), "the same as help");
     ok(text.split("\n").length < 100, `${text.split("\n").length} lines`);
-    strictEqual(/^hooks:$/m.test(text), agent === "claude");
+    strictEqual(/^hooks:$/m.test(text), ["claude", "qwen"].includes(agent));
   }
   const { code, stderr } = await p.run("init", "--skill", "aider");
   strictEqual(code, 2);
   match(stderr, /No skills of "aider" are known/);
 });
 
-Deno.test("given the reminder of claude's skill, when a turn ends, then it speaks only while a question is open, and once", async () => {
+Deno.test("given the reminders of claude's skill and gemini's hook, when a turn ends, then they speak only to a root agent while a question is open, and once", async () => {
   await using p = await testProfile();
-  await p.ok("init", "--skill", "claude");
-  const skill = Deno.readTextFileSync(`${p.env["HOME"]}/.claude/skills/looop/SKILL.md`);
-  const command = JSON.parse(/command: (".*")$/m.exec(skill)?.[1] ?? '""');
-  const turnEnds = async (active: boolean) => {
-    const child = new Deno.Command("sh", { args: ["-c", command], stdin: "piped", stderr: "piped" }).spawn();
+  const home = p.env["HOME"] ?? "";
+  const record = `${p.base}/record.jsonl`;
+  const read = async (cli: string, path: string) => {
+    await p.ok("init", "--skill", cli);
+    return JSON.parse(/"?command"?: (".*")$/m.exec(Deno.readTextFileSync(`${home}/${path}`))?.[1] ?? '""');
+  };
+  const claude = await read("claude", ".claude/skills/looop/SKILL.md");
+  const gemini = await read("gemini", ".gemini/extensions/looop/hooks/hooks.json");
+  const turnEnds = async (command: string, stop_hook_active = false, env: Record<string, string> = {}) => {
+    const child = new Deno.Command("sh", { args: ["-c", command], env, stdin: "piped", stderr: "piped" })
+      .spawn();
     const writer = child.stdin.getWriter();
-    await writer.write(new TextEncoder().encode(JSON.stringify({ stop_hook_active: active })));
+    const input = JSON.stringify({ transcript_path: record, prompt: 'a "quote"', stop_hook_active });
+    await writer.write(new TextEncoder().encode(input));
     await writer.close();
     const { code, stderr } = await child.output();
     return [code, new TextDecoder().decode(stderr) !== ""];
   };
-  deepStrictEqual(await turnEnds(false), [0, false]);
+  Deno.writeTextFileSync(record, '{"command":"looop _ wait --json"}\n');
+  for (const command of [claude, gemini]) deepStrictEqual(await turnEnds(command), [0, false]);
   await p.run("_", "ask", "w1", "--prompt", "Now?", "--timeout", "0.05");
-  deepStrictEqual(await turnEnds(false), [2, true]);
-  deepStrictEqual(await turnEnds(true), [0, false]);
+  for (const command of [claude, gemini]) {
+    deepStrictEqual(await turnEnds(command), [2, true]);
+    deepStrictEqual(await turnEnds(command, true), [0, false]);
+  }
+  deepStrictEqual(await turnEnds(gemini, false, { LOOOP_SESSION_ID: "w1" }), [0, false]);
+  Deno.writeTextFileSync(record, '{"command":"ls"}\n');
+  deepStrictEqual(await turnEnds(gemini), [0, false]);
 });

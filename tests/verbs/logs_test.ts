@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { followLog } from "../../lib/workers/logs.ts";
-import { rotateOutput } from "../../lib/sessions/output_log.ts";
+import { rotateOutput, trimOutput } from "../../lib/sessions/output_log.ts";
 
 /** A process of ours whose stdout is read line by line. */
 class Reader implements AsyncDisposable {
@@ -92,6 +92,49 @@ Deno.test("given a log cut short by rotation, when its last lines are shown, the
   const dir = logOf(p, "pulse", "a\nb\n");
   Deno.writeTextFileSync(`${dir}/output.1.log`, "1\n2\n3\n");
   strictEqual(await p.ok("logs", "-n", "4"), "2\n3\na\nb");
+});
+
+Deno.test("given a worker whose log was cut, when more lines are asked for than are kept, then the beginning, what is missing and the end are shown", async () => {
+  await using p = await testProfile();
+  const dir = logOf(p, "w1", "");
+  const lines = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, n) => `line ${String(from + n).padStart(6, "0")}\r\n`).join("");
+  for (const from of [0, 10_000, 20_000]) {
+    Deno.writeTextFileSync(`${dir}/output.log`, lines(from, from + 10_000), { append: true });
+    ok(rotateOutput(dir, 2_600));
+  }
+  Deno.writeTextFileSync(`${dir}/output.log`, lines(30_000, 30_100), { append: true });
+  const { stdout, stderr } = await p.run("logs", "w1", "-n", "2");
+  strictEqual(stdout, "line 030098\nline 030099\n");
+  match(stderr, /^looop logs: 0\.3 MB of what it printed were cut as its log grew/);
+  const all = (await p.ok("logs", "w1", "-n", "100000")).split("\n");
+  const at = all.findIndex((line) => line.startsWith("[…"));
+  // 30,000 lines of 13 bytes, of which 64 KiB and 200 lines are kept.
+  strictEqual(
+    all[at],
+    `[… ${((30_000 * 13 - 2_600 - 65_536) / 1e6).toFixed(1)} MB were cut as the log grew …]`,
+  );
+  deepStrictEqual([all[0], all[at - 2], at], ["line 000000", "line 005040", 5042]);
+  deepStrictEqual(all.slice(at + 1), lines(29_800, 30_100).trimEnd().split("\r\n"));
+  // What retention leaves after the end.
+  ok(trimOutput(dir, 260));
+  const left = (await p.ok("_", "worker", "log", "w1", "-n", "100000")).split("\n");
+  deepStrictEqual(left.slice(-20), lines(30_080, 30_100).trimEnd().split("\r\n"));
+  match(left.at(-21) ?? "", /^\[… 0\.3 MB were cut/);
+});
+
+Deno.test("given earlier runs of an id, when one is named, then its log is shown", async () => {
+  await using p = await testProfile();
+  logOf(p, "w1", "the third\r\n");
+  logOf(p, "w1~1", "the first\r\n");
+  logOf(p, "w1~12", "the second\r\n");
+  strictEqual(await p.ok("logs", "w1~1"), "the first");
+  strictEqual(await p.ok("_", "worker", "log", "w1~12"), "the second");
+  strictEqual(await p.ok("logs", "w1~1", "--screen"), "the first");
+  strictEqual(await p.ok("logs", "w1~1", "-f"), "the first");
+  for (const [id, code] of [["w1~2", 1], ["w1~x", 2], ["w1~", 2], ["~1", 2], ["w1~1/..", 2]] as const) {
+    strictEqual((await p.run("logs", id)).code, code, id);
+  }
 });
 
 Deno.test("given a followed log, when it grows, is cut short and is replaced, then every line comes once and in order", async () => {

@@ -71,7 +71,7 @@ Deno.test("given records older than a year, when retention passes, then they go,
 
 Deno.test("given 90 days of work, when it is looked back, then journal and cost go over rotated files and the page is small", async () => {
   await using p = await testProfile();
-  writeMonths(p.profile, 90, NOW);
+  await writeMonths(p.profile, 90, { nowMs: NOW });
   ok(namesIn(p.profile.journalHistory).length >= 3);
   const lines = (await p.ok("journal", "-n", "5000")).split("\n");
   const days = new Set(lines.map((line) => line.slice(2, 9)));
@@ -83,6 +83,12 @@ Deno.test("given 90 days of work, when it is looked back, then journal and cost 
   const cost = JSON.parse(await p.ok("cost", "--json"));
   // Workers are known by the rotated events, since their sessions are gone.
   strictEqual(cost.coverage.ran, 90 * 50);
+  // A program is not given thousands of workers that it has not asked for.
+  const { usd, count } = cost.other_workers;
+  deepStrictEqual([cost.by_worker.length, count], [50, 90 * 50 - 50]);
+  const named = cost.by_worker.reduce((sum: number, worker: { usd: number }) => sum + worker.usd, 0);
+  ok(Math.abs(named + usd - cost.total_usd) < 1e-6);
+  strictEqual(JSON.parse(await p.ok("cost", "all", "--json")).by_worker.length, 90 * 50);
   ok(cost.by_day.length >= 90, `${cost.by_day.length} days`);
   const file = (await p.ok("page", "--days", "90")).trim();
   ok(Deno.statSync(file).size < 2_000_000, `${Deno.statSync(file).size} bytes`);

@@ -1,4 +1,4 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { quietStat } from "../../lib/store.ts";
 import { testProfile } from "../looop.ts";
 
@@ -33,6 +33,37 @@ Deno.test("given workers, questions and hostile texts, when the page is written,
   match(html, /Ship &lt;b&gt;1\.0/);
   match(html, /w1 \(pi\): running/);
   ok(!/(src|href)="(https?:)?\/\//.test(html), "something from elsewhere");
+});
+
+Deno.test("given runs of many days, when the page of one day is written, then those that had not ended are in it, once each", async () => {
+  await using p = await testProfile();
+  const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 19) + "Z";
+  const event = (ago: number, event: string, id: string) =>
+    JSON.stringify({ ts: day(ago), event, id, ...(event === "worker_ended" ? { state: "killed" } : {}) });
+  const lines = [
+    event(9, "worker_started", "still"),
+    event(8, "worker_started", "over"),
+    event(7, "worker_ended", "over"),
+    event(3, "worker_started", "late"),
+    event(2, "worker_started", "again"),
+    event(2, "worker_started", "again"),
+    event(0.5, "worker_ended", "late"),
+  ];
+  await Deno.mkdir(p.profile.dir, { recursive: true });
+  await Deno.writeTextFile(p.profile.events, `${lines.join("\n")}\n`);
+  const rows = lines.flatMap((
+    _,
+    n,
+  ) => [`{"ts":"${day(40 - n)}","id":"w","runner":"pi","kind":"s","cost_usd":1}`]);
+  await Deno.writeTextFile(p.profile.cost, `${rows.join("\n")}\n`);
+  const file = `${p.base}/page.html`;
+  await p.ok("page", file, "--days", "1");
+  const titles = (await Deno.readTextFile(file)).match(/<title>\w+ \(.*?\): \w+/g);
+  deepStrictEqual(titles?.map((title) => title.replace(/<title>| \(.*\)/g, "")), [
+    "still: running",
+    "late: killed",
+    "again: running",
+  ]);
 });
 
 /** Debian's Chromium, where it is installed. */

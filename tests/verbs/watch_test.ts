@@ -1,6 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { displayWidth } from "../../lib/text/style.ts";
-import { type TestProfile, testProfile } from "../looop.ts";
+import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { HAS_TMUX, Terminal } from "../tmux.ts";
 
 /** A test that needs a terminal. */
@@ -187,6 +187,36 @@ onTerminal(
     await terminal.until(/q quit/);
     await terminal.keys("C-c");
     await checkRestored(terminal, 0);
+  },
+);
+
+onTerminal(
+  "given the screen in a shell, when Ctrl-Z is pressed, then the shell has its terminal, and fg brings the screen back",
+  async () => {
+    await using p = await testProfile();
+    ask(p, "w1-1", "Which one?");
+    const command = ["env", "PS1=shell> ", "bash", "--norc", "--noprofile", "-i"];
+    await using terminal = await Terminal.open(p, [], { command });
+    await terminal.until(/shell>$/m);
+    await terminal.type(`${looopCommand().join(" ")} watch`);
+    await terminal.keys("Enter");
+    await terminal.until(/Which one\?[^]*q quit/);
+    for (const _ of ["once", "again"]) {
+      await terminal.keys("C-z");
+      await terminal.until(/Stopped[^]*shell>$/m);
+      deepStrictEqual(await terminal.modes(), { alternate: false, cursor: true });
+      await terminal.type("stty -a; fg");
+      await terminal.keys("Enter");
+      await terminal.until(/Which one\?[^]*q quit/);
+      deepStrictEqual((await terminal.modes()).alternate, true);
+    }
+    await terminal.keys("?");
+    await terminal.until(/ctrl-z +to the shell/);
+    await terminal.keys("Escape");
+    await terminal.until(/Which one\?/);
+    await terminal.keys("q");
+    match((await terminal.until(/shell>$/m)).join("\n"), / icanon | echo /);
+    deepStrictEqual(await terminal.modes(), { alternate: false, cursor: true });
   },
 );
 

@@ -1,7 +1,7 @@
 /** `looop _ goal archive`: archives a goal that has been reached. */
 import { UserError } from "../../lib/errors.ts";
 import { checkPolicyName } from "../../lib/ids.ts";
-import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { exists, listedName, makeDir, moveKeepingBoth } from "../../lib/store.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
@@ -26,8 +26,7 @@ export default defineVerb({
     await noteOwnText(context, `goal:${id}`, `${goals}/${id}.md`, undefined);
     const moved = moveKeepingBoth(`${goals}/${id}.md`, `${goalsArchive}/${id}`, { suffix: ".md", lock });
     if (moved === undefined) throw noGoal(id);
-    noteActivity(context.profile, id, context.now());
-    recordMove(context, `archive-goal ${id}`);
+    recordMove(context, `archive-goal ${id}`, [id]);
     return { text: `archive-goal ${id}` };
   },
 });

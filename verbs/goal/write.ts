@@ -1,6 +1,6 @@
 /** `looop _ goal write`: writes a goal, the desired state. */
 import { checkId } from "../../lib/ids.ts";
-import { noteActivity, recordMove } from "../../lib/records/move.ts";
+import { recordMove } from "../../lib/records/move.ts";
 import { noteOwnText } from "../../lib/records/own_moves.ts";
 import { changePolicy, undoSlot, withNewline, writePolicy } from "../../lib/records/policy.ts";
 import { openProfile } from "../../lib/records/profile.ts";
@@ -29,8 +29,7 @@ export default defineVerb({
     await noteOwnText(context, `goal:${id}`, `${goals}/${id}.md`, body);
     const changed = changePolicy(context.profile, () => writePolicy(`${goals}/${id}.md`, slot, body));
     if (!changed) return { text: `write-goal ${id} (unchanged)` };
-    noteActivity(context.profile, id, context.now());
-    recordMove(context, `write-goal ${id}`);
+    recordMove(context, `write-goal ${id}`, [id]);
     return { text: `write-goal ${id}` };
   },
 });

@@ -19,8 +19,9 @@ export default defineVerb({
     options: [{ name: "json", summary: "as JSON" }],
     example: "looop _ host check gpu",
     details:
-      "Starts its own workers there, in a folder of their own, and removes them. Takes some minutes. Exit 1\n" +
-      "when a case fails; `skip` is a case that only another kind of machine, or the project's lab, can try.",
+      "Starts its own workers there, in a folder of their own, and removes them. Takes some minutes, two of them\n" +
+      "with its own command cut and held up. A case whose means that machine does not have says skip, and why. Exit 1\n" +
+      "when a case fails.",
   },
   async run(context, input) {
     const name = input.word(0);
@@ -37,10 +38,10 @@ export default defineVerb({
       if (!context.json) context.out(`${lineOf(verdict)}\n`);
     });
     const count = (result: Verdict["result"]) => verdicts.filter((one) => one.result === result).length;
-    const failed = count("FAIL");
+    const [failed, skipped] = [count("FAIL"), count("skip")];
     return {
-      text: `${count("ok")} ok, ${failed} failed, ${count("skip")} skipped`,
-      json: { ok: failed === 0, cases: verdicts },
+      text: `${count("ok")} ok, ${skipped} skipped, ${failed} failed`,
+      json: { ok: failed === 0, skipped, failed, cases: verdicts },
       code: failed === 0 ? EXIT.ok : EXIT.failed,
     };
   },
@@ -55,12 +56,13 @@ function fromHere<T extends { driver?: string | undefined }>(config: T, dir: str
 }
 
 function caseNumber(word: string): number {
-  if (/^[1-9][0-9]?$/.test(word)) return Number(word);
+  if (/^[1-9][0-9]?$/.test(word) && Number(word) <= 45) return Number(word);
   throw new UsageError(`<case> is "${word}"`, { next: "give numbers from 1 to 45" });
 }
 
 function lineOf({ n, title, result, note, ms }: Verdict): string {
   const more = note === "" ? "" : `: ${note}`;
-  const time = result === "skip" ? "" : ` (${(ms / 1000).toFixed(1)} s)`;
-  return sanitizeLine(`${result.padEnd(4)} ${String(n).padStart(2)} ${title}${more}${time}`);
+  return sanitizeLine(
+    `${result.padEnd(4)} ${String(n).padStart(2)} ${title}${more} (${(ms / 1000).toFixed(1)} s)`,
+  );
 }

@@ -76,7 +76,9 @@ export default defineVerb({
     await noteOwnText(context, `sensor:${name}`, path, script);
     changePolicy(context.profile, () => writePolicy(path, undoAt, script, 0o700));
     recordMove(context, `add-sensor ${name} (${example.name})`);
-    const { reading, ms } = await runOnce(trialHost(context), path, script);
+    const { reading, ms } = await runOnce(trialHost(context), path, script).catch((error) => {
+      throw error instanceof UserError ? firstReadingFailed(name, error.message) : error;
+    });
     const ok = !isErrorReading(reading);
     if (!ok) context.note(formatError("_ sensor add", firstReadingFailed(name, messageOf(reading))));
     return {

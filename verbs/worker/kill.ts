@@ -3,7 +3,7 @@ import { UserError } from "../../lib/errors.ts";
 import { checkId } from "../../lib/ids.ts";
 import { recordMove } from "../../lib/records/move.ts";
 import { noteOwn } from "../../lib/records/own_moves.ts";
-import { generationOf } from "../../lib/sessions/session.ts";
+import { generationOf } from "../../lib/sessions/run_files.ts";
 import { type Context, defineVerb } from "../../lib/cli/verb.ts";
 import { endFar } from "../../lib/workers/far.ts";
 import { endByPulse, forgetWorker, hiddenNote, killWorker } from "../../lib/workers/end.ts";

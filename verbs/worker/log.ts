@@ -1,7 +1,7 @@
 /** `looop _ worker log`: shows the last lines of what a worker did or printed. */
-import { unknownWorker } from "../../lib/sessions/session.ts";
+import { unknownWorker } from "../../lib/sessions/run_files.ts";
 import { EXIT } from "../../lib/errors.ts";
-import { checkId } from "../../lib/ids.ts";
+import { checkRun } from "../../lib/ids.ts";
 import { lastLines } from "../../lib/workers/logs.ts";
 import { defineVerb } from "../../lib/cli/verb.ts";
 
@@ -15,7 +15,7 @@ export default defineVerb({
     example: "looop _ worker log fix-42 -n 20",
   },
   async run(context, input) {
-    const id = checkId("worker", input.word(0));
+    const id = checkRun(input.word(0));
     const count = input.count("lines") ?? 40;
     const lines = await lastLines({ profile: context.profile, env: context.env }, id, count);
     if (lines === undefined) throw unknownWorker(id);

@@ -2,7 +2,7 @@
 import { resumePrompt } from "../../lib/agents/contract.ts";
 import { checkId } from "../../lib/ids.ts";
 import { readMailbox } from "../../lib/records/mailbox.ts";
-import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
+import { eventAs, recordMove } from "../../lib/records/move.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
 import { workerHost } from "../../lib/cli/context.ts";
@@ -41,9 +41,8 @@ export default defineVerb({
     openProfile(context.profile);
     const waiting = (what: string) => context.note(`looop _ worker resume: waiting for ${what}`);
     const runner = await resumeWorker({ ...host, waiting }, id, text);
-    noteActivity(context.profile, id, context.now());
     eventAs(context, "worker_started", { id, runner: runner.name });
-    recordMove(context, `resume-worker ${id} (${runner.name})`);
+    recordMove(context, `resume-worker ${id} (${runner.name})`, [id]);
     return { text: `resume-worker ${id} (${runner.name})` };
   },
 });

@@ -2,7 +2,7 @@
 import { EXIT, UsageError, UserError } from "../../lib/errors.ts";
 import { exists } from "../../lib/store.ts";
 import { checkId, checkPolicyName } from "../../lib/ids.ts";
-import { eventAs, noteActivity, recordMove } from "../../lib/records/move.ts";
+import { eventAs, recordMove } from "../../lib/records/move.ts";
 import { absolute } from "../../lib/paths.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { bodyOf, type Context, defineVerb, type Input } from "../../lib/cli/verb.ts";
@@ -26,7 +26,11 @@ export default defineVerb({
       { name: "cwd", value: "DIR", summary: "where it starts; the data dir by default", kind: "dir" },
       { name: "env", value: "K=V", summary: "a variable for it", many: true },
       { name: "host", value: "NAME", summary: "another machine, as named in config.json" },
-      { name: "timeout", value: "S", summary: "end it after S seconds" },
+      {
+        name: "timeout",
+        value: "S",
+        summary: "end it after S seconds; a jump of the clock and the machine's sleep do not count",
+      },
       {
         name: "goal",
         value: "ID",
@@ -79,10 +83,8 @@ export default defineVerb({
       goal,
       verify,
     });
-    noteActivity(context.profile, id, context.now());
-    if (goal !== undefined) noteActivity(context.profile, goal, context.now());
     eventAs(context, "worker_started", { id, runner: runner.name });
-    recordMove(context, `start-worker ${id} (${runner.name})`);
+    recordMove(context, `start-worker ${id} (${runner.name})`, goal === undefined ? [id] : [id, goal]);
     if (host === undefined) {
       await warn(context, runner, folder ?? context.profile.dir, env);
     }

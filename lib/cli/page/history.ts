@@ -4,6 +4,7 @@ import type { CostSummary } from "../../agents/cost.ts";
 import { eachLogLine } from "../../records/journal.ts";
 import { archivedAsks, type Ask, readMailbox } from "../../records/mailbox.ts";
 import { readActivity } from "../../records/journal.ts";
+import { rowTime } from "../../records/since.ts";
 import type { Profile } from "../../paths.ts";
 import { isRecord } from "../../text/json.ts";
 import { listFiles, quietText, readLinkedText, valueOf } from "../../store.ts";
@@ -56,6 +57,8 @@ export interface History {
 }
 
 const DAY_MS = 86_400_000;
+/** Most bars in a plot of spend. */
+export const MAX_BARS = 20;
 /** Longest part of a goal's first line that is shown, characters. */
 const MAX_TITLE = 200;
 
@@ -73,8 +76,25 @@ export async function readHistory(profile: Profile, nowMs: number, days: number)
     moves: readMoves(profile, sinceMs),
     open: pending,
     goals: readGoals(profile),
-    spend: await sumLedger(profile, nowMs, false),
+    spend: await sumLedger(profile, nowMs, { shownWorkers: MAX_BARS }),
   };
+}
+
+/** A line of an event about a worker or a signal, as looop writes it. */
+const EVENT_LINE = /^\{"ts":"[^"]*","event":"(worker_started|worker_ended|signal_changed)","id":"([^"\\]+)"/;
+
+/** The events since a moment, and before them the starts of the runs that had not ended then. */
+function eventsSince(profile: Profile, sinceMs: number): string[] {
+  const starts = new Map<string, string>();
+  const events: string[] = [];
+  eachLogLine(profile, "events", sinceMs - 30 * DAY_MS, (line) => {
+    const [, name, id = ""] = EVENT_LINE.exec(line) ?? [];
+    // Most lines are of the days before: these are not even parsed.
+    if (name === undefined || rowTime(line) >= sinceMs) events.push(line);
+    else if (name === "worker_started") starts.set(id, line);
+    else if (name === "worker_ended") starts.delete(id);
+  });
+  return [...starts.values(), ...events];
 }
 
 /** Runs and signal changes, from the events; a run that ended before `sinceMs` is left out. */
@@ -82,9 +102,9 @@ function readEvents(profile: Profile, sinceMs: number): { runs: Run[]; signals: 
   const runs: Run[] = [];
   const signals: Moment[] = [];
   const alive = new Map<string, Run>();
-  eachLogLine(profile, "events", sinceMs - 30 * DAY_MS, (line) => {
+  for (const line of eventsSince(profile, sinceMs)) {
     const event = parseEvent(line);
-    if (event === undefined) return;
+    if (event === undefined) continue;
     const { atMs, name, id } = event;
     if (name === "worker_started") {
       const run = {
@@ -102,7 +122,7 @@ function readEvents(profile: Profile, sinceMs: number): { runs: Run[]; signals: 
       if (run !== undefined) Object.assign(run, { endMs: atMs, state: event.state, endedBy: event.endedBy });
       alive.delete(id);
     } else if (name === "signal_changed" && atMs >= sinceMs) signals.push({ atMs, text: id });
-  });
+  }
   return { runs: runs.filter(({ endMs }) => endMs === undefined || endMs >= sinceMs), signals };
 }
 

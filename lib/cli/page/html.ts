@@ -1,6 +1,7 @@
 /** The page as one HTML file: no script, nothing loaded from elsewhere, and agents' texts as plain text. Pure. */
 import { formatUsd } from "../cost_view.ts";
 import { age, sanitize } from "../../text/style.ts";
+import { localMinute } from "../../text/time.ts";
 import type { History } from "./history.ts";
 import { momentsPlot, questionsPlot, runsPlot, spendByDayPlot, spendByWorkerPlot } from "./plots.ts";
 
@@ -32,7 +33,8 @@ body{margin:0 auto;padding:1.5rem;max-width:62rem;background:var(--bg);color:var
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}
 p.sub{color:var(--dim);margin:.2rem 0 1rem}
-figure{margin:0;overflow-x:auto}figure svg{width:100%;min-width:40rem;height:auto}
+figure{margin:0;overflow-x:auto;direction:rtl}figure svg{width:100%;min-width:44rem;height:auto;direction:ltr}
+figure.short svg{min-width:0;max-width:35rem}figure.short{direction:ltr}
 ul.key{list-style:none;padding:0;margin:.3rem 0;color:var(--dim);font-size:.85rem;display:flex;gap:1rem;flex-wrap:wrap}
 ul.key i{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin-right:.3em;vertical-align:-.05em}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
@@ -42,7 +44,7 @@ td.id{white-space:nowrap}td.id,td.num,th:not(:last-child){width:1%}
 summary{cursor:pointer}
 .text{white-space:pre-wrap;overflow-wrap:anywhere;unicode-bidi:isolate}
 .none{color:var(--dim)}
-@media print{body{max-width:none;padding:0}h2{break-after:avoid}tr,figure{break-inside:avoid}}
+@media print{figure svg{min-width:0}body{max-width:none;padding:0}h2{break-after:avoid}tr,figure{break-inside:avoid}}
 `;
 
 /** The whole page. */
@@ -57,7 +59,7 @@ export function pageHtml(history: History, title: string): string {
 <header><h1>${escapeHtml(title)}</h1>
 <p class="sub">${count(alive, "worker")} running, ${count(open.length, "question")} open, ${
     escapeHtml(formatUsd(spend.total.usd))
-  } spent in all; as of ${escapeHtml(localTime(nowMs))}, ${count(days, "day")}</p></header>
+  } spent in all; as of ${escapeHtml(localMinute(nowMs))}, ${count(days, "day")}</p></header>
 <main>
 ${section("Open questions", questionsTable(history))}
 ${
@@ -81,7 +83,7 @@ ${
       "Spend",
       spend.counted === 0
         ? none("Nothing was spent, or no agent has told.")
-        : `${figure(spendByDayPlot(history))}${figure(spendByWorkerPlot(history))}`,
+        : `${figure(spendByDayPlot(history))}<figure class="short">${spendByWorkerPlot(history)}</figure>`,
     )
   }
 ${section("Goals", goals.length === 0 ? none("There are no goals.") : goalsTable(history))}
@@ -108,8 +110,9 @@ function section(title: string, body: string): string {
   return `<section><h2>${escapeHtml(title)}</h2>\n${body}</section>`;
 }
 
+/** A plot over time; where it is wider than the page, it scrolls in its own box, from the present back. */
 function figure(svg: string): string {
-  return `<figure>${svg}</figure>`;
+  return `<figure tabindex="0">${svg}</figure>`;
 }
 
 function key(entries: readonly (readonly [string, string])[]): string {
@@ -136,7 +139,7 @@ function questionsTable({ open, nowMs }: History): string {
 
 function movesTable({ moves }: History): string {
   const rows = moves.slice(-MAX_MOVES).reverse().map(({ atMs, text }) =>
-    `<tr><td class="num">${escapeHtml(localTime(atMs))}</td><td class="text">${
+    `<tr><td class="num">${escapeHtml(localMinute(atMs))}</td><td class="text">${
       escapeHtml(cut(text))
     }</td></tr>`
   );
@@ -167,10 +170,6 @@ function foldable(text: string): string {
   return `<details><summary>${escapeHtml(text.slice(0, MAX_OPEN))} …</summary>${
     escapeHtml(cut(text).slice(MAX_OPEN))
   }</details>`;
-}
-
-function localTime(ms: number): string {
-  return new Date(ms).toLocaleString("sv-SE").slice(0, 16);
 }
 
 function count(n: number, noun: string): string {

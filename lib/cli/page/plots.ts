@@ -2,18 +2,19 @@
 import * as Plot from "@observablehq/plot";
 import { parseHTML } from "linkedom/worker";
 import { sanitizeLine } from "../../text/style.ts";
-import type { History, Run } from "./history.ts";
+import { localMinute } from "../../text/time.ts";
+import { type History, MAX_BARS, type Run } from "./history.ts";
 
-/** Width of every plot, px; the page scales them down. */
+/** Width of a plot over time, px; a narrow page scrolls it. */
 const WIDTH = 960;
+/** Width of a plot that fits a narrow page, px. */
+const SHORT_WIDTH = 560;
 const LEFT = 64;
 const LANE_PX = 16;
 /** Height of all lanes, px, beyond which the lanes become thinner. */
 const MAX_LANES_PX = 640;
 /** Width of a letter in a bar, px. */
 const LETTER_PX = 6.2;
-/** Most bars in a plot of spend. */
-const MAX_BARS = 20;
 
 /** States and their colours, as variables of the page's style sheet, which has them for light and dark. */
 const STATES = ["running", "exited", "killed", "lost"] as const;
@@ -96,18 +97,17 @@ export function intoLanes(
     const lane = free < 0 ? ends.length : free;
     ends[lane] = to;
     const ended = run.endedBy === "" ? "" : ` by ${run.endedBy}`;
-    const title = `${run.id} (${sanitizeLine(run.runner)}): ${run.state}${ended}\n${clock(run.startMs)} to ${
-      run.endMs === undefined ? "now" : clock(run.endMs)
-    }`;
+    const title = `${run.id} (${sanitizeLine(run.runner)}): ${run.state}${ended}\n${
+      localMinute(run.startMs)
+    } to ${run.endMs === undefined ? "now" : localMinute(run.endMs)}`;
     const times = { from, to, start: new Date(from), end: new Date(to) };
     return { ...run, ...times, lane, title, mark: END_MARKS[run.state] ?? "" };
   });
   return { bars, lanes: ends.length };
 }
 
-function clock(ms: number): string {
-  return new Date(ms).toLocaleString("sv-SE").slice(0, 16);
-}
+/** From so many questions on, their dots are small and let others show through. */
+const CROWD = 300;
 
 /** The plot of waiting times: a line from question to answer; open questions extend to the present. */
 export function questionsPlot({ questions, sinceMs, nowMs }: History): string {
@@ -120,18 +120,26 @@ export function questionsPlot({ questions, sinceMs, nowMs }: History): string {
       sanitizeLine(question.prompt.slice(0, 120))
     }`,
   }));
+  const isCrowd = lines.length > CROWD;
   return draw({
     height: 150,
     x: { type: "time", domain: [new Date(sinceMs), new Date(nowMs)], label: null },
     y: { label: "hours waited", zero: true, nice: true, ticks: 4 },
     marks: [
       Plot.gridX({ stroke: "currentColor", strokeOpacity: 0.12 }),
-      Plot.ruleY(lines, { x1: "start", x2: "end", y: "hours", stroke: "var(--ask)", strokeWidth: 2 }),
+      Plot.ruleY(lines, {
+        x1: "start",
+        x2: "end",
+        y: "hours",
+        stroke: "var(--ask)",
+        strokeWidth: isCrowd ? 1 : 2,
+      }),
       Plot.dot(lines, {
         x: "end",
         y: "hours",
-        r: 3,
-        stroke: "var(--ask)",
+        r: isCrowd ? 1.5 : 3,
+        fillOpacity: isCrowd ? 0.5 : 1,
+        stroke: (line) => line.open || !isCrowd ? "var(--ask)" : "none",
         fill: (line) => line.open ? "none" : "var(--ask)",
         title: "title",
       }),
@@ -161,9 +169,14 @@ export function momentsPlot({ moves, signals, sinceMs, nowMs }: History): string
   });
 }
 
-/** Dollars by day. */
-export function spendByDayPlot({ spend }: History): string {
-  const days = spend.byDay.slice(-90).map(({ day, usd }) => ({
+/** Least and most bars of dollars by day. */
+const MIN_DAYS = 14;
+const MAX_DAYS = 90;
+
+/** Dollars by day: those of the page, and a few more beside which a short time can be seen. */
+export function spendByDayPlot({ spend, sinceMs, nowMs }: History): string {
+  const shown = Math.ceil((nowMs - sinceMs) / 86_400_000) + 1;
+  const days = spend.byDay.slice(-Math.min(MAX_DAYS, Math.max(MIN_DAYS, shown))).map(({ day, usd }) => ({
     day: new Date(`${day}T12:00`),
     usd,
     title: day,
@@ -194,8 +207,11 @@ export function spendByWorkerPlot({ spend }: History): string {
   }));
   const longest = Math.max(0, ...workers.map(({ name }) => name.length));
   return draw({
+    width: SHORT_WIDTH,
     height: Math.max(2, workers.length) * 18 + 30,
-    marginLeft: Math.min(320, Math.max(LEFT, longest * LETTER_PX + 16)),
+    marginLeft: Math.min(SHORT_WIDTH / 2, Math.max(LEFT, longest * LETTER_PX + 16)),
+    // The amount of the longest bar stands behind it.
+    marginRight: 64,
     x: { label: "dollars", ticks: 5 },
     y: { domain: workers.map(({ name }) => name), label: null },
     marks: [

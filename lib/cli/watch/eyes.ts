@@ -12,11 +12,14 @@ import { look } from "../../world/state.ts";
 import { type Host, readHost } from "../machine.ts";
 import { hostRows, type RankedWorker, rankWorkers } from "../status.ts";
 import type { Context } from "../verb.ts";
-import type { View, WorkerLog } from "./screen.ts";
+import type { View, WorkerLog } from "./view.ts";
 
-/** How long findings about a process count, ms, and facts that need a child to read. */
-const TRUST_MS = 30_000;
-const HOST_MS = 120_000;
+/**
+ * How long findings that need a child process count, ms: who a process is, whose end each glance sees; and the free
+ * space, whose lack the pulse reports, too.
+ */
+const TRUST_MS = 120_000;
+const HOST_MS = 300_000;
 /** Lines of the journal that a large screen can show. */
 const JOURNAL_LINES = 60;
 

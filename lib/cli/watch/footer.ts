@@ -9,6 +9,7 @@ export function keysLine(
   isLocked: boolean,
   columns: number,
 ): string {
+  if (ui.isHelp) return fitting(["any key goes back", "q quit"], columns);
   const isAsk = ui.chosen.startsWith("ask:");
   const digits = options === undefined ? [] : [`1${options > 1 ? `-${Math.min(9, options)}` : ""} option`];
   const answering = isLocked ? ["answering is off in a worker"] : [...digits, "a answer", "d decline"];
@@ -16,10 +17,27 @@ export function keysLine(
     "q quit",
     ...(ui.chosen === "" ? [] : ["↑↓ move", ui.isWhole ? "esc back" : "⏎ open"]),
     ...(isAsk ? answering : ui.chosen === "" ? [] : ["s screen/transcript"]),
+    "? all keys",
     ...(ui.chosen === "" ? [] : ["PgUp/PgDn scroll", "tab next part"]),
   ];
   return fitting(keys, columns);
 }
+
+/** Every key and what it does. */
+export const ALL_KEYS: readonly (readonly [keys: string, what: string])[] = [
+  ["↑ ↓", "choose a question or worker"],
+  ["tab", "questions or workers"],
+  ["⏎", "whole screen, and back"],
+  ["PgUp PgDn", "scroll; also b and space"],
+  ["1 … 9", "answer with that option"],
+  ["a", "type an answer"],
+  ["d", "decline, and say why"],
+  ["s", "terminal or transcript"],
+  ["esc", "back; nothing is sent"],
+  ["ctrl-u", "begin the line anew"],
+  ["ctrl-z", "to the shell; `fg` returns"],
+  ["q ctrl-c", "quit"],
+];
 
 /** The parts that fit into a line. */
 export function fitting(parts: readonly string[], columns: number): string {

@@ -20,6 +20,8 @@ export interface Ui {
   isWhole: boolean;
   /** Rows that the chosen one is scrolled by: a question down from its beginning, a worker up from its end. */
   scroll: number;
+  /** All keys are shown in place of the lists. */
+  isHelp: boolean;
   /** A worker's terminal is shown even where its agent keeps a transcript. */
   isScreen: boolean;
   typing: Typing | undefined;
@@ -32,6 +34,7 @@ export const FIRST: Ui = {
   chosen: "",
   isWhole: false,
   scroll: 0,
+  isHelp: false,
   isScreen: false,
   typing: undefined,
   notice: "",
@@ -55,7 +58,10 @@ export interface Choices {
 }
 
 /** The action that a key asks for, in addition to another screen. */
-export type Order = { kind: "quit" } | ({ kind: "reply" } & Omit<GivenAnswer, "by" | "replace">);
+export type Order =
+  | { kind: "quit" }
+  | { kind: "suspend" }
+  | ({ kind: "reply" } & Omit<GivenAnswer, "by" | "replace">);
 
 /** A key by its name (`up`, `enter`, `esc`, …) or as `text:` with what was typed. */
 export type Key = string;
@@ -80,6 +86,7 @@ export function settle(ui: Ui, choices: Pick<Choices, "asks" | "workers">, befor
 /** The effect of a key. */
 export function press(ui: Ui, key: Key, choices: Choices): { ui: Ui; order?: Order } {
   if (key === "ctrl-c") return { ui, order: { kind: "quit" } };
+  if (key === "ctrl-z") return { ui, order: { kind: "suspend" } };
   const quiet = ui.notice === "" ? ui : { ...ui, notice: "" };
   return ui.typing === undefined ? pressPlain(quiet, key, choices) : pressTyping(quiet, key, ui.typing);
 }
@@ -112,13 +119,17 @@ const NAMES: Readonly<Record<string, string>> = {
   "text:s": "screen",
   "text:a": "answer",
   "text:d": "decline",
+  "text:?": "help",
 };
 
 function pressPlain(ui: Ui, key: Key, choices: Choices): { ui: Ui; order?: Order } {
   const name = NAMES[key] ?? key;
+  if (ui.isHelp && name !== "quit") return { ui: { ...ui, isHelp: false } };
   switch (name) {
     case "quit":
       return { ui, order: { kind: "quit" } };
+    case "help":
+      return { ui: { ...ui, isHelp: true } };
     case "up":
       return { ui: moved(ui, choices, -1) };
     case "down":

@@ -26,6 +26,12 @@ export function share(room: number, parts: readonly Part[]): string[] {
   return shown.flatMap((lines, n) => isRoomy && n > 0 ? ["", ...lines] : lines);
 }
 
+/** The rows that parts have use for, with the blank lines between them. */
+export function rowsOf(parts: readonly Part[]): number {
+  const wanted = parts.filter(({ want }) => want > 0);
+  return wanted.reduce((sum, { want }) => sum + want, wanted.length - 1);
+}
+
 function heightsOf(room: number, parts: readonly Part[]): number[] {
   const heights = parts.map(() => 0);
   let left = room;

@@ -1,13 +1,11 @@
 /** The screen of `looop watch` as lines: the profile and the chosen item, laid out for any size. Pure. */
 import { formatUsd } from "../cost_view.ts";
-import type { Host } from "../machine.ts";
-import { problemsOf, secondsSince } from "../problems.ts";
-import { endOf, listenerLine, type RankedWorker, stateWords, summaryParts, UNREACHABLE } from "../status.ts";
+import { secondsSince } from "../problems.ts";
+import { endOf, type RankedWorker, stateWords } from "../status.ts";
 import type { Ask } from "../../records/mailbox.ts";
 import {
   age,
   type Column,
-  displayWidth,
   pad,
   sanitize,
   sanitizeCell,
@@ -17,45 +15,13 @@ import {
   truncate,
   wrap,
 } from "../../text/style.ts";
-import type { Listener } from "../../world/listener.ts";
-import type { SensorView } from "../../world/sensors.ts";
-import type { Snapshot } from "../../world/state.ts";
+import { localMinute } from "../../text/time.ts";
 import { schedulesDue } from "../../world/world.ts";
-import { fitting, keysLine, typingLine } from "./footer.ts";
+import { ALL_KEYS, keysLine, typingLine } from "./footer.ts";
+import { headLines } from "./head.ts";
 import type { Ui } from "./keys.ts";
-import { list, type Part, share, title } from "./parts.ts";
-
-/** Everything that one look has found. */
-export interface View {
-  snapshot: Snapshot;
-  host: Host;
-  listener: Listener | null;
-  /** In the order of the screen. */
-  workers: readonly RankedWorker[];
-  /** Dollars by worker. */
-  spent: ReadonlyMap<string, number>;
-  sensors: readonly SensorView[];
-  /** Name, who is there, how it stands. */
-  machines: readonly (readonly string[])[];
-  journal: readonly string[];
-  /** The chosen worker's text. */
-  log: WorkerLog | undefined;
-  /** Why nothing can be answered here. */
-  locked: string | undefined;
-}
-
-/** A worker's text: its agent's transcript, or its terminal. */
-export interface WorkerLog {
-  id: string;
-  kind: "transcript" | "screen";
-  lines: readonly string[];
-}
-
-/** Size of the terminal, characters. */
-export interface Size {
-  columns: number;
-  rows: number;
-}
+import { list, type Part, rowsOf, share, title } from "./parts.ts";
+import type { Size, View } from "./view.ts";
 
 /** A drawn screen. */
 export interface Drawn {
@@ -71,25 +37,39 @@ const BESIDE = { columns: 110, rows: 16 };
 const BELOW_ROWS = 18;
 /** The widest that the lists become. */
 const LISTS_COLUMNS = 96;
-/** From so many rows on the reason may take two lines. */
-const ROOMY_ROWS = 20;
 
 /** Draws the screen. */
-export function drawScreen(view: View, ui: Ui, { columns, rows }: Size, colour: boolean): Drawn {
+export function drawScreen(view: View, ui: Ui, size: Size, colour: boolean): Drawn {
+  const { columns, rows } = size;
   const pen = styler(colour);
-  const head = header(view, columns, rows, pen);
   const foot = footer(view, ui, columns, pen);
+  const sheet: Sheet = { view, ui, pen, drawn: { maxScroll: 0, page: 1 } };
+  const body = bodyOf(sheet, size);
+  const head = headLines(view, size, rows - foot.length - 1 - body.wants, pen);
   const room = Math.max(0, rows - head.length - foot.length);
+  sheet.drawn.page = Math.max(1, room - 2);
+  const filled = [...body.draw(room), ...Array<string>(room).fill("")].slice(0, room);
+  return { lines: [...head, ...filled, ...foot].slice(0, rows), ...sheet.drawn };
+}
+
+/** What stands between head and foot: the rows that it has use for, and its lines in so many rows. */
+interface Body {
+  wants: number;
+  draw(room: number): string[];
+}
+
+function bodyOf(sheet: Sheet, { columns, rows }: Size): Body {
+  const { ui, pen } = sheet;
   const isBeside = columns >= BESIDE.columns && rows >= BESIDE.rows;
   const isWhole = ui.isWhole || (ui.typing !== undefined && !isBeside && rows < BELOW_ROWS);
-  const sheet: Sheet = { view, ui, pen, drawn: { maxScroll: 0, page: Math.max(1, room - 2) } };
-  const body = isWhole
-    ? detail(sheet, columns).draw(room)
-    : isBeside
-    ? beside(sheet, columns, room)
-    : below(sheet, columns, room, rows >= BELOW_ROWS);
-  const filled = [...body, ...Array<string>(room).fill("")].slice(0, room);
-  return { lines: [...head, ...filled, ...foot].slice(0, rows), ...sheet.drawn };
+  if (ui.isHelp) return { wants: rows, draw: () => helpLines(columns, pen) };
+  if (isWhole) return { wants: rows, draw: (room) => detail(sheet, columns).draw(room) };
+  return isBeside ? beside(sheet, columns, rows) : below(sheet, columns, rows >= BELOW_ROWS);
+}
+
+function helpLines(columns: number, pen: Styler): string[] {
+  const rows = table(ALL_KEYS, { width: columns - 2, columns: [{ min: 8, paint: pen.bold }, { min: 8 }] });
+  return [title("keys", columns, pen), ...rows.map((row) => `  ${row}`)];
 }
 
 /** What the parts draw from, and what the chosen one tells about its rows. */
@@ -100,71 +80,33 @@ interface Sheet {
   drawn: { maxScroll: number; page: number };
 }
 
-function beside(sheet: Sheet, columns: number, room: number): string[] {
+function beside(sheet: Sheet, columns: number, rows: number): Body {
   const left = Math.min(LISTS_COLUMNS, Math.floor(columns / 2));
   const right = columns - left - 3;
-  const lists = share(room, listsOf(sheet, left));
-  const news = share(room, [detail(sheet, right), journal(sheet, right, Math.max(5, Math.floor(room / 4)))]);
-  return Array.from(
-    { length: room },
-    (_, n) => `${pad(lists[n] ?? "", left)} ${sheet.pen.dim("│")} ${news[n] ?? ""}`,
-  );
+  const lists = listsOf(sheet, left);
+  const news = [detail(sheet, right), journal(sheet, right, Math.max(5, Math.floor(rows / 4)))];
+  return {
+    wants: Math.max(rowsOf(lists), rowsOf(news)),
+    draw(room) {
+      const [onLeft, onRight] = [share(room, lists), share(room, news)];
+      const row = (n: number) => `${pad(onLeft[n] ?? "", left)} ${sheet.pen.dim("│")} ${onRight[n] ?? ""}`;
+      return Array.from({ length: room }, (_, n) => row(n));
+    },
+  };
 }
 
-function below(sheet: Sheet, columns: number, room: number, hasDetail: boolean): string[] {
+function below(sheet: Sheet, columns: number, hasDetail: boolean): Body {
   const [asks, workers, ...others] = listsOf(sheet, columns);
   const shown = hasDetail ? [detail(sheet, columns)] : [];
-  return share(room, [asks!, workers!, ...shown, ...others, journal(sheet, columns, 8)]);
+  const parts = [asks!, workers!, ...shown, ...others, journal(sheet, columns, 8)];
+  return { wants: rowsOf(parts), draw: (room) => share(room, parts) };
 }
 
 function listsOf(sheet: Sheet, columns: number): Part[] {
   return [asks, workers, sensors, schedules, machines].map((part) => part(sheet, columns));
 }
 
-// --- head and foot ------------------------------------------------------------------------------------------------
-
-function header({ snapshot, host, listener, ...view }: View, columns: number, rows: number, pen: Styler) {
-  const who = listener === null
-    ? []
-    : [`${sanitizeCell(listener.agent)} ${listener.blocked ? "listens" : "is busy"}`];
-  const facts = truncate(fitting(["looop", ...summaryParts(snapshot, host), ...who], columns), columns);
-  const dir = sanitizeCell(snapshot.profile.dir);
-  const free = columns - displayWidth(facts) - displayWidth(dir);
-  const first = free < 2 ? pen.bold(facts) : `${pen.bold(facts)}${" ".repeat(free)}${pen.dim(dir)}`;
-  const reason = reasonOf({ snapshot, host, listener, ...view });
-  const most = rows >= ROOMY_ROWS ? 2 : 1;
-  const lines = wrap(reason.text, columns, 0, true);
-  const shown = lines.length <= most ? lines : [
-    ...lines.slice(0, most - 1),
-    truncate(
-      lines.slice(most - 1).join(" "),
-      columns,
-    ),
-  ];
-  return [first, ...shown.map(reason.isWell ? pen.green : pen.red)];
-}
-
-/** The one line that says why nothing happens, or that nothing keeps it from happening. */
-export function reasonOf(
-  { snapshot, host, listener }: Pick<View, "snapshot" | "host" | "listener">,
-): { text: string; isWell: boolean } {
-  // Questions stand right below.
-  const problems = problemsOf(snapshot, host).filter(({ kind }) => kind !== "asks")
-    .map(({ kind, message, next }) => ({ kind, text: sanitizeCell(`${message.slice(0, 400)}; ${next}`) }));
-  const nobody = listener === null ? [{ kind: "listener", text: listenerLine(null, snapshot.nowMs) }] : [];
-  const isPulse = ({ kind }: { kind: string }) => kind.startsWith("pulse");
-  const [first, ...more] = [
-    ...problems.filter(isPulse),
-    ...nobody,
-    ...problems.filter((problem) => !isPulse(problem)),
-    ...host.reachable ? [] : [{ kind: "notification", text: UNREACHABLE }],
-  ];
-  if (first === undefined) {
-    return { text: `✓ nothing stands in the way; ${listenerLine(listener, snapshot.nowMs)}`, isWell: true };
-  }
-  const others = more.length === 0 ? "" : ` (and ${more.length} more: \`looop status\`)`;
-  return { text: `! ${first.text}${others}`, isWell: false };
-}
+// --- foot ---------------------------------------------------------------------------------------------------------
 
 function footer(view: View, ui: Ui, columns: number, pen: Styler): string[] {
   const notice = ui.notice === "" ? [] : [pen.yellow(truncate(sanitizeCell(ui.notice), columns))];
@@ -256,6 +198,7 @@ function paintState(cell: string, pen: Styler): string {
   return /^(running|starting)/.test(word) ? pen.green(cell) : pen.dim(cell);
 }
 
+/** Seconds are not shown: the screen would be drawn again for each sensor that is read as it should be. */
 function sensors({ view: { sensors }, pen }: Sheet, columns: number): Part {
   const odd = sensors.filter(({ state }) => state !== "ok");
   const words = ["failing", "flapping", "unread"].flatMap((state) => {
@@ -274,7 +217,7 @@ function sensors({ view: { sensors }, pen }: Sheet, columns: number): Part {
         sorted.slice(from, to).map(({ name, state, age_s, interval_s, message = "" }) => [
           name,
           state,
-          age_s === null ? "never read" : `read ${age(age_s)} ago`,
+          age_s === null ? "never read" : `read ${age_s < 60 ? "<1 min" : age(age_s)} ago`,
           message === "" ? `every ${age(interval_s)}` : sanitizeCell(message.slice(0, PROMPT_HEAD)),
         ]),
         {
@@ -320,8 +263,8 @@ function schedules({ view: { snapshot }, pen }: Sheet, columns: number): Part {
 
 /** A moment in the machine's zone: the time, with the day where it is another. */
 function clock(ms: number, nowMs: number): string {
-  const text = new Date(ms).toLocaleString("sv-SE").slice(0, 16);
-  return text.slice(0, 10) === new Date(nowMs).toLocaleString("sv-SE").slice(0, 10) ? text.slice(11) : text;
+  const text = localMinute(ms);
+  return text.slice(0, 10) === localMinute(nowMs).slice(0, 10) ? text.slice(11) : text;
 }
 
 function machines({ view: { machines }, pen }: Sheet, columns: number): Part {
@@ -340,7 +283,7 @@ function machines({ view: { machines }, pen }: Sheet, columns: number): Part {
 }
 
 function journal({ view, pen }: Sheet, columns: number, want: number): Part {
-  const today = `- ${new Date(view.snapshot.nowMs).toLocaleString("sv-SE").slice(0, 10)} `;
+  const today = `- ${localMinute(view.snapshot.nowMs).slice(0, 10)} `;
   return {
     min: 2,
     want: view.journal.length === 0 ? 2 : want,
@@ -378,7 +321,8 @@ function detail(sheet: Sheet, columns: number): Part {
   }
   const worker = view.workers.find(({ worker }) => ui.chosen === `worker:${worker.id}`);
   if (worker === undefined) return { min: 0, want: 0, draw: () => [] };
-  return { min: 5, want: 40, grows: true, draw: (height) => workerLines(sheet, worker, columns, height) };
+  const want = Math.min(40, Math.max(5, 1 + (view.log?.lines.length ?? 0)));
+  return { min: 5, want, grows: true, draw: (height) => workerLines(sheet, worker, columns, height) };
 }
 
 /** Longest part of a question that is shown, characters; all of it is in its file. */

@@ -3,7 +3,7 @@ import process from "node:process";
 import { Box, type Key as InkKey, render, Text, useInput, usePaste } from "ink";
 import { createElement } from "react";
 import { type Key, keysIn, pasted } from "./keys.ts";
-import type { Size } from "./screen.ts";
+import type { Size } from "./view.ts";
 
 /** The terminal's reports. */
 export interface Listeners {
@@ -73,6 +73,26 @@ export function openScreen({ onKey, onResize, onEnd }: Listeners): Screen {
 function keysOf(input: string, key: InkKey): Key[] {
   const named = NAMED.find(([flag]) => key[flag] === true);
   if (named !== undefined) return [named[1]];
-  if (key.ctrl) return input === "c" || input === "u" ? [`ctrl-${input}`] : [];
+  if (key.ctrl) return ["c", "u", "z"].includes(input) ? [`ctrl-${input}`] : [];
   return key.meta ? [] : keysIn(input);
+}
+
+/** How long a stop of this process may take to come, ms. */
+const STOP_MS = 300;
+
+/**
+ * Stops this program's process group, as Ctrl-Z does outside of raw mode, and returns once it goes on; also where
+ * nobody would let it go on, and the system therefore does not stop it.
+ */
+export async function suspend(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  Deno.addSignalListener("SIGCONT", resolve);
+  const timer = setTimeout(resolve, STOP_MS);
+  try {
+    process.kill(0, "SIGTSTP");
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    Deno.removeSignalListener("SIGCONT", resolve);
+  }
 }

@@ -18,11 +18,16 @@ import {
   settle,
   type Ui,
 } from "./keys.ts";
-import { drawScreen, type View } from "./screen.ts";
-import { openScreen, type Screen } from "./terminal.ts";
+import { drawScreen } from "./screen.ts";
+import { openScreen, type Screen, suspend } from "./terminal.ts";
+import type { View } from "./view.ts";
 
 /** Ages on the screen are at most so old, ms. */
 const TICK_MS = 30_000;
+/** Time without output and keys after which looks are half as frequent, ms: events still come at once. */
+const QUIET_MS = 30_000;
+/** How long after an event the next look is, ms. */
+const SETTLE_MS = 80;
 /** How long the choice must rest before what the chosen worker shows is read, ms. */
 const REST_MS = 150;
 
@@ -49,10 +54,15 @@ class Watching {
   readonly #context: Context;
   readonly #eyes: Eyes;
   readonly #watch: Watch;
-  readonly #screen: Screen;
+  #screen: Screen | undefined;
   #ui: Ui = FIRST;
   #view: Omit<View, "log"> | undefined;
   #page = 1;
+  /** What the screen shows, and its size. */
+  #shown = "";
+  /** When something last happened that is followed closely. */
+  #busyAt = performance.now();
+  readonly #pollMs: number;
   #rest: ReturnType<typeof setTimeout> | undefined;
   #failure: { error: unknown } | undefined;
   #isOver = false;
@@ -61,16 +71,35 @@ class Watching {
     const { profile, env } = context;
     this.#context = context;
     this.#eyes = new Eyes(context);
+    this.#pollMs = pollMs(env["LOOOP_WAIT_POLL_MS"]);
     this.#watch = new Watch({
       dirs: [profile.dir, profile.asks],
-      pollMs: pollMs(env["LOOOP_WAIT_POLL_MS"]),
+      pollMs: 2 * this.#pollMs,
       off: watchesOff(env),
     });
+    this.#open();
+  }
+
+  #open(): void {
+    this.#shown = "";
     this.#screen = openScreen({
       onKey: (key) => this.#press(key),
       onResize: () => this.#draw(),
       onEnd: (error) => this.end(error),
     });
+  }
+
+  /** Gives the terminal to the shell until this program goes on. */
+  async #suspend(): Promise<void> {
+    const screen = this.#screen;
+    if (screen === undefined) return;
+    this.#screen = undefined;
+    await screen.close();
+    await suspend();
+    if (this.#isOver) return;
+    this.#open();
+    this.#draw();
+    this.#watch.poke();
   }
 
   end(error?: unknown): void {
@@ -97,7 +126,7 @@ class Watching {
     clearTimeout(this.#rest);
     this.#watch.close();
     this.#eyes.close();
-    await this.#screen.close();
+    await this.#screen?.close();
   }
 
   #take(view: Omit<View, "log">): void {
@@ -127,21 +156,39 @@ class Watching {
     const { profile, now } = this.#context;
     const until = performance.now() + TICK_MS;
     do {
-      if (await this.#watch.next(until - performance.now()) || this.#isOver) return;
-      if (await this.#eyes.read(this.#chosenWorker())) this.#draw();
+      const isQuiet = performance.now() - this.#busyAt > QUIET_MS;
+      const pollMs = isQuiet ? 2 * this.#pollMs : this.#pollMs;
+      const isTold = await this.#watch.next(Math.min(pollMs, until - performance.now()));
+      if (this.#isOver) return;
+      if (isTold) return await this.#settle();
+      if (await this.#eyes.read(this.#chosenWorker())) {
+        this.#busyAt = performance.now();
+        this.#draw();
+      }
     } while (
       this.#watch.armed && seen !== undefined && seen === glance(profile, now()) && performance.now() < until
     );
   }
 
+  /** Lets the events that come with one be over: a beat writes several files, and one look sees them all. */
+  async #settle(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    if (!this.#isOver) await this.#watch.next(1);
+  }
+
   #draw(): void {
-    if (this.#view === undefined || this.#isOver) return;
+    if (this.#view === undefined || this.#screen === undefined || this.#isOver) return;
     const snapshot = { ...this.#view.snapshot, nowMs: this.#context.now() };
     const log = this.#eyes.logOf(this.#chosenWorker(), this.#ui.isScreen);
     const view = { ...this.#view, snapshot, log };
-    const drawn = drawScreen(view, this.#ui, this.#screen.size(), this.#context.colour);
+    const size = this.#screen.size();
+    const drawn = drawScreen(view, this.#ui, size, this.#context.colour);
     this.#page = drawn.page;
     this.#ui = { ...this.#ui, scroll: Math.min(this.#ui.scroll, drawn.maxScroll) };
+    const shown = `${size.columns} ${drawn.lines.join("\n")}`;
+    // Most looks find nothing that shows, and drawing costs more than looking.
+    if (shown === this.#shown) return;
+    this.#shown = shown;
     this.#screen.show(drawn.lines);
   }
 
@@ -150,6 +197,7 @@ class Watching {
       if (key === "ctrl-c" || key === "text:q") this.end();
       return;
     }
+    this.#busyAt = performance.now();
     const before = this.#ui.chosen;
     const { ui, order } = press(this.#ui, key, this.#choices(this.#view));
     this.#ui = ui;
@@ -160,6 +208,7 @@ class Watching {
 
   #obey(order: Order): void {
     if (order.kind === "quit") this.end();
+    else if (order.kind === "suspend") this.#suspend().catch((error) => this.end(error));
     else this.#reply(order);
   }
 

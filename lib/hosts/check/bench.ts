@@ -1,6 +1,5 @@
 /** A place to try a host in: a throw-away home of its own, the real far side, and the real link between them. */
 import type { CallHost, ParseCall } from "../../calls/carry.ts";
-import { UserError } from "../../errors.ts";
 import { type Profile, profileAt } from "../../paths.ts";
 import { delay } from "../../process/tree.ts";
 import { type Config, defaultConfig, type HostConfig } from "../../records/config.ts";
@@ -13,20 +12,19 @@ import {
   recordEnd,
   runningStatusText,
   type Session,
-  sessionDir,
   type SessionMeta,
 } from "../../sessions/session.ts";
+import { sessionDir } from "../../sessions/run_files.ts";
 import { createOnce, makeDir, quietText, removeTree, replaceFile } from "../../store.ts";
 import { ensureHome } from "../../records/home.ts";
 import { machineId } from "../home.ts";
 import { Links } from "../links.ts";
+import type { Job } from "../driver.ts";
 import { keepStart, Place } from "../place.ts";
 import { farFolder, type FarRun } from "../program.ts";
 import type { RunName } from "../protocol.ts";
-import { type Conversation, converse } from "../reach.ts";
-
-/** Thrown by a case that cannot be tried here; the message says why. */
-export class Skip extends Error {}
+import { type Channel, converse, openChannel, type Reach } from "../reach.ts";
+import { Wire } from "./wire.ts";
 
 /** The surroundings of a bench: how calls are parsed, and how the host is reached. */
 export interface BenchHost {
@@ -39,11 +37,14 @@ export interface BenchHost {
 /** Longest wait for something that must happen, ms. */
 const PATIENCE_MS = 30_000;
 
+/** Thrown by a case whose means are missing on this machine; the message says which. */
+export class Skip extends Error {}
+
 /** A throw-away home. */
 export class Bench {
   readonly host: BenchHost;
   readonly profile: Profile;
-  readonly config: Config;
+  config: Config;
   readonly warnings: string[] = [];
   /** Time added to the clock of this home, ms. */
   clockMs = 0;
@@ -52,6 +53,8 @@ export class Bench {
   #stopping = false;
   #wake: (() => void) | undefined;
   #count = 0;
+  #wire: Wire | undefined;
+  #keeper: Promise<Job> | undefined;
 
   private constructor(host: BenchHost, dir: string) {
     this.host = host;
@@ -73,6 +76,7 @@ export class Bench {
 
   /** Ends everything and removes both homes. */
   async close(): Promise<void> {
+    await this.#wire?.heal();
     await this.drop();
     const { driver } = this.place;
     for (const { name, handle } of await driver?.list() ?? []) {
@@ -98,22 +102,66 @@ export class Bench {
 
   get place(): Place {
     const { env, name, config } = this.host;
-    return new Place({ profile: this.profile, env, now: this.now }, name, config);
+    const wired = this.config.hosts[name] ?? config;
+    return new Place({ profile: this.profile, env, now: this.now }, name, wired);
   }
 
   get calls(): CallHost {
     return { profile: this.profile, now: this.now, parse: this.host.parse };
   }
 
-  /** Runs a program over there to its end. */
-  run(program: string, limitMs = PATIENCE_MS): Promise<Conversation> {
-    this.needsPlace();
-    return converse(this.place.reach(), program, { limitMs });
+  /** The wire to the host, by which it can be cut; call it before anything is opened. */
+  wire(): Wire {
+    if (this.#wire === undefined) {
+      const { host, profile } = this;
+      this.#wire = new Wire(`${profile.dir}/wire`, host.config);
+      this.config = { ...this.config, hosts: { [host.name]: this.#wire.config } };
+    }
+    return this.#wire;
   }
 
-  /** The output of a program over there, as one text. */
-  async said(program: string, limitMs = PATIENCE_MS): Promise<string> {
-    return (await this.run(program, limitMs)).lines.join("\n");
+  /** The command line that runs `sh` over there: on an engine, inside a job that is kept for this. */
+  async entry(): Promise<Reach> {
+    if (this.place.driver === undefined) return this.place.reach();
+    this.#keeper ??= this.start("cat >/dev/null\n").then((run) => this.job(run));
+    return this.place.reach(await this.#keeper);
+  }
+
+  /** Opens a line to a program over there. */
+  async channel(program: string): Promise<Channel> {
+    return await openChannel(await this.entry(), program);
+  }
+
+  /** A run's job, once it runs. */
+  async job(run: RunName): Promise<Job> {
+    const name = this.place.jobName(run);
+    return await this.until(
+      `the job of ${run.id}`,
+      async () =>
+        (await this.place.driver?.list())?.find((job) => job.name === name && job.state === "running"),
+      60_000,
+    );
+  }
+
+  /** Waits until the engine no longer has a run's job running. */
+  async jobOver(run: RunName): Promise<void> {
+    const name = this.place.jobName(run);
+    const isOver = async () => {
+      const jobs = await this.place.driver?.list();
+      return jobs !== undefined && !jobs.some((job) => job.name === name && job.state === "running");
+    };
+    await this.until(`the end of the job of ${run.id}`, isOver, 60_000);
+  }
+
+  /** The command line that runs `sh` where a run lives. */
+  async beside(run: RunName): Promise<Reach> {
+    return this.place.driver === undefined ? this.place.reach() : this.place.reach(await this.job(run));
+  }
+
+  /** The output of a program over there, as one text; on an engine, inside the job of `run`. */
+  async said(program: string, run?: RunName): Promise<string> {
+    const reach = run === undefined ? await this.entry() : await this.beside(run);
+    return (await converse(reach, program, { limitMs: PATIENCE_MS })).lines.join("\n");
   }
 
   /** The program's text with FAR set to this home's folder over there. */
@@ -287,18 +335,6 @@ export class Bench {
     this.#wake?.();
   }
 
-  /** Skips a case that only a place can be tried with. */
-  needsPlace(): void {
-    if (this.place.driver !== undefined) throw new Skip("an engine has no place outside of its jobs");
-  }
-
-  /** The engine's driver. */
-  needsEngine(): NonNullable<Place["driver"]> {
-    const { driver } = this.place;
-    if (driver === undefined) throw new Skip("this host is a place, no engine");
-    return driver;
-  }
-
   /** This machine's id, as hosts know it. */
   readonly machine = machineId();
 }
@@ -312,14 +348,4 @@ export function claim(holds: boolean, what: string): asserts holds {
 export function same(actual: unknown, expected: unknown, what: string): void {
   const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)];
   if (a !== b) throw new Error(`${what}: ${a?.slice(0, 200)} instead of ${b?.slice(0, 200)}`);
-}
-
-/** The kind of the error with which `work` must fail. */
-export async function kindOf(work: () => Promise<unknown>): Promise<string> {
-  try {
-    await work();
-  } catch (error) {
-    return error instanceof UserError ? error.kind : (error as Error).message;
-  }
-  return "no error";
 }

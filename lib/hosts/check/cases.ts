@@ -1,32 +1,31 @@
 /** The cases of `looop _ host check`: everything a host must do so that looop's promises hold on it. */
-import { type Bench, claim, kindOf, same, Skip } from "./bench.ts";
+import { Bench, claim, same, Skip } from "./bench.ts";
 import { delay } from "../../process/tree.ts";
 import { listLeases } from "../../sessions/lease.ts";
 import { claim as takeLease } from "../../calls/worker_calls.ts";
-import { readMailbox } from "../../records/mailbox.ts";
+import { readMailbox, withdrawAsk } from "../../records/mailbox.ts";
 import { workerCaller } from "../../sessions/caller.ts";
 import { readSession } from "../../sessions/session.ts";
-import { quietText } from "../../store.ts";
+import { sessionDir } from "../../sessions/run_files.ts";
+import { readHost } from "../../records/hosts.ts";
+import { quietText, statOf } from "../../store.ts";
 import { TERMINAL } from "../../sessions/supervisor.ts";
-import { asLine, GREETING, postProgram, startProgram, stopProgram } from "../program.ts";
-import { encodeText } from "../protocol.ts";
-import { openChannel } from "../reach.ts";
+import { asLine, type FarRun, GREETING, postProgram, READY, startProgram, stopProgram } from "../program.ts";
+import { encodeText } from "../../text/quote.ts";
+import type { RunName } from "../protocol.ts";
+import type { Channel, Reach } from "../reach.ts";
 import { Desk } from "../desk.ts";
-import { parseLine } from "../protocol.ts";
+import { fromBase64, parseLine } from "../protocol.ts";
 import { LineSplitter } from "../lines.ts";
 import { Driver } from "../driver.ts";
+import { MISSING } from "../probe.ts";
 
 /** One case. */
 export interface Case {
   n: number;
   title: string;
-  /** Fails by throwing; a returned text is a remark for the report. */
+  /** Fails by throwing; throws {@link Skip} where its means are missing. A returned text is a remark for the report. */
   run(bench: Bench): Promise<string | void>;
-}
-
-/** Skips a case that only the project's own lab can inflict on a machine. */
-function lab(): Promise<never> {
-  throw new Skip("only the project's lab does this");
 }
 
 const GO = `until [ -f "$LOOOP_DATA_DIR/go" ]; do sleep 0.1; done\n`;
@@ -37,41 +36,47 @@ const REACH: Case[] = [
     n: 1,
     title: "1 MB passes both ways byte for byte",
     async run(bench) {
-      bench.needsPlace();
       const bytes = new Uint8Array(1_000_000);
       for (let at = 0; at < bytes.length; at++) bytes[at] = 1 + (at * 7 + (at >> 8)) % 255;
-      const text = `IFS= read -r l; printf %b "$l" | cksum\n`;
-      const channel = await openChannel(bench.place.reach(), text);
+      const text = `IFS= read -r l; printf %b "$l" | base64 | tr -d '\\n'; echo\n`;
+      const channel = await bench.channel(text);
       const lines: string[] = [];
       await channel.send(encodeText(bytes));
       await Promise.race([channel.listen((line) => void lines.push(String(line))), delay(30_000)]);
       channel.close();
-      same(lines[0]?.split(" ")[1], String(bytes.length), "bytes that came");
-      same(lines[0]?.split(" ")[0], String(cksum(bytes)), "their sum");
+      const back = fromBase64(lines[0] ?? "");
+      same(back?.length, bytes.length, "bytes that came back");
+      same(back === undefined ? undefined : cksum(back), cksum(bytes), "their sum");
     },
   },
   {
     n: 2,
     title: "what its login shell prints is no harm",
     async run(bench) {
-      const said = await bench.said("echo hello\n");
-      same(said, "hello", "what came after the greeting");
+      bench.wire().banner();
+      same(await bench.said("echo hello\n"), "hello", "what came after the greeting");
+      const channel = await bench.channel(postProgram(bench.home, bench.machine, true));
+      same((await firstLine(channel)).split(" ")[0], "hello", "the post's first word");
     },
   },
   {
     n: 3,
     title: "its login shell may be any",
     async run(bench) {
-      const said = await bench.said('echo "${SHELL:-unknown}"\n');
-      return `login shell ${said}`;
+      return await eachShell(bench, ["sh", "bash", "dash", "zsh", "ksh", "mksh", "fish", "tcsh", "csh"], {
+        oneOf: ["fish", "tcsh", "csh"],
+        async attempt(shell) {
+          const said = await nested(bench, `exec ${shell} -c sh\n`, "echo 'it'\"'\"'s $HOME'\n");
+          same(said, "it's $HOME", shell);
+        },
+      });
     },
   },
   {
     n: 4,
     title: "a line arrives at once",
     async run(bench) {
-      bench.needsPlace();
-      const channel = await openChannel(bench.place.reach(), "echo one; sleep 3; echo two\n");
+      const channel = await bench.channel("echo one; sleep 3; echo two\n");
       const started = performance.now();
       const first = Promise.withResolvers<number>();
       const listening = channel.listen(() => first.resolve(performance.now() - started));
@@ -85,8 +90,7 @@ const REACH: Case[] = [
     n: 5,
     title: "the end of our input ends the shell there",
     async run(bench) {
-      bench.needsPlace();
-      const channel = await openChannel(bench.place.reach(), "read -r x; echo over\n");
+      const channel = await bench.channel("read -r x; echo over\n");
       const ended = channel.listen(() => {});
       const started = performance.now();
       await channel.end();
@@ -99,38 +103,47 @@ const REACH: Case[] = [
     n: 6,
     title: "a post whose line is cut ends by itself",
     async run(bench) {
-      bench.needsPlace();
-      const channel = await openChannel(bench.place.reach(), postProgram(bench.home, bench.machine, true));
+      const channel = await bench.channel(postProgram(bench.home, bench.machine, true));
       const hello = Promise.withResolvers<void>();
       const listening = channel.listen((line) => {
         if (String(line).startsWith("hello")) hello.resolve();
       });
       await hello.promise;
+      const alive = bench.there(`read -r machine pid start rest <"$FAR/posts/owner" || exit
+far=$FAR/bin/far
+set -- look
+. "$far" 2>/dev/null
+started "$pid"
+[ -n "$START" ] && [ "$START" = "$start" ] && echo alive || echo gone`);
+      const isSeen = (await bench.said(alive)) === "alive";
       channel.close();
       await listening;
-      const alive = bench.there(
-        `read -r m pid rest <"$FAR/posts/owner"; kill -0 $pid 2>/dev/null && echo alive || echo gone`,
-      );
+      if (!isSeen) throw new Skip("a second line there does not see the processes of the first");
       await bench.until("the end of the post", async () => (await bench.said(alive)) === "gone", 35_000);
     },
   },
   {
     n: 7,
-    title: "its sh is one that looop knows",
+    title: "its sh may be dash, bash or busybox",
     async run(bench) {
-      const said = await bench.said("readlink /proc/$$/exe 2>/dev/null || echo unknown\n");
-      return said;
+      return await eachShell(bench, ["sh", "bash", "dash", "busybox"], {
+        oneOf: ["dash", "busybox"],
+        async attempt(shell, path) {
+          const use = bench.there(
+            `mkdir -p "$FAR/sh.${shell}" && ln -sf ${path} "$FAR/sh.${shell}/sh" && PATH=$FAR/sh.${shell}:$PATH && export PATH && exec sh`,
+          );
+          const hello = await nested(bench, use, postProgram(bench.home, bench.machine, true));
+          same(hello.split(" ")[0], "hello", `the post's first word below ${shell}`);
+        },
+      });
     },
   },
   {
     n: 8,
     title: "the programs that looop needs are there",
     async run(bench) {
-      const tools = "script od mkfifo awk base64 sed grep cksum find tail head dd";
-      const said = await bench.said(
-        `for t in ${tools}; do command -v $t >/dev/null || echo $t; done; echo .\n`,
-      );
-      same(said, ".", "missing programs");
+      const said = await bench.said(`${MISSING}echo .\n`);
+      same(said, ".", "what it says");
     },
   },
 ];
@@ -179,11 +192,11 @@ const START: Case[] = [
     n: 12,
     title: "another run of a worker that lives is refused",
     async run(bench) {
-      bench.needsPlace();
       bench.link();
       const run = await bench.start("cat >/dev/null\n");
-      const other = { ...run, gen: "0badc0de", command: "true" };
-      same(await kindOf(() => bench.place.start(other)), "host_refused", "what came of it");
+      if (bench.place.driver !== undefined) await bench.job(run);
+      const other = startProgram(bench.home, { ...run, gen: "0badc0de", command: "true" });
+      claim(/refused 4 /.test(await bench.said(other, run)), "it was not refused");
       await bench.end(run);
       await bench.ended(run);
     },
@@ -192,7 +205,6 @@ const START: Case[] = [
     n: 13,
     title: "a start that is cut anywhere runs once when it is made again",
     async run(bench) {
-      bench.needsPlace();
       bench.link();
       const run = bench.prepare("echo began; cat >/dev/null\n");
       const line = asLine(startProgram(bench.home, run));
@@ -204,14 +216,20 @@ const START: Case[] = [
         line.length - 20,
         line.length - 1,
       ];
-      for (const cut of cuts) await cutStart(bench, line.slice(0, cut));
-      for (const ms of [5, 20, 60]) await cutStart(bench, line, ms);
+      const reach = await bench.entry();
+      if (bench.place.driver === undefined) {
+        for (const cut of cuts) await cutStart(reach, line.slice(0, cut));
+        for (const ms of [5, 20, 60]) await cutStart(reach, line, ms);
+      } else for (const ms of [50, 100, 200, 400, 800]) await cutDriver(bench, run, ms);
       await bench.begin(run);
       await bench.printed(run, "began");
       await delay(1_000);
       same(bench.log(run).split("began").length - 1, 1, "runs");
       await bench.end(run);
       await bench.ended(run);
+      return bench.place.driver === undefined
+        ? `cut at ${cuts.length} of ${line.length} bytes and at 3 moments after`
+        : "its driver killed at 5 moments";
     },
   },
   {
@@ -273,14 +291,26 @@ const STOP: Case[] = [
       bench.link();
       const mark = `looop-check-${crypto.randomUUID().slice(0, 8)}`;
       const stubborn = `trap "" TERM HUP INT; : ${mark}; while :; do sleep 1; done`;
-      const script =
-        `(${stubborn}) &\nsetsid sh -c '${stubborn}' &\n(setsid sh -c '(${stubborn}) &') &\nsh -c '${stubborn}' </dev/tty &\necho began; ${stubborn}\n`;
+      const script = `own() { command -v setsid >/dev/null && exec setsid "$@"
+exec perl -MPOSIX -e 'POSIX::setsid(); exec @ARGV' "$@"; }
+(${stubborn}) &\n(own sh -c '${stubborn}') &\n(own sh -c '(${stubborn}) &') &\nsh -c '${stubborn}' </dev/tty &\necho began; ${stubborn}\n`;
       const run = await bench.start(script);
       await bench.printed(run, "began");
+      const count = await bench.until("all of it", async () => {
+        const seen = await carriers(bench, run, run);
+        return seen >= 5 && seen;
+      });
+      const isSeen = await carriers(bench, run) > 0;
+      const isMain = !isSeen && await isMainProcess(bench, run);
       await bench.end(run);
       same((await bench.ended(run)).state, "killed", "state");
-      bench.needsPlace();
-      same(await carriers(bench, run.gen), "0", "processes left");
+      if (isSeen) {
+        same(await carriers(bench, run), 0, "processes left");
+        return `${count} processes`;
+      }
+      if (!isMain) throw new Skip("its processes are not seen from another job; its job is over");
+      await bench.jobOver(run);
+      return `${count} processes in a process table of their own, which ended with its main process`;
     },
   },
   {
@@ -314,15 +344,14 @@ const STOP: Case[] = [
     n: 21,
     title: "a stranger with the same command line lives on",
     async run(bench) {
-      bench.needsPlace();
       bench.link();
       const stranger = await bench.start("echo began; sleep 61\n");
       const run = await bench.start("echo began; sleep 61\n");
       await bench.printed(run, "began");
       await bench.end(run);
       await bench.ended(run);
-      const alive = await carriers(bench, stranger.gen);
-      claim(Number(alive) > 0, "the stranger was ended, too");
+      const alive = await carriers(bench, stranger, stranger);
+      claim(alive > 0, "the stranger was ended, too");
       await bench.end(stranger);
       await bench.ended(stranger);
     },
@@ -331,10 +360,10 @@ const STOP: Case[] = [
     n: 22,
     title: "a worker ends itself without any line",
     async run(bench) {
-      bench.needsPlace();
       const run = await bench.start(`${GO}sleep 62 &\n"$LOOOP_BIN" _ done\n`);
+      await bench.until("its beginning", async () => await carriers(bench, run, run) > 0);
       await touch(bench, run, "go");
-      await bench.until("its end over there", async () => (await carriers(bench, run.gen)) === "0");
+      await bench.until("its end over there", async () => await carriers(bench, run, run) === 0);
       bench.link();
       const end = await bench.ended(run);
       same([end.state, end.code, end.by], ["exited", 0, "self"], "end");
@@ -349,7 +378,7 @@ const CALLS: Case[] = [
     async run(bench) {
       bench.link();
       const script =
-        `${ready}for q in a b c; do "$LOOOP_BIN" _ ask "$LOOOP_SESSION_ID" --prompt "$q \\$x 'y' ü" >"$LOOOP_DATA_DIR/out.$q"; echo "code $q $?"; done\n"$LOOOP_BIN" _ ask --prompt late --timeout 1; echo "code d $?"; for q in a b; do cksum <"$LOOOP_DATA_DIR/out.$q"; done; echo over\n`;
+        `${ready}for q in a b c; do "$LOOOP_BIN" _ ask "$LOOOP_SESSION_ID" --prompt "$q \\$x 'y' ü" >"$LOOOP_DATA_DIR/out.$q"; echo "code $q $?"; done\n"$LOOOP_BIN" _ ask --prompt late --timeout 1; echo "code d $?"; "$LOOOP_BIN" _ ask --prompt "taken back"; echo "code e $?"; for q in a b; do cksum <"$LOOOP_DATA_DIR/out.$q"; done; echo over\n`;
       const run = await bench.start(script);
       const text = `it's "fine" $HOME \`x\` \\0101 %s\n\n-- ü€😀\t.`;
       const first = await bench.asked(run);
@@ -362,6 +391,9 @@ const CALLS: Case[] = [
       await bench.answer(third, "x");
       await bench.printed(run, "code c 0");
       await bench.printed(run, "code d 124");
+      const isLast = () => readMailbox(bench.profile).pending.find((ask) => ask.prompt === "taken back")?.id;
+      await withdrawAsk(bench.profile, await bench.until("the last question", isLast), "hand", bench.now());
+      await bench.printed(run, "code e 4");
       const log = await bench.printed(run, "over");
       claim(log.includes(sumOf(`${text}\n`).join(" ")), "the answer's bytes differ");
       claim(log.includes(sumOf("no: why\n").join(" ")), "the reason's bytes differ");
@@ -401,10 +433,11 @@ const CALLS: Case[] = [
         "answers",
       );
       await bench.ended(run);
+      return "at 24 moments";
     },
   },
-  { n: 25, title: "60 s without the wire in the middle of an ask", run: lab },
-  { n: 26, title: "60 s in which packets are dropped without a word", run: lab },
+  { n: 25, title: "60 s without the wire in the middle of an ask", run: (bench) => silence(bench, "cut") },
+  { n: 26, title: "60 s in which nothing passes, without a word", run: (bench) => silence(bench, "drop") },
   {
     n: 27,
     title: "a home that is killed between a cost and its reply counts it once",
@@ -422,6 +455,7 @@ const CALLS: Case[] = [
       await touch(bench, run, "go");
       await bench.ended(run);
       same((quietText(bench.profile.cost) ?? "").trim().split("\n").length, 1, "rows");
+      return "at 6 moments";
     },
   },
   {
@@ -446,7 +480,6 @@ const CALLS: Case[] = [
     n: 29,
     title: "ready and cost need no line and take no time",
     async run(bench) {
-      bench.needsPlace();
       const script =
         `a=$(date +%s); ${ready}"$LOOOP_BIN" _ cost session "$LOOOP_SESSION_ID" check 0.5; b=$(date +%s); echo "took $((b - a))"\n"$LOOOP_BIN" _ cost session "$LOOOP_SESSION_ID" check -1; echo "code $?"\n`;
       const run = await bench.start(script);
@@ -487,21 +520,54 @@ const CALLS: Case[] = [
     n: 31,
     title: "a call of an earlier run has no effect",
     async run(bench) {
-      bench.needsPlace();
       const run = await bench.start(
         `${GO}"$LOOOP_BIN" _ claim old; echo "code $?" >"$LOOOP_DATA_DIR/said"\n`,
       );
-      const next = bench.prepare("cat >/dev/null\n", { id: run.id });
+      if (bench.place.driver !== undefined) await bench.job(run);
+      bench.prepare("cat >/dev/null\n", { id: run.id });
       bench.link();
       await touch(bench, run, "go");
-      const file = bench.there(`cat "$FAR/w/${run.id}.${run.gen}/said" 2>/dev/null || echo nothing`);
-      await bench.until("what the old run is told", async () => (await bench.said(file)) === "code 1");
+      if (bench.place.driver === undefined) {
+        const file = bench.there(`cat "$FAR/w/${run.id}.${run.gen}/said" 2>/dev/null || echo nothing`);
+        await bench.until("what the old run is told", async () => (await bench.said(file)) === "code 1");
+      } else {
+        // Nobody opens a line into its job: it is named, and not heard.
+        const stray = `${run.id}-${run.gen}`;
+        await bench.until(
+          "the old run is named",
+          () => readHost(bench.profile, bench.host.name)?.strays.some((name) => name.endsWith(stray)),
+        );
+      }
       same(listLeases(bench.profile).leases.length, 0, "leases");
-      await bench.said(stopProgram(bench.home, run, "killed", "root"));
-      void next;
+      await bench.said(stopProgram(bench.home, [{ ...run, state: "killed", by: "root" }]), run);
+      if (bench.place.driver !== undefined) return "its call is not heard: nobody opens a line into its job";
     },
   },
 ];
+
+/** Asks twice; the first question is answered while the wire is dead. */
+async function silence(bench: Bench, how: "cut" | "drop"): Promise<string> {
+  const wire = bench.wire();
+  bench.link();
+  const run = await bench.start(
+    `${ready}for q in 1 2; do a=$("$LOOOP_BIN" _ ask "$LOOOP_SESSION_ID" --prompt "q$q"); echo "got $a"; done; exit 0\n`,
+  );
+  const first = await bench.asked(run);
+  await wire[how]();
+  await delay(20_000);
+  await bench.answer(first, "one");
+  await delay(40_000);
+  same(readSession(bench.profile, run.id)?.status?.state, "running", "state in the dark");
+  await wire.heal();
+  const back = performance.now();
+  await bench.answer(await bench.asked(run), "two");
+  const seconds = (performance.now() - back) / 1000;
+  same((await bench.ended(run)).code, 0, "exit");
+  const log = await bench.printed(run, "got two");
+  same(log.match(/got \w+/g), ["got one", "got two"], "answers");
+  same(readMailbox(bench.profile).pending.length, 0, "questions left");
+  return `the next question was at home ${seconds.toFixed(1)} s after the wire was back`;
+}
 
 const HOSTILE: Case[] = [
   {
@@ -600,13 +666,39 @@ const HOSTILE: Case[] = [
         desk.codes().length <= 25 + 10 * seconds,
         `${desk.codes().length} calls in ${Math.round(seconds)} s`,
       );
-      return `late by ${Math.round(Math.max(0, late))} ms at most`;
+      return `10,000 calls in ${seconds.toFixed(1)} s; late by ${Math.round(Math.max(0, late))} ms at most`;
     },
   },
 ];
 
 const REBOOT: Case[] = [
-  { n: 36, title: "a host that loses its power: lost once, by its boot id", run: lab },
+  {
+    n: 36,
+    title: "a host that loses its power: lost once, by its boot id",
+    async run(bench) {
+      bench.link();
+      const run = await bench.start("echo began; cat >/dev/null\n");
+      await bench.printed(run, "began");
+      await (bench.place.driver === undefined ? age(bench, run) : unplace(bench, run));
+      const end = await bench.ended(run, 90_000);
+      claim(end.state !== "running" && end.by !== "root", `it is ${end.state} by ${end.by}`);
+      if (bench.place.driver === undefined) same([end.state, end.by], ["lost", "host"], "end");
+      const file = `${sessionDir(bench.profile, run.id)}/status.json`;
+      const before = quietText(file);
+      await bench.drop();
+      bench.link();
+      await delay(2_000);
+      same(quietText(file), before, "its state after another line");
+      await bench.said(stopProgram(bench.home, [{ ...run, state: "killed", by: "root" }]));
+      const again = await bench.start("exit 3\n", { id: run.id });
+      same((await bench.ended(again)).code, 3, "exit of its next run");
+      return `${end.state} by ${end.by}; ${
+        bench.place.driver === undefined
+          ? "its records were made those of an earlier boot"
+          : "its job was ended behind home's back"
+      }`;
+    },
+  },
   {
     n: 37,
     title: "a home that starts again finds its workers, nothing doubled",
@@ -631,21 +723,26 @@ const REBOOT: Case[] = [
     title: "the log is equal to the one over there, after cuts and rotation",
     async run(bench) {
       bench.link();
-      const script =
-        `${ready}stty -onlcr; i=0; while [ $i -lt 3000 ]; do echo "line $i of a log that is cut again and again"; i=$((i+1)); done; ${GO}`;
+      // More than is kept over there, then so slowly that the log is cut in between.
+      const [first, fast, last] = [1_000_000, 2_378_255, 2_378_335];
+      const script = `stty -opost; awk 'BEGIN { for (i = ${first}; i <= ${fast}; i++) print i }'
+i=${fast}; while [ $i -lt ${last} ]; do i=$((i + 1)); echo $i; sleep 0.1 2>/dev/null || sleep 1; done; cat >/dev/null\n`;
       const run = await bench.start(script);
       for (let at = 0; at < 5; at++) {
         await delay(50 * at);
         await bench.drop();
         bench.link();
       }
-      const log = await bench.printed(run, "line 2999 ");
-      const lines = log.split("\n").filter((line) => line.startsWith("line ")).map((line) =>
-        Number(line.split(" ")[1])
-      );
-      same(lines.length, 3000, "lines");
-      claim(lines.every((n, at) => n === at), "lines are missing or doubled");
-      await touch(bench, run, "go");
+      const base = bench.there(`cat "$FAR/w/${run.id}.${run.gen}/base" 2>/dev/null || echo 0`);
+      const isCut = async () => Number(await bench.said(base, run)) > 0;
+      await bench.until("the log over there is cut", isCut, 120_000);
+      const path = `${sessionDir(bench.profile, run.id)}/output.log`;
+      const size = (last - first + 1) * `${first}\n`.length;
+      await bench.until("its whole log", () => (statOf(path)?.size ?? 0) >= size);
+      const lines = bench.log(run).trimEnd().split("\n");
+      same(lines.length, last - first + 1, "lines");
+      claim(lines.every((line, at) => line === String(first + at)), "lines are missing or doubled");
+      await bench.end(run);
       await bench.ended(run);
     },
   },
@@ -670,21 +767,20 @@ const REBOOT: Case[] = [
     n: 40,
     title: "a second home with the same id is refused",
     async run(bench) {
-      bench.needsPlace();
-      const first = await openChannel(bench.place.reach(), postProgram(bench.home, "machine-a", true));
+      const first = await bench.channel(postProgram(bench.home, "machine-a", true));
       const hello = Promise.withResolvers<void>();
       const listening = first.listen((line) => {
         if (String(line).startsWith("hello")) hello.resolve();
       });
       await hello.promise;
-      const second = await openChannel(bench.place.reach(), postProgram(bench.home, "machine-b", false));
+      const second = await bench.channel(postProgram(bench.home, "machine-b", false));
       const said: string[] = [];
       await second.listen((line) => void said.push(String(line)));
       first.close();
       await listening;
       second.close();
       claim(said[0]?.startsWith("refused") === true, `it said ${said[0]}`);
-      const own = await openChannel(bench.place.reach(), postProgram(bench.home, bench.machine, true));
+      const own = await bench.channel(postProgram(bench.home, bench.machine, true));
       const back = own.listen(() => {});
       await delay(500);
       own.close();
@@ -698,7 +794,8 @@ const ENGINES: Case[] = [
     n: 41,
     title: "the list names all and only this home's jobs",
     async run(bench) {
-      const driver = bench.needsEngine();
+      const { driver } = bench.place;
+      if (driver === undefined) return await namesAll(bench);
       bench.link();
       const run = await bench.start("echo began; cat >/dev/null\n");
       const name = bench.place.jobName(run);
@@ -708,15 +805,18 @@ const ENGINES: Case[] = [
       });
       const prefix = `looop-${bench.home.slice(0, 8)}-`;
       claim(jobs.every((job) => job.name.startsWith(prefix)), "it names jobs of others");
+      await namesNoOther(bench, run);
       await bench.end(run);
       await bench.ended(run, 90_000);
     },
   },
   {
     n: 42,
-    title: "a verb that the driver does not know is exit 3",
+    title: "a verb that it does not know changes nothing; a driver's exit is 3",
     async run(bench) {
-      const outcome = await bench.needsEngine().call("nonsense", {});
+      const { driver } = bench.place;
+      if (driver === undefined) return await ignoresWords(bench);
+      const outcome = await driver.call("nonsense", {});
       claim(outcome.kind === "failed" && outcome.code === 3, JSON.stringify(outcome));
     },
   },
@@ -724,15 +824,15 @@ const ENGINES: Case[] = [
     n: 43,
     title: "a job is queued or runs, and then runs",
     async run(bench) {
-      const driver = bench.needsEngine();
+      const { driver } = bench.place;
       bench.link();
       const run = bench.prepare("echo began; cat >/dev/null\n");
       await bench.begin(run);
       const name = bench.place.jobName(run);
-      const first = await bench.until(
-        "its job",
-        async () => (await driver.list())?.find((job) => job.name === name),
-      );
+      const first = await bench.until("its state", async () => {
+        if (driver === undefined) return readSession(bench.profile, run.id)?.status;
+        return (await driver.list())?.find((job) => job.name === name);
+      });
       claim(first.state === "queued" || first.state === "running", `it is ${first.state}`);
       await bench.printed(run, "began", 60_000);
       await bench.end(run);
@@ -742,23 +842,16 @@ const ENGINES: Case[] = [
   },
   {
     n: 44,
-    title: "a job that the engine starts twice runs once",
+    title: "a run whose supervisor is started twice runs once",
     async run(bench) {
-      const driver = bench.needsEngine();
       bench.link();
       const run = await bench.start("echo began; cat >/dev/null\n");
       await bench.printed(run, "began", 60_000);
-      const again = await bench.place.start(run);
-      claim(again !== undefined, "it has no handle");
-      const name = bench.place.jobName(run);
-      const job = (await driver.list())?.find((one) => one.name === name);
-      const second =
-        `FAR=$(ls -d "\${XDG_STATE_HOME:-$HOME/.local/state}/looop-far/${bench.home}")\nsh "$FAR/bin/far" sup "$FAR/w/${run.id}.${run.gen}"\necho "code $?"\n`;
-      const channel = await openChannel(bench.place.reach({ name, handle: job?.handle ?? name }), second);
-      const said: string[] = [];
-      await Promise.race([channel.listen((line) => void said.push(String(line))), delay(10_000)]);
-      channel.close();
-      same(said.at(-1), "code 0", "the second supervisor");
+      await bench.place.start(run);
+      const second = bench.there(
+        `FAR=$(cd "$FAR" && pwd -P); sh "$FAR/bin/far" sup "$FAR/w/${run.id}.${run.gen}"; echo "code $?"`,
+      );
+      same((await bench.said(second, run)).split("\n").at(-1), "code 0", "the second supervisor");
       same(bench.log(run).split("began").length - 1, 1, "runs");
       await bench.end(run);
       await bench.ended(run, 90_000);
@@ -787,6 +880,48 @@ const ENGINES: Case[] = [
   },
 ];
 
+/** A place's post names all and only the runs of this home. */
+async function namesAll(bench: Bench): Promise<void> {
+  const runs = [await bench.start("cat >/dev/null\n"), await bench.start("cat >/dev/null\n")];
+  const channel = await bench.channel(postProgram(bench.home, bench.machine, true));
+  const named: string[] = [];
+  await channel.listen((line) => {
+    const [word, id = ""] = String(line).split(" ");
+    if (word === "w") named.push(id);
+    if (word === ".") channel.close();
+  });
+  same(named.sort(), runs.map(({ id }) => id).sort(), "runs named");
+}
+
+/** A job of another home is named to that home alone. */
+async function namesNoOther(bench: Bench, run: RunName): Promise<void> {
+  const other = await Bench.open(bench.host);
+  try {
+    const job = await other.job(await other.start("cat >/dev/null\n"));
+    const names = (await bench.place.driver?.list())?.map(({ name }) => name);
+    same(names?.includes(bench.place.jobName(run)), true, "whether its own is named");
+    same(names?.includes(job.name), false, "whether that of another home is named");
+  } finally {
+    await other.close();
+  }
+}
+
+/** A place's post goes on after words that it does not know. */
+async function ignoresWords(bench: Bench): Promise<void> {
+  const run = await bench.start("cat >/dev/null\n");
+  const channel = await bench.channel(postProgram(bench.home, bench.machine, true));
+  let dots = 0;
+  const listening = channel.listen(async (line) => {
+    if (line !== ".") return;
+    if (++dots > 2) return channel.close();
+    for (const word of ["nonsense", "gone", "stop", "r", ""]) await channel.send(`${word} x ../../etc y z`);
+  });
+  await Promise.race([listening, delay(20_000)]);
+  channel.close();
+  claim(dots > 2, "it says nothing any more");
+  claim(await carriers(bench, run) > 0, "the run was ended");
+}
+
 /** All cases, in their order. */
 export const CASES: readonly Case[] = [
   ...REACH,
@@ -798,34 +933,54 @@ export const CASES: readonly Case[] = [
   ...ENGINES,
 ];
 
-/** The processes over there that carry a run's mark, counted. */
-async function carriers(bench: Bench, gen: string): Promise<string> {
-  const program =
-    `if [ -d /proc/self ]; then cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; else ps -axwwEo command=; fi | grep -c "LOOOP_SESSION_GEN=${gen}"\n`;
-  return (await bench.said(program)).trim();
+/** Tries each of the shells that are there; says which are not. Skipped when none of `oneOf` is. */
+async function eachShell(
+  bench: Bench,
+  names: readonly string[],
+  how: { oneOf: readonly string[]; attempt(shell: string, path: string): Promise<void> },
+): Promise<string> {
+  const paths = (await bench.said(`for s in ${names.join(" ")}; do command -v $s || echo none; done\n`))
+    .split("\n");
+  const isThere = (name: string) => paths[names.indexOf(name)]?.startsWith("/") === true;
+  for (const name of names.filter(isThere)) await how.attempt(name, paths[names.indexOf(name)] ?? "");
+  const list = (all: readonly string[]) => all.join(", ");
+  const tried = `tried ${list(names.filter(isThere))}`;
+  if (!how.oneOf.some(isThere)) throw new Skip(`there is no ${how.oneOf.join(" or ")}; ${tried}`);
+  const missing = names.filter((name) => !isThere(name));
+  return missing.length === 0 ? tried : `${tried}; not there: ${list(missing)}`;
+}
+
+/**
+ * The processes over there that carry a run's mark, counted; on an engine, those in the job of `where`.
+ *
+ * @throws {Skip} when the count does not even see itself.
+ */
+async function carriers(bench: Bench, { gen }: RunName, where?: RunName): Promise<number> {
+  const look =
+    `if [ -d /proc/self ]; then cat /proc/[0-9]*/environ | tr "\\0" "\\n"; else ps -axwwEo command=; fi`;
+  // No pattern is its own match, as all command lines are looked at, too.
+  const program = `LOOOP_SESSION_GEN=looker sh -c '${look}' 2>/dev/null | awk '
+/[L]OOOP_SESSION_GEN=looker/ { me = 1 }
+/[L]OOOP_SESSION_GEN=${gen}/ { n++ }
+END { print me + 0, n + 0 }'\n`;
+  const [me, count] = (await bench.said(program, where)).trim().split(" ").map(Number);
+  if (me !== 1) throw new Skip("the marks of processes cannot be read there (/proc/PID/environ, ps -E)");
+  return count ?? 0;
+}
+
+/** Whether a run's supervisor is the main process of a process table of its own, with which everything in it ends. */
+async function isMainProcess(bench: Bench, run: RunName): Promise<boolean> {
+  const said = await bench.said(`tr '\\0' ' ' </proc/1/cmdline; echo\n`, run);
+  return said.includes(`/bin/far sup `) && said.includes(`/w/${run.id}.${run.gen} `);
 }
 
 /** Makes a file in a run's folder over there. */
-async function touch(bench: Bench, run: { id: string; gen: string }, name: string): Promise<void> {
-  if (bench.place.driver === undefined) {
-    await bench.said(bench.there(`: >"$FAR/w/${run.id}.${run.gen}/${name}"`));
-    return;
-  }
-  const job = await bench.until("its job", async () => {
-    const wanted = bench.place.jobName(run);
-    return (await bench.place.driver?.list())?.find((one) => one.name === wanted && one.state === "running");
-  });
-  const channel = await openChannel(
-    bench.place.reach(job),
-    bench.there(`: >"$FAR/w/${run.id}.${run.gen}/${name}"; echo done`),
-  );
-  await channel.listen(() => {});
-  channel.close();
+async function touch(bench: Bench, run: RunName, name: string): Promise<void> {
+  await bench.said(bench.there(`: >"$FAR/w/${run.id}.${run.gen}/${name}"`), run);
 }
 
 /** Sends the beginning of a start, then cuts the line. */
-async function cutStart(bench: Bench, line: string, ms = 0): Promise<void> {
-  const { argv, cwd, env } = bench.place.reach();
+async function cutStart({ argv, cwd, env }: Reach, line: string, ms = 0): Promise<void> {
   const child = new Deno.Command(argv[0] ?? "", {
     args: argv.slice(1),
     cwd,
@@ -854,6 +1009,61 @@ async function cutStart(bench: Bench, line: string, ms = 0): Promise<void> {
   await reader.cancel().catch(() => {});
   await writer.abort().catch(() => {});
   await child.status;
+}
+
+/** Makes a run's records those of an earlier boot, as they are after a power cut. Its pids are even in use again. */
+async function age(bench: Bench, { id, gen }: RunName): Promise<void> {
+  const boot = crypto.randomUUID();
+  await bench.said(bench.there(`cd "$FAR/w/${id}.${gen}" || exit
+read -r pid start old rest <sup && echo "$pid $start ${boot} $rest" >.sup && mv .sup sup
+read -r at old <run/began && echo "$at ${boot}" >run/.began && mv run/.began run/began`));
+}
+
+/** Ends a run's job behind home's back. */
+async function unplace(bench: Bench, run: RunName): Promise<void> {
+  const { name, handle } = await bench.job(run);
+  await bench.place.driver?.call("stop", { name, handle, grace_s: 0 });
+}
+
+/** Kills an engine's driver in the middle of a start. */
+async function cutDriver(bench: Bench, run: FarRun, ms: number): Promise<void> {
+  const wire = bench.wire();
+  const starting = bench.place.start(run).catch(() => {});
+  await delay(ms);
+  await wire.cut();
+  await wire.heal();
+  await starting;
+}
+
+/** The first line that a program says; then its line is closed. */
+async function firstLine(channel: Channel): Promise<string> {
+  const said = Promise.withResolvers<string>();
+  const listening = channel.listen((line) => said.resolve(String(line))).then(() => said.resolve(""));
+  const line = await Promise.race([said.promise, delay(10_000).then(() => "nothing within 10 s")]);
+  channel.close();
+  await listening;
+  return line;
+}
+
+/** The first line of a program in a shell that another program becomes: greeted as a machine is. */
+async function nested(bench: Bench, shell: string, program: string): Promise<string> {
+  const channel = await bench.channel(shell);
+  const lines: ((line: string) => void)[] = [];
+  const said: string[] = [];
+  const listening = channel.listen((line) => {
+    said.push(String(line));
+    lines.shift()?.(String(line));
+  });
+  const next = async (line: string) => {
+    const reply = new Promise<string>((resolve) => lines.push(resolve));
+    await channel.send(line.trimEnd());
+    return await Promise.race([reply, delay(10_000).then(() => "nothing within 10 s")]);
+  };
+  const ready = await next(GREETING);
+  const first = ready === READY ? await next(asLine(program)) : ready;
+  channel.close();
+  await listening;
+  return first;
 }
 
 /** A desk that a lying host speaks to. */

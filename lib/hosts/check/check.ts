@@ -6,8 +6,8 @@ import { type Case, CASES } from "./cases.ts";
 export interface Verdict {
   n: number;
   title: string;
-  result: "ok" | "FAIL" | "skip";
-  /** Why it failed or was skipped, or a remark. */
+  result: "ok" | "skip" | "FAIL";
+  /** Why it failed or could not be tried, or a remark. */
   note: string;
   ms: number;
 }
@@ -48,8 +48,7 @@ async function judge(host: BenchHost, { n, title, run }: Case): Promise<Verdict>
     const note = await Promise.race([run(bench), late]);
     return verdict("ok", note ?? "");
   } catch (error) {
-    const { message } = error as Error;
-    return verdict(error instanceof Skip ? "skip" : "FAIL", message);
+    return verdict(error instanceof Skip ? "skip" : "FAIL", (error as Error).message);
   } finally {
     clearTimeout(timer);
     await bench.close().catch(() => {});

@@ -16,17 +16,19 @@ start)
     [ -n "$image" ] || { echo "options.image is not set" >&2 && exit 2; }
     args=()
     while IFS= read -r word; do args+=("$word"); done < <(get '.options.args[]?')
-    # A file, since a detached container may start to read only when this script is gone.
-    line=$(mktemp)
-    trap 'status=$?; rm -f "$line"; exit "$status"' EXIT
-    get .boot >"$line"
     $podman create --name "$name" --label "looop=$LOOOP_HOME" ${args[@]+"${args[@]}"} "$image" \
-      sh -c 'until [ -f /looop-boot ]; do sleep 0.1; done; exec </looop-boot; '"$boot" >/dev/null ||
+      sh -c 'until [ "$(tail -n 1 /looop-boot 2>/dev/null)" = end ]; do sleep 0.1; done; exec </looop-boot; '"$boot" >/dev/null ||
       $podman container exists "$name"
-    $podman cp "$line" "$name:/looop-boot"
   fi
   case $($podman inspect -f '{{.State.Status}}' "$name") in
-  created | configured | initialized) $podman start "$name" >/dev/null ;;
+  created | configured | initialized)
+    # A file, since a container may start to read only when this script is gone; whole, since a start may be cut anywhere.
+    line=$(mktemp)
+    trap 'status=$?; rm -f "$line"; exit "$status"' EXIT
+    { get .boot && echo end; } >"$line"
+    $podman cp "$line" "$name:/looop-boot"
+    $podman start "$name" >/dev/null
+    ;;
   esac
   jq -n --arg h "$name" '{handle: $h}'
   ;;

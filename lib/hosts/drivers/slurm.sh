@@ -8,6 +8,8 @@ verb=$1
 get() { jq -r "$1 // empty" <<<"$in"; }
 # Jobs of this home as "id name state reason"; Slurm forgets jobs that are over after MinJobAge.
 jobs() { squeue -h --me -t all -o '%i %j %T %r' | grep " looop-${LOOOP_HOME:0:8}-" || :; }
+# The ids of the job `name`, while it is not over.
+alive() { jobs | awk -v n="$name" '$2 == n && $3 ~ /^(PENDING|CONFIGURING|RUNNING|COMPLETING|SUSPENDED)$/ { print $1 }'; }
 case $verb in
 describe) echo '{"v":1,"verbs":["start","list","stop","exec"],"calls":"exec","max_name":120,"logs":false}' ;;
 start)
@@ -36,10 +38,13 @@ list)
       OUT_OF_MEMORY: "killed", DEADLINE: "killed"}[.[2]] // "lost")}]}'
   ;;
 stop)
-  name=$(get .name)
-  id=$(jobs | awk -v n="$name" '$2 == n && ($3 == "PENDING" || $3 == "RUNNING" || $3 == "SUSPENDED") { print $1 }')
+  name=$(get .name) patience=$(get .grace_s) id=$(alive)
   # shellcheck disable=SC2086 # ids
-  [ -z "$id" ] || scancel --full $id
+  [ -z "$id" ] || scancel --full $id || :
+  # Slurm's own KILL may come later than looop's patience ends.
+  while [ -n "$id" ] && [ "$patience" -gt 0 ]; do sleep 1 && patience=$((patience - 1)) && id=$(alive); done
+  # shellcheck disable=SC2086
+  [ -z "$id" ] || scancel --full --signal=KILL $id || :
   echo '{}'
   ;;
 exec) exec srun --quiet --overlap --jobid="$3" --ntasks=1 sh ;;

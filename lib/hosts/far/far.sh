@@ -1,7 +1,7 @@
 #!/bin/sh
 # The far side of looop, built on POSIX sh, script(1) and od, base64, awk: starts workers, ends them, and posts their
 # states and calls to their home. Called as
-#   far start W | far sup W | far stop W STATE BY | far post MACHINE TAKE
+#   far start W | far sup W | far stop W STATE BY [W STATE BY …] | far post MACHINE TAKE
 # with W the folder of one run, FAR/w/ID.GEN. Everything is read from files again and again, so that a lost line, a
 # killed post and a reboot cost time and nothing else.
 set -u
@@ -119,8 +119,8 @@ detached() {
     exec </dev/null >/dev/null 2>"$said_to" 7<&- 8<&-
     set -- /bin/sh "$FAR/bin/far" "$@"
     command -v setsid >/dev/null && exec setsid "$@"
-    set -m
-    "$@" &
+    # A Mac has perl, and no setsid.
+    exec perl -MPOSIX -e 'POSIX::setsid(); exec @ARGV' "$@"
   ) &
 }
 
@@ -140,6 +140,9 @@ start() {
       }
     fi
     command -v script >/dev/null || { echo "refused 1 \"script\" (util-linux) is not installed here" && exit; }
+    command -v setsid >/dev/null || command -v perl >/dev/null || {
+      echo 'refused 1 "setsid" (util-linux) is not installed here, and no perl' && exit
+    }
     for other in "$FAR/w/$id."*; do
       [ "$other" != "$W" ] && [ "${other%.*}" = "$FAR/w/$id" ] || continue
       stands "$other"
@@ -192,11 +195,11 @@ sup() {
   [ "$CODE" = - ] || exit "$CODE"
   exit 137
 }
-# Ends a run that has had no contact to its home for so many minutes.
+# Ends a run that has had no contact to its home for so many minutes, from outside: a stop spares its own shell's children.
 orphan() {
   read -r minutes <"$W/orphan"
   while sleep 30 && [ ! -f "$W/ended" ]; do
-    [ -z "$(find "$FAR/posts/seen" -mmin "+$minutes" 2>/dev/null)" ] || stop "$W" killed host
+    [ -z "$(find "$FAR/posts/seen" -mmin "+$minutes" 2>/dev/null)" ] || detached /dev/null stop "$W" killed host
   done
 }
 ring() {
@@ -215,27 +218,33 @@ processes() {
   fi
 } 2>/dev/null
 
-# Pids that carry the mark of this run, one per line.
+# Pids that carry the mark of one of these generations, one per line.
 marked() {
+  [ $# -gt 0 ] || return 0
   if [ -d /proc/self ]; then
+    marks=$(printf 'LOOOP_SESSION_GEN=%s\n' "$@")
     if printf 'a\0' | grep -qzxF a; then
-      grep -lzxF "LOOOP_SESSION_GEN=$1" /proc/[0-9]*/environ
+      grep -lzxF "$marks" /proc/[0-9]*/environ
     else
       for file in /proc/[0-9]*/environ; do
-        tr '\0' '\n' <"$file" | grep -qxF "LOOOP_SESSION_GEN=$1" && echo "$file"
+        tr '\0' '\n' <"$file" | grep -qxF "$marks" && echo "$file"
       done
     fi | sed 's,/proc/\([0-9]*\)/.*,\1,'
   else
     # Not the whole mark as one word: awk would find itself.
-    ps -axwwEo pid=,command= | awk -v gen="$1" 'index($0 " ", " LOOOP_SESSION_GEN=" gen " ") {print $1}'
+    ps -axwwEo pid=,command= | awk -v gens="$*" '
+      BEGIN { n = split(gens, gen, " ") }
+      { for (i = 1; i <= n; i++) if (index($0 " ", " LOOOP_SESSION_GEN=" gen[i] " ")) { print $1; break } }'
   fi
 } 2>/dev/null
 
-# The members of the tree as lines "pid start": the first process of the agent, descendants, groups, sessions, the
-# marked, and the ones noted earlier that are still the same; never this shell and its children.
+# The members of trees as lines "pid start": the first processes of the agents ($1), descendants, groups, sessions, those
+# marked with one of the generations ($2), and the ones noted earlier that are still the same; never this shell and its
+# children. One look at all processes serves any number of trees.
 tree() {
   {
-    marked "$2" | sed 's/^/m /'
+    # shellcheck disable=SC2086 # words
+    marked $2 | sed 's/^/m /'
     sed 's/^/n /' "$3"
     processes
   } | awk -v root="$1" -v own=$$ '
@@ -243,11 +252,9 @@ tree() {
     $1 == "n" { note[$2] = $3; next }
     $2 != "Z" { parent[$1] = $3; group[$1] = $4; session[$1] = $5; start[$1] = $6 }
     END {
-      split(root, r, " ")
-      for (p in start) {
-        if (p in mark || (p in note && note[p] == start[p])) in_tree[p] = 1
-        if (p == r[1] && start[p] == r[2]) { in_tree[p] = 1; g[p] = 1 }
-      }
+      for (p in start) if (p in mark || (p in note && note[p] == start[p])) in_tree[p] = 1
+      n = split(root, r, " ")
+      for (i = 1; i < n; i += 2) if (r[i] in start && start[r[i]] == r[i + 1]) { in_tree[r[i]] = 1; g[r[i]] = 1 }
       do {
         grew = 0
         for (p in start) {
@@ -264,31 +271,40 @@ tree() {
     }'
 }
 
-# Ends the whole tree of a run: records the end first, then TERM, KILL after 5 s, until nothing is left. Idempotent.
+# Ends the whole trees of runs: records the ends first, then TERM, KILL after 5 s, until nothing is left. Idempotent.
 stop() {
-  W=$1 gen=${1##*.}
   trap '' HUP INT TERM
   started $$
-  echo "$$ ${START:--} $BOOT $MACHINE $SPACE -" >"$W/.stopping.$$" && mv -f "$W/.stopping.$$" "$W/stopping"
-  if [ ! -f "$W/end" ] && ! told "$W"; then
-    echo "$2 $3" >"$W/.end.$$" && ln "$W/.end.$$" "$W/end"
-    rm -f "$W/.end.$$"
-  fi 2>/dev/null
-  [ -d "$W/run" ] || mkdir "$W/run" || exit 1
-  stands "$W"
-  root=
-  # Before its agent runs there is nothing that could be found.
-  tries=0
-  while [ "$IS" = starting ] && [ -f "$W/sup" ] && [ "$LIFE" = alive ] && [ $tries -lt 80 ]; do
-    sleep 0.1 2>/dev/null || sleep 1
-    tries=$((tries + 1))
-    stands "$W"
+  runs='' gens='' roots=''
+  while [ $# -ge 3 ]; do
+    # Its folder may have been deleted: what is left of the tree still carries its mark.
+    W=$1 runs="$runs $1" gens="$gens ${1##*.}"
+    mkdir -p "$W" || exit 1
+    echo "$$ ${START:--} $BOOT $MACHINE $SPACE -" >"$W/.stopping.$$" && mv -f "$W/.stopping.$$" "$W/stopping"
+    if [ ! -f "$W/end" ] && ! told "$W"; then
+      echo "$2 $3" >"$W/.end.$$" && ln "$W/.end.$$" "$W/end"
+      rm -f "$W/.end.$$"
+    fi 2>/dev/null
+    [ -d "$W/run" ] || mkdir "$W/run" || exit 1
+    shift 3
   done
-  if [ -f "$W/program" ]; then read -r pid start rest <"$W/program" && root="$pid $start"; fi
-  notes=$W/.notes.$$
+  for W in $runs; do
+    stands "$W"
+    # Before its agent runs there is nothing that could be found.
+    tries=0
+    while [ "$IS" = starting ] && [ -f "$W/sup" ] && [ "$LIFE" = alive ] && [ $tries -lt 80 ]; do
+      sleep 0.1 2>/dev/null || sleep 1
+      tries=$((tries + 1))
+      stands "$W"
+    done
+    # A pid and a start time of an earlier boot may be a stranger's in this one.
+    [ ! -f "$W/program" ] || living "$W/program"
+    [ ! -f "$W/program" ] || [ "$LIFE" != alive ] || roots="$roots $pid $start"
+  done
+  notes=$FAR/w/.notes.$$
   : >"$notes"
   passes=0 kills=0 sent=TERM patience=$(($(date +%s) + 5))
-  while tree "$root" "$gen" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
+  while tree "$roots" "$gens" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
     cat "$notes.new" >>"$notes"
     [ "$(date +%s)" -lt $patience ] || sent=KILL kills=$((kills + 1))
     if [ $passes = 0 ] || [ $sent = KILL ]; then
@@ -301,15 +317,17 @@ stop() {
     passes=$((passes + 1))
   done
   rm -f "$notes" "$notes.new"
-  tries=0
-  while stands "$W" && [ "$IS" != exited ] && [ "$IS" != killed ]; do
-    # Its supervisor is gone, or never was.
-    [ "$IS" = running ] && [ "$LIFE" = alive ] && [ $tries -lt 20 ] || { final && break; }
-    sleep 0.1 2>/dev/null || sleep 1
-    tries=$((tries + 1))
+  for W in $runs; do
+    tries=0
+    while stands "$W" && [ "$IS" != exited ] && [ "$IS" != killed ]; do
+      # Its supervisor is gone, or never was.
+      [ "$IS" = running ] && [ "$LIFE" = alive ] && [ $tries -lt 20 ] || { final && break; }
+      sleep 0.1 2>/dev/null || sleep 1
+      tries=$((tries + 1))
+    done
+    [ -f "$W/ended" ] || date +%s >"$W/ended"
+    rm -f "$W/stopping"
   done
-  [ -f "$W/ended" ] || date +%s >"$W/ended"
-  rm -f "$W/stopping"
   ring
 }
 final() {
@@ -388,11 +406,22 @@ hear() {
       r) [ ! -d "$W" ] || reply "$W" "$n" "$code" "$out" "$err" ;;
       f) rm -f "$W/acks/$n" "$SAID/$id.$gen/c.$n" "$SAID/$id.$gen/a.$n" ;;
       get) echo "get $id $gen $n $code" 1<>posts/bell ;;
-      stop) [ ! -d "$W" ] || detached /dev/null stop "$FAR/$W" "$n" "$code" ;;
+      stop)
+        case $id.$gen in
+          *[!A-Za-z0-9._-]*) ;;
+          *)
+            # A lost one is looked at again: it becomes a killed one.
+            mkdir -p "$W" && : >"$W/ending"
+            rm -f "$SAID/$id.$gen/over"
+            detached /dev/null stop "$FAR/$W" "$n" "$code"
+            ;;
+        esac
+        ;;
       fetched) [ ! -d "$W" ] || : >"$W/fetched" ;;
       gone)
         stands "$W"
-        case $IS in exited | killed | lost) rm -rf "$W" ;; esac
+        # A later run may have been resumed in its folder.
+        case $IS in exited | killed | lost) grep -qs "/\.\./$id\.$gen\$" w/*/cwd || rm -rf "$W" ;; esac
         ;;
     esac
     echo h 1<>posts/bell
@@ -464,11 +493,12 @@ pass() {
     over=
     case $IS in exited | killed | lost) over=1 ;; esac
     [ "$word" != t ] && [ -z "$over" ] || reports
+    [ $((ticks % 5)) != 0 ] && [ -z "$over" ] || records
     log
     said=
     read -r said 2>/dev/null <"$D/w" || :
     if [ "$said" = "$IS $CODE $BY $total" ]; then
-      [ -z "$over" ] || [ "$open" != 0 ] || : >"$D/over"
+      [ -z "$over" ] || [ "$open" != 0 ] || { [ "$IS" = lost ] && [ -f "$W/ending" ]; } || : >"$D/over"
       continue
     fi
     age=-
@@ -478,6 +508,12 @@ pass() {
     fi
     echo "w $id $gen $IS $CODE $BY $age $total"
     echo "$IS $CODE $BY $total" >"$D/w"
+  done
+  for D in "$SAID"/*; do
+    name=${D##*/}
+    [ -d "$D" ] && [ ! -d "w/$name" ] || continue
+    echo "w ${name%.*} ${name##*.} none - - - 0"
+    rm -rf "$D"
   done
   echo .
 }
@@ -492,17 +528,23 @@ acks() {
   done
 }
 
+# Those that home has count first: later calls may come earlier in the folder's order.
 calls() {
-  open=0
+  open=0 seen=0
   for file in "$W"/calls/*; do
     [ -f "$file" ] || continue
     open=$((open + 1))
-    [ $open -le $WINDOW ] || return 0
+    [ ! -f "$D/c.${file##*/}" ] || seen=$((seen + 1))
+  done
+  [ $open != $seen ] || return 0
+  for file in "$W"/calls/*; do
+    [ $seen -lt $WINDOW ] || return 0
     n=${file##*/}
-    [ ! -f "$D/c.$n" ] || continue
+    [ -f "$file" ] && [ ! -f "$D/c.$n" ] || continue
     line=$(cat "$file" 2>/dev/null) && [ -n "$line" ] || continue
     echo "c $id $gen $n $line"
     : >"$D/c.$n"
+    seen=$((seen + 1))
   done
 }
 
@@ -516,10 +558,11 @@ log() {
   size=${size##*[!0-9]}
   total=$((base + size))
   [ "$size" -gt $LOG_MAX ] || return 0
-  got=0
-  read -r got 2>/dev/null <"$D/got" || :
-  [ $((total - got)) -lt 65536 ] || [ "$size" -gt $((2 * LOG_MAX)) ] || return 0
-  size=$(wc -c <"$W/output.log")
+  # As long as there is room, only at a moment at which home was sent all of it.
+  sent=0
+  read -r sent 2>/dev/null <"$D/sent" || :
+  size=$(($(wc -c <"$W/output.log")))
+  [ $((base + size)) = "$sent" ] || [ "$size" -gt $((2 * LOG_MAX)) ] || return 0
   echo $((base + size)) >"$W/.base" && : >"$W/output.log" && mv "$W/.base" "$W/base"
   total=$((base + size))
 }
@@ -543,22 +586,48 @@ reports() {
   mv "$D/.reports" "$D/reports.last"
 }
 
-# One part of a log (`-`) or a report, from an offset on.
+# The files of the agent's own record, as home knows to find them; each is passed to `record PATH NAME`.
+each_record() {
+  [ ! -s "$W/records" ] || (. "$W/env" && . "$W/records") 2>/dev/null
+}
+
+# Reports how long these files are: home asks for what it has not.
+records() {
+  record() {
+    case $2 in *[!A-Za-z0-9_./-]*) return 0 ;; esac
+    [ ! -f "$1" ] || printf 't %s %s %s %s\n' "$id" "$gen" "$(printf %s "$2" | od -An -v -tx1 | tr -d ' \n')" $(($(wc -c <"$1")))
+  }
+  each_record
+}
+
+# One part of a log (`-`), of an agent's record (`@NAME`) or a report, from an offset on.
 chunk() {
-  W=w/$1.$2 D=$SAID/$1.$2 name=$3 from=$4 base=0
+  W=w/$1.$2 D=$SAID/$1.$2 name=$3 from=$4 base=0 length=$CHUNK
   [ -d "$W" ] && [ -d "$D" ] || return 0
   case $from in "" | *[!0-9]*) return 0 ;; esac
   if [ "$name" = - ]; then
     file=$W/output.log
     read -r base 2>/dev/null <"$W/base" || :
     [ "$from" -ge "$base" ] || from=$base
-    echo "$from" >"$D/got"
+    [ -f "$file" ] || return 0
+    size=$(($(wc -c <"$file")))
+    [ $((base + size - from)) -ge "$length" ] || length=$((base + size - from))
+    [ "$length" -gt 0 ] || length=0
+    echo $((from + length)) >"$D/sent"
   else
-    file=$W/reports/$(printf %b "$name")
+    file=$(printf %b "$name")
+    case $file in
+      @*)
+        wanted=${file#@}
+        record() { [ "$2" != "$wanted" ] || printf '%s\n' "$1"; }
+        file=$(each_record)
+        ;;
+      *) file=$W/reports/$file ;;
+    esac
   fi
   [ -f "$file" ] || return 0
   printf 'd %s %s %s %s ' "$1" "$2" "$name" "$from"
-  tail -c +$((from - base + 1)) "$file" | head -c $CHUNK | base64 | tr -d '\n'
+  tail -c +$((from - base + 1)) "$file" | head -c "$length" | base64 | tr -d '\n'
   echo
 }
 

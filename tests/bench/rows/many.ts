@@ -1,6 +1,6 @@
 /** The cost of large numbers: a long past, and a large present. */
 import { blocked, delay, identityLines, interleaved, peakOf, start, timed } from "../measure.ts";
-import { type Row, seriesOf } from "../report.ts";
+import { against, type Row, seriesOf } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 
 /** `_ state` of a profile with months behind it against a fresh one; both with their pulse. */
@@ -28,12 +28,7 @@ export async function historyRow(setting: Setting): Promise<Row> {
         setting.quick ? " (a tenth of each)" : ""
       }`,
     unit: "ms",
-    value: aged.wall.median,
-    baseline: { name: "fresh profile", value: young.wall.median },
-    ratio: aged.wall.median / young.wall.median,
-    cpuRatio: aged.cpu.median / young.cpu.median,
-    n: aged.wall.n,
-    noise: Math.hypot(aged.cpu.noise, young.cpu.noise),
+    ...against(aged, "fresh profile", young),
     limits: { of: "ratio", bar: 2, aim: 1.2 },
     bar: "2 × the fresh profile",
     aim: "1.2 ×",
@@ -142,13 +137,8 @@ export async function ledgerRow(setting: Setting): Promise<Row> {
   await Deno.remove(large.profile.cost);
   return {
     ...head,
-    value: cost.wall.median,
+    ...against(cost, "`awk` adding them up", floor),
     ...(oldCost === undefined ? {} : { old: oldCost.wall.median }),
-    baseline: { name: "`awk` adding them up", value: floor.wall.median },
-    ratio: cost.wall.median / floor.wall.median,
-    cpuRatio: cost.cpu.median / floor.cpu.median,
-    n: cost.wall.n,
-    noise: Math.hypot(cost.cpu.noise, floor.cpu.noise),
     note:
       `the first call, which sums all rows, ${first.wall.toFixed(0)} ms; peak memory ${
         peak.toFixed(0)
@@ -215,12 +205,7 @@ async function measureFleet(setting: Setting, bench: BenchProfile, crowd: Crowd)
       id: "fleet-state",
       what: "200 workers alive, 50 pending asks: `_ state`",
       unit: "ms",
-      value: state.wall.median,
-      baseline: { name: "empty program", value: empty.wall.median },
-      ratio: state.wall.median / empty.wall.median,
-      cpuRatio: state.cpu.median / empty.cpu.median,
-      n: state.wall.n,
-      noise: Math.hypot(state.cpu.noise, empty.cpu.noise),
+      ...against(state, "empty program", empty),
       limits: { of: "ratio", bar: 2, aim: 1.5 },
       bar: "2 ×",
       aim: "1.5 ×",

@@ -1,5 +1,5 @@
 /** The cost of idling: the CPU of waiting processes, and a beat of sensors that sleep. */
-import { delay, endAll, interleaved, start, type Usage, usageOf } from "../measure.ts";
+import { delay, endAll, interleaved, onTerminal, start, type Usage, usageOf } from "../measure.ts";
 import type { Row } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 import { writeExecutable } from "../../executable.ts";
@@ -65,8 +65,12 @@ async function endedSessions(setting: Setting, { env, profile }: BenchProfile, c
   }
 }
 
+/** How long the idle ones idle before they are measured, ms. */
+const WARM_MS = 75_000;
+
 async function idleRows(setting: Setting): Promise<Row[]> {
-  const seconds = setting.quick ? 10 : 30;
+  // As long as a beat's interval: one beat falls into it.
+  const seconds = setting.quick ? 10 : 60;
   const idle = setting.profile("idle");
   const head = (id: string, what: string): Row => ({
     id,
@@ -79,6 +83,7 @@ async function idleRows(setting: Setting): Promise<Row[]> {
   const heads = [
     head("idle-pulse", "an idle pulse (60 s interval)"),
     head("idle-wait", "a blocked `_ wait`"),
+    head("idle-watch", "an idle `watch`"),
   ];
   if (Deno.build.os !== "linux") {
     return heads.map((row) => ({ ...row, note: "read from /proc, Linux alone" }));
@@ -86,15 +91,17 @@ async function idleRows(setting: Setting): Promise<Row[]> {
   await setting.call(idle.env, "up");
   await setting.call(idle.env, "_", "wait", "--fresh");
   const wait = start([setting.looop, "_", "wait"], idle.env);
+  const watch = await onTerminal([setting.looop, "watch"], idle.env);
   const sleep = start([setting.programs.sleep], idle.env);
-  // What has just started gives memory back for some seconds, once: that is not what a pulse does for weeks.
-  await delay(15_000);
-  const pids = [setting.pulsePid(idle), wait.pid, sleep.pid];
+  // What has just started gives memory back for some seconds, once, and runs cold at its first beat: that is not what
+  // it does for weeks.
+  await delay(setting.quick ? 15_000 : WARM_MS);
+  const pids = [setting.pulsePid(idle), wait.pid, watch.pid, sleep.pid];
   const before = pids.map(usageOf);
   await delay(seconds * 1000);
   const used = pids.map((pid, n) => between(before[n], usageOf(pid)));
-  await endAll([wait.child, sleep.child]);
-  const floor = used[2]?.cpu ?? 0;
+  await Promise.all([endAll([wait.child, sleep.child]), watch.end()]);
+  const floor = used[3]?.cpu ?? 0;
   return heads.map((row, n) => {
     const { cpu, wakeups } = used[n] ?? { cpu: NaN, wakeups: NaN };
     return {

@@ -5,8 +5,9 @@ import { costSummaryJson, formatUsd, showCost } from "../../../lib/cli/cost_view
 import { checkAmount, type CostRow, formatRow, parseRow } from "../../../lib/agents/cost_row.ts";
 import { UsageError } from "../../../lib/errors.ts";
 import { displayWidth } from "../../../lib/text/style.ts";
+import { runs } from "../../whole.ts";
 
-const RUNS = 300;
+const RUNS = runs(100);
 const encoder = new TextEncoder();
 const NOON = Date.UTC(2026, 5, 1, 12);
 const HOUR = 3_600_000;

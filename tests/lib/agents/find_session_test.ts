@@ -3,6 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { readAgent, writeAgent } from "../../../lib/agents/agent_session.ts";
 import { workerTitle } from "../../../lib/agents/contract.ts";
 import { completeAgent } from "../../../lib/agents/find_session.ts";
+import { recordFiles } from "../../../lib/agents/record_files.ts";
 import { NotAnswered, readOpencode } from "../../../lib/agents/opencode.ts";
 import { Story } from "../../../lib/agents/story_source.ts";
 import type { RecordsKind } from "../../../lib/records/presets.ts";
@@ -112,4 +113,20 @@ Deno.test("given opencode's database, when it is read, then opencode itself is n
   deepStrictEqual(readAgent(r.dir)?.sessions.map((one) => one.id), ["ses_1"]);
   const recorded = (await readOpencode(["ses_1"], r.records, r.host)).get("ses_1");
   deepStrictEqual([recorded?.usd, recorded?.tokens.output, recorded?.tokens.cache_read], [0.5, 20, 30]);
+});
+
+Deno.test("given gemini sessions that were resumed in another minute, when their files are found, then the one with the story comes first", async () => {
+  const base = await Deno.makeTempDir({ prefix: "looop-gemini-" });
+  const chats = `${base}/project/chats`;
+  Deno.mkdirSync(chats, { recursive: true });
+  for (let n = 10; n < 26; n++) {
+    const id = `${n}000000-aaaa-bbbb-cccc-dddddddddddd`;
+    // A resume leaves a file of its own, and goes on in the first.
+    const names = ["04-14", "04-13"].map((minute) =>
+      `${chats}/session-2026-11-28T${minute}-${id.slice(0, 8)}.jsonl`
+    );
+    for (const name of names) Deno.writeTextFileSync(name, `${JSON.stringify({ sessionId: id })}\n`);
+    deepStrictEqual(recordFiles({ cli: "gemini", id, records: base }), names.toReversed());
+  }
+  await Deno.remove(base, { recursive: true });
 });

@@ -1,9 +1,12 @@
 import { deepStrictEqual, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { CostSum, type CostSummary, localDay } from "../../../lib/agents/cost.ts";
-import { sumOfLedger } from "../../../lib/agents/ledger_sums.ts";
+import { readBooks, summaryOfAll, todaySummary } from "../../../lib/agents/ledger_sums.ts";
 import { type Profile, profileAt } from "../../../lib/paths.ts";
 import { sha256 } from "../../../lib/text/bytes.ts";
+import fc from "fast-check";
+import { runs } from "../../whole.ts";
 
+const RUNS = runs(20);
 const DAY_S = 86_400;
 const START = Math.floor(Date.UTC(2026, 0, 1, 12) / 1000);
 /** A little more than what is summed without keeping anything. */
@@ -50,8 +53,12 @@ class Ledger implements AsyncDisposable {
 
   /** As `looop cost` sums it a minute later, and in the same way from what it has kept. */
   async sums(): Promise<CostSummary> {
-    const at = Date.now() + LATER_MS;
-    return (await sumOfLedger(this.profile, at)).summary();
+    return summaryOfAll(await readBooks(this.profile, Date.now() + LATER_MS));
+  }
+
+  /** The same with the most expensive workers alone. */
+  async short(): Promise<CostSummary> {
+    return summaryOfAll(await readBooks(this.profile, Date.now() + LATER_MS), [], SHOWN);
   }
 
   /** All rows, summed one by one. */
@@ -62,14 +69,30 @@ class Ledger implements AsyncDisposable {
   }
 
   async holds(what: string): Promise<void> {
-    const whole = this.plain.summary();
-    deepStrictEqual(await this.sums(), whole, `${what}: the first call`);
+    const whole = this.plain.summary([]);
+    deepStrictEqual(shortened(await this.short()), shortened(whole), `${what}: the first call`);
     deepStrictEqual(await this.sums(), whole, `${what}: the second call`);
+    deepStrictEqual(shortened(await this.short()), shortened(whole), `${what}: the third call`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Deno.remove(this.profile.dir, { recursive: true });
   }
+}
+
+/** The workers that are named. */
+const SHOWN = 3;
+
+/** A summary with the most expensive workers alone; money that was taken apart again has an error far below a cent. */
+function shortened({ byWorker, otherWorkers, ...summary }: CostSummary): unknown {
+  const more = byWorker.slice(SHOWN);
+  const sum = (key: "usd" | "calls") => more.reduce((all, one) => all + one[key], otherWorkers?.[key] ?? 0);
+  const others = { usd: sum("usd"), calls: sum("calls"), count: more.length + (otherWorkers?.count ?? 0) };
+  const text = JSON.stringify(
+    { ...summary, byWorker: byWorker.slice(0, SHOWN), others },
+    (key, value) => key === "usd" ? `$${Math.abs(value).toFixed(6)}` : value,
+  );
+  return JSON.parse(text);
 }
 
 /** What becomes of a ledger whose sums are kept. */
@@ -143,31 +166,43 @@ Deno.test("given kept sums, when only today is asked for, then what is of other 
   const sinceMs = new Date((START + 30 * DAY_S) * 1000).setHours(0, 0, 0, 0);
   const since = new CostSum({ sinceMs });
   since.push(Deno.readFileSync(ledger.profile.cost));
-  const sum = await sumOfLedger(ledger.profile, Date.now() + LATER_MS);
-  deepStrictEqual(sum.summary(["w1", "none"], localDay(sinceMs)), since.summary(["w1", "none"]));
+  const at = sinceMs + DAY_S * 500;
+  const books = await readBooks(ledger.profile, at);
+  deepStrictEqual(
+    { ...todaySummary(books, ["w1", "none"], at), skippedLines: 0 },
+    since.summary(["w1", "none"], localDay(sinceMs)),
+  );
 });
 
-/** Writes sums that say something else, with the digest that belongs to `checked`. */
-async function plant(ledger: Ledger, checked: (text: string) => string): Promise<void> {
-  const { sums } = JSON.parse(ledger.kept);
-  sums.state.accounts[0][3][0][1] += 1000;
-  const check = await sha256(checked(JSON.stringify(sums)));
-  Deno.writeTextFileSync(ledger.profile.costSums, JSON.stringify({ check, sums }));
+/** Writes other sums in place of those that are kept, with the digest that belongs to `checked`. */
+async function plant(
+  ledger: Ledger,
+  change: (sums: string) => string,
+  checked = (sums: string) => sums,
+): Promise<void> {
+  const sums = change(ledger.kept.slice(65));
+  Deno.writeTextFileSync(ledger.profile.costSums, `${await sha256(checked(sums))}\n${sums}`);
 }
 
 Deno.test("given kept sums and the same ledger, when it is summed, then no row is read again", async () => {
   await using ledger = await Ledger.make();
-  const before = await ledger.sums();
-  await plant(ledger, (text) => text);
+  const [before, short] = [await ledger.sums(), await ledger.short()];
+  await plant(
+    ledger,
+    (sums) => sums.replace(/"total":\{"usd":/, "$&5").replace(/(\n.*?\["2026-\d\d-\d\d",)/, "$&5"),
+  );
   notDeepStrictEqual(await ledger.sums(), before);
+  notDeepStrictEqual(await ledger.short(), short);
 });
 
 Deno.test("given sums that somebody has edited or broken, when the ledger is summed, then they do not count", async () => {
   await using ledger = await Ledger.make();
   const before = await ledger.sums();
-  await plant(ledger, () => "another text");
+  await plant(ledger, (sums) => sums.replace(/"total":\{"usd":/, "$&5"), () => "another text");
   deepStrictEqual(await ledger.sums(), before);
-  for (const text of ["", "{", "[]", '{"check":"","sums":{}}', ledger.kept.slice(0, 500)]) {
+  for (
+    const text of ["", "{", "[]", '{"check":"","sums":{}}', ledger.kept.slice(0, 500), ledger.kept.slice(1)]
+  ) {
     Deno.writeTextFileSync(ledger.profile.costSums, text);
     deepStrictEqual(await ledger.sums(), before, JSON.stringify(text.slice(0, 40)));
   }
@@ -176,18 +211,18 @@ Deno.test("given sums that somebody has edited or broken, when the ledger is sum
 Deno.test("given sums of another time zone's days, when the ledger is summed, then they do not count", async () => {
   await using ledger = await Ledger.make();
   const before = await ledger.sums();
-  const { sums } = JSON.parse(ledger.kept);
-  sums.zone = "Antarctica/Troll";
-  sums.state.accounts = [];
-  const check = await sha256(JSON.stringify(sums));
-  Deno.writeTextFileSync(ledger.profile.costSums, JSON.stringify({ check, sums }));
+  await plant(
+    ledger,
+    (sums) =>
+      `${sums.slice(0, sums.indexOf("\n") + 1).replace(/"zone":"[^"]+"/, '"zone":"Antarctica/Troll"')}`,
+  );
   deepStrictEqual(await ledger.sums(), before);
 });
 
 Deno.test("given a ledger that was written just now, when it is summed, then nothing is kept of it", async () => {
   await using ledger = await Ledger.make();
   const writtenMs = Deno.statSync(ledger.profile.cost).mtime?.getTime() ?? 0;
-  deepStrictEqual((await sumOfLedger(ledger.profile, writtenMs)).summary(), ledger.plain.summary());
+  deepStrictEqual(summaryOfAll(await readBooks(ledger.profile, writtenMs)), ledger.plain.summary([]));
   strictEqual([...Deno.readDirSync(ledger.profile.dir)].length, 1);
 });
 
@@ -196,4 +231,63 @@ Deno.test("given a data dir in which nothing can be written, when the ledger is 
   // A folder in its place: not even root can replace it.
   Deno.mkdirSync(`${ledger.profile.costSums}/x`, { recursive: true });
   await ledger.holds("nothing is kept");
+});
+
+Deno.test("given any rows and runs before and after sums are kept, when few workers are shown, then all is as if summed anew", async () => {
+  await using ledger = await Ledger.make();
+  const { profile } = ledger;
+  const ids = fc.constantFrom(...Array.from({ length: 40 }, (_, n) => `t${n}`), 'ü \t"', "root");
+  const row = fc.record({
+    ts: fc.integer({ min: START, max: START + 9 * DAY_S }),
+    kind: fc.constantFrom("session", "beat"),
+    id: ids,
+    runner: fc.constantFrom("pi", "claude"),
+    cost_usd: fc.double({ min: 0, max: 900, noNaN: true }).map((usd) => Math.round(usd * 1e4) / 1e4),
+    source: fc.constantFrom(undefined, undefined, "runner"),
+    unpriced: fc.constantFrom(undefined, undefined, true),
+    unrecorded: fc.constantFrom(undefined, undefined, 2),
+  });
+  const run = fc.integer({ min: 0, max: 60 }).map((n) =>
+    `{"ts":"2026-01-02T00:00:00Z","event":"worker_started","id":"t${n}"}\n`
+  );
+  const lines = fc.record({
+    rows: fc.array(row, { maxLength: 60 }).map((rows) =>
+      rows.map((one) => `${JSON.stringify(one)}\n`).join("")
+    ),
+    runs: fc.array(run, { maxLength: 20 }).map((runs) => runs.join("")),
+    move: fc.constantFrom(
+      "",
+      "- 2026-01-02 00:00 start-worker t70 (pi) [root]\n",
+      "- 2026-01-02 00:00 note\n",
+    ),
+  });
+  // Long enough to be kept.
+  const filler = `${" ".repeat(1000)}\n`.repeat(140);
+  const todayMs = new Date((START + 5 * DAY_S) * 1000).setHours(12);
+  await fc.assert(
+    fc.asyncProperty(lines, lines, async (before, after) => {
+      ledger.write(before.rows + filler);
+      Deno.writeTextFileSync(profile.events, before.runs);
+      Deno.writeTextFileSync(profile.journal, before.move);
+      Deno.writeTextFileSync(profile.costSums, "");
+      summaryOfAll(await readBooks(profile, todayMs));
+      for (const [path, text] of [[profile.events, after.runs], [profile.journal, after.move]] as const) {
+        Deno.writeTextFileSync(path, text, { append: true });
+      }
+      Deno.writeTextFileSync(profile.cost, after.rows, { append: true });
+      const ran = `${before.runs}${after.runs}`.split("\n").filter((line) => line !== "")
+        .map((line) => JSON.parse(line).id);
+      const all = [...ran, "gone", ...`${before.move}${after.move}`.includes("start") ? ["t70"] : []];
+      const books = await readBooks(profile, todayMs);
+      ok(books.kept !== undefined);
+      const whole = ledger.plain.summary(all);
+      deepStrictEqual(shortened(summaryOfAll(books, ["gone"], SHOWN)), shortened(whole));
+      deepStrictEqual(shortened(summaryOfAll(books, ["gone"])), shortened(whole));
+      deepStrictEqual(
+        shortened(todaySummary(books, ["t1"], todayMs)),
+        shortened(ledger.plain.summary(["t1"], localDay(todayMs))),
+      );
+    }),
+    { numRuns: RUNS },
+  );
 });

@@ -1,10 +1,10 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { permissionWarnings, runnerWarnings } from "../../../lib/agents/runner_check.ts";
-import { dialogOn, withoutPrompt } from "../../../lib/workers/runner_trial.ts";
+import { dialogOn, judgeScreen, withoutPrompt } from "../../../lib/workers/runner_trial.ts";
 import { presetNamed, RUNNER_PRESETS } from "../../../lib/records/presets.ts";
 
 const ENV = { HOME: "/h" };
-const trusted = { hasCompletedOnboarding: true, projects: { "/h/work": { hasTrustDialogAccepted: true } } };
+const trusted = { hasCompletedOnboarding: true, projects: { "/h/code": { hasTrustDialogAccepted: true } } };
 
 function claude(
   state: unknown,
@@ -14,11 +14,11 @@ function claude(
   const files: Record<string, string> = {
     "/h/.claude.json": JSON.stringify(state),
     "/h/.claude/settings.json": JSON.stringify(more.settings ?? {}),
-    ...(more.mcp === undefined ? {} : { "/h/work/x/.mcp.json": more.mcp }),
+    ...(more.mcp === undefined ? {} : { "/h/code/x/.mcp.json": more.mcp }),
   };
   const template = more.template ?? presetNamed("claude")!.interactive;
   const runner = { preset: "claude", template };
-  return runnerWarnings(runner, more.cwd ?? "/h/work/x", { ...ENV, ...more.env }, (path) => files[path]);
+  return runnerWarnings(runner, more.cwd ?? "/h/code/x", { ...ENV, ...more.env }, (path) => files[path]);
 }
 
 Deno.test("given claude's own settings, when a worker would start, then each dialog that is left is told", () => {
@@ -38,7 +38,7 @@ Deno.test("given claude's own settings, when a worker would start, then each dia
   deepStrictEqual(claude(approved, { env: { ANTHROPIC_API_KEY: "k".repeat(40) } }), []);
   deepStrictEqual(claude({}, { template: presetNamed("claude")!.headless! }), []);
   match(claude(trusted, { mcp: "{}" })[0] ?? "", /--strict-mcp-config/);
-  const answered = { "/h/work/x": { disabledMcpjsonServers: ["files"] } };
+  const answered = { "/h/code/x": { disabledMcpjsonServers: ["files"] } };
   deepStrictEqual(claude({ ...trusted, projects: { ...trusted.projects, ...answered } }, { mcp: "{}" }), []);
   strictEqual(runnerWarnings({ preset: undefined, template: "x" }, "/", {}).length, 0);
 });
@@ -68,7 +68,7 @@ Deno.test("given the presets' lines, when they are tried without a prompt, then 
     [
       "pi",
       "claude --permission-mode dontAsk --allowedTools Bash Read Write Edit",
-      "codex --disable daemon_auto_start --dangerously-bypass-approvals-and-sandbox",
+      "codex --disable daemon_auto_start -c check_for_update_on_startup=false --dangerously-bypass-approvals-and-sandbox",
       "opencode --auto",
       "gemini --skip-trust --yolo",
       "qwen --yolo",
@@ -130,14 +130,46 @@ const SCREENS: readonly (readonly [string, RegExp | undefined, string])[] = [
     undefined,
     "Warning: ripgrep not found. Offline mode enabled, skipping download. | 0.0%/200k (auto)",
   ],
+  [
+    "codex",
+    /whether to update/,
+    "Update available · 0.171.0 → 99.0.0 | › 1. Update now (runs `npm install`) | 2. Skip",
+  ],
+  [
+    "gemini",
+    /how to log in/,
+    "? Get started | How would you like to authenticate for this project? | ● 1. Sign in with Google",
+  ],
+  ["gemini", /API key/, "Enter Gemini API Key | Please enter your Gemini API key. | Paste your API key here"],
+  ["gemini", /trust/, "Do you trust the files in this folder? | ● 1. Trust folder (work) | 3. Don't trust"],
+  ["gemini", /editor/, "> Do you want to connect IDE to Gemini CLI? | ● 1. Yes | 2. No (esc)"],
+  ["gemini", /theme/, 'Theme "Nope" not found. | > Select Theme                 Preview | ●  1. ANSI Dark'],
+  ["gemini", undefined, "YOLO Ctrl+Y | *   Type your message or @path/to/file"],
+  ["qwen", /provider/, "Connect a Provider | › Alibaba ModelStudio | Third-party Providers"],
+  ["qwen", /trust/, "Do you trust this folder? | › 1. Trust folder (work) | 3. Don't trust (esc)"],
+  ["qwen", /theme/, 'Theme "Nope" not found. | > Select Theme    Preview | ›  1. Auto Auto'],
+  [
+    "qwen",
+    undefined,
+    "*   Type your message or @path/to/file | ➜ work · script | YOLO mode (shift + tab to cycle)",
+  ],
+  ["copilot", /trust/, "Confirm folder trust | /x | Do you trust the files in this folder? | ❯ 1. Yes"],
+  [
+    "copilot",
+    /no login/,
+    "Please use /login to sign in to use Copilot | ❯ | / commands · ? help · tab next tab",
+  ],
+  ["copilot", undefined, "❯ | ← open sidebar · Interactive · Allow All · / commands · ? help · tab next tab"],
   ["opencode", undefined, '┃  Ask anything… "Fix a TODO in the codebase" | ┃  Build auto · script local'],
 ];
 
 Deno.test("given the screens that the CLIs show, when they are looked at, then dialogs are told from a ready prompt", () => {
   for (const [cli, message, screen] of SCREENS) {
     const dialog = dialogOn(screen.split(" | "), cli);
-    if (message === undefined) strictEqual(dialog, undefined, screen);
-    else match(dialog?.message ?? "", message, screen);
+    if (message === undefined) {
+      strictEqual(dialog, undefined, screen);
+      strictEqual(judgeScreen(screen.split(" | "), cli, cli).level, "ok", screen);
+    } else match(dialog?.message ?? "", message, screen);
   }
 });
 
@@ -150,4 +182,57 @@ Deno.test("given a line that leaves permissions to the CLI, when a worker would 
       deepStrictEqual(permissionWarnings({ preset, template }, ENV, () => undefined), [], template);
     }
   }
+});
+
+Deno.test("given a screen on which nothing is known, when it is judged, then it warns and shows where it ends", () => {
+  for (const preset of ["gemini", undefined]) {
+    const { level, message, next } = judgeScreen(["Loading…", "Pick a plan:"], "mine", preset);
+    deepStrictEqual([level, next], ["warn", "run it by hand and see whether it asks"]);
+    match(message, /ends with: Pick a plan:$/);
+  }
+  strictEqual(judgeScreen([], "mine", "copilot").level, "warn");
+  strictEqual(judgeScreen([], "mine", undefined).level, "warn");
+  strictEqual(judgeScreen(["mine 1.0", ">"], "mine", undefined).level, "ok");
+});
+
+/** Warnings of a runner by what its settings hold. */
+const SETTINGS: readonly (readonly [string, string, Record<string, string>, readonly RegExp[]])[] = [
+  ["gemini", "", {}, [/how to log in/]],
+  ["gemini", "", { "/h/.gemini/settings.json": '// mine\n{"security":{"auth":{"selectedType":"x"}}}' }, []],
+  ["gemini", 'gemini --yolo -i "$(cat {{prompt_file}})"', {}, [
+    /how to log in/,
+    /trust \/h\/code.*--skip-trust/,
+  ]],
+  [
+    "gemini",
+    'gemini -y -i "$(cat {{prompt_file}})"',
+    {
+      "/h/.gemini/settings.json": '{"selectedType": "x"}',
+      "/h/.gemini/trustedFolders.json": '{"/h": "TRUST_FOLDER"}',
+    },
+    [],
+  ],
+  ["gemini", 'gemini --skip-trust -p "$(cat {{prompt_file}})"', {}, [/before each command.*--yolo/]],
+  ["qwen", "", {}, [/how to log in/]],
+  ["qwen", 'qwen --auth-type openai -i "$(cat {{prompt_file}})"', {}, [/before each command.*--yolo/]],
+  [
+    "qwen",
+    "",
+    { "/h/.qwen/settings.json": '{"security":{"auth":{"selectedType":"x"},"folderTrust":{"enabled":true}}}' },
+    [/trust \/h\/code/],
+  ],
+  ["copilot", "", {}, []],
+  ["copilot", 'copilot -i "$(cat {{prompt_file}})"', {}, []],
+];
+
+Deno.test("given settings of gemini, qwen and copilot, when a worker would start, then each dialog that is left is told", () => {
+  for (const [preset, template, files, said] of SETTINGS) {
+    const runner = { preset, template: template || presetNamed(preset)!.interactive };
+    const warnings = runnerWarnings(runner, "/h/code", ENV, (path) => files[path]);
+    strictEqual(warnings.length, said.length, `${preset} ${template}: ${warnings.join("; ")}`);
+    said.forEach((words, n) => match(warnings[n] ?? "", words));
+  }
+  const copilot = { preset: "copilot", template: 'copilot -i "$(cat {{prompt_file}})"' };
+  const asks = runnerWarnings(copilot, "/h/code", { ...ENV, COPILOT_ALLOW_ALL: "1" }, () => undefined);
+  match(asks.join("; "), /before each command.*trust \/h\/code/);
 });

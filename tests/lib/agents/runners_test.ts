@@ -11,8 +11,9 @@ import {
   withSessionStart,
 } from "../../../lib/agents/runners.ts";
 import { presetNamed, RUNNER_PRESETS } from "../../../lib/records/presets.ts";
+import { runs } from "../../whole.ts";
 
-const RUNS = 60;
+const RUNS = runs(30);
 
 /** Anything a path may hold, what a shell treats as special above all; a newline at the end is lost by `$(…)`. */
 const ANY_PATH = fc.array(

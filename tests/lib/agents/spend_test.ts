@@ -11,7 +11,7 @@ import { type Profile, profileAt } from "../../../lib/paths.ts";
 import type { AgentSession } from "../../../lib/agents/record_files.ts";
 import { sessionsOfCalls } from "../../../lib/agents/unnamed.ts";
 import { collectRoots } from "../../../lib/agents/root_spend.ts";
-import { collectRun, collectSpend } from "../../../lib/agents/spend.ts";
+import { collectRun, collectSpend, settledRuns } from "../../../lib/agents/spend.ts";
 import { deltaOf, priceOf, type SpendHost } from "../../../lib/agents/spend_rows.ts";
 import {
   codexHasReply,
@@ -118,6 +118,21 @@ Deno.test("given a run whose agent wrote down its spend, when it is collected ag
     tokens: { input: 120, output: 2, cache_read: 0, cache_write: 0 },
     gen: "g1",
   }]);
+});
+
+Deno.test("given a run that a pulse has settled, when its spend is collected, then it is not read until its folder changes", async () => {
+  await using f = await fixture();
+  f.reply(100, 0.5);
+  f.now = Date.now() + 60_000;
+  const settled = settledRuns(f.profile);
+  await settled.refresh(f.now);
+  for (const _ of [1, 2]) settled.offer("w1", { isFinal: true, endedAt: 2 }, f.now);
+  await settled.save();
+  await collectSpend(f.host, {});
+  deepStrictEqual(f.rows(), []);
+  Deno.writeTextFileSync(`${f.dir}/more`, "");
+  await collectSpend(f.host, {});
+  strictEqual(f.rows().length, 1);
 });
 
 Deno.test("given a collector that died before or after its append, when the next one comes, then there is one row", async () => {

@@ -3,7 +3,8 @@ import { type Call, type CallHost, carryOut, closeCall, outcomeOf } from "../../
 import { profileAt } from "../../../lib/paths.ts";
 import { answerAsk, readMailbox } from "../../../lib/records/mailbox.ts";
 import { openProfile } from "../../../lib/records/profile.ts";
-import { metaText, sessionDir } from "../../../lib/sessions/session.ts";
+import { metaText } from "../../../lib/sessions/session.ts";
+import { sessionDir } from "../../../lib/sessions/run_files.ts";
 import { makeDir, quietText, replaceFile } from "../../../lib/store.ts";
 
 /** A home with one worker `w1` on a host; words are taken as they are, options by their names. */

@@ -4,6 +4,7 @@ import { CONFIG_KEYS, parseConfig } from "../../../lib/records/config.ts";
 import { EXIT_MEANING } from "../../../lib/errors.ts";
 import { seedConfig } from "../../../lib/records/seed.ts";
 import type { Declaration } from "../../../lib/cli/verb.ts";
+import { okHere } from "../../in_process.ts";
 import { testProfile } from "../../looop.ts";
 
 Deno.test("given the config's schema, when it is compared with its documentation, then both have the same keys", () => {
@@ -26,28 +27,26 @@ Deno.test("given the manual, when it is read, then every verb, exit code and con
   for (const { path } of declarations) match(manual, new RegExp(`^  looop ${path} `, "m"), path);
   for (const [code] of EXIT_MEANING) match(manual, new RegExp(`^ +${code}  `, "m"));
   for (const [key] of CONFIG_DOC) match(manual, new RegExp(`^  ${key} `, "m"));
-  const wide = manual.split("\n").filter((line) => line.length > 160);
+  // How looop is started here is as long as the path of this machine's deno.
+  const wide = manual.split("\n").filter((line) => line.length > 160 && !line.includes(Deno.execPath()));
   deepStrictEqual(wide, []);
 });
 
 Deno.test("given each verb, when its help is asked for in both ways, then it has usage, options and an example", async () => {
   await using p = await testProfile();
   const declarations: Declaration[] = await p.json("help", "--json");
-  const queue = [...declarations];
-  const worker = async () => {
-    for (let declare = queue.shift(); declare !== undefined; declare = queue.shift()) {
-      // `help config` is the page of the keys.
-      if (declare.path === "config") continue;
-      const page = await p.ok("help", ...declare.path.split(" "));
-      strictEqual(await p.ok(...declare.path.split(" "), "--help"), page, declare.path);
-      ok(page.startsWith(`looop ${declare.path}`), declare.path);
-      match(page, /^Example: /m);
-      for (const option of declare.options ?? []) {
-        ok(page.includes(`--${option.name}`), `${declare.path} --${option.name}`);
-      }
+  for (const declare of declarations) {
+    // `help config` is the page of the keys.
+    if (declare.path === "config") continue;
+    const words = declare.path.split(" ");
+    const page = await okHere(p, "help", ...words);
+    strictEqual(await okHere(p, ...words, "--help"), page, declare.path);
+    ok(page.startsWith(`looop ${declare.path}`), declare.path);
+    match(page, /^Example: /m);
+    for (const option of declare.options ?? []) {
+      ok(page.includes(`--${option.name}`), `${declare.path} --${option.name}`);
     }
-  };
-  await Promise.all([worker(), worker(), worker()]);
+  }
 });
 
 Deno.test("given what a root agent reads, when it is measured, then it is under 7000 bytes and names every reason and no removed option", async () => {
@@ -67,6 +66,7 @@ Deno.test("given a person who types looop alone, when the page comes, then it is
   const page = await p.ok();
   ok(page.split("\n").length < 24);
   match(page, /looop up .*\n/);
-  for (const [key] of CONFIG_DOC) match(await p.ok("help", "config"), new RegExp(`^  ${key} `, "m"));
+  const keys = await p.ok("help", "config");
+  for (const [key] of CONFIG_DOC) match(keys, new RegExp(`^  ${key} `, "m"));
   match(await p.ok("help", "files"), /PLAYBOOK\.md/);
 });

@@ -5,9 +5,10 @@ import { explainVerdict, type GateOptions, judge } from "../../../lib/gate/judge
 import { RULES } from "../../../lib/gate/table.ts";
 import { HARMLESS, REFUSED } from "./lines.ts";
 import { anyArgv, anyText, quote, repeated, SEEDS, shellish } from "./shellish.ts";
+import { runs } from "../../whole.ts";
 
 const OPTIONS: GateOptions = { dataDir: "/data/looop", cwd: "/data/looop", home: "/home/ada" };
-const RUNS = 300;
+const RUNS = runs(100);
 
 function ruleFor(line: string, options: GateOptions = OPTIONS): string {
   const verdict = judge({ line }, options);

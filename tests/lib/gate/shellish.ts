@@ -1,5 +1,6 @@
 /** Inputs that no person writes: pieces of shell repeated without end, or glued at random. */
 import fc from "fast-check";
+import { anyCharacter } from "../../properties.ts";
 
 /** Pieces whose repetition nests, quotes or pipes without end, or takes quadratic time in a careless reader. */
 export const SEEDS: readonly string[] = [
@@ -77,7 +78,7 @@ export const shellish: fc.Arbitrary<string> = fc.array(
 /** Any text: shell-like, or of any characters. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   shellish,
-  fc.string({ unit: "binary", maxLength: 200 }),
+  fc.string({ unit: anyCharacter, maxLength: 200 }),
 );
 
 /** Any words of an exact argv. */

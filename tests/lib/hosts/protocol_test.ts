@@ -1,6 +1,7 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
-import { encodeText, isReportName, parseLine, say } from "../../../lib/hosts/protocol.ts";
+import { isReportName, parseLine, say } from "../../../lib/hosts/protocol.ts";
+import { encodeText } from "../../../lib/text/quote.ts";
 import { LineSplitter } from "../../../lib/hosts/lines.ts";
 import { moduleOf } from "../../tools/assets.ts";
 import { ASSETS } from "../../tools/assets.ts";

@@ -76,3 +76,12 @@ Deno.test("given an editor of no effect, when it is looked at, then it counts as
   strictEqual(isAgentMark("GIT_EDITOR", "true"), true);
   strictEqual(isAgentMark("GIT_EDITOR", "nano"), false);
 });
+
+Deno.test("given a TMPDIR of any kind, when a child's environment is made, then it has that of a folder alone", async () => {
+  const dir = await Deno.makeTempDir();
+  for (const none of ["", "tmp", ".", `${dir}/none`, import.meta.filename ?? ""]) {
+    deepStrictEqual(childEnv({ TMPDIR: none }, OWN), OURS, none);
+  }
+  deepStrictEqual(childEnv({ TMPDIR: dir }, OWN), { ...OURS, TMPDIR: dir });
+  await Deno.remove(dir);
+});

@@ -1,4 +1,4 @@
-import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import {
   aliveOf,
@@ -11,6 +11,7 @@ import {
 import {
   parseProcessTable,
   type ProcessFact,
+  readAllProcesses,
   readMarked,
   readMarkedAny,
   readProcesses,
@@ -240,4 +241,21 @@ Deno.test("given a run's child that belongs to another run, when the tree is fou
   deepStrictEqual(pids([9, 10]), [7, 8]);
   deepStrictEqual(pids([9, 10], []), [7, 8]);
   deepStrictEqual(pids([]), [7, 8, 9, 10]);
+});
+
+Deno.test("given many who look at all processes at once, when they ask, then they share a look that has yet to begin, and no look that began before they asked", async () => {
+  const first = readAllProcesses();
+  // It begins in the next turn.
+  strictEqual(readAllProcesses(), first);
+  await Promise.resolve();
+  const child = new Deno.Command("sleep", { args: ["30"] }).spawn();
+  try {
+    const later = [readAllProcesses(), readAllProcesses()];
+    notStrictEqual(later[0], first);
+    strictEqual(later[0], later[1]);
+    ok((await later[0])?.processes.has(child.pid));
+  } finally {
+    child.kill("SIGKILL");
+    await child.status;
+  }
 });

@@ -36,6 +36,22 @@ Deno.test("given any ended runs, when it is planned what goes, then the young an
   );
 });
 
+Deno.test("given many runs of one id, when all are young, then none goes; when all are old, then the last three stay", () => {
+  const all = (agoS: number) =>
+    Array.from({ length: 10 }, (_, n): EndedRun => {
+      const endedAt = NOW / 1000 - agoS + n;
+      return { name: `w~${n}`, id: "w", gen: "", startedAt: endedAt - 1, endedAt };
+    });
+  strictEqual(planExpired(all(TTL), TTL, NOW).length, 0);
+  const kept = all(TTL + 10).slice(-RETENTION.runsKept);
+  deepStrictEqual(
+    all(TTL + 10).filter((run) =>
+      !planExpired(all(TTL + 10), TTL, NOW).some(({ name }) => name === run.name)
+    ),
+    kept,
+  );
+});
+
 Deno.test("given ids that are used once, when they are many, then the newest are kept and no more than the table says", () => {
   const all = Array.from({ length: 500 }, (_, n): EndedRun => {
     const endedAt = NOW / 1000 - TTL - 500 + n;

@@ -1,8 +1,9 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { fillHook, hookEnv } from "../../../lib/records/template.ts";
+import { runs } from "../../whole.ts";
 
-const RUNS = 150;
+const RUNS = runs(50);
 
 /** Templates that print exactly the message, each with other things around the placeholder. */
 const FAITHFUL = [

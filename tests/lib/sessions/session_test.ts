@@ -4,7 +4,6 @@ import { identityOf, parseIdentity } from "../../../lib/process/identity.ts";
 import {
   findSession,
   listSessionIds,
-  markReady,
   readFleet,
   readSession,
   recordEnd,
@@ -12,6 +11,7 @@ import {
   type SessionRecord,
   writeFinalStatus,
 } from "../../../lib/sessions/session.ts";
+import { markReady } from "../../../lib/sessions/run_files.ts";
 import { stranger } from "../../workers.ts";
 
 const NOW = 1_800_000_000_000;

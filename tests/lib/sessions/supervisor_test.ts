@@ -128,6 +128,18 @@ for (const [code, by] of [[0, "self"], [1, "self"], [127, "self"], [128, "crash"
   });
 }
 
+Deno.test("given a PATH whose folder is removed while an agent runs, when the agent ends, then its end is written", async () => {
+  await using s = await supervised();
+  const tools = `${s.base}/tools`;
+  await new Deno.Command("sh", { args: ["-c", 'mkdir "$0" && ln -s /usr/bin/* "$0"', tools] }).output();
+  s.start('until [ -e "$GO" ]; do /bin/sleep 0.1; done; exit 3', ["sh"], { PATH: tools, GO: `${s.base}/go` });
+  await s.until("it runs", () => s.text("program") !== "");
+  Deno.removeSync(tools, { recursive: true });
+  Deno.writeTextFileSync(`${s.base}/go`, "");
+  await s.until("it is written", () => s.text("status.json").includes("exited"));
+  strictEqual(JSON.parse(s.text("status.json")).exit_code, 3);
+});
+
 Deno.test("given a data dir that is moved while an agent runs, when the agent ends, then its end is written where the folder is", async () => {
   await using s = await supervised();
   s.start('until [ -e "$GO" ]; do sleep 0.05; done; exit 3', ["sh"], { GO: `${s.base}/moved/go` });

@@ -1,8 +1,9 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import { age, bar, displayWidth, pad, styler, table, truncate, wrap } from "../../../lib/text/style.ts";
+import { runs } from "../../whole.ts";
 
-const RUNS = 300;
+const RUNS = runs(100);
 const anyWords = fc.array(
   fc.oneof(fc.stringMatching(/^[ -~]*$/), fc.constantFrom("漢字", "e\u0301", "👍🏽", "naïve", "a-b_c/d")),
 )

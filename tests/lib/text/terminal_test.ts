@@ -1,9 +1,11 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
+import { anyCharacter } from "../../properties.ts";
 import { sanitize, sanitizeLine } from "../../../lib/text/style.ts";
 import { LogRenderer, renderRows, renderScreen } from "../../../lib/text/terminal.ts";
+import { runs } from "../../whole.ts";
 
-const RUNS = 300;
+const RUNS = runs(100);
 const encoder = new TextEncoder();
 
 /** Everything a recording yields, handed over in pieces of `size`. */
@@ -294,7 +296,7 @@ Deno.test("given a line that never ends, when a log is rendered, then it is cut 
 
 Deno.test("given any text, when it is sanitized, then it holds no escape, control, override or lone surrogate", () => {
   const pieces = fc.array(fc.oneof(
-    fc.string({ unit: "binary" }),
+    fc.string({ unit: anyCharacter }),
     fc.constantFrom(
       "\x1b[31m",
       "\x1b]0;t\x07",

@@ -5,7 +5,7 @@ import { cursorAfter, newsOf, wholeWorld } from "../../../lib/world/news.ts";
 import { cursorOf, emptyCursor, type Sight, type WorkerRun } from "../../../lib/world/observer.ts";
 import { isWaking, MAX_BYTES, timeoutText, type Wake, wakeOf } from "../../../lib/world/wake.ts";
 import { emptyWorld, nextReading, type WorldReading } from "../../../lib/world/world.ts";
-import { RUNS } from "../../properties.ts";
+import { anyCharacter, RUNS } from "../../properties.ts";
 
 const READER = { observer: "root/pi-1" };
 const FILES = {
@@ -112,7 +112,7 @@ function bytes(text: string): number {
 }
 
 const KEYS = ["reason", "changes", "asks", "workers", "counts", "failing", "goals", "journal_tail", "cursor"];
-const anyText = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: "binary", maxLength: 4000 }));
+const anyText = fc.oneof(fc.string({ maxLength: 60 }), fc.string({ unit: anyCharacter, maxLength: 4000 }));
 const anySize: fc.Arbitrary<Size> = fc.record({
   asks: fc.nat(150),
   prompt: anyText,

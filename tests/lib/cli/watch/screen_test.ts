@@ -1,8 +1,10 @@
-import { match, ok, strictEqual } from "node:assert/strict";
+import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import fc from "fast-check";
 import type { Host } from "../../../../lib/cli/machine.ts";
-import type { Ui } from "../../../../lib/cli/watch/keys.ts";
-import { drawScreen, reasonOf, type View } from "../../../../lib/cli/watch/screen.ts";
+import { FIRST, type Ui } from "../../../../lib/cli/watch/keys.ts";
+import { reasonsOf } from "../../../../lib/cli/watch/head.ts";
+import { drawScreen } from "../../../../lib/cli/watch/screen.ts";
+import type { View } from "../../../../lib/cli/watch/view.ts";
 import { profileAt } from "../../../../lib/paths.ts";
 import { defaultConfig } from "../../../../lib/records/config.ts";
 import { displayWidth } from "../../../../lib/text/style.ts";
@@ -10,7 +12,7 @@ import type { Listener } from "../../../../lib/world/listener.ts";
 import type { WorkerRun } from "../../../../lib/world/observer.ts";
 import type { Snapshot } from "../../../../lib/world/state.ts";
 import { emptyWorld } from "../../../../lib/world/world.ts";
-import { RUNS } from "../../../properties.ts";
+import { anyCharacter, RUNS } from "../../../properties.ts";
 
 const NOW = 1_800_000_000_000;
 
@@ -59,6 +61,7 @@ function viewOf(texts: readonly string[], workers: number, pulse: object = {}): 
     asks,
     answered: [],
     workers: runs,
+    hosts: [],
     pulse: { wanted: true, alive: true, beat: 3, age_s: 1, interval_s: 60, stalled: false, ...pulse },
     nowMs: NOW,
     bad: [],
@@ -86,7 +89,7 @@ function viewOf(texts: readonly string[], workers: number, pulse: object = {}): 
 }
 
 const text = fc.oneof(
-  fc.string({ unit: "binary", maxLength: 200 }),
+  fc.string({ unit: anyCharacter, maxLength: 200 }),
   fc.constantFrom(
     "Merge PR 12?\nAll tests pass.",
     "長い".repeat(200),
@@ -100,6 +103,7 @@ const ui: fc.Arbitrary<Ui> = fc.record({
   chosen: fc.constantFrom("", "ask:w0-1", "ask:w1-1", "worker:w0", "worker:w9"),
   isWhole: fc.boolean(),
   scroll: fc.nat({ max: 500 }),
+  isHelp: fc.boolean(),
   isScreen: fc.boolean(),
   typing: fc.option(
     fc.record({
@@ -140,12 +144,80 @@ Deno.test("given any texts, state and size, when the screen is drawn, then it ha
   );
 });
 
-Deno.test("given what keeps things from happening, when the reason is told, then the pulse comes first, then that nobody listens", () => {
-  const dead = { alive: false };
-  match(reasonOf({ ...viewOf([], 0, dead), listener: null }).text, /^! the pulse is dead.*and 1 more/);
-  match(reasonOf({ ...viewOf([], 0), listener: null }).text, /^! root agent: nobody listens/);
-  match(reasonOf({ ...viewOf([], 0, { wanted: false, alive: false }) }).text, /^! the pulse is stopped/);
-  const well = reasonOf(viewOf(["a question is no fault"], 0));
-  ok(well.isWell);
-  match(well.text, /^✓ nothing stands in the way; root agent: claude-ab12 listens/);
+/** Sizes of terminals, from the smallest to the largest. */
+const SIZES = [[40, 12], [80, 24], [200, 50], [300, 80]] as const;
+const LISTS = ["questions: ", "workers: ", "sensors: ", "journal "];
+
+Deno.test("given what keeps things from happening, when the reasons are told, then the pulse comes first, then that nobody listens", () => {
+  const messages = (view: View) => reasonsOf(view).map(({ message }) => message);
+  const stopped = messages({ ...viewOf([], 0, { wanted: false, alive: false }), listener: null });
+  strictEqual(stopped.length, 2);
+  match(stopped[0]!, /^the pulse is stopped/);
+  match(stopped[1]!, /^root agent: nobody listens/);
+  const asked = viewOf(["a question is no fault"], 0);
+  deepStrictEqual(messages(asked), []);
+  const { lines } = drawScreen(asked, FIRST, { columns: 100, rows: 24 }, false);
+  match(lines[1]!, /^✓ nothing stands in the way; root agent: claude-ab12 listens/);
+});
+
+Deno.test("given a stopped or dead pulse and a machine that is not heard, when the screen is drawn, then the first glance has both with the way out", () => {
+  const far = {
+    name: "gpu",
+    state: "down" as const,
+    workers: 2,
+    unreachable_s: 400,
+    error: "x ".repeat(200),
+  };
+  for (const [wanted, word] of [[false, "stopped"], [true, "dead"]] as const) {
+    const view = viewOf(["Go on?"], 12, { wanted, alive: false });
+    view.snapshot.hosts = [far];
+    for (const [columns, rows] of SIZES) {
+      const screen = drawScreen({ ...view, listener: null }, FIRST, { columns, rows }, false).lines;
+      const head = screen.slice(1, screen.findIndex((line) => line.startsWith("questions: "))).join(" ")
+        .replace(/ +/g, " ");
+      match(head, new RegExp(`^! the pulse is ${word}.*\`looop up\` starts it.* ! host gpu \\(2 workers\\)`));
+      match(head, /`looop _ host check gpu`/);
+      for (const list of LISTS.slice(0, 3)) ok(screen.join("\n").includes(list), screen.join("\n"));
+    }
+  }
+});
+
+Deno.test("given a stalled pulse or a host without workers, when reasons are told, then old records of hosts are none", () => {
+  const kinds = (pulse: object, host: object) => {
+    const view = viewOf([], 0, pulse);
+    view.snapshot.hosts = [{ name: "gpu", state: "down", workers: 1, unreachable_s: 9, ...host }];
+    return reasonsOf(view).map(({ kind }) => kind);
+  };
+  deepStrictEqual(kinds({}, {}), ["host_unreachable"]);
+  deepStrictEqual(kinds({ alive: false }, {}), ["pulse_dead"]);
+  deepStrictEqual(kinds({ alive: false }, { error: "refused" }), ["pulse_dead", "host_unreachable"]);
+  deepStrictEqual(kinds({}, { workers: 0 }), []);
+});
+
+Deno.test("given more problems than one, when the screen is drawn, then as many are named as have rows, and the rest is counted", () => {
+  const view = viewOf([], 0);
+  view.snapshot.bad = Array.from({ length: 12 }, (_, n) => ({ path: `/odd${n}.json`, reason: "not JSON" }));
+  for (const [columns, rows] of SIZES) {
+    for (const workers of [0, 12]) {
+      const busy = { ...view, workers: viewOf([], workers).workers };
+      const { lines } = drawScreen(busy, FIRST, { columns, rows }, false);
+      const screen = lines.join("\n");
+      for (const list of LISTS) ok(screen.includes(list), screen);
+      const named = (screen.match(/^! \/odd\d+\.json/gm) ?? []).length;
+      const more = /\(\+(\d+)\)|and (\d+) more/.exec(screen);
+      strictEqual(named + Number(more?.[1] ?? more?.[2] ?? 0), 12, screen);
+      ok(named >= (rows >= 50 ? 12 : Math.floor(rows / 6) / (columns < 60 ? 2 : 1)), screen);
+      // A row that nothing else has use for is not left empty while a problem has none.
+      const gaps = lines.filter((line, n) => line.replace("│", "").trim() === "" && lines[n + 1] === line);
+      if (named < 12) strictEqual(gaps.length, 0, screen);
+    }
+  }
+});
+
+Deno.test("given many silent workers, when the screen is drawn, then two are named above the list that has them all", () => {
+  const view = viewOf([], 40);
+  for (const worker of view.snapshot.workers) worker.idle_s = 9_999;
+  const screen = drawScreen(view, FIRST, { columns: 200, rows: 50 }, false).lines.join("\n");
+  strictEqual((screen.match(/^! worker w\d+ has printed nothing/gm) ?? []).length, 2);
+  match(screen, /and 38 more: `looop status`/);
 });

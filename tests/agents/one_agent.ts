@@ -4,21 +4,12 @@
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { setConfigValue } from "../../lib/records/config.ts";
-import { readAgent } from "../../lib/agents/agent_session.ts";
-import { readAllProcesses } from "../../lib/process/table.ts";
-import { readRecorded } from "../../lib/agents/records.ts";
-import { RECORDS_KINDS, type RecordsKind } from "../../lib/records/presets.ts";
+import { presetNamed, type RecordsKind } from "../../lib/records/presets.ts";
 import { withTellHook } from "../../lib/agents/tell_hook.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
-import { ENVIRONMENTS, folderOf, furnish, hurriedGemini, PRICES } from "./homes.ts";
-import {
-  type Conversation,
-  ModelServer,
-  type Reply,
-  REPLY_TOKENS,
-  type Script,
-  type Spent,
-} from "./model_server.ts";
+import { ENVIRONMENTS, folderOf, furnish, GEMINI_LIMIT_S, PRICES } from "./homes.ts";
+import { killAgent, requireSpent, type Row, rowsOf, runningCommand, untilRecorded } from "./runs.ts";
+import { type Conversation, ModelServer, type Reply, REPLY_TOKENS, type Script } from "./model_server.ts";
 
 /** How the root agent is run: without a terminal, so that it ends when its script does. */
 const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
@@ -30,6 +21,15 @@ const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
   gemini: ["-p", "--skip-trust", "--yolo"],
   qwen: ["--yolo"],
   copilot: ["-p", "--allow-all", "--no-auto-update"],
+};
+/** What a user says to CLIs that have a hook or plugin which reminds their root agent: claude's and qwen's is the skill's. */
+const REMINDED: Readonly<Partial<Record<RecordsKind, string>>> = {
+  pi: "[script:leaving]",
+  claude: "/looop [script:leaving]",
+  opencode: "[script:leaving]",
+  gemini: "[script:leaving]",
+  qwen: "/looop [script:leaving]",
+  copilot: "[script:leaving]",
 };
 /** A root agent that gets nowhere gives up; opencode alone takes most of a minute to start on a busy machine. */
 const GIVE_UP_MS = 150_000;
@@ -55,7 +55,8 @@ function skipped(why: string | undefined): string {
   return why === undefined ? "" : ` (skipped: ${why})`;
 }
 
-for (const cli of RECORDS_KINDS) {
+/** Registers all tests of one CLI: a file each, as files run side by side. */
+export function testAgent(cli: RecordsKind): void {
   const folder = folderOf(cli);
   const why = whyNot(cli, folder);
   const test = (name: string, work: (setting: Setting) => Promise<void>) =>
@@ -85,36 +86,68 @@ for (const cli of RECORDS_KINDS) {
     "when headless workers ask, are killed -9, resumed, answered, or ended, then they end by themselves, legibly and counted once",
     headless,
   );
+  if (REMINDED[cli] !== undefined) {
+    test("when a root agent ends its turn while a question is open, then it is reminded, once", reminded);
+  }
+  // The others are given their session's id at the start.
+  if (presetNamed(cli)?.session?.start === undefined) {
+    test("when a headless worker calls no verb, then its spend is known and it is resumed", mute);
+  }
   // codex, gemini, qwen and copilot have no hook that is given on the command line: they read it by their next call.
   const isHooked = cli === "opencode" ||
     folder !== undefined && withTellHook(`${cli} x`, cli, folder) !== `${cli} x`;
   if (isHooked) {
     test("when a worker is told something in mid-task, then it has it with its next tool call", toldMidTask);
   }
+  for (const dialog of DIALOGS) if (dialog[0] === cli) testDialog(dialog, folder);
 }
 
-/** A file in the folder at which a CLI stops at a dialog, and how that is told. */
-const FOLDERS: readonly (readonly [RecordsKind, string, string, RegExp])[] = [
-  ["pi", ".pi/settings.json", "{}", /pi asks whether it may trust the folder.*--no-approve/s],
-  ["claude", ".mcp.json", '{"mcpServers":{"x":{"command":"true"}}}', /MCP servers.*--strict-mcp-config/s],
-  ["codex", ".codex/config.toml", 'model = "script"\n', /codex asks whether it may trust.*trust_level/s],
+/** A file below the base at which a CLI stops at a dialog, and how that is told. */
+const DIALOGS: readonly (readonly [RecordsKind, string, string, RegExp])[] = [
+  ["pi", "work/.pi/settings.json", "{}", /pi asks whether it may trust the folder.*--no-approve/s],
+  [
+    "claude",
+    "work/.mcp.json",
+    '{"mcpServers":{"x":{"command":"true"}}}',
+    /MCP servers.*--strict-mcp-config/s,
+  ],
+  ["codex", "work/.codex/config.toml", 'model = "script"\n', /codex asks whether it may trust.*trust_level/s],
+  ["gemini", "home/.gemini/settings.json", "{}", /gemini asks how to log in.*selectedType/s],
+  [
+    "qwen",
+    "home/.qwen/settings.json",
+    '{"security":{"auth":{"selectedType":"openai"},"folderTrust":{"enabled":true}}}',
+    /qwen asks whether it may trust the folder/,
+  ],
+  [
+    "copilot",
+    "data dir/config.json",
+    '{"runners":{"copilot":{"preset":"copilot","env":{"COPILOT_ALLOW_ALL":"no"}}}}',
+    /copilot asks whether it may trust the folder.*COPILOT_ALLOW_ALL/,
+  ],
 ];
 
-for (const [cli, file, text, said] of FOLDERS) {
-  const folder = folderOf(cli);
+function testDialog([cli, file, text, said]: typeof DIALOGS[number], folder: string | undefined): void {
   const why = whyNot(cli, folder);
   Deno.test({
-    name: `given ${cli} and a folder with ${file}, when it is tried, then the dialog it stops at is told${
-      skipped(why)
-    }`,
+    name:
+      `given ${cli}, when it is tried and ${file} makes it ask, then the dialog it stops at is told, else it is well${
+        skipped(why)
+      }`,
     ignore: why !== undefined,
     fn: async () => {
       await using setting = await Setting.of(cli, folder ?? "");
       const { p } = setting;
-      const path = `${p.base}/work/${file}`;
+      const doctor = () => p.run("doctor", "--runner", cli, "--cwd", `${p.base}/work`);
+      const path = `${p.base}/${file}`;
+      Deno.mkdirSync(`${p.base}/work`);
+      // What reminds a root agent must stop no worker.
+      await p.ok("init", "--skill", cli);
+      const well = await doctor();
+      match(well.stdout.replace(/\s+/g, " "), /^ok .* stops at no dialog/, well.stderr);
       Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
       Deno.writeTextFileSync(path, text);
-      const { code, stdout } = await p.run("doctor", "--runner", cli, "--cwd", `${p.base}/work`);
+      const { code, stdout } = await doctor();
       strictEqual(code, 1);
       match(stdout.replace(/\s+/g, " "), said);
     },
@@ -132,8 +165,8 @@ class Setting implements AsyncDisposable {
     const server = new ModelServer(scripts);
     furnish(p, cli, folder, server.url);
     const setting = new Setting(cli, p, server);
-    const { root, hurried, patient, brief, literal, steered } = setting;
-    Object.assign(scripts, { root, hurried, patient, brief, literal, steered });
+    const { root, hurried, patient, brief, literal, steered, silent, leaving } = setting;
+    Object.assign(scripts, { root, hurried, patient, brief, literal, steered, silent, leaving });
     await p.ok("init", "--runner", cli);
     // Of two that start at once in a fresh home, one may fail at making the database of both.
     if (cli === "opencode") await setting.runCli("db", "select 1");
@@ -171,7 +204,9 @@ class Setting implements AsyncDisposable {
     }
     if (performance.now() - this.#began > GIVE_UP_MS) return { text: `given up: ${results.at(-1)}` };
     if (/"worker:w1"/.test(results.at(-1) ?? "")) return { text: "w1 has ended" };
-    return { shell: `${looop} _ wait --json --timeout 20` };
+    const seconds = this.cli === "gemini" ? GEMINI_LIMIT_S / 2 : 20;
+    // Five equal calls are a loop to gemini and qwen: help has them count.
+    return { shell: `${looop} _ wait --json --timeout ${seconds} # ${results.length}` };
   };
 
   /** Asks with a short limit, asks again, reports the answer, ends itself. */
@@ -222,6 +257,20 @@ class Setting implements AsyncDisposable {
     };
   };
 
+  /** Runs a command that is none of looop's, once, and says how often it was asked. */
+  readonly silent: Script = ({ results, users }) => {
+    if (results.length === 0) return { shell: "echo step" };
+    return { text: `asked ${users.filter((text) => text.includes("Go.")).length} times` };
+  };
+
+  /** A root agent that ends its turn with a question open, and goes on in vain when it is reminded. */
+  readonly leaving: Script = ({ results, users }) => {
+    if (results.length === 0) return { shell: `'${this.p.base}/bin/looop' _ wait --json --timeout 5` };
+    this.reminders = users.filter((text) => text.includes("Questions of workers are open")).length;
+    return { text: `reminded ${this.reminders} times` };
+  };
+  reminders = 0;
+
   #work(conversation: Conversation, limit: { timeoutS?: number }): Reply {
     const { results } = conversation;
     const ask =
@@ -241,20 +290,9 @@ class Setting implements AsyncDisposable {
     };
   }
 
-  /** Gives workers more environment. */
-  addRunnerEnv(env: Record<string, string>): void {
-    const path = this.p.profile.config;
-    const text = Object.entries(env).reduce(
-      (config, [name, value]) => setConfigValue(config, ["runners", this.cli, "env", name], value),
-      Deno.readTextFileSync(path),
-    );
-    Deno.writeTextFileSync(path, text);
-  }
-
   /** Rows of the ledger of one id. */
   rows(id: string): Row[] {
-    return this.p.read("cost.jsonl").trim().split("\n").map((line) => JSON.parse(line) as Row)
-      .filter((row) => row.id === id && row.source === "runner");
+    return rowsOf(this.p, id);
   }
 
   /** Starts a worker and waits until its question is open. */
@@ -287,30 +325,33 @@ class Setting implements AsyncDisposable {
    * some write what a reply cost only after they have begun to ask.
    */
   async killAgent(id: string, script: string): Promise<void> {
-    const all = this.server.spent(script).output;
-    const recorded = async () => {
-      const sessions = readAgent(`${this.p.profile.sessions}/${id}`)?.sessions ?? [];
-      const records = await Promise.all(sessions.map((one) => readRecorded(one, { env: this.p.env })));
-      return records.reduce((sum, record) => sum + (record?.tokens.output ?? 0), 0);
-    };
-    if (this.cli !== "opencode") {
-      await this.p.until("all replies are recorded", async () => await recorded() === all);
-    }
-    const pid = Number(this.p.read(`sessions/${id}/program`).split(" ")[0]);
-    const { processes } = await readAllProcesses();
-    for (const fact of processes.values()) {
-      try {
-        if (fact.pgid === pid) Deno.kill(fact.pid, "SIGKILL");
-      } catch {
-        // Ended with one that was killed before it.
-      }
-    }
+    if (this.cli !== "opencode") await untilRecorded(this.p, id, this.server.spent(script));
+    await killAgent(this.p, id);
   }
 
   /** Runs the CLI without a terminal as root agent and returns what it said. */
   async runRoot(): Promise<string> {
     const [mode, ...options] = ROOT[this.cli];
     return await this.runCli(mode ?? "", "[script:root] Run the loop.", ...options);
+  }
+
+  /** Runs a line in a terminal until it is disposed of. */
+  inTerminal(line: string): AsyncDisposable {
+    const child = new Deno.Command("script", {
+      args: ["-qefc", `stty rows 40 cols 120; exec ${line}`, "/dev/null"],
+      env: this.p.env,
+      clearEnv: true,
+      cwd: this.p.base,
+      stdin: "null",
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    return {
+      async [Symbol.asyncDispose]() {
+        child.kill("SIGTERM");
+        await child.status;
+      },
+    };
   }
 
   /** Runs the CLI without a terminal and returns what it said. */
@@ -333,16 +374,6 @@ class Setting implements AsyncDisposable {
     await this.p[Symbol.asyncDispose]();
     await this.server[Symbol.asyncDispose]();
   }
-}
-
-interface Row {
-  id: string;
-  runner: string;
-  cost_usd: number;
-  unpriced?: boolean;
-  unrecorded?: number;
-  source?: string;
-  tokens: { input: number; output: number; cache_read: number; cache_write: number };
 }
 
 interface View {
@@ -383,34 +414,8 @@ function stateIn(result: string): State | undefined {
   }
 }
 
-/** codex says that a command still runs, and wants to be asked again. */
-function runningCommand({ results }: Conversation): Reply | undefined {
-  const running = /Process running with session ID (\d+)/.exec(results.at(-1) ?? "");
-  return running === null ? undefined : { poll: Number(running[1]) };
-}
-
-/** The ledger's tokens are the server's, but for the replies of which it says itself that they are missing. */
-function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void {
-  const sum = (name: "input" | "output" | "cache_read") =>
-    rows.reduce((total, row) => total + row.tokens[name], 0);
-  strictEqual(rows.reduce((total, row) => total + (row.unrecorded ?? 0), 0), unrecorded);
-  deepStrictEqual(
-    [sum("input"), sum("output"), sum("cache_read")],
-    [
-      spent.input - REPLY_TOKENS.input * unrecorded,
-      spent.output - REPLY_TOKENS.output * unrecorded,
-      spent.cache_read - REPLY_TOKENS.cache_read * unrecorded,
-    ],
-  );
-  for (const row of rows) {
-    ok(row.tokens.output === 0 || row.cost_usd > 0 || row.unpriced, "dollars, or said to be unknown");
-  }
-}
-
 async function loopAsBoth(setting: Setting): Promise<void> {
   const { cli, p, server } = setting;
-  // The root agent itself waits longer than that.
-  if (cli === "gemini") setting.addRunnerEnv(hurriedGemini(p));
   match(await setting.runRoot(), /w1 has ended/);
   deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
   strictEqual(p.read("reports/w1.md"), "told emerald\n");
@@ -518,4 +523,38 @@ async function headless(setting: Setting): Promise<void> {
   deepStrictEqual(await p.processes(), []);
   strictEqual(setting.rows("w1").length, 2, "one row a run");
   requireSpent(setting.rows("w1"), server.spent("brief"), UNRECORDED(cli));
+}
+
+async function mute(setting: Setting): Promise<void> {
+  const { p, server } = setting;
+  await p.ok("up");
+  await p.ok("_", "worker", "start", "w1", "--headless", "[script:silent] Go.");
+  deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
+  match(await p.ok("_", "worker", "resume", "w1", "Go."), /resume-worker w1/);
+  deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
+  match(await p.ok("logs", "w1"), /asked 2 times/);
+  await p.ok("down");
+  strictEqual(setting.rows("w1").length, 2, "one row a run");
+  requireSpent(setting.rows("w1"), server.spent("silent"));
+}
+
+async function reminded(setting: Setting): Promise<void> {
+  const { cli, p, server } = setting;
+  await p.ok("init", "--skill", cli);
+  await p.ok("up");
+  await p.run("_", "ask", "w1", "--prompt", "Now?", "--timeout", "0.05");
+  const [mode, ...options] = ROOT[cli];
+  const run = () => setting.runCli(mode ?? "", REMINDED[cli] ?? "", ...options);
+  if (cli === "opencode") {
+    // Without its terminal interface it ends with its turn, whatever its plugins say.
+    await using _terminal = setting.inTerminal(`opencode --auto --prompt '${REMINDED[cli]}'`);
+    await p.until("it is reminded", () => server.spent("leaving").replies === 3, 150);
+    await p.until("its last reply is there", () => setting.reminders === 1, 10);
+    return;
+  }
+  match(await run(), /reminded 1 times/);
+  strictEqual(server.spent("leaving").replies, 3, "once");
+  await p.ok("_", "ask", "withdraw", "w1-1");
+  match(await run(), /reminded 0 times/);
+  await p.ok("down");
 }

@@ -1,0 +1,3 @@
+import { testAgent } from "./one_agent.ts";
+
+testAgent("claude");

@@ -1,0 +1,71 @@
+/** What the tests of real agents ask of one worker: its end by force, its spend, its codex's polls. */
+import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
+import { readAgent } from "../../lib/agents/agent_session.ts";
+import { readRecorded } from "../../lib/agents/records.ts";
+import { readAllProcesses } from "../../lib/process/table.ts";
+import type { TestProfile } from "../looop.ts";
+import { type Conversation, type Reply, REPLY_TOKENS, type Spent } from "./model_server.ts";
+
+/** A row of the ledger. */
+export interface Row {
+  id: string;
+  runner: string;
+  cost_usd: number;
+  unpriced?: boolean;
+  unrecorded?: number;
+  source?: string;
+  tokens: { input: number; output: number; cache_read: number; cache_write: number };
+}
+
+/** Rows of the ledger that looop wrote for one id. */
+export function rowsOf(p: TestProfile, id: string): Row[] {
+  return p.read("cost.jsonl").trim().split("\n").map((line) => JSON.parse(line) as Row)
+    .filter((row) => row.id === id && row.source === "runner");
+}
+
+/** Waits until a worker's records have all replies: some are written only after the agent has begun to ask. */
+export async function untilRecorded(p: TestProfile, id: string, spent: Spent): Promise<void> {
+  const recorded = async () => {
+    const sessions = readAgent(`${p.profile.sessions}/${id}`)?.sessions ?? [];
+    const records = await Promise.all(sessions.map((one) => readRecorded(one, { env: p.env })));
+    return records.reduce((sum, record) => sum + (record?.tokens.output ?? 0), 0);
+  };
+  await p.until("all replies are recorded", async () => await recorded() === spent.output);
+}
+
+/** Kills the agent's own programs; some start themselves again below a launcher. */
+export async function killAgent(p: TestProfile, id: string): Promise<void> {
+  const pid = Number(p.read(`sessions/${id}/program`).split(" ")[0]);
+  const { processes } = await readAllProcesses();
+  for (const fact of processes.values()) {
+    try {
+      if (fact.pgid === pid) Deno.kill(fact.pid, "SIGKILL");
+    } catch {
+      // Ended with one that was killed before it.
+    }
+  }
+}
+
+/** codex says that a command still runs, and wants to be asked again. */
+export function runningCommand({ results }: Conversation): Reply | undefined {
+  const running = /Process running with session ID (\d+)/.exec(results.at(-1) ?? "");
+  return running === null ? undefined : { poll: Number(running[1]) };
+}
+
+/** The ledger's tokens are the server's, but for the replies of which it says itself that they are missing. */
+export function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void {
+  const sum = (name: "input" | "output" | "cache_read") =>
+    rows.reduce((total, row) => total + row.tokens[name], 0);
+  strictEqual(rows.reduce((total, row) => total + (row.unrecorded ?? 0), 0), unrecorded);
+  deepStrictEqual(
+    [sum("input"), sum("output"), sum("cache_read")],
+    [
+      spent.input - REPLY_TOKENS.input * unrecorded,
+      spent.output - REPLY_TOKENS.output * unrecorded,
+      spent.cache_read - REPLY_TOKENS.cache_read * unrecorded,
+    ],
+  );
+  for (const row of rows) {
+    ok(row.tokens.output === 0 || row.cost_usd > 0 || row.unpriced, "dollars, or said to be unknown");
+  }
+}
