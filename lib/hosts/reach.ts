@@ -73,20 +73,27 @@ const COMPLAINT_CHARS = 2_000;
  */
 export async function openChannel(reach: Reach, program: string, patienceMs = GREETING_MS): Promise<Channel> {
   const channel = spawnChannel(reach);
-  const greeted = Promise.withResolvers<boolean>();
+  const greeted = Promise.withResolvers<"ready" | "ended" | "silent">();
   // A machine that greets and then reads nothing would otherwise keep the program waiting without end.
   const timer = setTimeout(() => {
-    greeted.resolve(false);
+    greeted.resolve("silent");
     channel.close();
   }, patienceMs);
   try {
     channel.start((line) => {
-      if (line === READY) greeted.resolve(true);
+      if (line === READY) greeted.resolve("ready");
     });
-    channel.ended.then(() => greeted.resolve(false));
+    channel.ended.then(() => greeted.resolve("ended"));
     await channel.send(GREETING.trimEnd());
-    if (!await greeted.promise) throw notReached(reach, channel.complaint());
-    if (!await channel.send(asLine(program).trimEnd())) throw notReached(reach, channel.complaint());
+    const answer = await greeted.promise;
+    if (answer === "silent") {
+      const said = channel.complaint();
+      const late = `it gives no answer within ${Math.round(patienceMs / 1000)} s`;
+      throw notReached(reach, said === "" ? late : `${late}: ${said}`);
+    }
+    if (answer === "ended" || !await channel.send(asLine(program).trimEnd())) {
+      throw notReached(reach, channel.complaint() || "its command ended without an answer");
+    }
     return channel;
   } catch (error) {
     channel.close();
@@ -97,10 +104,9 @@ export async function openChannel(reach: Reach, program: string, patienceMs = GR
 }
 
 function notReached(reach: Reach, complaint: string): UserError {
-  const said = complaint === "" ? "it gives no answer" : complaint;
   const isUnknown = /host key verification failed/i.test(complaint);
   const byHand = reach.argv.filter((word) => !SSH_OPTIONS.includes(word)).slice(0, -1).join(" ");
-  return new UserError(`Cannot reach the host: ${said}`, {
+  return new UserError(`Cannot reach the host: ${complaint}`, {
     next: isUnknown ? `run \`${byHand}\` once by hand, to accept its key` : `try \`${byHand} sh\` by hand`,
     kind: "host",
   });

@@ -93,6 +93,10 @@ function octetOf(base: string): number {
   return 2 + [...base].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 250, 7);
 }
 
+/** The machine's accounts; the shell reads no start-up file of this machine: such files may wait for a lock. */
+const PASSWD = (base: string) =>
+  `root:x:0:0:root:${base}/far:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n`;
+
 /** Why the lab cannot be had here; undefined when it can. */
 export function labMissing(): string | undefined {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "it needs root on Linux";
@@ -125,6 +129,8 @@ export class SshHost implements AsyncDisposable {
     await sh(`mkdir -p ${base}/far /run/sshd
       ssh-keygen -q -t ed25519 -N "" -f ${base}/hostkey && ssh-keygen -q -t ed25519 -N "" -f ${base}/key`);
     await Deno.writeTextFile(`${base}/conf`, CONF(base));
+    await Deno.writeTextFile(`${base}/passwd`, PASSWD(base));
+    await Deno.writeTextFile(`${base}/nsswitch`, "passwd: files\ngroup: files\nhosts: files\n");
     const n = host.#name;
     await sh(
       `ip netns add ${n} && ip link add ${n}a type veth peer name ${n}b && ip link set ${n}b netns ${n} &&
@@ -156,8 +162,9 @@ export class SshHost implements AsyncDisposable {
   async powerOn(): Promise<void> {
     const { base } = this;
     await Deno.writeTextFile(`${base}/boot`, `${crypto.randomUUID()}\n`);
-    const inside =
-      `mount --bind ${base}/boot /proc/sys/kernel/random/boot_id; exec /usr/sbin/sshd -D -e -f ${base}/conf`;
+    const inside = `mount --bind ${base}/boot /proc/sys/kernel/random/boot_id
+      mount --bind ${base}/passwd /etc/passwd; mount --bind ${base}/nsswitch /etc/nsswitch.conf
+      exec /usr/sbin/sshd -D -e -f ${base}/conf`;
     this.#machine = new Deno.Command("ip", {
       args: [
         "netns",
