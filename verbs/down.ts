@@ -2,9 +2,10 @@
 import { readConfig } from "../lib/records/config.ts";
 import { Attempts, EXIT, UserError } from "../lib/errors.ts";
 import { journalAs } from "../lib/records/move.ts";
-import { checkProfile } from "../lib/records/profile_check.ts";
+import { checkDir, checkFormat } from "../lib/records/profile_check.ts";
 import { hiddenNote } from "../lib/workers/end.ts";
-import { stopAll } from "../lib/pulse/control.ts";
+import { stopAll, stopMarked } from "../lib/pulse/control.ts";
+import type { ProcessFact } from "../lib/process/table.ts";
 import { statOf } from "../lib/store.ts";
 import { type Context, defineVerb } from "../lib/cli/verb.ts";
 
@@ -20,13 +21,16 @@ export default defineVerb({
     const { profile, env } = context;
     if (statOf(profile.dir) === undefined) return { text: "looop: nothing to stop, there is no data dir" };
     // Anybody else who can write the records in it would decide what is ended.
-    checkProfile(profile);
+    checkDir(profile);
     if (env["LOOOP_SESSION_ID"] && env["LOOOP_DATA_DIR"] === profile.dir) {
       throw new UserError(`Cannot stop everything from inside worker "${env["LOOOP_SESSION_ID"]}"`, {
         next: "run `looop down` in a terminal of your own",
         kind: "inside_worker",
       });
     }
+    const attempts = new Attempts();
+    await attempts.try(() => checkFormat(profile));
+    if (attempts.failure !== undefined) return await endUnread(context, attempts.failure);
     const { workers, pulse, survivors, hidden, unreached, failure } = await stopAll(context);
     const lines: string[] = [];
     if (workers.length > 0) {
@@ -35,14 +39,11 @@ export default defineVerb({
       );
     }
     lines.push(pulse ? "looop: pulse stopped" : "looop: pulse was not running");
-    const attempts = new Attempts();
     if (pulse || workers.length > 0) {
       const text = `down: stopped ${[...workers, ...(pulse ? ["pulse"] : [])].join(", ")}`;
       await attempts.try(() => journalAs(context, text));
     }
-    for (const { pid, state } of survivors) {
-      context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
-    }
+    noteSurvivors(context, survivors);
     for (const one of hidden) context.note(`looop down: ${hiddenNote(one)}`);
     for (const { id, why, next } of unreached) {
       const what = id === "pulse" ? "the pulse" : `worker "${id}"`;
@@ -57,6 +58,24 @@ export default defineVerb({
     return { text: lines.join("\n"), code: survivors.length + unreached.length > 0 ? EXIT.failed : EXIT.ok };
   },
 });
+
+function noteSurvivors(context: Context, survivors: readonly ProcessFact[]): void {
+  for (const { pid, state } of survivors) {
+    context.note(`looop down: process ${pid} (state ${state}) could not be ended; try \`kill -9 ${pid}\``);
+  }
+}
+
+/**
+ * Ends what carries the profile's marks, although its records are of an unknown format: one worker's write into
+ * `.format` must not keep all agents alive.
+ *
+ * @throws {UserError} `why`, always.
+ */
+async function endUnread(context: Context, why: Error): Promise<never> {
+  noteSurvivors(context, await stopMarked(context.profile));
+  context.note("looop down: whatever carries this data dir's marks was ended; its records were not read");
+  throw why;
+}
 
 /** Longest time that `down` waits for an agent's records, ms; `looop cost` reads those that did not answer. */
 const SPEND_PATIENCE_MS = 5_000;

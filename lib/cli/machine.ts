@@ -4,11 +4,12 @@ import { type Config, defaultConfig, readConfig } from "../records/config.ts";
 import { readMailbox } from "../records/mailbox.ts";
 import { type Attempt, isCurrent, type Notice, readAttempt, readNotices } from "../records/notices.ts";
 import { lastCall } from "../world/listener.ts";
-import type { UserError } from "../errors.ts";
+import { UserError } from "../errors.ts";
 import { spentToday } from "../agents/ledger.ts";
 import type { Profile } from "../paths.ts";
 import { findProgram } from "../process/programs.ts";
 import { readPulse } from "../world/pulse_record.ts";
+import { listDirs } from "../store.ts";
 import { listSensors } from "../world/sensors.ts";
 import { resolveRunner } from "../agents/resolve.ts";
 
@@ -21,7 +22,8 @@ export interface Host {
   runner: { name: string; missing?: { what: string; next: string } };
   /** Free bytes on the data dir's file system; undefined when unknown. */
   diskFree: number | undefined;
-  spentToday: number;
+  /** US dollars; undefined when the ledger cannot be read. */
+  spentToday: number | undefined;
   /** Sensors on disk, with their own intervals in seconds. */
   sensors: { name: string; interval?: number }[];
   pulseStartedAt: number | undefined;
@@ -29,6 +31,8 @@ export interface Host {
   /** Whether the config names a command that reaches a person. */
   reachable: boolean;
   notices: NoticeState[];
+  /** Whatever could not be read for these facts: one thing that is not what it should be hides no other. */
+  unread: UserError[];
 }
 
 /** A notice, and the result of its last try. */
@@ -45,21 +49,35 @@ export async function readHost(
 ): Promise<Host> {
   const record = readPulse(profile);
   const { config, faults } = readConfigFaults(profile);
+  const unread: UserError[] = [];
+  readOr(unread, [], () => listDirs(profile.cursors));
   return {
     config,
     configFaults: [...new Set([...faults, ...(record?.warnings ?? [])])],
     runner: checkRunner(config, env["PATH"] ?? ""),
     diskFree: await readDiskFree(profile.dir),
-    spentToday: spentToday(profile, nowMs),
-    sensors: listSensors(profile).map(({ name, header }) => ({
+    spentToday: readOr(unread, undefined, () => spentToday(profile, nowMs)),
+    sensors: readOr(unread, [], () => listSensors(profile)).map(({ name, header }) => ({
       name,
       ...(header.interval === undefined ? {} : { interval: header.interval }),
     })),
     pulseStartedAt: record?.started_at,
     pulseVersion: record?.version,
     reachable: [config.notification, ...config.escalate.map(({ run }) => run)].some((line) => line?.trim()),
-    notices: readNoticeStates(profile),
+    notices: readOr(unread, [], () => readNoticeStates(profile)),
+    unread,
   };
+}
+
+/** What `read` returns; when it cannot, the reason is added to `unread`. */
+function readOr<T>(unread: UserError[], otherwise: T, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    unread.push(error);
+    return otherwise;
+  }
 }
 
 /** The notices that still matter. */

@@ -94,7 +94,7 @@ function farProblems({ hosts, pulse }: Snapshot): Problem[] {
   });
 }
 
-function hostProblems({ diskFree, runner, configFaults }: Host): Problem[] {
+function hostProblems({ diskFree, runner, configFaults, unread }: Host): Problem[] {
   const problems: Problem[] = [];
   if (diskFree !== undefined && diskFree < DISK_LOW) {
     const full = diskFree < DISK_FULL;
@@ -109,6 +109,7 @@ function hostProblems({ diskFree, runner, configFaults }: Host): Problem[] {
     message,
     next: "edit that line of config.json",
   })));
+  problems.push(...unread.map(({ message, next = "move it away" }) => ({ kind: "bad_file", message, next })));
   if (runner.missing !== undefined) {
     const { what, next } = runner.missing;
     const message = `the default runner "${runner.name}" cannot start workers: ${what}`;

@@ -87,7 +87,8 @@ export function summaryParts({ pulse, workers }: Snapshot, host: Host): string[]
     : "stopped";
   const alive = workers.filter((worker) => worker.alive).length;
   const fleet = `${alive} ${alive === 1 ? "worker" : "workers"}`;
-  return [`pulse: ${word}`, fleet, `spent today: ${formatUsd(host.spentToday)}`];
+  const spent = host.spentToday === undefined ? "unknown" : formatUsd(host.spentToday);
+  return [`pulse: ${word}`, fleet, `spent today: ${spent}`];
 }
 
 function showProblems(problems: readonly Problem[], style: StatusStyle): string[] {
@@ -241,7 +242,7 @@ function section(
 export function statusJson(snapshot: Snapshot, host: Host): Record<string, unknown> {
   return {
     problems: problemsOf(snapshot, host),
-    spent_today_usd: host.spentToday,
+    spent_today_usd: host.spentToday ?? null,
     runner: { name: host.runner.name, ok: host.runner.missing === undefined },
     disk_free_bytes: host.diskFree ?? null,
     reachable: host.reachable,

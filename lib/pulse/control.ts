@@ -307,7 +307,8 @@ export async function stopAll(host: ControlHost): Promise<DownResult> {
   const { profile } = host;
   const attempts = new Attempts();
   const pulse = await downPulse(host, attempts);
-  const fleet = await readFleet(profile, host.now(), listOpenIds(profile));
+  // Where the sessions cannot be listed, everything that carries the profile's marks is ended all the same.
+  const fleet = await attempts.try(() => readFleet(profile, host.now(), listOpenIds(profile))) ?? [];
   const alive = fleet.filter(({ view }) => view.alive || view.state === "lost");
   const isFar = (session: Session) => session.host !== undefined;
   const isHere = (session: Session) => !isFar(session) && session.beyond === undefined;
@@ -349,7 +350,7 @@ async function downPulse(
   // Checked first: a pulse that reads that it is unwanted ends by itself, but was still stopped by this call.
   const standing = await pulseStanding(profile, readPulse(profile));
   const isInReach = standing.life === "alive" && standing.beyond === undefined;
-  const wasAlive = isInReach || await isLockHeld(profile, LOCK_PATIENCE_MS);
+  const wasAlive = isInReach || await attempts.try(() => isLockHeld(profile, LOCK_PATIENCE_MS)) === true;
   if (exists(profile.lockDir)) {
     await attempts.try(() => setWanted(profile, false, host.now(), wantedLogFormat(profile)));
   }
@@ -376,6 +377,11 @@ async function endFarAll(host: ControlHost, sessions: readonly Session[]): Promi
     why: reasonOf(host, session),
     next: "the next `looop up` ends it",
   }));
+}
+
+/** Ends everything that carries a profile's marks, when its records must not be read; returns what remains. */
+export async function stopMarked(profile: Profile): Promise<ProcessFact[]> {
+  return [...await sweepProfile(profile, [], ["LOOOP_PULSE"]), ...await sweepProfile(profile, [])];
 }
 
 /** Stops the pulse: TERM lets it end its sensors; then its whole tree is ended. False when none ran. */
@@ -418,14 +424,19 @@ async function awaitUnrecorded(profile: Profile): Promise<boolean> {
   });
 }
 
+/** Marks of all runs; supervisors, too: one that was stopped with SIGSTOP outlives its worker's end. */
+const RUN_MARKS = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN", NOTICE_MARK, VERIFY_MARK];
+
 /**
  * Ends everything that still carries this profile's marks: sensor runs, notification hooks, workers and supervisors
  * of all runs but the spared ones.
  */
-async function sweepProfile(profile: Profile, spared: readonly string[]): Promise<ProcessFact[]> {
+async function sweepProfile(
+  profile: Profile,
+  spared: readonly string[],
+  names: readonly string[] = RUN_MARKS,
+): Promise<ProcessFact[]> {
   const marks = await readMarks();
-  // Supervisors, too: one that was stopped with SIGSTOP outlives its worker's end.
-  const names = ["LOOOP_SESSION_ID", "LOOOP_WORKER_GEN", "LOOOP_SENSOR_RUN", NOTICE_MARK, VERIFY_MARK];
   const ours = new Set(names.flatMap((name) => [...marks.named(name)]));
   const sparedMarks = spared.flatMap((gen) => [`LOOOP_SESSION_GEN=${gen}`, `LOOOP_WORKER_GEN=${gen}`]);
   const others = marks.withAll([sparedMarks]);

@@ -29,7 +29,12 @@ export function requireDir(profile: Profile): void {
   });
 }
 
-function checkDir(profile: Profile): void {
+/**
+ * Refuses a data dir in which others can write the records.
+ *
+ * @throws {UserError}
+ */
+export function checkDir(profile: Profile): void {
   const info = statOf(profile.dir);
   if (info === undefined) return;
   if (!info.isDirectory) {
@@ -108,7 +113,12 @@ function isOurs(profile: Profile): boolean {
 
 const DIR_PRIVATE = 0o700;
 
-function checkFormat(profile: Profile): void {
+/**
+ * Refuses records of a format that this program does not know.
+ *
+ * @throws {UserError}
+ */
+export function checkFormat(profile: Profile): void {
   const text = readText(profile.format)?.trim();
   if (text === undefined || text === "") return;
   const format = Number(text);

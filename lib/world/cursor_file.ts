@@ -12,6 +12,7 @@ import {
   listDirs,
   listFiles,
   makeDir,
+  quietStat,
   readJson,
   removeFile,
   replaceFile,
@@ -120,8 +121,9 @@ function forgetSessions(dir: string): void {
   for (const name of newestFirst.slice(SESSIONS_KEPT)) removeFile(`${dir}/${name}`);
 }
 
-/** The folders that hold cursors. */
+/** The folders that hold cursors; none where something else stands in their place, which `status` names. */
 export function cursorDirs({ cursors }: Profile): string[] {
+  if (!quietStat(cursors)?.isDirectory) return [];
   return [cursors, ...listDirs(cursors).map((dir) => `${cursors}/${dir}`)];
 }
 

@@ -191,3 +191,45 @@ Deno.test("given a journal of 10 GB and other records of 2 GB without a newline,
     LOOKED_AT,
   );
 });
+
+for (const name of [".lock", ".format", ".wal", "sessions"]) {
+  Deno.test(`given a live pulse and worker and a FIFO in the place of ${name}, when all is ended, then nobody is left and the FIFO is named`, async () => {
+    await using p = await testProfile();
+    await p.ok("up");
+    await startWorker(p, "w", HOLD);
+    await Deno.rename(p.path(name), `${p.base}/was`);
+    KINDS["a FIFO"]?.(p.path(name));
+    const { code, stderr } = await p.run("down");
+    deepStrictEqual([code, stderr.includes(name)], [1, true], stderr);
+    deepStrictEqual(await p.processes(), []);
+  });
+}
+
+Deno.test("given a number of a later format, when all is ended, then nobody is left and no record is read", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await startWorker(p, "w", HOLD);
+  Deno.writeTextFileSync(p.path(".format"), "2\n");
+  const { code, stderr } = await p.run("down");
+  strictEqual(code, 1);
+  match(stderr, /marks was ended; its records were not read[^]*has format "2", this looop knows up to 1/);
+  deepStrictEqual(await p.processes(), []);
+});
+
+for (const name of ["cost.jsonl", ".cursors"]) {
+  for (const kind of ["a folder", "a FIFO"].slice(name === ".cursors" ? 1 : 0)) {
+    Deno.test(`given ${kind} in the place of ${name}, when a person looks, then all else is shown and it is named`, async () => {
+      await using p = await testProfile();
+      await p.ok("init", "--runner", "shell");
+      await Deno.remove(p.path(name), { recursive: true }).catch(() => {});
+      KINDS[kind]?.(p.path(name));
+      match(await p.ok("status"), new RegExp(`pulse: stopped[^]*! Cannot (read|list) "[^]*${name}`));
+      const { problems } = await p.json("status", "--json");
+      ok(
+        problems.some(({ kind, message }: Record<string, string>) =>
+          kind === "bad_file" && message?.includes(name)
+        ),
+      );
+    });
+  }
+}

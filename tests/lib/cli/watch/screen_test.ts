@@ -27,6 +27,7 @@ const HOST: Host = {
   pulseVersion: undefined,
   reachable: true,
   notices: [],
+  unread: [],
 };
 
 const LISTENER: Listener = {
