@@ -1,6 +1,6 @@
 /**
  * `deno task bench [--quick] [--json] [--compare FILE] [--only ID,ID] [--beats N] [--binary FILE]`: how fast and
- * how light looop is, each figure beside a baseline taken in the same run.
+ * how light looop is, each figure beside a baseline measured in the same run.
  *
  * Needs `deno task compile` first; it compiles its baselines itself, with the same flags. Progress goes to
  * stderr, the table (or the JSON) to stdout. Exit 1: something got slower than in FILE.
@@ -31,7 +31,7 @@ const { values } = parseArgs({
   },
 });
 
-/** Groups of rows in the order of the table; a group is what shares a profile and takes turns. */
+/** Groups of rows in the order of the table; the rows of a group share a profile and are measured in turn. */
 const GROUPS: Readonly<Record<string, (setting: Setting) => Promise<Row | Row[]>>> = {
   latency: latencyRows,
   startup: startupRows,

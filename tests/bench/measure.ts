@@ -1,4 +1,4 @@
-/** Ways to measure: runs in turn, CPU time, memory, moments of events. Linux shows most; macOS what `ps` prints. */
+/** Measures runs, CPU time, memory and moments of events. On macOS only what `ps` prints can be measured. */
 import { readAllProcesses, readProcesses } from "../../lib/process/table.ts";
 import { seriesOf, type Timings } from "./report.ts";
 
@@ -8,13 +8,13 @@ export interface Timed {
   cpu: number;
 }
 
-/** One command to be timed. */
+/** A command to time. */
 export interface Subject {
   argv(run: number): string[];
   env?: Record<string, string>;
 }
 
-/** Runs a command to its end, its output thrown away, timed by bash's own `time`: real, user and system. */
+/** Runs a command to its end, discards its output, and times it by bash's own `time`: real, user and system. */
 export async function timed(argv: readonly string[], env: Record<string, string>): Promise<Timed> {
   const { stderr } = await new Deno.Command("bash", {
     args: ["-c", 'TIMEFORMAT="%R %U %S"; time "$@" >/dev/null 2>&1', "bash", ...argv],
@@ -29,7 +29,7 @@ export async function timed(argv: readonly string[], env: Record<string, string>
   return { wall: real, cpu: user + system };
 }
 
-/** Wall and CPU of each subject over runs that take turns, so that a busy moment meets all of them. */
+/** Wall and CPU time of each subject. The runs take turns, so that a busy moment affects all subjects alike. */
 export async function interleaved(
   subjects: readonly Subject[],
   runs: number,
@@ -49,7 +49,7 @@ export async function interleaved(
   }));
 }
 
-/** A process whose output's moments matter. */
+/** A process, and when it printed. */
 export interface Watched {
   pid: number;
   child: Deno.ChildProcess;
@@ -69,12 +69,12 @@ export function start(argv: readonly string[], env: Record<string, string>): Wat
     stderr: "null",
   }).spawn();
   const printed = withDeadline(lastPiece(child.stdout), argv.slice(1).join(" "));
-  // Whoever ends a program early does not ask what it printed.
+  // A caller that ends the program early does not await its output.
   printed.catch(() => {});
   return { pid: child.pid, child, printed };
 }
 
-/** A program that should have been woken long ago has a defect, which must not hang the benchmark. */
+/** Fails after 100 s, so that a program that is never woken does not hang the benchmark. */
 async function withDeadline<T>(work: Promise<T>, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -102,14 +102,14 @@ async function lastPiece(stream: ReadableStream<Uint8Array>): Promise<{ at: numb
 /** A program on a terminal of its own. */
 export interface OnTerminal {
   pid: number;
-  /** When it was about to start, as `performance.now` shows it. */
+  /** When it was started, on the clock of `performance.now`. */
   startedAt: number;
-  /** When it had printed a text, or had ended where it has not. */
+  /** When it had printed a text, or had ended without printing it. */
   printed(text: string): Promise<number>;
   end(): Promise<void>;
 }
 
-/** Starts a program on a terminal of 80 × 24, which `script` gives it. Linux alone. */
+/** Starts a program on a terminal of 80 × 24 made by `script`. Linux only. */
 export async function onTerminal(argv: readonly string[], env: Record<string, string>): Promise<OnTerminal> {
   const words = argv.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   const child = new Deno.Command("script", {
@@ -123,7 +123,7 @@ export async function onTerminal(argv: readonly string[], env: Record<string, st
   let shown = "";
   let isOver = false;
   let wake = () => {};
-  // Read all the time, or the program would wait for its terminal.
+  // Its output is read all the time; otherwise the program would block on its terminal.
   const reading = (async () => {
     for await (const piece of child.stdout.pipeThrough(new TextDecoderStream())) {
       shown += piece;
@@ -157,7 +157,7 @@ export async function onTerminal(argv: readonly string[], env: Record<string, st
   };
 }
 
-/** Waits until a process has armed a watcher and come to rest. */
+/** Waits until a process has set up a watch and is idle. */
 export async function blocked(pid: number): Promise<void> {
   if (Deno.build.os !== "linux") return await delay(500);
   for (let tries = 0; tries < 400 && !hasInotify(pid); tries++) await delay(10);
@@ -175,12 +175,12 @@ function hasInotify(pid: number): boolean {
   return false;
 }
 
-/** Waits some milliseconds. */
+/** Waits for a time in ms. */
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Memory of one process in MB: its share (PSS) on Linux, its resident size elsewhere. */
+/** Memory of one process, MB: its share (PSS) on Linux, its resident size elsewhere. */
 export async function memoryOf(pid: number): Promise<number> {
   if (Deno.build.os === "linux") {
     const text = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);
@@ -190,7 +190,7 @@ export async function memoryOf(pid: number): Promise<number> {
   return Number(new TextDecoder().decode(stdout)) / 1024;
 }
 
-/** Largest resident size that a living process has had, MB; NaN where that cannot be read. */
+/** Peak resident size of a living process, MB; NaN if it cannot be read. */
 export function peakOf(pid: number): number {
   try {
     return Number(/^VmHWM:\s+(\d+) kB/m.exec(Deno.readTextFileSync(`/proc/${pid}/status`))?.[1] ?? NaN) /
@@ -200,15 +200,15 @@ export function peakOf(pid: number): number {
   }
 }
 
-/** What a process has used so far. */
+/** CPU time and wake-ups of a process so far. */
 export interface Usage {
   /** CPU of all its threads and of its children that have ended, ms. */
   cpu: number;
-  /** How often a thread of it was woken up. */
+  /** How often its threads were woken. */
   wakeups: number;
 }
 
-/** CPU time and wake-ups so far, from /proc. Linux alone. */
+/** CPU time and wake-ups of a process so far, from /proc. Linux only. */
 export function usageOf(pid: number): Usage {
   const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ").map(Number);

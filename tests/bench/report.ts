@@ -1,8 +1,8 @@
 /** The benchmark's report: rows with their bars, the table, and rows that got slower since an earlier run. Pure. */
 
-/** What a row is held against. */
+/** Limits of a row. */
 export interface Limits {
-  /** Whether the limits are of the value itself or of its ratio to the baseline, by the clock or by CPU time. */
+  /** What the limits apply to: the value, or its ratio to the baseline in wall time or in CPU time. */
   of: "value" | "ratio" | "cpuRatio";
   bar: number;
   aim?: number;
@@ -13,18 +13,18 @@ export interface Row {
   id: string;
   what: string;
   unit: "ms" | "MB" | "B";
-  /** Median; undefined when it could not be measured here, and `note` says why. */
+  /** Median; undefined if it could not be measured here, in which case `note` says why. */
   value?: number;
   baseline?: { name: string; value: number };
   /** Value over baseline, both medians of interleaved runs. */
   ratio?: number;
-  /** The same of CPU time (user and system), which a busy machine disturbs less. */
+  /** The same ratio of CPU time (user and system), which a busy machine disturbs less. */
   cpuRatio?: number;
-  /** The same of looop 0.16, where that program was given. */
+  /** Median of looop 0.16, if that program was given. */
   old?: number;
-  /** Runs. */
+  /** Number of runs. */
   n?: number;
-  /** Relative standard error of what `limits` and the comparison look at. */
+  /** Relative standard error of the figure that `limits` and the comparison use. */
   noise?: number;
   limits: Limits;
   bar: string;
@@ -32,7 +32,7 @@ export interface Row {
   note?: string;
 }
 
-/** A whole run; what `--json` prints and `--compare` reads. */
+/** A whole run, as `--json` prints and `--compare` reads it. */
 export interface Report {
   v: 1;
   version: string;
@@ -54,7 +54,7 @@ export interface Timings {
   cpu: Series;
 }
 
-/** The part of a row that holds a subject against the baseline measured in turn with it, ms. */
+/** The part of a row that compares a subject with the baseline measured in turn with it, ms. */
 export function against(subject: Timings, name: string, baseline: Timings) {
   return {
     value: subject.wall.median,
@@ -66,7 +66,7 @@ export function against(subject: Timings, name: string, baseline: Timings) {
   };
 }
 
-/** Sums up runs robustly: one disturbed run does not move the figure. */
+/** Median and noise of runs; one disturbed run does not move them. */
 export function seriesOf(values: readonly number[]): Series {
   const median = medianOf(values);
   const spread = 1.4826 * medianOf(values.map((value) => Math.abs(value - median)));
@@ -81,7 +81,7 @@ function medianOf(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
 }
 
-/** Whether a row reaches its aim, its bar, or misses. */
+/** Whether a row reaches its aim, only its bar, or neither. */
 export function verdictOf(row: Row): "aim" | "bar" | "missed" | "not measured" {
   const figure = row[row.limits.of];
   if (figure === undefined) return "not measured";
@@ -91,7 +91,7 @@ export function verdictOf(row: Row): "aim" | "bar" | "missed" | "not measured" {
 
 const VERDICTS = { aim: "aim", bar: "bar", missed: "**missed**", "not measured": "not measured" } as const;
 
-/** The report as a Markdown table with a line on the machine and the notes below it. */
+/** The report as a Markdown table, with the machine and the notes below it. */
 export function formatTable(report: Report): string {
   const { machine } = report;
   const hasOld = report.rows.some(({ old }) => old !== undefined);
@@ -135,10 +135,10 @@ function round(value: number): string {
   return value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** Differences below this are never called slower, however quiet the machine was. */
+/** The smallest relative difference that counts as slower, even if the runs were quiet. */
 const LEAST_CHANGE = 0.1;
 
-/** Rows that got slower or larger beyond the noise of both runs, and by how much. */
+/** Rows that got slower or larger by more than the noise of both runs, and by how much. */
 export function slowerThan(
   before: Report,
   now: Report,
@@ -146,7 +146,7 @@ export function slowerThan(
   const slower = [];
   for (const row of now.rows) {
     const old = before.rows.find((candidate) => candidate.id === row.id);
-    // The ratio to the baseline carries over to another machine and another load; the bare figure does not.
+    // The ratio to the baseline can be compared across machines and loads; the figure alone cannot.
     const from = old?.cpuRatio ?? old?.ratio ?? old?.value;
     const to = row.cpuRatio ?? row.ratio ?? row.value;
     if (old === undefined || from === undefined || to === undefined || from <= 0) continue;

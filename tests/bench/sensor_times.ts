@@ -1,37 +1,38 @@
 /**
  * `deno run -A tests/bench/sensor_times.ts [SENSOR…]`: how long the ready-made sensors take for an answer of n, 2n and
  * 4n things, where 4n is ten times what their service gives a large team. Prints a table of wall time and, in brackets,
- * CPU time, which a busy machine disturbs less; exit 1 when one takes more than 5 s of that. `LOOOP_UNDER_TEST` names the binary that reads calendars and feeds, else it is run from source.
+ * CPU time, which a busy machine disturbs less; exit 1 if a sensor takes more than 5 s of that. `LOOOP_UNDER_TEST` names
+ * the binary that reads calendars and feeds; without it looop runs from source.
  *
- * Those that look at a fixed number of things (host-load, today, every, tls-expiry, http-health, command) are left out.
+ * Sensors of a fixed number of things (host-load, today, every, tls-expiry, http-health, command) are left out.
  */
 import { writeExecutable } from "../executable.ts";
 import { checkReading, Place, plainTitle, serve } from "../sensors/harness.ts";
 import { container, pod, pods, unit } from "../sensors/local_scenarios.ts";
 import { SERVICES } from "../sensors/services.ts";
 
-/** What a sensor may take, s. */
+/** CPU time that a sensor may take, s. */
 const BAR_S = 5;
 
-/** Seconds of one run. */
+/** Times of one run, s. */
 interface Spent {
   wall: number;
   cpu: number;
 }
 
-/** CPU time of all children that have ended, s; Linux counts it in hundredths. Elsewhere the wall time stands for it. */
+/** CPU time of all ended children, s, in steps of 0.01 s; on systems other than Linux the wall time instead. */
 function childrenCpu(): number {
   if (Deno.build.os !== "linux") return performance.now() / 1000;
   const fields = Deno.readTextFileSync("/proc/self/stat").replace(/^.*\) /s, "").split(" ");
   return (Number(fields[13]) + Number(fields[14])) / 100;
 }
 
-/** One sensor with an answer of any size. */
+/** A sensor to run with an answer of any size. */
 interface Case {
   sensor: string;
-  /** What there are so many of. */
+  /** Name of the things in the answer. */
   things: string;
-  /** Ten times what a large team has. */
+  /** Largest number of things: ten times what a large team has. */
   most: number;
   run(place: Place, count: number): Promise<Spent>;
 }
@@ -51,7 +52,7 @@ async function timed(
   return spent;
 }
 
-/** What services of the web hold; those that page are read up to a number of pages. */
+/** Largest numbers of things of web services; a sensor reads only a limited number of pages. */
 const MOST: Readonly<Record<string, number>> = {
   "prometheus-query": 20_000,
   calendar: 20_000,
@@ -71,7 +72,7 @@ const SERVED: readonly Case[] = SERVICES.map((service) => ({
       const url = new URL(request.url);
       const body = await request.text();
       const key = `${url} ${body}`;
-      // The second of two equal runs is measured: making the answer is not the sensor's work.
+      // Of two equal runs the second is measured, since the first includes making the answer.
       const answer = answers.get(key) ?? service.answer({ url, body, request, count, title: plainTitle });
       answers.set(key, answer.clone());
       return answer;
@@ -82,7 +83,7 @@ const SERVED: readonly Case[] = SERVICES.map((service) => ({
   },
 }));
 
-/** A program of that name that prints a text. */
+/** Makes a program of this name that prints a text. */
 async function printing(place: Place, name: string, text: string): Promise<string> {
   await Deno.writeTextFile(`${place.root}/bin/${name}.out`, text);
   return await place.program(name, `#!/bin/sh\nexec cat "$0.out"\n`);
@@ -94,7 +95,7 @@ async function folder(place: Place, count: number): Promise<string> {
   return `${place.root}/many`;
 }
 
-/** A repository with so many branches that are not merged, each by a commit of its own. */
+/** Makes a repository with this many unmerged branches, each with a commit of its own. */
 async function branches(place: Place, count: number): Promise<string> {
   const dir = `${place.root}/repo`;
   const stream = [

@@ -14,14 +14,14 @@ export interface BenchProfile {
   env: Record<string, string>;
 }
 
-/** What every row is given. */
+/** Everything a row needs. */
 export class Setting implements AsyncDisposable {
   readonly looop: string;
   readonly programs: Programs;
   readonly dir: string;
-  /** Fewer runs and less data: for a look, not for a figure to be quoted. */
+  /** Fewer runs and less data: quick, but too noisy to quote. */
   readonly quick: boolean;
-  /** Beats of the memory row. */
+  /** Number of beats in the memory row. */
   readonly beats: number;
   readonly #profiles: BenchProfile[] = [];
 
@@ -35,7 +35,7 @@ export class Setting implements AsyncDisposable {
     ) as Programs;
   }
 
-  /** Makes the temporary folder and compiles the baselines. */
+  /** Makes the temporary folder and compiles the baseline programs. */
   static async open(looop: string, quick: boolean, beats: number): Promise<Setting> {
     const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-bench-" }));
     const setting = new Setting(looop, dir, quick, beats);
@@ -46,12 +46,12 @@ export class Setting implements AsyncDisposable {
     return setting;
   }
 
-  /** How often: `usual` runs, or a third of them for a quick look. */
+  /** Number of runs: `usual`, or a third of that in a quick run. */
   runs(usual: number): number {
     return this.quick ? Math.max(3, Math.round(usual / 3)) : usual;
   }
 
-  /** A fresh profile that nothing has touched yet. */
+  /** A fresh profile without a data dir. */
   profile(name: string): BenchProfile {
     const profile = profileAt(`${this.dir}/${name}`);
     const env = {
@@ -66,14 +66,14 @@ export class Setting implements AsyncDisposable {
     return made;
   }
 
-  /** What runs looop 0.16 on a profile of its own, where `LOOOP_0_16_BIN` names that program. */
+  /** Calls looop 0.16 on a profile of its own; undefined unless `LOOOP_0_16_BIN` names that program. */
   async oldLooop(name: string): Promise<{ bin: string; env: Record<string, string> } | undefined> {
     const bin = Deno.env.get("LOOOP_0_16_BIN");
     if (bin === undefined) return undefined;
     const { env } = this.profile(name);
     const programs = `${this.dir}/old-programs`;
     await Deno.mkdir(programs, { recursive: true });
-    // It runs nothing without its default agent on the PATH.
+    // It refuses to run unless its default agent is on PATH.
     await Deno.writeTextFile(`${programs}/pi`, "#!/bin/sh\n", { mode: 0o755 });
     return { bin, env: { ...env, PATH: `${programs}:${env["PATH"]}`, LOOOP_SESSION_ID: "w1" } };
   }
@@ -114,7 +114,7 @@ export class Setting implements AsyncDisposable {
       const made = await Deno.stat(profile.dir).catch(() => undefined);
       if (made !== undefined) await this.call(env, "down").catch(() => {});
     }
-    // What has just been ended may still write a last file into a folder that is being removed.
+    // A process that was just ended may still write a file into the folder that is being removed.
     for (let tries = 0; tries < 20; tries++) {
       if (await Deno.remove(this.dir, { recursive: true }).then(() => true, () => false)) return;
       await new Promise((resolve) => setTimeout(resolve, 100));

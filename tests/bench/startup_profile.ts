@@ -1,7 +1,7 @@
 /**
- * `deno run -A tests/bench/startup_profile.ts`: where the start-up of a verb goes, in CPU ms (medians of runs that
- * take turns): the runtime itself, loading looop's modules, child processes, and the rest, which is reading,
- * computing, writing and printing. Needs `deno task compile` and, to count children, `strace`.
+ * `deno run -A tests/bench/startup_profile.ts`: how the start-up of a verb spends its CPU time, ms (medians of runs that
+ * take turns): on the runtime itself, on loading looop's modules, on child processes, and on the rest (reading,
+ * computing, writing and printing). Needs `deno task compile` and, to count children, `strace`.
  */
 import { compileProgram } from "../tools/compile.ts";
 import { interleaved } from "./measure.ts";
@@ -10,7 +10,7 @@ import { Setting } from "./setting.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const RUNS = 9;
 
-/** Verbs to look into; the module is what their entry in main.ts's table loads. */
+/** Verbs to profile, each with the module that its entry in main.ts's table loads. */
 const VERBS = [
   { name: "version", module: "version", args: () => ["version"], up: false },
   {
@@ -74,10 +74,10 @@ function ms(value: number): string {
   return `${value.toFixed(1)} ms`;
 }
 
-/** A program that loads what a verb loads, and ends. */
+/** Compiles a program that loads a verb's module and ends. */
 async function compileProbe(setting: Setting, module: string): Promise<string> {
   const source = `${setting.dir}/probe_${module}.ts`;
-  // Kept by a reference: what nothing uses, the bundler would leave out.
+  // The reference keeps the module: the bundler would leave out an unused one.
   const keep = `import * as main from "${ROOT}main.ts";
 Object.assign(globalThis, { kept: [main, await import("${ROOT}verbs/${module}.ts")] });`;
   await Deno.writeTextFile(source, `${keep}\nDeno.exit(0);\n`);
@@ -87,7 +87,7 @@ Object.assign(globalThis, { kept: [main, await import("${ROOT}verbs/${module}.ts
   return output;
 }
 
-/** How many programs a command starts, by strace; 0 where there is none. */
+/** Number of programs that a command starts, counted by strace; 0 without strace. */
 async function childrenOf(
   argv: readonly string[],
   env: Record<string, string>,

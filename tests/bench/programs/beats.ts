@@ -1,11 +1,10 @@
 /**
  * The real pulse on a clock that runs 20 times faster, so that a thousand one-second beats fit into a benchmark.
- * Nothing of looop is changed or told: only this program's own clock and timers are.
+ * looop itself is unchanged and does not know of it: only this program's own clock and timers run faster.
  *
- * Arguments: data dir, number of beats. Prints `BEAT` lines at a twentieth, a fifth and all of the beats, each
- * of them held until a line comes on stdin, so that the caller can look at the process meanwhile. With `sleep` as
- * the only argument it does nothing for ever: something that shares the program's pages, as a blocked
- * `_ wait` shares the pulse's.
+ * Arguments: data dir, number of beats. Prints a `BEAT` line at a twentieth, at a fifth and at the end of the beats, and
+ * then waits for a line on stdin, so that the caller can look at the process. With `sleep` as its only argument it sleeps
+ * for ever: it then only shares the program's pages, as a blocked `_ wait` shares the pulse's.
  */
 import { profileAt } from "../../../lib/paths.ts";
 import { ownIdentity } from "../../../lib/process/identity.ts";

@@ -1,2 +1,2 @@
-/** Sleeps for ever: the least that a waiting program costs. */
+/** Sleeps for ever: the lower bound of what a waiting program costs. */
 setInterval(() => {}, 60_000);

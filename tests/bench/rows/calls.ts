@@ -1,13 +1,13 @@
-/** A worker's calls by its launcher: what they take with a pulse that carries them out, and what waiting ones hold. */
+/** Calls that a worker makes by its launcher and the pulse carries out: their time, and the memory of waiting ones. */
 import { readMarked } from "../../../lib/process/table.ts";
 import { delay, endAll, memoryOf, start } from "../measure.ts";
 import { type Row, seriesOf } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 
-/** Calls within one shell, whose time is divided by their number. */
+/** Number of calls made in one shell; their total time is divided by it. */
 const LOOP = 20;
 
-/** Starts workers that wait; returns the variables with which each calls. */
+/** Starts workers that wait; returns the environment of each one's calls. */
 async function workersOf(setting: Setting, { env, profile }: BenchProfile, count: number) {
   await setting.call(env, "up");
   const workers: Record<string, string>[] = [];
@@ -19,7 +19,7 @@ async function workersOf(setting: Setting, { env, profile }: BenchProfile, count
   return workers;
 }
 
-/** Time of one of the calls that a shell makes in a loop, ms. `$i` is another number in each. */
+/** Time of one call out of a shell's loop, ms. `$i` is a different number in each call. */
 async function callTime(line: string, first: number, env: Record<string, string>): Promise<number> {
   const script = `i=${first}; while [ $i -lt ${
     first + LOOP
@@ -36,7 +36,7 @@ async function callTime(line: string, first: number, env: Record<string, string>
   return (performance.now() - from) / LOOP;
 }
 
-/** Whole calls of a worker. */
+/** Rows of a worker's calls from start to end. */
 export async function callRows(setting: Setting): Promise<Row[]> {
   const made = setting.profile("calls");
   const [worker = {}] = await workersOf(setting, made, 1);
@@ -79,7 +79,7 @@ export async function callRows(setting: Setting): Promise<Row[]> {
   ];
 }
 
-/** From the start of a worker's ask to its question on disk, ms. */
+/** Time from the start of a worker's ask until its question is on disk, ms. */
 async function askTime({ profile }: BenchProfile, env: Record<string, string>, run: number): Promise<number> {
   const watcher = Deno.watchFs(profile.asks, { recursive: false });
   const name = `w0-${run + 1}.json`;
@@ -87,12 +87,12 @@ async function askTime({ profile }: BenchProfile, env: Record<string, string>, r
   const asker = start([`${profile.bin}/looop`, "_", "ask", "--prompt", `May I, ${run}?`], env);
   for await (const { paths } of watcher) if (paths.some((path) => path.endsWith(`/${name}`))) break;
   const time = performance.now() - from;
-  // Killed: the next one is another question, and this one is never answered.
+  // This ask is never answered, so it is killed; the next one asks another question.
   await endAll([asker.child]);
   return time;
 }
 
-/** What blocked asks of workers hold: one of them, and all processes of looop together. */
+/** Memory of workers' blocked asks: one alone, and all of looop's processes together. */
 export async function blockedRows(setting: Setting): Promise<Row[]> {
   if (Deno.build.os !== "linux") return [];
   const made = setting.profile("blocked");
@@ -109,7 +109,7 @@ export async function blockedRows(setting: Setting): Promise<Row[]> {
   const all = await readMarked([`LOOOP_DATA_DIR=${made.profile.dir}`]);
   let together = 0;
   for (const pid of all) {
-    // The workers' agents are not looop's.
+    // The workers' agents do not belong to looop.
     if (!/^sleep\0/.test(Deno.readTextFileSync(`/proc/${pid}/cmdline`))) together += await memoryOf(pid);
   }
   const empty = start([setting.programs.sleep], made.env);

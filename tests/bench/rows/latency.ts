@@ -1,4 +1,4 @@
-/** Wake-ups: from the moment a file is complete, or a process ends, to the moment the waiting verb has printed. */
+/** Wake-ups: the time from a complete file, or the end of a process, until the waiting verb has printed. */
 import { blocked, delay, endAll, start } from "../measure.ts";
 import { type Row, seriesOf } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
@@ -56,7 +56,7 @@ export async function latencyRows(setting: Setting): Promise<Row[]> {
   ];
 }
 
-/** A file appears whole under its name: the moment that counts is the rename. */
+/** Writes a whole file by a rename and returns the moment of the rename. */
 function complete(dir: string, name: string, value: unknown): number {
   const temp = `${dir}/.${name}.tmp-1-bench`;
   Deno.writeTextFileSync(temp, `${JSON.stringify(value)}\n`);
@@ -101,7 +101,7 @@ async function answerWake(setting: Setting, { env, profile }: BenchProfile, run:
   return printed.at - at;
 }
 
-/** A worker that ends when a line comes through its FIFO: its exit, the supervisor, the pulse and `_ wait`. */
+/** A worker ends when a line comes through its FIFO: measures the way by supervisor and pulse to `_ wait`. */
 async function endWake(setting: Setting, { env, profile }: BenchProfile, run: number): Promise<number> {
   const id = `ending${run}`;
   const gate = `${profile.reports}/${id}`;

@@ -3,7 +3,7 @@ import { blocked, delay, identityLines, interleaved, peakOf, start, timed } from
 import { against, type Row, seriesOf } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 
-/** `_ state` of a profile with months behind it against a fresh one; both with their pulse. */
+/** `_ state` of a profile with a past of months against a fresh one; both with their pulse. */
 export async function historyRow(setting: Setting): Promise<Row> {
   const fresh = setting.profile("fresh");
   const old = setting.profile("old");
@@ -35,7 +35,7 @@ export async function historyRow(setting: Setting): Promise<Row> {
   };
 }
 
-/** The pulse has read all sessions and come to rest. */
+/** Waits until the pulse has published all sessions. */
 async function untilPublished(setting: Setting, bench: BenchProfile): Promise<void> {
   const count = [...Deno.readDirSync(bench.profile.sessions)].filter((entry) => entry.isDirectory).length;
   for (;;) {
@@ -115,7 +115,7 @@ export async function ledgerRow(setting: Setting): Promise<Row> {
   for (const { env } of [large, small]) await setting.call(env, "_", "state");
   await writeLedger(large.profile.cost, setting.quick ? 100_000 : 1_000_000);
   await writeLedger(small.profile.cost, setting.quick ? 5_000 : 50_000);
-  // Its sums are kept once its times can tell it from itself after a change.
+  // Its sums are kept only once its file times are old enough to reveal a later change.
   await delay(1_500);
   const old = await setting.oldLooop("ledger-old");
   const awk = `awk -F'"cost_usd":' '{ sum += $2 } END { print sum }' "$LOOOP_DATA_DIR/cost.jsonl"`;
@@ -165,7 +165,7 @@ export async function fleetRows(setting: Setting): Promise<Row[]> {
     await using crowd = await Crowd.start(200);
     return await measureFleet(setting, bench, crowd);
   } finally {
-    // The crowd only stood for supervisors: there is nothing in it for `down` to end.
+    // The sleeping processes only stood in for supervisors, so `down` has nothing to end.
     await Deno.remove(bench.profile.sessions, { recursive: true });
     await setting.call(bench.env, "down");
   }
@@ -226,7 +226,7 @@ async function measureFleet(setting: Setting, bench: BenchProfile, crowd: Crowd)
   ];
 }
 
-/** From one more ask to what a blocked wait has printed of it, ms. */
+/** Time from one more ask until a blocked wait has printed it, ms. */
 async function wakeByAsk(setting: Setting, { env, profile }: BenchProfile, worker: string): Promise<number> {
   const waiter = start([setting.looop, "_", "wait", "--json"], env);
   await blocked(waiter.pid);
@@ -248,7 +248,7 @@ function writeAsk(asks: string, worker: string, number: number): number {
   return at;
 }
 
-/** Many sleeping processes that stand for live supervisors: real pids, real start times. */
+/** Many sleeping processes that stand in for live supervisors, with real pids and start times. */
 class Crowd implements AsyncDisposable {
   readonly pids: readonly number[];
   readonly #shell: Deno.ChildProcess;

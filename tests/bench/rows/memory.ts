@@ -88,7 +88,7 @@ export async function supervisorRow(setting: Setting): Promise<Row> {
   };
 }
 
-/** A shell that waits for `script`, which runs a program: nothing can give a terminal for less. */
+/** Memory of a shell that waits for `script`, which runs a program: the cheapest way to give it a terminal. */
 async function bareMemory(count: number, env: Record<string, string>): Promise<number> {
   const line = Deno.build.os === "darwin"
     ? "script -q /dev/null /bin/sleep 300 </dev/zero >/dev/null 2>&1; :"
@@ -119,10 +119,10 @@ async function bareMemory(count: number, env: Record<string, string>): Promise<n
   return seriesOf(sizes).median;
 }
 
-/** Waiting processes beside the pulse, with which it shares the program's pages. */
+/** Number of waiting processes beside the pulse, which share the program's pages with it. */
 const OTHERS = 3;
 
-/** The pulse itself, with its own clock running faster: see programs/beats.ts. */
+/** Row of the real pulse on a faster clock; see programs/beats.ts. */
 export async function pulseRow(setting: Setting): Promise<Row> {
   const { env, profile } = setting.profile("beats");
   await Deno.mkdir(profile.sensors, { recursive: true });

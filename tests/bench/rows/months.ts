@@ -1,11 +1,11 @@
-/** The cost of 90 days: each verb in a profile of 90 days against one of a single day, and the size on disk. */
+/** The cost of 90 days: each verb in a profile of 90 days against one of a single day, and its size on disk. */
 import { writeMonths } from "../../months.ts";
 import { delay, interleaved } from "../measure.ts";
 import { against, type Row } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 
 const DAYS = 90;
-/** Stands for the id of the worker that was started last. */
+/** Placeholder for the id of the worker that was started last. */
 const LAST = "LAST";
 const VERBS = [
   ["version"],
@@ -105,11 +105,11 @@ function bytesIn(dir: string): number {
 
 interface Aged extends BenchProfile {
   days: number;
-  /** The worker that was started last. */
+  /** Id of the worker that was started last. */
   last: string;
 }
 
-/** A profile of so many days with its pulse at rest. */
+/** Makes a profile of this many days and waits until its pulse is idle. */
 async function withDays(setting: Setting, days: number): Promise<Aged> {
   const bench = setting.profile(`days-${days}`);
   await writeMonths(bench.profile, days, { sessionDays: days });

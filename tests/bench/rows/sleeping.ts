@@ -4,16 +4,16 @@ import type { Row } from "../report.ts";
 import type { BenchProfile, Setting } from "../setting.ts";
 import { writeExecutable } from "../../executable.ts";
 
-/** One after the other: on a busy machine even what sleeps takes more time to wake. */
+/** Measures one row after another, since on a busy machine even sleeping processes take longer to wake. */
 export async function sleepingRows(setting: Setting): Promise<Row[]> {
   return [await beatRow(setting), await pastRow(setting), ...await idleRows(setting)];
 }
 
-/** Ended sessions that are kept, few and many. */
+/** Numbers of ended sessions, few and many. */
 const FEW_ENDED = 20;
 const MANY_ENDED = 200;
 
-/** The pulse's CPU at a 1 s beat with many ended sessions, against that with few: it is to follow what is live. */
+/** The pulse's CPU at a 1 s beat with many ended sessions against few: it should depend only on live ones. */
 async function pastRow(setting: Setting): Promise<Row> {
   const seconds = setting.quick ? 8 : 24;
   const row: Row = {
@@ -33,7 +33,7 @@ async function pastRow(setting: Setting): Promise<Row> {
     await setting.call(bench.env, "up");
     return bench;
   }));
-  // The first look at what has ended, the sweep behind it, and the records that no agent has written.
+  // Leaves out the first look at the ended sessions, the sweep after it, and the search for their agents' records.
   await delay(15_000);
   const pids = benches.map((bench) => setting.pulsePid(bench));
   const before = pids.map(usageOf);
@@ -45,7 +45,7 @@ async function pastRow(setting: Setting): Promise<Row> {
   return { ...row, value: many, baseline, ratio: many / few, n: 1, note: "children included" };
 }
 
-/** Runs one worker, and copies what is left of it. */
+/** Makes ended sessions: runs one worker and copies its session. */
 async function endedSessions(setting: Setting, { env, profile }: BenchProfile, count: number): Promise<void> {
   await setting.call(env, "_", "worker", "start", "w0", "--command", "echo done", "go");
   const first = `${profile.sessions}/w0`;
@@ -65,11 +65,11 @@ async function endedSessions(setting: Setting, { env, profile }: BenchProfile, c
   }
 }
 
-/** How long the idle ones idle before they are measured, ms. */
+/** How long the idle processes run before they are measured, ms. */
 const WARM_MS = 75_000;
 
 async function idleRows(setting: Setting): Promise<Row[]> {
-  // As long as a beat's interval: one beat falls into it.
+  // As long as the interval, so that exactly one beat falls into it.
   const seconds = setting.quick ? 10 : 60;
   const idle = setting.profile("idle");
   const head = (id: string, what: string): Row => ({
@@ -93,8 +93,7 @@ async function idleRows(setting: Setting): Promise<Row[]> {
   const wait = start([setting.looop, "_", "wait"], idle.env);
   const watch = await onTerminal([setting.looop, "watch"], idle.env);
   const sleep = start([setting.programs.sleep], idle.env);
-  // What has just started gives memory back for some seconds, once, and runs cold at its first beat: that is not what
-  // it does for weeks.
+  // A process that has just started frees memory for some seconds and runs its first beat cold, which it does only once.
   await delay(setting.quick ? 15_000 : WARM_MS);
   const pids = [setting.pulsePid(idle), wait.pid, watch.pid, sleep.pid];
   const before = pids.map(usageOf);
@@ -149,7 +148,7 @@ async function beatRow(setting: Setting): Promise<Row> {
   };
 }
 
-/** From the first sensor's start to the publication that holds all readings. */
+/** Row of the time from the first sensor's start to the publication of all readings. */
 async function oneBeat(setting: Setting, { env, profile }: BenchProfile): Promise<number> {
   await setting.call(env, "up");
   for (;;) {

@@ -1,4 +1,4 @@
-/** Start-up: verbs that only start, read or write a file, against an empty program compiled alike. */
+/** Start-up: verbs that only start, read or write a file, against an empty program compiled in the same way. */
 import { interleaved, onTerminal, type Timed, usageOf } from "../measure.ts";
 import { against, type Row, seriesOf } from "../report.ts";
 import type { Setting } from "../setting.ts";
@@ -84,7 +84,7 @@ export async function startupRows(setting: Setting): Promise<Row[]> {
   ];
 }
 
-/** From the start of `looop watch` to its first whole screen. */
+/** Row of the time from the start of `looop watch` to its first whole screen. */
 async function watchRow(setting: Setting, env: Record<string, string>): Promise<Row> {
   const row: Row = {
     id: "start-watch",

@@ -1,4 +1,4 @@
-/** The cost of a wake for the agent, which pays for each byte: the returns of `_ wait` over a compressed day. */
+/** Bytes of a wake, each of which the agent pays for: the returns of `_ wait` over a compressed day. */
 import { testProfile } from "../../looop.ts";
 import { liveThrough, type Return } from "../../wake_scenario.ts";
 import { type Row, seriesOf } from "../report.ts";
