@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import dateutil.rrule
 
-# A rule that fits no day is looked for until the last year that there is: not here.
+# Without this limit, a rule that fits no day would be searched until the last year that dates can hold.
 dateutil.rrule.datetime = types.SimpleNamespace(
     **{name: getattr(dt, name) for name in dir(dt) if not name.startswith("_")}
 )
@@ -84,7 +84,7 @@ def text_of(moment):
 
 def starts_of(text, start, end):
     calendar = icalendar.Calendar.from_ical(text)
-    # Its days are those of the event's zone: all that may be meant, and of that what is between the instants.
+    # between() counts days in the event's zone, so a wider span is asked for, and the starts within it are kept.
     around = dt.timedelta(days=2)
     found = recurring_ical_events.of(calendar).between(start - around, end + around)
     starts = [event["DTSTART"].dt for event in found]
@@ -106,7 +106,7 @@ def random_case():
     kinds = []
     whole_days = one_of(0.25)
     zone = rnd.choice(ZONES)
-    # From 5 o'clock on, when no clock is changed: what a skipped time means is a case of its own.
+    # Starts are at 5:00 or later, when no clock changes: calendar_cases.txt has the skipped times.
     start = dt.datetime(
         rnd.randint(2022, 2026), rnd.randint(1, 12), rnd.randint(1, 28), rnd.randint(5, 23), rnd.choice([0, 15, 30])
     )
@@ -116,7 +116,7 @@ def random_case():
     if whole_days and "BYHOUR" in rule:
         return None
     param = ";VALUE=DATE" if whole_days else ";TZID=" + zone
-    # The rule's own first occurrence is the start: an event that does not fit its rule is a case of its own.
+    # The event starts at the first occurrence of its rule: calendar_cases.txt has events that do not fit their rule.
     zoned = dt.time.min if whole_days else None
     base = start if not whole_days else dt.datetime.combine(start, zoned)
     first = next(iter(dateutil.rrule.rrulestr(rule, dtstart=base)), None)

@@ -1,4 +1,4 @@
-/** Random calendars against a second implementation in another language, where that is available. */
+/** Compares the reading of random calendars with a second implementation, in Python, where that is available. */
 import { parseCalendar } from "../../lib/parse/calendar.ts";
 import { UTC } from "../../lib/parse/zones.ts";
 import { Tally } from "./lab.ts";
@@ -8,17 +8,17 @@ const SEED = Number(Deno.env.get("LOOOP_SEED") ?? 1);
 const PROGRAM = new URL("calendars.py", import.meta.url).pathname;
 const PACKAGES = ["icalendar==7.3.2", "recurring-ical-events==3.8.2"];
 
-/** A calendar, a span, and what the second implementation finds in it. */
+/** A calendar, a span, and the starts that the second implementation finds in it. */
 export interface CalendarCase {
   ics: string;
   from: string;
   to: string;
   starts: string[];
-  /** What about it the two are known to see differently; see {@link KNOWN}. */
+  /** Keys of {@link KNOWN} that apply to it. */
   kinds: string[];
 }
 
-/** Known differences, and who is right. */
+/** Known differences between the two, each with what is right. */
 export const KNOWN: Readonly<Record<string, string>> = {
   "BYDAY with and without a number": "it takes only days that fit both kinds; RFC 5545 means all of either",
   "BYWEEKNO without BYDAY": "it takes all days of the week; RFC 5545 takes the weekday of the start",
@@ -30,7 +30,7 @@ export const KNOWN: Readonly<Record<string, string>> = {
   "several on the day of one that is excepted": "it drops others of that day, too",
 };
 
-/** Starts that one of the two has and the other has not; undefined when they agree. */
+/** Starts that only one of the two has; undefined if they agree. */
 export async function differenceOf({ ics, from, to, starts }: CalendarCase): Promise<string | undefined> {
   const found = (await parseCalendar(ics, { from: Date.parse(from), to: Date.parse(to) }, UTC))!;
   const ours = new Set(found.events.map(({ start }) => start));
@@ -64,7 +64,7 @@ export async function calendars(): Promise<Tally> {
   return tally;
 }
 
-/** A python that has the packages: its own, or one made in the cache folder. */
+/** A Python with the packages: the machine's own, or one made in the cache folder. */
 async function pythonWithPackages(): Promise<string | undefined> {
   const cache = Deno.env.get("XDG_CACHE_HOME") ?? `${Deno.env.get("HOME")}/.cache`;
   const venv = `${cache}/looop-tests/calendars`;

@@ -1,10 +1,10 @@
 /**
- * A model of a disk whose power may be cut: what a program's system calls have left in the kernel's memory, and
- * what of it was synced. A replay of a trace cut anywhere shows what a machine finds when it is started again.
+ * A model of a disk whose power may be cut. It keeps what a program's system calls have left in the kernel's memory, and
+ * which part of that was synced. Replaying a trace up to any call shows what a machine finds after a restart.
  */
 import { bytesOf, type Call, openPath, pathOf } from "./trace.ts";
 
-/** What {@link Disk} has to see. */
+/** System calls that {@link Disk} needs. */
 export const DISK_CALLS =
   "openat,creat,write,pwrite64,writev,copy_file_range,sendfile,rename,renameat,renameat2,link,linkat,symlink," +
   "symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,ftruncate,truncate";
@@ -12,7 +12,7 @@ export const DISK_CALLS =
 /** A file's bytes, one character each. */
 interface FileNode {
   bytes: string;
-  /** As of the last fsync; "" for a file that was never synced. */
+  /** Bytes at the last fsync; "" for a file that was never synced. */
   synced: string;
   mode: number;
   moved?: Moved;
@@ -28,7 +28,7 @@ interface DirNode {
   moved?: Moved;
 }
 
-/** Between which places a node's last rename was. */
+/** A node's last rename. */
 interface Moved {
   from: Place;
   to: Place;
@@ -44,9 +44,9 @@ type Node = FileNode | LinkNode | DirNode;
 /**
  * What a power cut keeps.
  *
- * - `synced`: nothing but what was synced: a file's text by its fsync, a name by its folder's.
- * - `names`: every name, but a text only as far as its file was synced: what a file system does that writes its
- *   folders early and its data late.
+ * - `synced`: only what was synced: a file's text by its own fsync, a name by that of its folder.
+ * - `names`: every name, but only the synced part of each text, as on a file system that writes folders early and data
+ *   late.
  */
 export type Keeps = "synced" | "names";
 
@@ -61,13 +61,13 @@ export class Disk {
   readonly #root: string;
   readonly #top: DirNode;
 
-  /** Everything that is below `root` now counts as synced; `leaveOut` names entries of it that do not matter. */
+  /** Everything that is below `root` now counts as synced; `leaveOut` names entries to ignore. */
   constructor(root: string, leaveOut: readonly string[] = []) {
     this.#root = root;
     this.#top = load(root, leaveOut);
   }
 
-  /** Applies a call; false when it changes nothing here. */
+  /** Applies a call; false if it changes nothing here. */
   apply(call: Call): boolean {
     if (call.result === undefined || call.result < 0) return false;
     const [a = "", b = "", c = "", d = ""] = call.args;
@@ -117,12 +117,12 @@ export class Disk {
     return false;
   }
 
-  /** What is there while the power is on. */
+  /** The files while the power is on. */
   live(): Tree {
     return this.#tree((dir) => dir.entries, (file) => file.bytes);
   }
 
-  /** What is there after a power cut now; a rename is one step, whichever of its folders is behind. */
+  /** The files after a power cut now. A rename counts as one step, even if only one of its folders was synced. */
   afterCut(keeps: Keeps): Tree {
     if (keeps === "names") return this.#tree((dir) => dir.entries, (file) => file.synced);
     const kept = reachable(this.#top);
@@ -132,7 +132,7 @@ export class Disk {
     );
   }
 
-  /** Paths that a power cut now would change, each with how; what {@link afterCut} forgives counts, too. */
+  /** Paths that a power cut now would change, each with the change; includes those that {@link afterCut} forgives. */
   unsynced(): string[] {
     const [live, kept] = [this.live(), this.#tree((dir) => dir.synced, (file) => file.synced)];
     const lost = [...live].flatMap(([path, { bytes }]) => {
@@ -210,7 +210,7 @@ export class Disk {
     return this.#put(path, { bytes: "", synced: "", mode: parseInt(mode, 8) });
   }
 
-  /** Everything looop writes goes to the end of a file: it appends, or it has made the file anew. */
+  /** Appends: looop only ever writes to the end of a file or into a new one. */
   #write(path: string | undefined, bytes: string): boolean {
     const node = this.#at(path);
     if (!isFile(node) || bytes === "") return false;
@@ -241,14 +241,14 @@ export class Disk {
   }
 }
 
-/** Whether a synced name is one that a rename, synced at its new place, has taken away. */
+/** Whether a synced name was taken away by a rename that is synced at its new place. */
 function hasMoved(dir: DirNode, name: string, node: Node, kept: ReadonlySet<DirNode>): boolean {
   if ("target" in node || node.moved === undefined) return false;
   const { from, to } = node.moved;
   return from.dir === dir && from.name === name && kept.has(to.dir) && to.dir.synced.get(to.name) === node;
 }
 
-/** Folders that can be reached by synced names. */
+/** Folders whose names are synced up to the root. */
 function reachable(top: DirNode, found = new Set<DirNode>()): Set<DirNode> {
   if (found.has(top)) return found;
   found.add(top);
@@ -280,7 +280,7 @@ export function binary(bytes: Uint8Array): string {
   return text;
 }
 
-/** Makes a tree's files and folders below `root`, which must exist. */
+/** Writes a tree's files and folders below `root`, which must exist. */
 export function writeTree(tree: Tree, root: string): void {
   for (const [path, { bytes, mode }] of tree) {
     if (path.endsWith("/")) Deno.mkdirSync(`${root}/${path}`, { recursive: true, mode: 0o700 });

@@ -1,6 +1,6 @@
 /**
- * Lets each open, write, fsync, rename, link and mkdir of each verb fail as a full, broken or read-only disk and
- * an exhausted process do: one clear line, exit 1, the old file whole.
+ * Makes each open, write, fsync, rename, link and mkdir of each verb fail as on a full, broken or read-only disk or
+ * without free descriptors. Each must give one clear line and exit 1, and leave the old file whole.
  */
 import {
   brokenFiles,
@@ -20,7 +20,7 @@ import {
 } from "./lab.ts";
 import { type Move, moves } from "./moves.ts";
 
-/** How each call fails. */
+/** Errors of each call. */
 const ERRORS: Readonly<Record<string, readonly string[]>> = {
   openat: ["EMFILE", "ENOSPC", "EROFS", "EIO"],
   write: ["ENOSPC", "EIO"],
@@ -90,7 +90,7 @@ async function failOnce(
   tally.add("tries");
   const hit = reply.trace.split("\n").filter((line) => line.endsWith("(INJECTED)"));
   if (!hit.every((line) => line.includes(p.profile.dir))) {
-    // Runs with children differ a little: it was a call of the runtime's own that failed.
+    // Runs with children differ a little, so the failing call may belong to the runtime instead.
     tally.add("missed");
     return;
   }
@@ -106,7 +106,7 @@ async function failOnce(
       `${at}: exits ${reply.code}, ${effect}`,
     );
   } else {
-    // `_ ask` tells the id of its question first; what strace itself says is not looop's.
+    // `_ ask` first prints the id of its question, and strace prints lines of its own.
     const lines = reply.stderr.split("\n").filter((line) =>
       line !== "" && !/^strace: |: (asked|took up) /.test(line)
     );
@@ -118,7 +118,7 @@ async function failOnce(
   tally.demand(state.code === 0, "next verb failed", `${at}: _ state: ${state.stderr}`);
 }
 
-/** A really full file system: everything is refused in one line, and goes on once there is room. */
+/** A file system that is really full: every verb is refused in one line, and works again once there is room. */
 async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
   const p = await lab.profile();
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
@@ -155,7 +155,7 @@ async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
       "half moves",
       `full disk: g.md is ${p.read("goals/g.md")}`,
     );
-    // Its supervisor stays until there is room for its last word; its agent must not.
+    // The supervisor stays until there is room to record the end, but the agent must have ended.
     const ran = (await p.processes()).filter((pid) =>
       textAt(`/proc/${pid}/cmdline`).startsWith("sleep\x00600")
     );
@@ -172,7 +172,7 @@ async function fullDisk(lab: Lab, tally: Tally): Promise<void> {
   }
 }
 
-/** Unmounts a disk; a supervisor that could not write an end on it has tried again by then, and has left. */
+/** Unmounts a disk, once supervisors that could not record an end on it have tried again and ended. */
 async function unmount(dir: string): Promise<void> {
   for (let left = 60;; left--) {
     try {

@@ -1,14 +1,14 @@
-/** Moves with a worker on another machine, which a power cut at home does not end. */
+/** Moves with a worker on another machine, which survives a power cut at home. */
 import { ShHost, startThere, wire } from "../hosts/host.ts";
 import { type LabProfile, namesIn, textAt } from "./lab.ts";
 import type { Effect, Move } from "./moves.ts";
 
-/** A start over there, and a pulse that carries out what a worker over there calls. */
+/** A start on a host, and a pulse that carries out the calls of a worker there. */
 export function farMoves(): Move[] {
   return [far(START), far(PULSE)];
 }
 
-/** A move whose profile has the host `h`, which goes with it. */
+/** A move whose profile has a host `h`, which is removed with it. */
 function far(move: Move): Move {
   let host: ShHost | undefined;
   return {
@@ -40,14 +40,14 @@ const PULSE: Move = {
   argv: ["_", "pulse"],
   env: { LOOOP_PULSE: "1" },
   streams: true,
-  // The lock's own name, and how far the copies of the far side's log have come.
+  // The lock's own name, and how much of the far log has been copied.
   derived: [/^\.lock\/pid$/, /^sessions\/w\/mirror\.json$/],
   prepare: (p) => startThere(p, "w", "h", CALLS),
   effect: pulseEffect,
   until: (p) => pulseEffect(p) === "after" && textAt(p.path(".world.json")) !== "",
 };
 
-/** Whether all calls have come home; none may have come twice. */
+/** Whether all calls have come home, each once. */
 function pulseEffect(p: LabProfile): Effect {
   const rows = textAt(p.path("cost.jsonl")).split('"w"').length - 1;
   const asks = namesIn(p.path("asks")).filter((name) => /^w-\d+\.json$/.test(name));

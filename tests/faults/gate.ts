@@ -1,4 +1,4 @@
-/** The gate with text that no person writes: every text gets a verdict, in time that grows with its length. */
+/** The gate against text that no person writes: each gets a verdict, in time proportional to its length. */
 import { cpuUsage } from "node:process";
 import fc from "fast-check";
 import { type GateOptions, judge } from "../../lib/gate/judge.ts";
@@ -9,10 +9,10 @@ import { Tally } from "./lab.ts";
 const OPTIONS: GateOptions = { dataDir: "/data/looop", cwd: "/data/looop", home: "/home/ada" };
 const SIZES = Deno.env.get("LOOOP_FAULTS") === "ci" ? [50_000] : [50_000, 1_000_000];
 const RUNS = Deno.env.get("LOOOP_FAULTS") === "ci" ? 1_000 : 20_000;
-/** The most CPU time that a verdict may take, in ms per character; 1 MB of the worst kind takes a few seconds. */
+/** CPU time limit of a verdict, ms per character; 1 MB of the worst kind takes a few seconds. */
 const MAX_MS_PER_CHAR = 0.02;
 
-/** The gate with hostile text. */
+/** Judges hostile text. */
 export function gate(): Promise<Tally> {
   const tally = new Tally("gate", ["no verdict", "slow", "let through", "refused for nothing"]);
   for (const size of SIZES) {

@@ -1,19 +1,19 @@
 /**
- * Hostile surroundings: directories that others can write, links planted in the data dir, text that means to be
- * a command, another record or a terminal's control code, and secrets in looop's environment.
+ * Hostile surroundings: directories that others can write, links planted in the data dir, text that is also a command,
+ * another record or a terminal's control code, and secrets in looop's environment.
  */
 import { filesBelow, type LabProfile, namesIn, openLab, sample, Tally, textAt } from "./lab.ts";
 
 const SECRET = "s3cr3t-of-the-environment";
 const OUTSIDE = "what the file outside holds";
-/** Does something that can be seen when any shell takes it for code. */
+/** Leaves a visible trace if any shell runs it as code. */
 const EVIL = `'"; touch PWNED; $(touch PWNED) \`touch PWNED\` \\\n& touch PWNED #`;
-/** Titles, screens, colours, links and a bell; as C0 and as C1. */
+/** Control codes for titles, screens, colours, links and the bell, in C0 and C1 form. */
 const CODES = "\x1b]0;owned\x07\x1b[2J\x1b[31m\x9b2J\x90q\x9c\x1b]8;;http://x\x1b\\\r\x08\u202e";
-// deno-lint-ignore no-control-regex -- what must not reach a terminal
+// deno-lint-ignore no-control-regex -- these must not reach a terminal
 const UNSAFE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]/;
 
-/** Everything that others or hostile text can try. */
+/** Runs all attempts of other users and of hostile text. */
 export async function hostile(): Promise<Tally> {
   const tally = new Tally("hostile", [
     "unsafe dirs used",
@@ -51,7 +51,7 @@ const VERBS: readonly (readonly string[])[] = [
   ["status"],
 ];
 
-/** A data dir that is another's, or that others can write, is refused with the reason and left as it is. */
+/** A data dir that belongs to another user, or that others can write, is refused with the reason and left unchanged. */
 async function unsafeDirs(p: LabProfile, tally: Tally): Promise<void> {
   await p.ok("_", "state");
   const spoil: [string, () => Promise<void>, RegExp][] = [
@@ -81,7 +81,7 @@ async function unsafeDirs(p: LabProfile, tally: Tally): Promise<void> {
   await Deno.chmod(p.profile.dir, 0o700);
 }
 
-/** Links at the names that looop writes and reads: none is followed out of the data dir. */
+/** Plants links at the names that looop writes and reads: none may be followed out of the data dir. */
 async function links(p: LabProfile, tally: Tally): Promise<void> {
   await p.ok("_", "state");
   const outside = `${p.base}/outside`;
@@ -163,7 +163,7 @@ async function links(p: LabProfile, tally: Tally): Promise<void> {
   }
 }
 
-/** Hostile text at every door, small and of 1 MB: refused or kept, never run. */
+/** Gives hostile text, short and of 1 MB, to everything that takes text: it is refused or kept, but never run. */
 async function commands(p: LabProfile, tally: Tally): Promise<void> {
   await p.ok("_", "state");
   const config = {
@@ -215,7 +215,7 @@ async function door(p: LabProfile, argv: string[], tally: Tally, stdin?: string)
   );
 }
 
-/** A data dir whose own name means to be a command: workers and sensors get it as one word. */
+/** A data dir whose name is a command: workers and sensors get it as one word. */
 async function evilDir(p: LabProfile, tally: Tally): Promise<void> {
   const dir = `${p.base}/${EVIL.replaceAll("/", "").replaceAll("\n", " ")}`;
   const env = { LOOOP_DATA_DIR: dir };
@@ -250,7 +250,7 @@ async function evilDir(p: LabProfile, tally: Tally): Promise<void> {
   tally.demand(!pwned, "commands run", "a file PWNED is there");
 }
 
-/** Readings, prompts and output that imitate records and drive terminals; secrets that pass by. */
+/** Readings, prompts and output that imitate records and control terminals; secrets in the environment. */
 async function texts(p: LabProfile, tally: Tally): Promise<void> {
   const env = { MY_API_TOKEN: SECRET };
   await p.ok("_", "state");

@@ -1,7 +1,7 @@
 /**
- * Workers on other machines while everything between them and home fails: lines that break after each line of the
- * protocol, starts that are cut, supervisors that are started twice, pulses that are killed, wires that are cut or
- * silent for a minute, power that fails; and the mailbox and life-and-death parts with their workers over there.
+ * Workers on other machines while everything between them and home fails: connections break after each line of the
+ * protocol, starts are cut short, supervisors are started twice, pulses are killed, wires are cut or silent for a minute,
+ * power fails. The mailbox and the life-and-death parts also run with their workers on hosts.
  */
 import { carriers, labMissing, ShHost, SshHost, startThere, wire } from "../hosts/host.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
@@ -9,25 +9,25 @@ import { endedWorker, fileText, isAlive, stranger, workerView } from "../workers
 import { FULL, inParallel, namesIn, pause, Tally, textAt } from "./lab.ts";
 import { lookAlike, NASTY } from "./life_and_death.ts";
 
-/** Lines after which a line breaks, as the far side says them and as home does. */
+/** Number of protocol lines, from the far side and from home, after which the connection is broken. */
 const OUT = FULL ? 16 : 6;
 const IN = FULL ? 8 : 3;
-/** Starts that are cut. */
+/** Number of starts that are cut short. */
 const STARTS = FULL ? 24 : 4;
-/** Workers that ask, questions of each, processes that answer, pulses that are killed, and how long all may take, ms. */
+/** Workers that ask, questions of each, processes that answer, pulses that are killed, and the time limit, ms. */
 const ASKERS = FULL ? 20 : 6;
 const QUESTIONS = FULL ? 500 : 3;
 const ANSWERERS = FULL ? 3 : 1;
 const PULSES = FULL ? 24 : 3;
 const MAIL_MS = FULL ? 2_400_000 : 240_000;
-/** Cycles of life and death, and how many at once: as many as there are of workers here. */
+/** Cycles of life and death, and how many run at once: the same as for local workers. */
 const CYCLES = FULL ? 500 : 6;
 const WIDTH = FULL ? 14 : 5;
-/** Workers behind one wire, and how long it is dead, s. */
+/** Number of workers behind one wire, and how long it is dead, s. */
 const BEHIND = 20;
 const DEAD_S = 60;
 
-/** A command in front of the one that reaches a host: breaks the next line, if it is armed. */
+/** Wraps the command that reaches a host, and breaks the next connection if it is armed. */
 const RELAY = `h=$1; shift
 [ -f "$h/armed" ] || exec "$@"
 read -r how n <"$h/armed"; rm -f "$h/armed"
@@ -40,7 +40,7 @@ esac
 kill -KILL 0
 `;
 
-/** All of it. */
+/** Runs all parts. */
 export async function hosts(): Promise<Tally> {
   const tally = new Tally("hosts", [
     "lost",
@@ -59,7 +59,7 @@ export async function hosts(): Promise<Tally> {
   return tally;
 }
 
-/** Hosts, each with its relay; `h0`, `h1` and so on. */
+/** Opens hosts `h0`, `h1` and so on, each behind a relay. */
 async function relayed(p: TestProfile, count: number): Promise<ShHost[] & AsyncDisposable> {
   const list: ShHost[] = [];
   for (let n = 0; n < count; n++) list.push(await ShHost.open());
@@ -75,14 +75,14 @@ async function relayed(p: TestProfile, count: number): Promise<ShHost[] & AsyncD
   });
 }
 
-/** The folder of a host's only run. */
+/** Folder of a host's only run. */
 function farRun({ home }: ShHost): string {
   const root = `${home}/.local/state/looop-far`;
   const own = `${root}/${namesIn(root)[0]}`;
   return `${own}/w/${namesIn(`${own}/w`)[0]}`;
 }
 
-/** One line for each place where it can break; a whole life over each; and its supervisor once more. */
+/** Breaks one connection at each place, runs a worker's whole life over each, and starts its supervisor again. */
 async function brokenLines(tally: Tally): Promise<void> {
   const cuts = [...steps("out", OUT), ...steps("in", IN)];
   await using p = await testProfile();
@@ -136,7 +136,7 @@ async function twice(host: ShHost, tally: Tally): Promise<void> {
   tally.demand(code === 0, "verbs failed", `the second supervisor exits ${code}`);
 }
 
-/** Starts whose outcome is unknown: each runs once in the end, and comes to its end at home. */
+/** Cuts starts so that their outcome is unknown: each worker must run exactly once, and its end must reach home. */
 async function cutStarts(tally: Tally): Promise<void> {
   const cuts = [
     ...steps("in", 2),
@@ -164,8 +164,8 @@ async function cutStarts(tally: Tally): Promise<void> {
 }
 
 /**
- * Questions by the thousand, answered by several at once, while pulses, lines and those who wait for an answer are
- * killed again and again.
+ * Thousands of questions, answered by several processes at once, while pulses, connections and waiting askers are killed
+ * again and again.
  */
 async function mailThere(tally: Tally): Promise<void> {
   await using p = await testProfile();
@@ -201,7 +201,7 @@ async function mailThere(tally: Tally): Promise<void> {
       .catch(() => {});
     const got = fileText(p, `sessions/${id}/output.log`).match(/^got .*$/gm)?.map((line) => line.trim()) ??
       [];
-    // One that was stopped by the deadline has not asked the rest.
+    // A worker that the deadline has stopped has not asked all questions.
     const due = isOver(p, id) ? QUESTIONS : got.length;
     tally.demand(due === QUESTIONS, "not in time", `${id}: ${due} of ${QUESTIONS} questions`);
     tally.add("questions", due);
@@ -215,7 +215,7 @@ async function mailThere(tally: Tally): Promise<void> {
   await endAll(p, tally, ids);
 }
 
-/** A process that answers whatever is asked. */
+/** Starts a process that answers every question. */
 function answerer(p: TestProfile, name: string): Deno.ChildProcess {
   const worker = new URL("./torture_worker.ts", import.meta.url).pathname;
   return new Deno.Command(Deno.execPath(), {
@@ -226,13 +226,13 @@ function answerer(p: TestProfile, name: string): Deno.ChildProcess {
   }).spawn();
 }
 
-/** Kills one process over there that waits for an answer. */
+/** Kills one process on a host that waits for an answer. */
 function killWaiting(host: ShHost | undefined): boolean {
   const root = `${host?.home}/.local/state/looop-far`;
   const runs = `${root}/${namesIn(root)[0]}/w`;
   const waiting = namesIn(runs).flatMap((run) => namesIn(`${runs}/${run}/wait`));
   const [, pid = ""] = waiting[Math.floor(Math.random() * waiting.length)]?.split(".") ?? [];
-  // What one that was killed has left behind may name a pid that is another's by now.
+  // The record of a killed process may name a pid that another process has by now.
   return textAt(`/proc/${pid}/cmdline`).includes(`${runs}/`) && isKilled(Number(pid));
 }
 
@@ -246,11 +246,11 @@ function isKilled(pid: number): boolean {
     Deno.kill(pid, "SIGKILL");
     return true;
   } catch {
-    return false; // It had ended by itself.
+    return false; // It has ended by itself.
   }
 }
 
-/** Starts and ends of workers over there that do everything to outlive their end, while pulses are killed. */
+/** Starts and ends workers on hosts that do everything to outlive their end, while pulses are killed. */
 async function lifeThere(tally: Tally): Promise<void> {
   await using p = await testProfile();
   await using list = await relayed(p, 3);
@@ -277,13 +277,13 @@ async function lifeThere(tally: Tally): Promise<void> {
     gens.set(id, gen);
     if (i % 4 === 1) killSupervisor(list[i % list.length], `${id}.${gen}`);
     const { code, stderr } = await p.run("_", "worker", "kill", id);
-    // Without a pulse in between the end may come later, and that is said.
+    // While no pulse runs, the end may come later, and the verb says so.
     if (code === 1 && /not heard/.test(stderr)) {
       tally.add("ends that came later");
       const isEnded = () => /"state":"(exited|killed)"/.test(fileText(p, `sessions/${id}/status.json`));
       await p.until(`the end of ${id}`, isEnded, 60).catch(() => {});
     } else tally.demand(code === 0, "verbs failed", `worker kill ${id} exits ${code}: ${stderr}`);
-    // The pulse's line reports the end when nothing is left.
+    // The host reports an end only once no process is left.
     tally.demand(await carriers(p, id) === 0, "survivors", `${id} (script ${i % NASTY.length})`);
   });
   going = false;
@@ -293,7 +293,7 @@ async function lifeThere(tally: Tally): Promise<void> {
   tally.demand(await isAlive(victim.identity), "strangers killed", "the one with a pid given out again");
 }
 
-/** Records over there of other boots and of pids that were given out again name a stranger: nobody may signal it. */
+/** Records on hosts that name a stranger, by another boot or by a reused pid: nobody may signal it. */
 async function recycledThere(
   host: ShHost | undefined,
   { pid, start, boot }: { pid: number; start: string; boot: string },
@@ -318,7 +318,7 @@ function killSupervisor(host: ShHost | undefined, run: string): void {
   if (textAt(`/proc/${pid}/cmdline`).includes(run)) isKilled(Number(pid));
 }
 
-/** Workers on a machine of its own whose wire is cut, whose packets are dropped, and whose power fails. */
+/** Workers on a separate machine whose wire is cut, whose packets are dropped, and whose power fails. */
 async function behindAWire(tally: Tally): Promise<void> {
   await using p = await testProfile();
   await using far = await SshHost.open();
@@ -371,7 +371,7 @@ async function behindAWire(tally: Tally): Promise<void> {
   await endAll(p, tally, late);
 }
 
-/** Answers whatever is asked, two at once, until `isDone`. */
+/** Answers every question, two at once, until `isDone`. */
 async function answerAll(
   p: TestProfile,
   isDone: () => boolean,
@@ -397,7 +397,7 @@ function isOver(p: TestProfile, id: string): boolean {
   return /"state":"(exited|killed|lost)"/.test(fileText(p, `sessions/${id}/status.json`));
 }
 
-/** Ends everything; nobody may be left. */
+/** Ends everything; no process may be left. */
 async function endAll(p: TestProfile, tally: Tally, ids: readonly string[]): Promise<void> {
   const { code, stderr } = await p.run("down");
   tally.demand(code === 0, "verbs failed", `down exits ${code}: ${stderr}`);

@@ -1,6 +1,6 @@
 /**
- * Kills every mutating verb, the pulse and the supervisor with SIGKILL at each of their file-changing system
- * calls in turn, and looks at what is left: whole files, moves made wholly or not at all, verbs that go on.
+ * Kills every mutating verb, the pulse and the supervisor with SIGKILL at each of their file-changing system calls in
+ * turn, and checks what is left: every file whole, every move made completely or not at all, the next verbs working.
  */
 import { readMarked } from "../../lib/process/table.ts";
 import { homeMark } from "../../lib/records/home.ts";
@@ -28,10 +28,10 @@ import {
 } from "./lab.ts";
 import { type Move, moves, oldQuestion } from "./moves.ts";
 
-/** A temporary file of looop, or of its supervisor. */
+/** Matches the temporary files of looop and of its supervisor. */
 const TEMP = /\/(\.[^/]*\.tmp-\d+-[a-z0-9]+|[^/]+\.tmp)$|\/sessions\/\.new-/;
 
-/** Kills at every file-changing call of everything. */
+/** Kills every program at every file-changing call. */
 export async function killMatrix(): Promise<Tally> {
   const tally = new Tally("kill matrix", [
     "broken files",
@@ -60,7 +60,7 @@ export async function killMatrix(): Promise<Tally> {
   return tally;
 }
 
-/** A process that reads every file over and over. Call the result to end it and hear what it saw. */
+/** Starts a process that reads every file over and over. Calling the result ends it and returns what it saw. */
 function startReader(lab: Lab): () => Promise<{ reads: number; half: string[] }> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--quiet", new URL("./reader.ts", import.meta.url).pathname, lab.root],
@@ -123,7 +123,7 @@ function checkBroken(p: LabProfile, at: string, tally: Tally): void {
   tally.demand(broken.length === 0, "broken files", `${at}: ${broken.join("; ")}`);
 }
 
-/** The next verbs work: `_ state` reads all, and the move is made whole by being made again. */
+/** Checks the next verbs: `_ state` reads everything, and making the move again completes it. */
 async function checkNext(p: LabProfile, move: Move, at: string, tally: Tally): Promise<void> {
   const state = await p.run("_", "state", "--json");
   tally.demand(state.code === 0, "next verb failed", `${at}: _ state exits ${state.code}: ${state.stderr}`);
@@ -148,12 +148,12 @@ async function checkNext(p: LabProfile, move: Move, at: string, tally: Tally): P
   checkBroken(p, `${at}, and made again`, tally);
 }
 
-/** What a killed writer leaves is gone after a day: its age is faked, and a pulse beats once. */
+/** Checks that a beat removes a killed writer's temporary files once they are a day old; their age is faked. */
 async function checkTemps(p: LabProfile, at: string, tally: Tally): Promise<void> {
   const temps = tempsBelow(p.profile.dir);
   if (temps.length === 0) return;
   tally.add("temp files left", temps.length);
-  // A beat through the binary costs 0.3 s: every new place is tried, not every file.
+  // A beat of the binary takes 0.3 s, so each new place is tried once, not each file.
   const places = temps.map((path) => placeOf(p, path)).filter((place) => !sweptPlaces.has(place));
   if (places.length === 0) return;
   for (const place of places) sweptPlaces.add(place);
@@ -182,7 +182,7 @@ function tempsBelow(dir: string): string[] {
       if (entry.name.startsWith(".new-")) stages.push(`${dir}/sessions/${entry.name}`);
     }
   } catch {
-    // No sessions.
+    // There are no sessions.
   }
   return [...files.filter((path) => !path.includes("/.new-")), ...stages];
 }
@@ -196,7 +196,7 @@ function textAtOrDir(path: string): boolean {
   }
 }
 
-/** The person is notified once; or it is said that nobody knows, where the hook itself was killed. */
+/** Checks that the person is notified once, or, if the hook itself was killed, that the notice is recorded as lost. */
 async function checkNotice(p: LabProfile, at: string, tally: Tally): Promise<void> {
   const told = () => textAt(p.path("reports/told")).split("\n").filter(Boolean);
   const isLost = () => textAt(p.path(".notices/w-1.1700000000.10.json")).includes('"lost":true');
@@ -206,7 +206,7 @@ async function checkNotice(p: LabProfile, at: string, tally: Tally): Promise<voi
   tally.demand(count === 1 || (count === 0 && isLost()), "not notified once", `${at}: ${told().join(" ")}`);
 }
 
-/** The pulse is killed at each call up to its second publication; `up` then starts another. */
+/** Kills the pulse at each call up to its second publication; `up` then starts another. */
 async function killPulse(lab: Lab, tally: Tally): Promise<void> {
   const p = await lab.profile();
   await p.ok("_", "state");
@@ -235,15 +235,15 @@ async function killPulse(lab: Lab, tally: Tally): Promise<void> {
   }
 }
 
-/** Calls of the supervisor's processes that change files or make, await or become a process. */
+/** System calls of the supervisor's processes that change files, or start, await or replace a process. */
 const SUPERVISOR_CALLS = [
   "-e",
   "trace=openat,write,clone,clone3,vfork,fork,wait4,dup2,execve,unlink,rename,renameat2",
 ];
 
 /**
- * The supervisor is killed at each of its calls: first its own shell, then whichever of its processes (`script`,
- * the shell in the terminal, their helpers) gets to that call. However it dies, the worker can be ended.
+ * Kills the supervisor at each of its calls: first only its own shell, then any of its processes (`script`, the shell in
+ * the terminal, their helpers) that makes the call. In every case the worker can be ended.
  */
 async function killSupervisor(lab: Lab, tally: Tally): Promise<void> {
   const p = await lab.profile();
@@ -272,7 +272,7 @@ async function killSupervisor(lab: Lab, tally: Tally): Promise<void> {
 
 const GEN = "12345678";
 
-/** Runs a supervisor below strace, as a worker's start does, until its agent has ended. */
+/** Runs a supervisor under strace, as the start of a worker runs it, until its agent has ended. */
 async function supervise(p: LabProfile, strace: readonly string[]) {
   const dir = p.path("sessions/w");
   await Deno.mkdir(dir, { recursive: true });
@@ -303,7 +303,7 @@ async function supervise(p: LabProfile, strace: readonly string[]) {
   });
 }
 
-/** Each call of a trace once, by its name and its number in the process that makes it. */
+/** The calls of a trace without repetition, each by its name and its number within its process. */
 function supervisorCalls(trace: string, dir: string): FileCall[] {
   const seen = new Map<string, number>();
   const calls = new Map<string, FileCall>();

@@ -1,21 +1,21 @@
 /**
- * Tools shared by the parts of the fault harness: tallies that are printed and judged, profiles that can be set back
- * to a prepared state, calls under strace, and the check that every file of a data dir is whole.
+ * Tools shared by the parts of the fault harness: tallies, profiles that can be set back to a prepared state, calls under
+ * strace, and the check that every file of a data dir is whole.
  */
 import { readAllProcesses, readMarked } from "../../lib/process/table.ts";
 import { looopCommand, type Result, TestProfile } from "../looop.ts";
 
-/** Whether everything is tried, or only what fits a gate that runs at every change. */
+/** Whether to try everything, or only a sample that fits the gate of every change. */
 export const FULL = Deno.env.get("LOOOP_FAULTS") !== "ci";
 
-/** Picks from a list: all of it in full, else about `share` of it, spread over the whole. */
+/** The whole list with {@link FULL}, else about `share` of it, evenly spread. */
 export function sample<T>(items: readonly T[], share: number): T[] {
   if (FULL) return [...items];
   const step = Math.max(1, Math.round(1 / share));
   return items.filter((_, i) => i % step === 0);
 }
 
-/** What one part counts. A count that the contract says is zero and is not makes the harness fail. */
+/** Counts of one part. The harness fails if a count that must be zero is not. */
 export class Tally {
   readonly name: string;
   readonly #counts = new Map<string, number>();
@@ -35,12 +35,12 @@ export class Tally {
     this.#counts.set(what, (this.#counts.get(what) ?? 0) + by);
   }
 
-  /** Keeps the larger of the value so far and this one. */
+  /** Keeps the maximum of all values. */
   most(what: string, value: number): void {
     this.#counts.set(what, Math.max(this.#counts.get(what) ?? 0, value));
   }
 
-  /** Counts something that must not be, with its story. */
+  /** Counts a fault, with what happened. */
   fault(what: string, story: string): void {
     this.#zero.add(what);
     this.add(what);
@@ -63,7 +63,7 @@ export class Tally {
     return [...this.#zero].some((what) => (this.#counts.get(what) ?? 0) > 0);
   }
 
-  /** `name: tries 210, killed 190, half-read 0`, and the stories of faults below. */
+  /** `name: tries 210, killed 190, half-read 0`, with the stories of faults below. */
   toString(): string {
     const counts = [...this.#counts].sort((a, b) =>
       Number(this.#zero.has(a[0])) - Number(this.#zero.has(b[0]))
@@ -74,7 +74,7 @@ export class Tally {
   }
 }
 
-/** A profile of the harness: it can be put back to a state that was kept. */
+/** A profile that can be set back to a kept state. */
 export class LabProfile extends TestProfile {
   readonly #kept: string;
 
@@ -89,7 +89,7 @@ export class LabProfile extends TestProfile {
     if (await exists(this.profile.dir)) await run("cp", ["-a", this.profile.dir, this.#kept]);
   }
 
-  /** Puts the data dir back, by renames, so that a reader never sees a copy in the making. */
+  /** Restores the data dir by renames, so that a reader never sees a half-made copy. */
   async reset(): Promise<void> {
     const next = `${this.base}/next`;
     const old = `${this.base}/old`;
@@ -99,7 +99,7 @@ export class LabProfile extends TestProfile {
     await Deno.rename(next, this.profile.dir).catch(ignoreAbsent);
   }
 
-  /** Runs looop below strace with an injection and returns its reply and the trace. */
+  /** Runs looop under strace with an injection; returns its reply and the trace. */
   async traced(
     args: readonly string[],
     strace: readonly string[],
@@ -131,7 +131,7 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** Text of a file, "" when there is none. */
+/** Text of a file, "" if there is none. */
 export function textAt(path: string): string {
   try {
     return Deno.readTextFileSync(path);
@@ -141,7 +141,7 @@ export function textAt(path: string): string {
   }
 }
 
-/** Names in a folder, none when there is no folder. */
+/** Names in a folder, empty if there is no folder. */
 export function namesIn(path: string): string[] {
   try {
     return [...Deno.readDirSync(path)].map((entry) => entry.name);
@@ -167,11 +167,11 @@ interface TraceOptions {
   env: Record<string, string>;
   stdin?: string;
   timeoutMs?: number;
-  /** Whether its output goes nowhere: what it leaves behind must not be waited for. */
+  /** Discards its output, so that processes it leaves behind, which hold that open, are not waited for. */
   mute?: true;
 }
 
-/** Runs a command below strace (its main thread alone) and returns its reply and the trace. */
+/** Runs a command under strace (only its main thread is traced); returns its reply and the trace. */
 export async function underStrace(
   argv: readonly string[],
   strace: readonly string[],
@@ -195,11 +195,10 @@ export async function underStrace(
     try {
       child.kill(signal);
     } catch {
-      // Ended meanwhile.
+      // It has ended meanwhile.
     }
   };
-  // strace hands TERM on to what it has started. A supervisor tries again what the injected kills undo, for ever: without
-  // strace it comes to its end.
+  // strace passes TERM on to its command. Under injected kills a supervisor would retry for ever; without strace it ends.
   const timers = [end("SIGTERM"), end("SIGKILL")].map((call, n) =>
     setTimeout(call, (options.timeoutMs ?? 30_000) + n * 5_000)
   );
@@ -219,7 +218,7 @@ export async function underStrace(
   };
 }
 
-/** Why strace cannot be used here, or undefined when it can. */
+/** Why strace cannot be used here, undefined if it can. */
 export async function straceMissing(): Promise<string | undefined> {
   try {
     const { success, stderr } = await new Deno.Command("strace", {
@@ -233,11 +232,11 @@ export async function straceMissing(): Promise<string | undefined> {
   }
 }
 
-/** System calls that change files, and those that could. */
+/** System calls that change or may change files. */
 export const FILE_CALLS =
   "openat,creat,write,pwrite64,writev,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,ftruncate,fchmod,chmod,fchmodat";
 
-/** One file-changing system call of a run: the `nth` of its name. */
+/** A file-changing system call of a run: the `nth` of its name. */
 export interface FileCall {
   name: string;
   nth: number;
@@ -260,7 +259,7 @@ export function fileCalls(trace: string, dir: string): FileCall[] {
   return calls;
 }
 
-/** Files below a data dir that are not whole: JSON that does not parse, journal lines that are none. */
+/** Files below a data dir that are not whole: JSON that does not parse, malformed journal lines. */
 export function brokenFiles(dir: string): string[] {
   const broken: string[] = [];
   for (const path of filesBelow(dir)) {
@@ -270,10 +269,10 @@ export function brokenFiles(dir: string): string[] {
   return broken;
 }
 
-/** Texts that are believed only with their digest in front (lib/records/kept.ts). */
+/** Files that count only if their text matches the digest in front of it (lib/records/kept.ts). */
 const KEPT = /\/(\.cache\/[^/]+|\.cost-sums\.json)$/;
 
-/** What is wrong with a file's text, or undefined. Temporary files and a last line still to come do not count. */
+/** What is wrong with a file's text, or undefined. Temporary files and an unfinished last line are no fault. */
 export function faultIn(path: string, text: string): string | undefined {
   if (KEPT.test(path)) return undefined;
   const name = path.slice(path.lastIndexOf("/") + 1);
@@ -298,7 +297,7 @@ function wholeLines(text: string): string[] {
   return text.split("\n").slice(0, -1).filter((line) => line !== "");
 }
 
-/** Regular files below a folder; what vanishes meanwhile is left out. */
+/** Regular files below a folder, without those that vanish meanwhile. */
 export function filesBelow(dir: string): string[] {
   let entries: Deno.DirEntry[];
   try {
@@ -338,7 +337,7 @@ export async function openLab(): Promise<Lab> {
   return new Lab(await Deno.realPath(await Deno.makeTempDir({ prefix: "looop faults " })));
 }
 
-/** Works a list off, `width` at a time. */
+/** Works through a list, `width` items at a time. */
 export async function inParallel<T>(
   items: readonly T[],
   width: number,
@@ -351,12 +350,12 @@ export async function inParallel<T>(
   await Promise.all(Array.from({ length: width }, lane));
 }
 
-/** Waits some milliseconds. */
+/** Waits for a time in ms. */
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** The pulses of a profile; one that finds another at work has a moment to see that and to end. */
+/** Pids of a profile's pulses, after a pulse that finds another at work has had time to end. */
 export async function pulsesOf(p: TestProfile): Promise<number[]> {
   for (const deadline = performance.now() + 3_000;; await pause(50)) {
     const marked = await readMarked(["LOOOP_PULSE=1", `LOOOP_DATA_DIR=${p.profile.dir}`]);
@@ -370,7 +369,7 @@ export async function pulsesOf(p: TestProfile): Promise<number[]> {
   }
 }
 
-/** Writes a file of a profile as looop would, by a rename: the reader of the kill matrix reads from the start. */
+/** Writes a file by a rename, as looop does, since the reader of the kill matrix is already at work. */
 export function put(path: string, text: string): void {
   Deno.writeTextFileSync(`${path}.put`, text);
   Deno.renameSync(`${path}.put`, path);

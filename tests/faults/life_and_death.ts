@@ -1,6 +1,6 @@
 /**
- * Start, kill and restart of workers that do everything to outlive their end, with a look-alike and recycled
- * pids beside them: nobody survives, no stranger is touched, nothing runs twice.
+ * Starts, kills and restarts workers that do everything to outlive their end, beside a look-alike process and reused pids:
+ * no process survives, no stranger is touched, nothing runs twice.
  */
 import { readAllProcesses, readMarked } from "../../lib/process/table.ts";
 import { identityIn, isAlive, stranger } from "../workers.ts";
@@ -19,7 +19,7 @@ import {
 const CYCLES = FULL ? 500 : 14;
 const WIDTH = FULL ? 14 : 7;
 
-/** What workers run: children that leave the group, the session and their parents, and ignore TERM and HUP. */
+/** Scripts of workers whose children leave the group, the session and their parents, and ignore TERM and HUP. */
 export const NASTY: readonly string[] = [
   "trap '' TERM HUP\nsetsid sleep 31337 &\n(setsid sh -c \"trap '' TERM HUP; sleep 31337\" &)\nsleep 31337",
   "(sleep 31337 &) ; (nohup setsid sleep 31337 >/dev/null 2>&1 &)\nexec sleep 31337",
@@ -27,7 +27,7 @@ export const NASTY: readonly string[] = [
   "setsid sh -c 'while :; do sleep 0.2; done' &\ntrap '' HUP\nwhile :; do sleep 0.2; done",
   "sleep 31337 & sleep 0.05; exit 3",
 ];
-/** The five that do not ignore TERM end at once; the first costs its five seconds of grace. */
+/** What is done to a worker between its start and its end. */
 const WAYS = ["worker kill", "kill", "supervisor", "double start"] as const;
 
 /** Starts, kills, restarts. */
@@ -76,7 +76,7 @@ async function cycle(p: LabProfile, i: number, tally: Tally): Promise<void> {
       code
     );
     const won = codes.filter((code) => code === 0).length;
-    // A worker that ends by itself may be started anew by the second: one at a time is what is promised.
+    // If a worker ends by itself, the second start may run it again: the promise is one at a time.
     const once = won === 1 || (i % NASTY.length === 4 && won >= 1);
     tally.demand(
       once && codes.every((code) => code <= 1),
@@ -96,7 +96,7 @@ async function cycle(p: LabProfile, i: number, tally: Tally): Promise<void> {
   tally.demand(ended.code === 0, "verbs failed", `${end.join(" ")} exits ${ended.code}: ${ended.stderr}`);
   const deadline = performance.now() + 20_000;
   let left = await membersOf(p, id, gen);
-  // `_ kill` only starts the end; `_ worker kill` has ended everything when it returns.
+  // `_ kill` returns before the end; `_ worker kill` returns after it.
   while (way === "kill" && left.length > 0 && performance.now() < deadline) {
     await pause(50);
     left = await membersOf(p, id, gen);
@@ -114,7 +114,7 @@ async function membersOf(p: LabProfile, id: string, gen: string): Promise<number
   return await living(await readMarked(marks));
 }
 
-/** Shells that supervise a worker id now. */
+/** Shells that currently supervise a worker. */
 async function supervisorsOf(p: LabProfile, id: string): Promise<number[]> {
   const marked = await living(await readMarked([`LOOOP_WORKER_ID=${id}`, `LOOOP_DATA_DIR=${p.profile.dir}`]));
   const table = await readAllProcesses();
@@ -136,7 +136,7 @@ async function killSupervisor(p: LabProfile, id: string): Promise<void> {
   try {
     Deno.kill(identityIn(p, `sessions/${id}/sup`).pid, "SIGKILL");
   } catch {
-    // It had ended by itself.
+    // It has ended by itself.
   }
   await pause(20);
 }
@@ -148,7 +148,7 @@ async function describe(pids: readonly number[]): Promise<string> {
   return await Promise.resolve(lines.join("; "));
 }
 
-/** Kills the pulse now and then and starts it several times at once: never do two run. */
+/** Kills the pulse now and then and starts it several times at once: two must never run. */
 async function killPulses(p: LabProfile, tally: Tally, going: () => boolean): Promise<void> {
   while (going()) {
     await pause(1_500 + Math.random() * 1_000);
@@ -158,7 +158,7 @@ async function killPulses(p: LabProfile, tally: Tally, going: () => boolean): Pr
       Deno.kill(pid, "SIGKILL");
       tally.add("pulses killed");
     } catch {
-      // It was dead already.
+      // It is dead already.
     }
     await Promise.all([p.run("up"), p.run("up"), p.run("up")]);
     const own = await pulsesOf(p);
@@ -166,12 +166,12 @@ async function killPulses(p: LabProfile, tally: Tally, going: () => boolean): Pr
   }
 }
 
-/** A process outside looop with the very arguments that workers' children have. */
+/** A process outside looop with the same arguments as workers' children. */
 export async function lookAlike(): Promise<Awaited<ReturnType<typeof stranger>>> {
   return await stranger(["sleep", "31337"]);
 }
 
-/** Records of other boots and of pids that were given out again name a stranger: nobody may signal it. */
+/** Records that name a stranger, by another boot or by a reused pid: nobody may signal it. */
 async function recycled(
   p: LabProfile,
   victim: { pid: number; start: string; boot: string },

@@ -1,7 +1,7 @@
 /**
- * Thousands of questions and answers from many processes that are killed at random, with the pulse and workers
- * killed too. Most go through lib/mailbox.ts in processes of their own; a share is asked by a worker, by way
- * of the pulse and by the binary in turn, or by one of them alone with `LOOOP_TORTURE=shim` or `=binary`.
+ * Thousands of questions and answers from many processes that are killed at random, while the pulse and workers are
+ * killed, too. Most processes use lib/records/mailbox.ts. A worker asks the other questions, in turn through the pulse
+ * and through the binary; `LOOOP_TORTURE=shim` or `=binary` restricts it to one of them.
  */
 import { BY_BINARY, Caller, HOLD, startWorker } from "../workers.ts";
 import { FULL, type Lab, type LabProfile, namesIn, openLab, pause, Tally, textAt } from "./lab.ts";
@@ -10,7 +10,7 @@ const ASKERS = FULL ? 10 : 4;
 const ANSWERERS = 3;
 const PAIRS = FULL ? 10_000 : 160;
 const WORKER_PAIRS = FULL ? 100 : 6;
-/** How a worker's questions are asked. */
+/** The way of a worker's questions. */
 const WAY = Deno.env.get("LOOOP_TORTURE") ?? "both";
 const DEADLINE_MS = FULL ? 290_000 : 28_000;
 const KILL_EVERY_MS = FULL ? 600 : 400;
@@ -42,7 +42,7 @@ export async function mailboxTorture(): Promise<Tally> {
   return tally;
 }
 
-/** The processes of the torture: each is started again when it was killed, until the askers are through. */
+/** The processes of the torture. Each is started again after a kill until the askers are done. */
 class Fleet {
   readonly #p: LabProfile;
   readonly #logs: string;
@@ -71,7 +71,7 @@ class Fleet {
     return this.#through.size === ASKERS;
   }
 
-  /** Runs one member again and again. */
+  /** Runs one process again and again. */
   async #keep(name: string, deadline: number): Promise<void> {
     while (performance.now() < deadline && this.#through.size < ASKERS && !this.#through.has(name)) {
       const role = name.startsWith("a") ? "ask" : "answer";
@@ -110,7 +110,7 @@ class Fleet {
           Deno.kill(pid, "SIGKILL");
           this.#tally.add("pulses killed");
         } catch {
-          // Dead from before.
+          // It is dead already.
         }
       }
       await this.#p.run("up");
@@ -124,7 +124,7 @@ class Fleet {
   }
 }
 
-/** True if it was still there to be killed. */
+/** Kills a process; false if it had already ended. */
 function stop(child: { kill(signal: Deno.Signal): void }): boolean {
   try {
     child.kill("SIGKILL");
@@ -135,7 +135,7 @@ function stop(child: { kill(signal: Deno.Signal): void }): boolean {
 }
 
 /**
- * A worker asks, by way of the pulse or by the binary; some calls are killed while they wait and made again; the answers
+ * A worker asks through the pulse or through the binary. Some calls are killed while they wait, and made again. Answers
  * go through the binary.
  */
 async function throughWorker(p: LabProfile, tally: Tally): Promise<void> {
@@ -149,7 +149,7 @@ async function throughWorker(p: LabProfile, tally: Tally): Promise<void> {
     if (n % 3 === 0) {
       const first = start(n, argv);
       await pause(Math.random() * 150);
-      // The torture's own answerers may have been faster.
+      // The answerers of the torture may have been faster.
       if (stop(first)) tally.add("processes killed");
       await first.result;
     }
@@ -160,7 +160,7 @@ async function throughWorker(p: LabProfile, tally: Tally): Promise<void> {
     );
     const won = answers.findIndex((reply) => reply.code === 0);
     if (answers.filter((reply) => reply.code === 0).length > 1) {
-      // The torture's answerers may win both: at most one must.
+      // The answerers of the torture may win instead, but two answers must not both succeed.
       tally.fault("two effects", `${id} was answered twice`);
     }
     const { code, stdout } = await asking.result;
@@ -171,14 +171,14 @@ async function throughWorker(p: LabProfile, tally: Tally): Promise<void> {
   }
 }
 
-/** The id of a worker's question, pending or archived; fails when it is not asked in time. */
+/** The id of a worker's question, pending or archived; fails if it is not asked in time. */
 async function idOf(p: LabProfile, prompt: string): Promise<string> {
   let id = "";
   await p.until(`it is asked: ${prompt}`, () => (id = textOf(p, prompt)) !== "", 60);
   return id;
 }
 
-/** The id of a question that is on disk, "" for none. */
+/** The id of a question on disk, "" if it is not there. */
 function textOf(p: LabProfile, prompt: string): string {
   const months = namesIn(p.path("asks/archive")).map((month) => `asks/archive/${month}`);
   for (const dir of ["asks", ...months]) {
@@ -189,7 +189,7 @@ function textOf(p: LabProfile, prompt: string): string {
   return "";
 }
 
-/** Compares what the processes told the outside with what is on disk. */
+/** Compares the logs of the processes with what is on disk. */
 function audit(p: LabProfile, logs: string, done: boolean, tally: Tally): void {
   const archive = p.path("asks/archive");
   const months = namesIn(archive);
@@ -225,7 +225,7 @@ function audit(p: LabProfile, logs: string, done: boolean, tally: Tally): void {
     }
   }
   tally.add("pairs", delivered.size);
-  // Askers that were stopped by the deadline have not asked the rest; that is told by "not in time".
+  // Askers that the deadline has stopped have not asked all questions; "not in time" counts those.
   const lost = done ? PAIRS - delivered.size : 0;
   if (lost > 0) tally.fault("lost", `${lost} questions were never given their answer`);
   for (const [id, text] of acknowledged) {

@@ -1,5 +1,5 @@
 /**
- * The fault harness: tries to break what looop promises and prints one line of counts per part.
+ * The fault harness: tries to break looop's promises and prints one line of counts per part.
  *
  * `deno task faults [part …]` tries everything; with `LOOOP_FAULTS=ci` a sample that fits the gate. It needs the
  * compiled binary (`LOOOP_UNDER_TEST`, else dist/looop). Exit 1 when a count that must be zero is not.

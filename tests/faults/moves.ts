@@ -1,42 +1,42 @@
-/** Every verb that changes files, how its profile is prepared, and what its effect looks like on disk. */
+/** Every verb that changes files, with the preparation of its profile and its effect on disk. */
 import { setWanted } from "../../lib/world/pulse_record.ts";
 import { writeExecutable } from "../executable.ts";
 import { type LabProfile, namesIn, put, textAt } from "./lab.ts";
 
-/** What a profile shows of a move: not made, made, or neither, in words. */
+/** State of a move in a profile: not made, made, or a description of anything between. */
 export type Effect = "before" | "after" | string;
 
-/** One move to be killed or to be failed in the middle of. */
+/** A call to kill, or to make fail, at any step. */
 export interface Move {
   name: string;
   argv: string[];
   stdin?: string;
   env?: Record<string, string>;
-  /** Exit codes that acknowledge; 0 unless said. */
+  /** Exit codes that acknowledge it, by default 0. */
   acknowledges?: number[];
-  /** A worker `w` runs when it is made. */
+  /** It needs a running worker `w`. */
   withWorker?: true;
-  /** Others make its effect, after it has replied. */
+  /** Other processes make its effect after it has replied. */
   later?: true;
-  /** Its effect need not survive: it only hands on what is there, or starts what a power cut ends. */
+  /** Its effect need not survive a power cut: it only prints what is there, or starts processes. */
   promises?: false;
   /** Files that its acknowledgement does not cover. */
   derived?: RegExp[];
-  /** It prints while it works: its end alone acknowledges. */
+  /** It prints while it works, so only its end acknowledges. */
   streams?: true;
   prepare?(p: LabProfile): Promise<void>;
   effect(p: LabProfile): Effect;
-  /** What makes the move whole afterwards; the same call again unless said. Returns what is wrong, or nothing. */
+  /** Completes the move afterwards, by default by the same call. Returns what is wrong, or undefined. */
   mend?(p: LabProfile): Promise<string | undefined>;
-  /** Ends what it may have started. */
+  /** Ends processes that it may have started. */
   clean?(p: LabProfile): Promise<void>;
-  /** When a process that goes on for ever has done enough, and is sent TERM. */
+  /** For a process that never ends: whether it has done enough and gets TERM. */
   until?(p: LabProfile): boolean;
 }
 
 const file = (p: LabProfile, name: string) => textAt(p.path(name));
 
-/** before or after by a file's text. */
+/** Tells the effect by a file's text. */
 function byText(name: string, before: string, after: string) {
   return (p: LabProfile): Effect => {
     const text = file(p, name);
@@ -45,7 +45,7 @@ function byText(name: string, before: string, after: string) {
   };
 }
 
-/** before or after by where one file is: in exactly one of two places. */
+/** Tells the effect by the place of a file, which must be in exactly one of two. */
 function byPlace(from: string, to: string) {
   return (p: LabProfile): Effect => {
     const [here, there] = [file(p, from) !== "", file(p, to) !== ""];
@@ -54,7 +54,7 @@ function byPlace(from: string, to: string) {
   };
 }
 
-/** before or after by whether a file is back; its archived name may outlive a move that was cut in two. */
+/** Tells the effect by whether a file is back; a move cut in two may leave its archived name, too. */
 function byReturn(from: string, to: string) {
   return (p: LabProfile): Effect => {
     if (file(p, to) !== "") return "after";
@@ -67,7 +67,7 @@ async function again(p: LabProfile, argv: string[], codes: number[]): Promise<st
   return codes.includes(code) ? undefined : `${argv.join(" ")} exits ${code}: ${stderr.trim()}`;
 }
 
-/** A session that has ended, as a worker of an earlier day left it. */
+/** Writes the session of a worker that ended on an earlier day. */
 export function endedSession(p: LabProfile, id: string): void {
   const dir = p.path(`sessions/${id}`);
   Deno.mkdirSync(dir, { recursive: true });
@@ -87,7 +87,7 @@ export function endedSession(p: LabProfile, id: string): void {
   put(`${dir}/output.log`, "");
 }
 
-/** A schedule that was due an hour ago. Returns its text. */
+/** Writes a schedule that was due an hour ago; returns its text. */
 export function pastSchedule(p: LabProfile, id: string, body: string): string {
   const hoursAgo = (n: number) => new Date(Date.now() - n * 3_600_000);
   const text = `when: at ${hoursAgo(1).toISOString().slice(0, 16)} UTC\n${body}\n`;
@@ -97,10 +97,10 @@ export function pastSchedule(p: LabProfile, id: string, body: string): string {
   return text;
 }
 
-/** Notes each notice that it is run for. */
+/** A hook that writes down the notice of each call. */
 const HOOK = 'printf "%s\\n" "$LOOOP_NOTICE" >>"$LOOOP_DATA_DIR/reports/told"';
 
-/** A question `w-1` that has long reached an age at which a person is notified, which `reports/told` shows. */
+/** Writes a question `w-1` old enough for a notice to the person; `reports/told` has the notices. */
 export function oldQuestion(p: LabProfile): void {
   put(
     p.profile.config,
@@ -125,19 +125,19 @@ const EXAMPLE = textAt(new URL("../../sensors_examples/today.sh", import.meta.ur
 const SCHEDULE = 'when: cron "0 9 * * 1-5" UTC';
 const LONG = `${"a line of a goal\n".repeat(2000)}`;
 
-/** What a supervisor writes of a run that no power cut outlives. */
+/** Files that a supervisor writes of a run, which a power cut ends anyway. */
 const SUPERVISORS = [/^sessions\/w\/(sup|keys|lock|program|status\.json)$/];
 
 export async function ask(p: LabProfile, worker: string, prompt: string): Promise<void> {
   await p.run("_", "ask", worker, "--prompt", prompt, "--timeout", "0.01");
 }
 
-/** Ends a worker and waits for nothing of it to be left. */
+/** Ends a worker and waits until none of its processes is left. */
 async function endWorker(p: LabProfile, id: string): Promise<void> {
   await p.run("_", "worker", "kill", id);
 }
 
-/** Whether the question w-1 was withdrawn, wherever its outcome stands by now. */
+/** Whether the question w-1 was withdrawn; its outcome may be archived already. */
 function isWithdrawn(p: LabProfile): boolean {
   const months = namesIn(p.path("asks/archive"));
   const outcomes = ["answers/w-1.json", ...months.map((month) => `asks/archive/${month}/w-1.answer.json`)];
@@ -150,7 +150,7 @@ function askEffect(p: LabProfile): Effect {
   return asks.length === 1 ? "after" : `${asks.length} asks`;
 }
 
-/** The fate of `w-1`, whose answer was there: unread, or read and archived as a pair. */
+/** Effect on the answered question `w-1`: unread, or read and archived as a pair. */
 function deliveryEffect(p: LabProfile): Effect {
   const months = namesIn(p.path("asks/archive"));
   const archived = months.some((month) => file(p, `asks/archive/${month}/w-1.json`) !== "");
@@ -350,7 +350,7 @@ export function moves(): Move[] {
         endedSession(p, "s1");
         put(p.path("claims/c.json"), '{"session":"s1","name":"c"}\n');
       },
-      // In between it is nobody's, which is what it was in truth before.
+      // In between nobody holds it, which counts as before: the holder's session had ended.
       effect: (p) => file(p, "claims/c.json").includes('"s2"') ? "after" : "before",
     },
     {
@@ -382,7 +382,7 @@ export function moves(): Move[] {
         endedSession(p, "w");
       },
       effect: (p) => {
-        // The earlier run is kept whole, in its own place or aside.
+        // The earlier run is kept whole, in its place or under another name.
         const runs = ["w", "w~1"].filter((id) =>
           file(p, `sessions/${id}/meta.json`).includes('"gen":"00000000"')
         );
@@ -423,7 +423,7 @@ export function moves(): Move[] {
         await ask(p, "w", "Merge?");
         endedSession(p, "w");
       },
-      // Its question is pending, or withdrawn; it is never gone without an outcome.
+      // Its question is pending or withdrawn, never gone without an outcome.
       effect: (p) => {
         if (file(p, "asks/w-1.json") !== "" && file(p, "answers/w-1.json") === "") return "before";
         return isWithdrawn(p) ? "after" : "the question is lost";
@@ -470,7 +470,7 @@ export function moves(): Move[] {
     {
       name: "told",
       argv: ["_", "told", "w"],
-      // It marks them as read once it has printed them: unread ones are given again.
+      // It marks texts as read after printing them; unread ones are given again.
       streams: true,
       derived: [/\/ready$/],
       prepare: async (p) => {
@@ -570,7 +570,7 @@ export function moves(): Move[] {
       name: "run",
       argv: ["_", "run", "echo done >ran"],
       streams: true,
-      // It is the command's own.
+      // The command writes it.
       derived: [/^ran$/],
       promises: false,
       prepare: seed,
@@ -642,7 +642,7 @@ export function moves(): Move[] {
     {
       name: "page",
       argv: ["page"],
-      // It shows what is recorded elsewhere.
+      // The page only shows what is recorded elsewhere.
       promises: false,
       derived: [/^reports\/looop\.html$/],
       prepare: seed,
@@ -665,7 +665,7 @@ function workerEffect(p: LabProfile, wanted: string): Effect {
   return state === wanted ? "after" : "before";
 }
 
-/** There are exactly `count` archived texts of an id: none lost, none doubled. */
+/** Checks that there are exactly `count` archived texts of an id: none lost, none doubled. */
 function copies(p: LabProfile, dir: string, id: string, count: number): string | undefined {
   const found = namesIn(p.path(dir)).filter((name) =>
     !name.startsWith(".") && new RegExp(`^${id}(~\\d+)?\\.`).test(name)

@@ -1,12 +1,12 @@
 /**
- * All inotify instances of a user are taken: everything still works, by polling.
+ * Takes all inotify instances of a user: everything must still work, by polling.
  *
- * As root another user's are taken, so that nobody else on the machine is bothered; else one's own, for a moment.
+ * As root it takes another user's, so that nobody else on the machine is disturbed; else its own, for a moment.
  */
 import { looopCommand } from "../looop.ts";
 import { type LabProfile, openLab, pause, run, Tally } from "./lab.ts";
 
-/** Takes instances until there is none left, says how many that were, and holds them until its stdin ends. */
+/** Takes instances until none is left, prints their number, and holds them until its stdin ends. */
 const HOG = `
 $| = 1; my $n = 0;
 my $call = \`uname -m\` =~ /aarch64|arm64/ ? 26 : 294;
@@ -14,7 +14,7 @@ while (syscall($call, 0) >= 0) { last if ++$n >= 100000 }
 print "$n\\n"; <STDIN>;`;
 const STRANGER = 61_234;
 
-/** The loop without watches. */
+/** Runs the loop without watches. */
 export async function noWatches(): Promise<Tally> {
   const tally = new Tally("no watches", ["lost wake-ups", "verbs failed", "left running"]);
   if (Deno.build.os !== "linux") {
@@ -99,7 +99,7 @@ async function reply(
   return { code, out: text.decode(stdout) + text.decode(stderr), ms: performance.now() - started };
 }
 
-/** The binary and the profile where the other user can reach them. */
+/** Puts the binary and the profile where the other user can reach them. */
 async function binaryFor(p: LabProfile, asUser: readonly string[]): Promise<string> {
   const [exe = ""] = looopCommand();
   if (asUser.length === 0) return exe;

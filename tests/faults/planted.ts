@@ -4,7 +4,7 @@
  */
 import { inParallel, run, sample, Tally } from "./lab.ts";
 
-/** A fault: a text of lib/ or verbs/ that occurs once, what stands there instead, and the tests that must see it. */
+/** A fault: a text in lib/ or verbs/ that occurs once, its replacement, and the tests that must fail. */
 export interface Planted {
   area: string;
   name: string;
@@ -14,17 +14,17 @@ export interface Planted {
 }
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** How long a fault may stay unseen, ms. */
+/** Time within which a test must fail, ms. */
 const CAUGHT_WITHIN_MS = 120_000;
-/** What a tree needs to be tested. */
+/** Files and folders that tests need. */
 const TREE = ["main.ts", "deno.json", "deno.lock", "lib", "verbs", "tests", "sensors_examples"];
 
-/** The table. */
+/** The table of faults. */
 export function plantedFaults(): Planted[] {
   return JSON.parse(Deno.readTextFileSync(`${ROOT}tests/faults/planted.json`));
 }
 
-/** The file that a fault is planted in. @throws {Error} naming the fault when its text is not there exactly once. */
+/** The file in which a fault is planted. @throws {Error} naming the fault if its text is not there exactly once. */
 export function placeOf(root: string, { area, name, find }: Planted): string {
   const places = [...filesOf(`${root}lib`), ...filesOf(`${root}verbs`)].filter((path) =>
     path.endsWith(".ts") && Deno.readTextFileSync(path).includes(find)
@@ -86,12 +86,12 @@ async function plant(tree: string, fault: Planted, tally: Tally): Promise<void> 
   tally.most("longest, s", Math.round(ms / 1000));
 }
 
-/** The test that saw a fault, by the runner's list of failures. */
+/** The test that saw a fault, out of the runner's list of failures. */
 function failedTest(output: string): string | undefined {
   return /^(given .*?) => /m.exec(output.split("FAILURES")[1] ?? "")?.[1];
 }
 
-/** Shows a row of the table as soon as it is known: a full run takes many minutes. */
+/** Prints a row of the table at once, since a full run takes many minutes. */
 function report(row: string): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`  ${row}\n`));
 }
@@ -102,7 +102,7 @@ async function copyTree(): Promise<string> {
   return `${tree}/`;
 }
 
-/** Runs tests of a tree from source until the first failure, at most as long as a fault may stay unseen. */
+/** Runs a tree's tests from source until the first failure or the time limit. */
 async function testIn(
   tree: string,
   tests: readonly string[],

@@ -1,7 +1,7 @@
 /**
- * Cuts the power at every system call: each mutating verb and the pulse run once below strace, and the trace is
- * replayed on a model of a disk that keeps only what was synced. What a verb has acknowledged must be on it; at
- * every call before that it must hold the old state or the new, and every reader must be content with it.
+ * Cuts the power at every system call: each mutating verb and the pulse run once under strace, and the trace is replayed
+ * on a model of a disk that keeps only what was synced. What a verb has acknowledged must be on that disk. At every
+ * earlier call the disk must hold the old state or the new one, and readers must find no fault in it.
  */
 import { Disk, DISK_CALLS, type Keeps, type Tree, writeTree } from "./disk.ts";
 import {
@@ -22,11 +22,11 @@ import { type Move, moves } from "./moves.ts";
 import { PULSE } from "./pulse_move.ts";
 import { type Call, parseTrace, TRACE_OPTIONS } from "./trace.ts";
 
-/** Time that one verb, and then what it leaves running, may take below strace on a busy machine, s. */
+/** Time limit, under strace on a busy machine, of one verb and then of the processes that it leaves, s. */
 const STRACE_LIMIT_S = 45;
 /**
- * Linux since 6.9 reports a child's end on its pidfd when the tracer may have it, before its parent may: the runtime,
- * which looks in between, panics and stays. Without pidfds it waits for SIGCHLD, which comes when the parent may.
+ * Since 6.9 Linux reports the end of a traced child on its pidfd before the parent may collect it; the runtime, which
+ * tries at once, panics and hangs. Without pidfds it waits for SIGCHLD, which comes when the parent may collect it.
  */
 const NO_PIDFDS = ["-e", "inject=pidfd_open:error=ENOSYS"] as const;
 
@@ -34,8 +34,8 @@ const NO_PIDFDS = ["-e", "inject=pidfd_open:error=ENOSYS"] as const;
 const ZERO = ["acknowledged before synced", "half moves", "readers not content"] as const;
 
 /**
- * What an acknowledgement does not cover: files that are computed again, locks and signs without a text, and what
- * a worker or looop itself prints.
+ * Files that an acknowledgement does not cover: derived files, locks, empty marker files, and the output of workers and of
+ * looop itself.
  */
 const DERIVED = [
   /^\.world\.json$/,
@@ -67,7 +67,7 @@ export async function power(): Promise<Tally> {
   await using lab = await openLab();
   const all = moves();
   await inParallel([...sample(all, 0.34), PULSE, ...farMoves()], 2, async (move) => {
-    // One that does not end must not hide what becomes of the others.
+    // A verb that does not end must not keep the others from being tried.
     await cutMove(lab, move, tally).catch((error) =>
       tally.fault("readers not content", `${move.name}: ${(error as Error).message}`)
     );
@@ -75,7 +75,7 @@ export async function power(): Promise<Tally> {
   return tally;
 }
 
-/** Cuts the power in one verb; `read` also lets a reader look at what each cut leaves. */
+/** Cuts the power in one verb; with `read` a reader also checks what each cut leaves. */
 export async function cutMove(lab: Lab, move: Move, tally: Tally, read = true): Promise<void> {
   const p = await lab.profile();
   await move.prepare?.(p);
@@ -101,7 +101,7 @@ export async function cutMove(lab: Lab, move: Move, tally: Tally, read = true): 
   await run("rm", ["-rf", p.profile.dir]);
 }
 
-/** What one verb leaves wherever the power is cut. */
+/** Checks what one verb leaves at each power cut. */
 class Cuts {
   readonly #p: LabProfile;
   readonly #move: Move;
@@ -117,7 +117,7 @@ class Cuts {
     this.#tally = tally;
   }
 
-  /** The verb replies now: whatever it has changed must be synced. */
+  /** The verb replies now, so its changes must be synced. */
   acknowledge(disk: Disk): void {
     this.#acknowledged = this.#move.promises !== false;
     this.#tally.add("acknowledgements");
@@ -127,7 +127,7 @@ class Cuts {
     }
   }
 
-  /** What a machine that starts again after a cut would find, put in the profile's place and looked at. */
+  /** Puts what a machine would find after a cut into the profile's place and checks it. */
   async after(call: Call, keeps: Keeps, tree: Tree): Promise<void> {
     const key = `${this.#acknowledged} ${JSON.stringify([...tree])}`;
     if (this.#seen.has(key)) return;
@@ -150,7 +150,7 @@ class Cuts {
   }
 }
 
-/** What a reader says of a data dir that is not whole. */
+/** What a reader finds wrong with a data dir, or undefined. */
 async function discontent(p: LabProfile, move: Move): Promise<string | undefined> {
   const broken = brokenFiles(p.profile.dir).filter((line) =>
     !move.derived?.some((one) => one.test(line.replace(/ .*/, "")))
@@ -161,7 +161,7 @@ async function discontent(p: LabProfile, move: Move): Promise<string | undefined
   return broken.length + bad.length === 0 ? undefined : [...broken, ...bad].join("; ");
 }
 
-/** Derived files whose text was not synced are made anew by the pulse, and by the next wait. */
+/** What is still wrong after `up` and a wait, which make derived files again whose text was not synced. */
 async function afterUp(p: LabProfile, move: Move): Promise<string | undefined> {
   const { code, stderr } = await p.run("up");
   await p.run("_", "wait", "--timeout", "0.1");
@@ -178,12 +178,12 @@ function effectOf(p: LabProfile, move: Move): string {
   }
 }
 
-/** The path as it is in the data dir, of a line that begins with one. */
+/** A line that begins with a path, with that path relative to the data dir. */
 function inProfile(line: string): string {
   return line.replace(/^data dir\//, "");
 }
 
-/** The path that a line of {@link Disk.unsynced} begins with. */
+/** The path at the start of a line of {@link Disk.unsynced}. */
 function pathIn(line: string): string {
   return line.replace(/ is .*$/, "");
 }
@@ -192,11 +192,11 @@ interface Traced {
   calls: Call[];
   code: number;
   stderr: string;
-  /** Resolves when what the verb has left running has ended, too. */
+  /** Resolves when the processes that the verb has left have ended, too. */
   ended(): Promise<unknown>;
 }
 
-/** Runs a verb below strace until it ends; what it leaves running does not count any more. */
+/** Runs a verb under strace until it ends, without waiting for the processes that it leaves. */
 async function traceMove(p: LabProfile, move: Move): Promise<Traced> {
   const trace = `${p.base}/trace`;
   const script = 'out=$1; shift; exec "$@" >"$out.out" 2>"$out.err"';
@@ -241,7 +241,7 @@ async function traceMove(p: LabProfile, move: Move): Promise<Traced> {
   };
 }
 
-/** Ends a tracer and all that it still traces. */
+/** Ends a tracer and the processes that it still traces. */
 function endTraced(strace: Deno.ChildProcess, trace: string): void {
   strace.kill("SIGKILL");
   const pids = new Set([...textAt(trace).matchAll(/^(\d+) /gm)].map(([, pid]) => Number(pid)));
@@ -251,14 +251,14 @@ function endTraced(strace: Deno.ChildProcess, trace: string): void {
   }
 }
 
-/** Where in a trace the first process ends, and how. */
+/** Position in a trace at which the first process ends, and its exit code. */
 function mainEnd(trace: string): { index: number; code: number } | undefined {
   const main = /^(\d+) /.exec(trace)?.[1];
   const end = new RegExp(`^${main} +\\+\\+\\+ exited with (\\d+) `, "m").exec(trace);
   return end === null ? undefined : { index: end.index, code: Number(end[1]) };
 }
 
-/** Where a verb replies: its first words on stdout (for a question: on stderr), else its end. */
+/** Index of the call by which a verb replies: its first write to stdout (for a question: stderr), else its end. */
 function replyOf(calls: readonly Call[], move: Move): number {
   const main = calls[0]?.pid;
   const channel = move.name === "ask" ? "2<" : "1<";

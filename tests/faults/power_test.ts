@@ -7,7 +7,7 @@ import { cutMove } from "./power.ts";
 import { PULSE } from "./pulse_move.ts";
 import { parseTrace } from "./trace.ts";
 
-/** A sample; `deno task faults power` cuts the power in every verb and lets a reader look at each cut. */
+/** A sample of moves; `deno task faults power` tries all of them and lets a reader check each cut. */
 const SAMPLE = [
   "seed",
   "goal write (over)",
@@ -36,7 +36,7 @@ for (const move of moves().filter(({ name }) => SAMPLE.includes(name))) {
   });
 }
 
-/** A trace of calls on a folder, each line without its process. */
+/** Traces of calls on a folder, without the pid in front of each line. */
 function replay(root: string, lines: readonly string[]): Disk {
   const disk = new Disk(root);
   for (const call of parseTrace(lines.map((line) => `7 ${line.replaceAll("ROOT", root)}`).join("\n"))) {

@@ -1,6 +1,6 @@
 /**
- * A pulse that has to do everything it records durably: the journal, leases, questions, ends, spend, notices, checks of
- * workers' work, and schedules that are due.
+ * A pulse that makes every kind of durable record: the journal, leases, questions, ends, spend, notices, checks of
+ * workers' results, and due schedules.
  */
 import { writeExecutable } from "../executable.ts";
 import { type LabProfile, namesIn, put, textAt } from "./lab.ts";
@@ -13,7 +13,7 @@ mkdir -p "$HOME/.pi/agent/sessions/x"
 echo '{"type":"compaction","usage":{"input":3,"output":1,"cost":{"total":0.5}}}' >"$HOME/.pi/agent/sessions/x/t_$2.jsonl"
 `;
 
-/** One pulse with all its durable writes: whatever it was in the middle of, nothing is lost and nothing doubled. */
+/** One pulse with all its durable writes: at whatever step it is stopped, nothing is lost or doubled. */
 export const PULSE: Move = {
   name: "pulse",
   argv: ["_", "pulse"],
@@ -23,13 +23,13 @@ export const PULSE: Move = {
   effect,
   until: (p) =>
     effect(p) === "after" && textAt(p.path(".world.json")) !== "" && textAt(p.path("reports/told")) !== "",
-  // What the hook and the check themselves print, and the exit that a hook's own shell notes.
+  // The output of the hook and of the check, and the exit code that the hook's own shell writes.
   derived: [/^\.lock\/pid$/, /^reports\/(told|checked)$/, /^\.notices\/.*\.try$/],
 };
 
 async function prepare(p: LabProfile): Promise<void> {
   await p.ok("_", "state");
-  // A question whose archiving was cut in two, and one that nobody is left to read the answer of.
+  // A question whose archiving was cut in two, and one whose answer nobody is left to read.
   for (const worker of ["cut", "gone"]) {
     await ask(p, worker, "Merge?");
     await p.ok("_", "answer", `${worker}-1`, "yes");

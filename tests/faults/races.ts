@@ -1,4 +1,4 @@
-/** Many processes at once for something that only one can have: one winner as promised, and a clear no for the rest. */
+/** Races of many processes for something that only one can have: one must win, the rest must get a clear no. */
 import type { Identity } from "../../lib/process/identity.ts";
 import { readMarked } from "../../lib/process/table.ts";
 import { stranger } from "../workers.ts";
@@ -8,7 +8,7 @@ import { endedSession } from "./moves.ts";
 const ROUNDS = FULL ? 25 : 2;
 const RACERS = FULL ? 12 : 6;
 
-/** Races for leases, answers, the pulse, worker ids and wake-ups. */
+/** Runs races for leases, answers, the pulse, worker ids and wake-ups. */
 export async function races(): Promise<Tally> {
   const tally = new Tally("races", [
     "no or two winners",
@@ -49,7 +49,7 @@ function judge(
   tally.demand(unclear.length === 0, "unclear losers", `${what}: ${unclear[0]?.code} ${unclear[0]?.stderr}`);
 }
 
-/** One lease of a session that has ended, many that want it. */
+/** Many processes claim the lease of an ended session. */
 async function claimRace(p: LabProfile, round: number, tally: Tally): Promise<void> {
   endedSession(p, "gone");
   await Deno.writeTextFile(
@@ -67,11 +67,11 @@ async function claimRace(p: LabProfile, round: number, tally: Tally): Promise<vo
     "no or two winners",
     `claim: s${winner} was told, ${session} is written`,
   );
-  // Before anything ends sessions: this one's supervisor is none.
+  // Removes the sessions before `down` can end them: their supervisor is only a stand-in.
   for (let n = 0; n < RACERS; n++) await Deno.remove(p.path(`sessions/s${n}`), { recursive: true });
 }
 
-/** A session whose supervisor is a living process of ours. */
+/** Writes a session whose supervisor is a living stand-in. */
 function livingSession(p: LabProfile, id: string, { pid, start, boot }: Identity): void {
   endedSession(p, id);
   Deno.writeTextFileSync(p.path(`sessions/${id}/sup`), `${pid} ${start} ${boot}\n`);
@@ -122,7 +122,7 @@ async function upRace(p: LabProfile, tally: Tally): Promise<void> {
   tally.demand(pulses.length === 1, "two pulses", pulses.join(", "));
 }
 
-/** `down` in the middle of a beat whose sensor hangs and whose children have left the group. */
+/** Calls `down` during a beat whose sensor hangs and has children outside its group. */
 async function downRace(p: LabProfile, tally: Tally): Promise<void> {
   p.sensor("slow", "(setsid sleep 300 &)\nsleep 300");
   await p.run("up");
@@ -135,7 +135,7 @@ async function downRace(p: LabProfile, tally: Tally): Promise<void> {
   await Deno.remove(p.path("sensors/slow.sh"));
 }
 
-/** Several observers, two of them under one name, wait for the same change. */
+/** Several observers, two of them with the same name, wait for one change. */
 async function observers(p: LabProfile, tally: Tally): Promise<void> {
   await p.ok("up");
   const names = ["a", "b", "c", "d", "e", "e"];
@@ -149,7 +149,7 @@ async function observers(p: LabProfile, tally: Tally): Promise<void> {
     tally.add("racers", replies.length);
     for (const [i, { code, stdout }] of replies.entries()) {
       const { reason } = code === 0 ? JSON.parse(stdout) : { reason: [] };
-      // Two under one name share a cursor: what one was given is not new to the other.
+      // The two with the same name share a cursor, so news given to one is not new to the other.
       const woken = reason.includes("goal:seen") || (names[i] === "e" && code === 0);
       tally.demand(woken, "lost wake-ups", `${names[i]}: exits ${code}, woken by ${JSON.stringify(reason)}`);
     }

@@ -1,6 +1,6 @@
 /**
- * Reads every file of every profile of a lab over and over until its stdin ends, then prints how many it read
- * and which were half: `deno run -A reader.ts LAB`.
+ * `deno run -A reader.ts LAB`: reads every file of every profile of a lab over and over until its stdin ends, then prints
+ * how many it has read and which were half written.
  */
 import { faultIn, filesBelow, pause } from "./lab.ts";
 

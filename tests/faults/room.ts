@@ -1,10 +1,10 @@
-/** Starts that race for the last places of `max_workers`: never one more than the limit. */
+/** Starts of workers that race for the last places of `max_workers`, which must never be exceeded. */
 import { FULL, inParallel, openLab, pause, Tally } from "./lab.ts";
 
-/** Starts at once: each is a process of its own. */
+/** Number of starts at once, each in a process of its own. */
 const WIDTH = 25;
 
-/** `racers` starts at a limit. */
+/** Races `racers` starts for a limited number of places. */
 export async function roomRaces(racers = FULL ? 200 : 20, limit = FULL ? 5 : 3): Promise<Tally> {
   const tally = new Tally("room", ["over the limit", "unclear losers", "places left empty", "left running"]);
   await using lab = await openLab();

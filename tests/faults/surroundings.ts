@@ -1,18 +1,18 @@
 /**
- * Other people's machines: each kind of surroundings that has done harm, tried on the binary by the end-to-end tests
- * that name it. A kind that no test tries here, as where a machine has no namespaces, is counted and named.
+ * Other people's machines: runs the binary through the end-to-end tests of each kind of surroundings that has done harm.
+ * A kind whose tests cannot run here, for example because the machine has no namespaces, is counted and named.
  */
 import { looopCommand } from "../looop.ts";
 import { inParallel, sample, Tally } from "./lab.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** How long one file of tests may take, ms. */
+/** Time limit of one test file, ms. */
 const FILE_LIMIT_MS = 600_000;
 
-/** A kind, the file whose tests try it, and their names. */
+/** A kind, the test file that tries it, and the names of its tests. */
 type Kind = readonly [kind: string, file: string, tests: RegExp];
 
-/** The table. */
+/** The table of kinds. */
 export const KINDS: readonly Kind[] = [
   // Who is who.
   ["a copy of a living data dir", "verbs/identity_test.ts", /^given a copy of a live data dir/],
@@ -31,7 +31,7 @@ export const KINDS: readonly Kind[] = [
   ["an odd TMPDIR", "verbs/inheritance_test.ts", /TMPDIR/],
   ["ignored signals", "verbs/inheritance_test.ts", /ignores signals/],
   ["a variable that is not UTF-8", "verbs/inheritance_test.ts", /variable that is not UTF-8/],
-  // Where the runtime ends before the first line.
+  // Where the runtime ends before looop's first line.
   ["a worker where the runtime cannot start", "verbs/call_back_test.ts", /^given a worker in /],
   ["words that are not UTF-8", "verbs/call_back_test.ts", /words that are UTF-8 or not/],
   ["a data dir mounted noexec", "verbs/call_back_test.ts", /no program can be run/],
@@ -59,7 +59,7 @@ export const KINDS: readonly Kind[] = [
   ["0.16 on the same data dir", "interchange/interchange_test.ts", /0\.16/],
 ];
 
-/** Tries every kind. */
+/** Runs the tests of every kind. */
 export async function surroundings(): Promise<Tally> {
   const tally = new Tally("surroundings", ["harmed"]);
   const kinds = sample(KINDS, 0.3);
@@ -78,7 +78,7 @@ export async function surroundings(): Promise<Tally> {
   return tally;
 }
 
-/** The tests of a file below `tests/` that ran on the binary, and whether each passed. */
+/** Tests of a file below `tests/` that ran on the binary, each with whether it passed. */
 export async function testsOf(
   file: string,
   env: Record<string, string> = {},

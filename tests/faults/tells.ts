@@ -1,14 +1,14 @@
 /**
- * Texts told to a worker by processes that are killed at random, while its runs, their `_ told` and the pulse are
- * killed, too: each that was acknowledged is read, or reported as unread, and what is read twice says so.
+ * Texts told to a worker by processes that are killed at random, while the worker's runs, their `_ told` and the pulse are
+ * killed, too. Each acknowledged text must be read or reported as unread, and a second reading must be marked as such.
  */
 import { FULL, type LabProfile, namesIn, openLab, pause, Tally, textAt } from "./lab.ts";
 
-/** Each text is told by a process of its own. */
+/** Number of processes that tell at once. */
 const TELLERS = 3;
 const KILL_EVERY_MS = 700;
 
-/** Reads what it is told, again and again, each time into a file of its own. */
+/** Script of a worker that takes its texts again and again, each time into a new file. */
 const READER = `n=0
 while :; do
   n=$((n + 1))
@@ -25,7 +25,7 @@ export async function tellsTorture(count = FULL ? 1_000 : 30): Promise<Tally> {
   await Deno.mkdir(p.profile.reports, { recursive: true });
   await startReader(p);
   const told = await tellAll(p, count, tally);
-  // What is still to be read has its time; what a killed reader has taken is given again.
+  // Gives the worker time to read the rest; texts that a killed reader has taken are given again.
   const isRead = () => namesIn(p.path("tells/w1")).every((name) => name.endsWith(".done"));
   for (const until = performance.now() + 20_000; !isRead() && performance.now() < until;) await pause(100);
   await p.run("_", "worker", "kill", "w1");
@@ -41,7 +41,7 @@ async function startReader(p: LabProfile): Promise<void> {
   if (code !== 0) throw new Error(`no reader was started: ${stderr}`);
 }
 
-/** Tells all texts while something is killed now and then; those that were acknowledged. */
+/** Tells all texts while processes are killed now and then; returns the acknowledged ones. */
 async function tellAll(p: LabProfile, count: number, tally: Tally): Promise<Set<string>> {
   const acknowledged = new Set<string>();
   const queue = Array.from({ length: count }, (_, n) => `text-${n}.`);
@@ -63,7 +63,7 @@ async function tellAll(p: LabProfile, count: number, tally: Tally): Promise<Set<
   return acknowledged;
 }
 
-/** Kills the worker, its reader or the pulse, and starts what was killed again. */
+/** Kills the worker, its reader or the pulse, and starts it again. */
 async function killing(p: LabProfile, isOver: () => boolean, tally: Tally): Promise<void> {
   while (!isOver()) {
     await pause(KILL_EVERY_MS * (0.5 + Math.random()));
@@ -103,11 +103,11 @@ function kill(pid: number): void {
   try {
     Deno.kill(pid, "SIGKILL");
   } catch {
-    // Ended meanwhile.
+    // It has ended meanwhile.
   }
 }
 
-/** Compares what was acknowledged with what was read and what is reported as unread. */
+/** Compares the acknowledged texts with those that were read or are reported as unread. */
 function audit(p: LabProfile, acknowledged: ReadonlySet<string>, tally: Tally): void {
   const read = new Map<string, boolean[]>();
   for (const name of namesIn(p.profile.reports).filter((name) => name.startsWith("told-"))) {
@@ -134,7 +134,7 @@ ${
   }
 }
 
-/** What a reader has printed; one that was killed in the middle has printed nothing whole. */
+/** Texts in a reader's file; a file of a killed reader that does not parse has none. */
 function parsed(text: string): { text: string; again: boolean }[] {
   try {
     return JSON.parse(text);

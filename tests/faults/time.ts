@@ -4,16 +4,16 @@
  */
 import { FULL, type LabProfile, namesIn, openLab, pause, Tally, textAt } from "./lab.ts";
 
-/** Offsets of the clock, one after the other; the last is no jump. */
+/** Offsets of the clock, one after another; the last is too small to count as a jump. */
 const JUMPS = FULL ? ["+5h", "-7h", "+30d", "+31d", "-30d", "+0", "+1s"] : ["+5h", "-7h"];
-/** Runs of one worker that have ended, more of them than are kept for long. */
+/** Number of ended runs of one worker, more than retention keeps. */
 const ENDED_RUNS = 5;
 const LIBRARIES = [
   "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
   "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
 ];
 
-/** Jumps and holds. */
+/** Makes the clock jump and stops processes for a while. */
 export async function time(): Promise<Tally> {
   const tally = new Tally("time", [
     "lost wake-ups",
@@ -43,7 +43,7 @@ function textSize(path: string): number {
 
 const beatOf = (p: LabProfile): number => JSON.parse(textAt(p.profile.pulse) || '{"beat":0}').beat;
 
-/** A pulse that is stopped for a while, as by a suspended laptop, and goes on. */
+/** Stops a pulse for a while, as a suspended laptop does, and lets it go on. */
 async function held(p: LabProfile, tally: Tally): Promise<void> {
   await p.ok("up");
   for (let round = 0; round < (FULL ? 4 : 1); round++) {
@@ -56,14 +56,14 @@ async function held(p: LabProfile, tally: Tally): Promise<void> {
       const stopped = performance.now();
       await p.ok("_", "goal", "write", `g${round}`, "while it is held");
       let seen = "";
-      // Two beats of a second, one more as ages are whole seconds, and what the calls themselves take.
+      // Two beats of a second, one more since ages are whole seconds, and the time of the calls.
       while (!seen.includes("STALLED") && performance.now() - stopped < 5_000) seen = await p.ok("status");
       tally.demand(seen.includes("STALLED"), "not seen as stalled", seen.split("\n")[0] ?? "");
       tally.most("seconds until seen", Math.round((performance.now() - stopped) / 100) / 10);
       Deno.kill(pid, "SIGCONT");
       let { code, stdout } = await waiting.result;
       const isWoken = () => code === 0 && JSON.parse(stdout).reason.includes(`goal:g${round}`);
-      // A wait that was told of the stall is over; the goal comes to the next.
+      // If the stall has ended this wait, the next one brings the goal.
       for (let n = 0; n < 3 && !isWoken(); n++) {
         ({ code, stdout } = await p.run("_", "wait", "--json", "--full", "--timeout", "10"));
       }
@@ -82,7 +82,7 @@ async function held(p: LabProfile, tally: Tally): Promise<void> {
   await p.run("down");
 }
 
-/** The wall clock of everything jumps while it runs; sleeping time is left as it is. */
+/** Makes the wall clock of all processes jump while they run; the length of sleeps does not change. */
 async function jumps(p: LabProfile, library: string, tally: Tally): Promise<void> {
   const clock = `${p.base}/clock`;
   await Deno.writeTextFile(clock, "+0\n");
@@ -121,7 +121,7 @@ async function jumps(p: LabProfile, library: string, tally: Tally): Promise<void
     tally.add("jumps");
     await p.ok("_", "goal", "write", "g", `after ${jump}`);
     let woken = await waiting.result;
-    // A question that is due again because the clock says so may come first; the goal must not be lost.
+    // The jump may make a question due again, which may come first; the goal must still come.
     for (let n = 0; n < 3 && !woken.stdout.includes("goal:g"); n++) {
       woken = await p.run("_", "wait", "--json", "--full", "--timeout", "10");
     }
@@ -171,7 +171,7 @@ async function jumps(p: LabProfile, library: string, tally: Tally): Promise<void
   tally.demand(down.code === 0, "verbs failed", `down exits ${down.code}: ${down.stderr}`);
 }
 
-/** A worker as it has ended; after a while as it is. */
+/** A worker's view once it has ended, or as it is when the time is up. */
 async function endOf(p: LabProfile, id: string): Promise<{ state: string; ended_by?: string }> {
   const now = async () =>
     JSON.parse(await p.ok("_", "state", "--json")).workers.find((worker: { id: string }) => worker.id === id);

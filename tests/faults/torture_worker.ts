@@ -1,9 +1,9 @@
 /**
- * One process of the mailbox torture, to be killed at any moment and started again:
- * `torture_worker.ts ask DIR LOG WORKER COUNT` or `torture_worker.ts answer DIR LOG NAME`.
+ * `torture_worker.ts ask DIR LOG WORKER COUNT` or `torture_worker.ts answer DIR LOG NAME`: one process of the mailbox
+ * torture, which may be killed at any moment and started again.
  *
- * It uses the functions of lib/mailbox.ts as the verbs do. Its log, appended durably before it goes on, is what
- * it has told the outside world: an asker which answers it was given, an answerer which answers were acknowledged.
+ * It uses the functions of lib/records/mailbox.ts as the verbs do. Before each further step it appends durably to its
+ * log: an asker the answers it was given, an answerer the answers that were acknowledged.
  */
 import {
   answerAsk,
@@ -21,7 +21,7 @@ import { textAt } from "./lab.ts";
 const [role, dir = "", log = "", name = "", count = "0"] = Deno.args;
 const profile = profileAt(dir);
 
-/** Asks its questions one after another, from the first that it was not given an answer to. */
+/** Asks its questions one after another, beginning with the first without an answer in its log. */
 async function ask(): Promise<void> {
   const given = new Set(
     textAt(log).split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line).prompt),
@@ -42,7 +42,7 @@ async function ask(): Promise<void> {
   }
 }
 
-/** Answers whatever is pending, until it is killed. */
+/** Answers pending questions until it is killed. */
 async function answer(): Promise<void> {
   const watch = new Watch({ dirs: [profile.asks], pollMs: 50 });
   for (let serial = 0;; serial++) {

@@ -1,4 +1,4 @@
-/** System calls as strace reports them (`-f -y -xx`), joined where two threads' lines interleave. */
+/** Parses system calls as strace reports them (`-f -y -xx`), and joins those that are split over two lines. */
 
 /** One finished call. */
 export interface Call {
@@ -10,7 +10,7 @@ export interface Call {
   result: number | undefined;
 }
 
-/** What strace is given so that {@link parseTrace} reads its file. */
+/** Options of strace that {@link parseTrace} needs. */
 export const TRACE_OPTIONS = ["-f", "-y", "-xx", "-s", "4000000"] as const;
 
 const LINE = /^(\d+) +(.*)$/;
@@ -18,7 +18,7 @@ const UNFINISHED = / <unfinished \.\.\.>$/;
 const RESUMED = /^<\.\.\. (\w+) resumed>(.*)$/;
 const CALL = /^(\w+)\((.*)\)\s+= (-?\d+|\?)/;
 
-/** The finished calls of a trace, each where it finished. */
+/** The finished calls of a trace, in the order in which they finished. */
 export function parseTrace(text: string): Call[] {
   const begun = new Map<string, string>();
   const calls: Call[] = [];
@@ -61,7 +61,7 @@ function splitArguments(text: string): string[] {
   return [...parts, text.slice(from).trim()];
 }
 
-/** The bytes of `"\x61\x62"`, one character each; all strings of an array of buffers together. */
+/** The bytes of `"\x61\x62"`, one character each; the strings of an array of buffers are joined. */
 export function bytesOf(argument: string): string {
   const strings = argument.match(/"[^"]*"/g) ?? [];
   return strings.map((string) =>
@@ -69,13 +69,13 @@ export function bytesOf(argument: string): string {
   ).join("");
 }
 
-/** A path argument: absolute as it stands, else below the folder that `at` (`AT_FDCWD<…>`, `5<…>`) names. */
+/** The absolute path of an argument; a relative one is below the folder that `at` (`AT_FDCWD<…>`, `5<…>`) names. */
 export function pathOf(argument: string, at = ""): string {
   const path = utf8(bytesOf(argument));
   return path.startsWith("/") ? path : `${openPath(at) ?? ""}/${path}`;
 }
 
-/** The path behind a descriptor (`5</tmp/x>`), undefined when it has none. */
+/** The path of a descriptor (`5</tmp/x>`), undefined if it has none. */
 export function openPath(descriptor: string): string | undefined {
   const inner = /<(.*)>$/.exec(descriptor)?.[1];
   if (inner === undefined) return undefined;

@@ -1,9 +1,9 @@
-/** The tables and properties of which a run of every day tries a sample: whole. */
+/** Runs the tables and properties in full of which usual runs try a sample. */
 import { filesBelow, inParallel, Tally } from "./lab.ts";
 import { testsOf } from "./surroundings.ts";
 
 const TESTS = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
-/** What a file names whose tests try more when all is tried; see `tests/whole.ts`. */
+/** Names that mark a file whose tests then try more; see `tests/whole.ts`. */
 const NAMED = /\b(WHOLE|RUNS|runAll)\b/;
 
 /** Runs every test of those files. */
