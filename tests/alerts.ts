@@ -1,4 +1,4 @@
-/** A pulse whose alerts come within seconds, and waiting for one of them. */
+/** Helpers for tests of alerts: a pulse that raises them within seconds, and waits for one of them. */
 import type { TestProfile } from "./looop.ts";
 
 /** Starts the pulse with this config. */
@@ -14,10 +14,10 @@ export async function start(p: TestProfile, id: string, brief: string): Promise<
   await p.okCall(["_", "worker", "start", id, "--runner", "shell"], { stdin: brief });
 }
 
-/** Other reasons that may come before the one that is waited for. */
+/** Reasons that may come before the one that a test waits for. */
 const MOST_OTHERS = 50;
 
-/** Waits until a reason of this kind comes; returns what that call printed and all reasons on the way. */
+/** Waits until a reason of this kind comes; returns that call's output and all reasons so far. */
 // deno-lint-ignore no-explicit-any -- tests look into it freely
 export async function wokenBy(p: TestProfile, reason: string): Promise<{ woken: any; before: string[] }> {
   const before: string[] = [];
@@ -35,7 +35,7 @@ export function beats(p: TestProfile): number {
   return JSON.parse(p.read(".world.json")).beat;
 }
 
-/** Waits for so many beats. */
+/** Waits for a number of beats. */
 export async function passBeats(p: TestProfile, count: number): Promise<void> {
   const from = beats(p);
   await p.until(`${count} beats`, () => beats(p) >= from + count);

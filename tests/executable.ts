@@ -1,9 +1,9 @@
-/** Programs that tests make: written so that they can be run at once. */
+/** Writes programs for tests so that they can be run at once. */
 
 /**
  * Writes an executable file, in a process of its own.
  *
- * Tests run as threads of one process. Were the file open for writing in it while another thread starts a
+ * Tests run as threads of one process. If the file were open for writing there while another thread starts a
  * child, the child would keep it open until its own exec, and running the file would fail with "Text file
  * busy" (ETXTBSY).
  */

@@ -1,10 +1,10 @@
-/** Calls of looop without a process of their own. */
+/** Calls looop without a process of its own. */
 import { contextOf } from "../lib/cli/context.ts";
 import { executablePath, type SelfCommand } from "../lib/process/self.ts";
 import { main, VERBS } from "../main.ts";
 import { type CallOptions, looopCommand, printedBy, type Result, type TestProfile } from "./looop.ts";
 
-/** How the program under test starts itself again, as it finds by itself in a process of its own. */
+/** The command by which the program under test starts itself again; in its own process it finds that itself. */
 const [EXE = "", ...WORDS] = looopCommand();
 const SELF: SelfCommand = {
   exe: EXE,
@@ -12,12 +12,12 @@ const SELF: SelfCommand = {
   standalone: false,
 };
 
-/** The call before, since each loads modules, and loads of several at once may make Deno 2.9 panic. */
+/** The previous call. Calls run one after another: each loads modules, and Deno 2.9 may panic at parallel loads. */
 let last: Promise<unknown> = Promise.resolve();
 
 /**
- * Calls looop in the process of the test, which costs a hundredth of a process: for calls that start nothing. Where a
- * binary is under test, that is called.
+ * Calls looop in the process of the test, for calls that start nothing: that costs a hundredth of a process. If a binary
+ * is under test, it is called instead.
  */
 export async function callHere(p: TestProfile, args: string[], options: CallOptions = {}): Promise<Result> {
   if (Deno.env.get("LOOOP_UNDER_TEST")) return await p.call(args, options);
@@ -43,7 +43,7 @@ async function callNow(p: TestProfile, args: string[], options: CallOptions): Pr
   return result;
 }
 
-/** Like {@link callHere}, of a call that must exit 0; returns its stdout without the last newline. */
+/** Like {@link callHere} for a call that must exit 0; returns its stdout without the last newline. */
 export async function okHere(p: TestProfile, ...args: string[]): Promise<string> {
   return printedBy(args, await callHere(p, args));
 }

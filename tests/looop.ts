@@ -2,8 +2,8 @@
  * Runs the real program against a fresh profile: `LOOOP_UNDER_TEST` names a binary, else it is run by
  * deno: main.ts, or the bundle of it that `deno task test` makes.
  *
- * Every profile has its own data dir and home and a cleared environment; when it is disposed of, everything
- * it runs is ended, and a process that is left over fails the test. With `LOOOP_LAB=macos` it runs in the macOS lab.
+ * Every profile has its own data dir and home and a cleared environment. Disposing of it ends everything it runs, and a
+ * process that is left over fails the test. With `LOOOP_LAB=macos` it runs in the macOS lab.
  */
 import { readAllProcesses, readMarked } from "../lib/process/table.ts";
 import { type Profile, profileAt } from "../lib/paths.ts";
@@ -26,23 +26,23 @@ export function looopCommand(): string[] {
   ];
 }
 
-/** Whole reply of one call. */
+/** The result of one call. */
 export interface Result {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** How one call is made. */
+/** Options of one call. */
 export interface CallOptions {
   env?: Record<string, string>;
   stdin?: string;
   cwd?: string;
-  /** Time after which it is ended, ms; a minute by default. */
+  /** Time limit, ms; a minute by default. */
   limitMs?: number;
 }
 
-/** A call that still runs. */
+/** A running call. */
 export interface Running extends Disposable {
   pid: number;
   result: Promise<Result>;
@@ -58,7 +58,7 @@ export class TestProfile implements AsyncDisposable {
   readonly env: Record<string, string>;
 
   readonly #lab: Lab | undefined;
-  /** The environment as it was made, as JSON: a test that changes it means its processes. */
+  /** The unchanged environment as JSON: once a test changes it, calls run in processes of their own, which get it. */
   readonly #plainEnv: string;
 
   constructor(base: string, lab?: Lab, dir = "data dir") {
@@ -66,7 +66,7 @@ export class TestProfile implements AsyncDisposable {
     this.#lab = lab;
     this.profile = profileAt(`${base}/${dir}`);
     this.env = {
-      // Behind all else: what tests use and a Mac lacks.
+      // Last in PATH: tools that tests use and a Mac lacks.
       PATH: `${Deno.env.get("PATH") ?? "/usr/bin:/bin"}:${ROOT}tests/bin`,
       HOME: `${base}/home`,
       LANG: "C.UTF-8",
@@ -92,7 +92,7 @@ export class TestProfile implements AsyncDisposable {
       await writer.write(new TextEncoder().encode(options.stdin)).catch(() => {});
       await writer.close().catch(() => {});
     }
-    // A call that never ends fails its test instead of holding up all others.
+    // A call that never ends must fail its own test instead of blocking all others.
     const limit = setTimeout(() => endCall(child), options.limitMs ?? CALL_LIMIT_MS);
     const { code, signal, stdout, stderr } = await child.output();
     clearTimeout(limit);
@@ -102,20 +102,20 @@ export class TestProfile implements AsyncDisposable {
   }
 
   /**
-   * Calls looop, which must exit 0, and returns its stdout without the last newline. A call that only reads or writes
-   * the profile's files is made in this process, which costs a tenth, but where a binary is under test.
+   * Calls looop, which must exit 0, and returns its stdout without the last newline. Unless a binary is under test, a call
+   * that only reads or writes the profile's files is made in this process, which costs a tenth.
    */
   async ok(...args: string[]): Promise<string> {
     return printedBy(args, await (OF_FILES.test(args.join(" ")) ? this.#callHere(args) : this.call(args)));
   }
 
-  /** Calls looop in this process, where the surroundings of the test are those of the call. */
+  /** Calls looop in this process, or in one of its own if the test has changed the environment or runs in a lab. */
   async #callHere(args: string[]): Promise<Result> {
     const isPlain = this.#lab === undefined && JSON.stringify(this.env) === this.#plainEnv;
     return isPlain ? await (await inProcess()).callHere(this, args) : await this.call(args);
   }
 
-  /** Like {@link ok} with options, and always in a process of its own. */
+  /** Like {@link ok}, with options and always in a process of its own. */
   async okCall(args: string[], options: CallOptions = {}): Promise<string> {
     return printedBy(args, await this.call(args, options));
   }
@@ -126,7 +126,7 @@ export class TestProfile implements AsyncDisposable {
     return JSON.parse(await this.ok(...args));
   }
 
-  /** Starts looop and goes on; dispose of it or await its result, which ends it when it takes too long. */
+  /** Starts looop and returns at once. Dispose of it, or await its result, which ends a call that takes too long. */
   start(args: string[], options: CallOptions = {}): Running {
     const child = this.#spawn(args, options);
     const said = new Said(child.stderr);
@@ -154,7 +154,7 @@ export class TestProfile implements AsyncDisposable {
         try {
           child.kill("SIGKILL");
         } catch {
-          // Ended by itself.
+          // It has ended by itself.
         }
       },
     };
@@ -176,7 +176,7 @@ export class TestProfile implements AsyncDisposable {
     writeExecutable(this.path(`sensors/${name}.sh`), `#!/usr/bin/env bash\n${script}\n`);
   }
 
-  /** Calls `_ wait` and returns what it printed. */
+  /** Calls `_ wait` and returns its output. */
   // deno-lint-ignore no-explicit-any -- tests look into it freely
   wait(...args: string[]): Promise<any> {
     return this.json("_", "wait", "--json", "--full", ...args);
@@ -206,7 +206,7 @@ export class TestProfile implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Most profiles have nothing running, and to see that costs a tenth of a call.
+    // Most profiles run nothing, and checking that costs a tenth of a call.
     if ((await this.processes()).length > 0) await this.run("down");
     const left = await this.processes();
     for (const pid of left) {
@@ -237,25 +237,25 @@ export class TestProfile implements AsyncDisposable {
 
 let loaded: Promise<typeof import("./in_process.ts")> | undefined;
 
-/** The module of such calls, loaded once: Deno 2.9 may panic where loads begin while a module is evaluated. */
+/** Loads in_process.ts, once: Deno 2.9 may panic at loads that begin while a module is evaluated. */
 function inProcess(): Promise<typeof import("./in_process.ts")> {
   return loaded ??= import("./in_process.ts");
 }
 
-/** Calls that start nothing and wait for nothing: they read and write the profile's files. */
+/** Calls that start nothing and wait for nothing; they only read and write the profile's files. */
 const OF_FILES =
   /^(cost|help|journal|_ (state|goal|playbook|schedule|undo|note|cost|answer|claim|unclaim|(worker|ask|sensor) list))( |$)/;
 
-/** What a call that must exit 0 printed, without the last newline. */
+/** The stdout of a call that must exit 0, without the last newline. */
 export function printedBy(args: readonly string[], { code, stdout, stderr }: Result): string {
   if (code !== 0) throw new Error(`looop ${args.join(" ")} ended with ${code}: ${stderr}${stdout}`);
   return stdout.replace(/\n$/, "");
 }
 
-/** How long a call that a test waits for, or a word that it waits to hear, may take, ms. */
+/** Time limit of a call that a test waits for, and of a text that it waits for on stderr, ms. */
 const CALL_LIMIT_MS = 60_000;
 
-/** What goes behind the stderr of a call that was ended because it took too long. */
+/** The note after the stderr of a call that was ended because it took too long. */
 function lateNote(signal: string | null, isLimited: boolean, args: readonly string[]): string {
   if (signal !== "SIGKILL" || !isLimited) return "";
   return `\n(ended after ${CALL_LIMIT_MS / 1000} s: ${args.join(" ")})`;
@@ -312,7 +312,7 @@ class Said {
   }
 }
 
-/** Where this test run's deno keeps what it has fetched, for a child with a home of its own. */
+/** The cache of this run's deno, for a child with a home of its own. */
 export function denoDirOf(): Record<string, string> {
   if (Deno.env.get("DENO_DIR") !== undefined) return {};
   const home = Deno.env.get("HOME") ?? "";
@@ -321,7 +321,7 @@ export function denoDirOf(): Record<string, string> {
   return { DENO_DIR: `${cache}/deno` };
 }
 
-/** A fresh, empty profile; nothing of it exists yet. `on: "macos"` has it in the macOS lab; `dir` names its data dir. */
+/** A fresh profile without a data dir. `on: "macos"` runs it in the macOS lab; `dir` names its data dir. */
 export async function testProfile(
   { on = Deno.env.get("LOOOP_LAB"), dir }: { on?: string | undefined; dir?: string } = {},
 ): Promise<TestProfile> {
@@ -333,7 +333,7 @@ export async function testProfile(
 
 let shared: Promise<Lab> | undefined;
 
-/** The one macOS lab of all profiles of a test file. */
+/** The macOS lab that all profiles of a test file share. */
 export function sharedLab(): Promise<Lab> {
   return shared ??= import("./macos/lab.ts").then(({ startLab }) => startLab());
 }

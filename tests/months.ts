@@ -1,7 +1,7 @@
 /**
- * A profile as it is after so many days of work: 50 workers a day, of which most ask, 20 schedules, sensors whose signals
- * change now and then, every 90th worker one that prints a gigabyte. Retention passes day by day, as the pulse has it
- * pass. The same for the same days; nothing in it runs.
+ * Writes a profile as many days of work leave it: 50 workers a day, most of which ask, 20 schedules, sensors whose signals
+ * change now and then, and every 90th worker one that prints a gigabyte. Retention runs after each day, as in the
+ * pulse. Equal days give an equal profile; nothing in it runs.
  */
 import type { Profile } from "../lib/paths.ts";
 import { applyRetention } from "../lib/pulse/retention.ts";
@@ -11,10 +11,10 @@ const DAY_MS = 86_400_000;
 const WORKERS_A_DAY = 50;
 const SENSORS = 8;
 const SESSION_TTL_S = 3 * 86_400;
-/** Every so many-th worker prints a gigabyte. */
+/** One worker in this many prints a gigabyte. */
 const LOUD_EVERY = 90;
 
-/** Numbers from 0 to 1 that are the same each time (mulberry32). */
+/** Random numbers from 0 to 1, the same each time (mulberry32). */
 function dice(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -24,7 +24,7 @@ function dice(seed: number): () => number {
   };
 }
 
-/** Lines with their times, to be sorted and put into a file a month. */
+/** Lines with their times, to be sorted and written into one file a month. */
 type Lines = [number, string][];
 
 const iso = (ms: number) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
@@ -146,7 +146,7 @@ function writeAsk(
   journal.push([answeredMs, `- ${local(answeredMs)} answer ${id}: yes [root]`]);
 }
 
-/** A row as the pulse writes it from an agent's own record, or as a worker reports it. */
+/** A row as the pulse writes it from an agent's record, or as a worker reports it. */
 function costRow(end: number, id: string, runner: string, usd: number, isOfRunner: boolean): string {
   const row = { ts: iso(end), kind: "session", id, runner, cost_usd: usd };
   const tokens = { input: 4_000, output: 2_000, cache_read: 90_000, cache_write: 8_000 };
@@ -163,7 +163,7 @@ interface Run {
   isLoud: boolean;
 }
 
-/** What an ended worker leaves. */
+/** Writes the files that an ended worker leaves. */
 function writeSession(profile: Profile, { id, runner, row, start, end, isLoud }: Run): void {
   const dir = `${profile.sessions}/${id}`;
   Deno.mkdirSync(dir);

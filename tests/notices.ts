@@ -1,12 +1,12 @@
-/** What tests of the pulse's notices share: a hook that notes what it is run for, and questions that are old. */
+/** Helpers for tests of the pulse's notices: a hook that writes down its calls, and old questions. */
 import { type TestProfile, testProfile } from "./looop.ts";
 import { published } from "./published.ts";
 import { fileText } from "./workers.ts";
 
-/** A hook that notes which notice it is run for. */
+/** A hook that writes down the notice of each call. */
 export const NOTE = 'printf "%s\\n" "$LOOOP_NOTICE" >>"$LOOOP_DATA_DIR/reports/told"';
 
-/** A profile with this config, whose pulse does not run yet. */
+/** A profile with this config, without a running pulse. */
 export async function fresh(config: Record<string, unknown>): Promise<TestProfile> {
   const p = await testProfile();
   Deno.mkdirSync(p.profile.reports, { recursive: true, mode: 0o700 });
@@ -20,7 +20,7 @@ export function setConfig(p: TestProfile, config: Record<string, unknown>): void
   Deno.writeTextFileSync(p.profile.config, JSON.stringify({ away_after: 0, ...config }));
 }
 
-/** Writes a question down that was asked so many seconds ago. */
+/** Writes a question that was asked `ageS` seconds ago. */
 export function ask(p: TestProfile, id: string, ageS = 0, prompt = "Go on?"): void {
   const ts = Math.floor(Date.now() / 1000) - ageS;
   const text = JSON.stringify({ v: 1, id, worker: id.replace(/-\d+$/, ""), prompt, ts, gen: "" });
@@ -28,7 +28,7 @@ export function ask(p: TestProfile, id: string, ageS = 0, prompt = "Go on?"): vo
   Deno.writeTextFileSync(p.profile.poke, "\n");
 }
 
-/** Which notices the hook was run for: id and age, without the time between them. */
+/** The notices that the hook was run for: id and age, without the time between them. */
 export function told(p: TestProfile, name = "told"): string[] {
   return fileText(p, `reports/${name}`).split("\n").filter(Boolean)
     .map((line) => line.replace(/\.(\d+)\.([\d]+)\.(\d+)$/, " $2 $3"));

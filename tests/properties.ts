@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { isId } from "../lib/ids.ts";
 import { runs } from "./whole.ts";
 
-/** Runs of one property. More find rarer faults; this many keep the suite quick. */
+/** Runs of one property: few enough to keep the suite quick. */
 export const RUNS = runs(100);
 
 /** A valid id. */
@@ -11,7 +11,7 @@ export const anyId: fc.Arbitrary<string> = fc.stringMatching(/^[A-Za-z0-9][A-Za-
   isId,
 );
 
-/** Any code point but half a pair. fast-check's own `unit: "binary"` lists them all first: 2 s of CPU for each file. */
+/** Any code point but a lone surrogate. fast-check's `unit: "binary"` first lists them all: 2 s of CPU for each file. */
 export const anyCharacter: fc.Arbitrary<string> = fc.nat(0x10FFFF - 0x800).map((n) =>
   String.fromCodePoint(n < 0xD800 ? n : n + 0x800)
 );

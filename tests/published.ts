@@ -1,7 +1,7 @@
 /** The published world, read from its file: cheaper than `_ state` where a test waits for something. */
 import type { TestProfile } from "./looop.ts";
 
-/** The parts of a state that tests wait for. */
+/** The parts of the world that tests wait for. */
 export interface Published {
   beat: number;
   // deno-lint-ignore no-explicit-any -- readings are any JSON, and tests look into them freely
@@ -11,7 +11,7 @@ export interface Published {
   bad_files: { path: string; reason: string }[];
 }
 
-/** The published world, or an empty one while there is none. */
+/** The published world, or an empty one if there is none yet. */
 export function published(p: TestProfile): Published {
   let world: Record<string, unknown>;
   try {
@@ -34,7 +34,7 @@ export function pulsePid(p: TestProfile): number {
   return JSON.parse(p.read(".pulse.json")).pid;
 }
 
-/** Whether a process has ended; a zombie of which nobody takes note has. */
+/** Whether a process has ended; a zombie counts as ended. */
 export function isGone(pid: number): boolean {
   try {
     Deno.kill(pid, "SIGURG");

@@ -17,7 +17,7 @@ Deno.test("given README's two commands, when a newcomer runs them, then they are
     line,
   ) => line !== "");
   strictEqual(commands.join(" + "), "npx -y deno task demo + npx -y deno task test");
-  // The second is what runs this very test; the first is run as shown, by the deno that runs this.
+  // The second command runs this very test. The first is run as shown, with the deno that runs this test.
   strictEqual(tasks.test, "deno run -A tests/tools/run_tests.ts");
   const demo = await new Deno.Command(Deno.execPath(), {
     args: ["task", "demo"],

@@ -1,10 +1,10 @@
 /** A real terminal for tests: a tmux server of its own with one pane, driven by keys and read as text. */
 import { looopCommand, type TestProfile } from "./looop.ts";
 
-/** Whether there is a tmux; tests that need it say in one line that they are skipped. */
+/** Whether there is a tmux; without it a line says that the tests that need it are skipped. */
 export const HAS_TMUX = await new Deno.Command("tmux", { args: ["-V"], stdout: "null", stderr: "null" })
   .output().then(({ success }) => success, () => false);
-// deno-lint-ignore no-console -- the line that says so
+// deno-lint-ignore no-console -- skipped tests must be seen
 if (!HAS_TMUX) console.log("no tmux here: the tests of full screens are skipped");
 
 /** How long a test waits for the terminal to show something, s. */
@@ -21,7 +21,7 @@ export class Terminal implements AsyncDisposable {
   }
 
   /**
-   * Opens a terminal of that size, in which a shell prints `before`, calls looop, and prints `rc=` with its exit code
+   * Opens a terminal in which a shell prints `before`, calls looop, and prints `rc=` with its exit code
    * and the terminal's modes.
    */
   static async open(
@@ -31,7 +31,7 @@ export class Terminal implements AsyncDisposable {
       columns?: number;
       rows?: number;
       env?: Record<string, string>;
-      /** What is called instead of looop. */
+      /** The command to call instead of looop. */
       command?: readonly string[];
     } = {},
   ): Promise<Terminal> {
@@ -57,7 +57,7 @@ export class Terminal implements AsyncDisposable {
     return text.decode(stdout);
   }
 
-  /** The rows as they are shown. */
+  /** The rows of the screen. */
   async rows(): Promise<string[]> {
     return (await this.tmux("capture-pane", "-p")).replace(/\n$/, "").split("\n");
   }
@@ -72,7 +72,7 @@ export class Terminal implements AsyncDisposable {
     return rows;
   }
 
-  /** Presses keys by tmux's names. */
+  /** Presses keys, by the names tmux has for them. */
   async keys(...keys: string[]): Promise<void> {
     await this.tmux("send-keys", ...keys);
   }
@@ -87,7 +87,7 @@ export class Terminal implements AsyncDisposable {
     await this.tmux("resize-window", "-x", String(columns), "-y", String(rows));
   }
 
-  /** Whether the alternate screen and the cursor are shown. */
+  /** Whether the alternate screen is on and the cursor shown. */
   async modes(): Promise<{ alternate: boolean; cursor: boolean }> {
     const [alternate, cursor] = (await this.tmux("display-message", "-p", "#{alternate_on} #{cursor_flag}"))
       .trim().split(" ");

@@ -1,8 +1,8 @@
 /**
  * A day of a root agent, compressed: some fifty returns of `_ wait` of every kind, with the bytes of each.
  *
- * Each step makes one thing happen and then waits until the agent was woken by exactly that. What is not news is
- * followed by a wait that must time out. So a return without news fails the step, and news that never comes, too.
+ * Each step makes one thing happen and then waits until exactly that has woken the agent. A step that is no news is
+ * followed by a wait that must time out. So the scenario fails if a return has no news, and if news never comes.
  */
 import type { TestProfile } from "./looop.ts";
 import { crashPulse, published, pulsePid } from "./published.ts";
@@ -15,7 +15,7 @@ export interface Return {
   bytes: number;
 }
 
-/** How long a wait for news may block, and one that must find none, seconds. */
+/** How long a wait for news may block, and how long a wait that must find none, s. */
 const NEWS_S = "30";
 const NONE_S = "0.3";
 
@@ -35,7 +35,7 @@ export class Agent {
     await this.#p.okCall(["_", ...args], { env: this.#env, ...(stdin === undefined ? {} : { stdin }) });
   }
 
-  /** Waits until each of these reasons has come, once; none but `also` may come beside them. */
+  /** Waits until each of these reasons has come once; only those of `also` may come beside them. */
   async wakes(reasons: string[], also: string[] = []): Promise<void> {
     const open = new Set(reasons);
     while (open.size > 0) {
@@ -48,7 +48,7 @@ export class Agent {
     }
   }
 
-  /** Waits for nothing: nothing has happened that is news. */
+  /** Waits and must find no news. */
   async sleeps(also: string[] = []): Promise<void> {
     for (;;) {
       const { reason, timedOut } = await this.#wait(NONE_S);
@@ -62,7 +62,7 @@ export class Agent {
     for (;;) {
       const text = await this.#p.okCall(["_", "wait", "--json", "--timeout", seconds], { env: this.#env });
       const { reason: reasons = [], timed_out } = JSON.parse(text) as { reason?: string[]; timed_out?: true };
-      // On a machine that is busy enough the pulse is truly late, which is no matter of the scenario.
+      // On a very busy machine the pulse is really late, which this scenario does not test.
       const reason = reasons.filter((one) => one !== "pulse_stalled" || this.isStopped);
       if (reason.length === 0 && reasons.length > 0) continue;
       const one = { reason, timedOut: timed_out === true, bytes: new TextEncoder().encode(text).length + 1 };
@@ -75,7 +75,7 @@ export class Agent {
   isStopped = false;
 }
 
-/** Lives through the whole scenario in an empty profile; returns the agent, and one that came later. */
+/** Runs the whole scenario in an empty profile; returns the agent, and a second one that joined later. */
 export async function liveThrough(p: TestProfile): Promise<{ agent: Agent; later: Agent }> {
   const agent = new Agent(p, "11111111-0000");
   const later = new Agent(p, "22222222-0000");
@@ -97,7 +97,7 @@ export async function liveThrough(p: TestProfile): Promise<{ agent: Agent; later
 
 const CONFIG = { interval: 1, ready_timeout: 0, silent_after: 0 };
 
-/** A profile with policy of its own: nothing is seeded that changes with the date. */
+/** A profile with its own policy, so that no seed is written that changes with the date. */
 async function begin(p: TestProfile): Promise<void> {
   Deno.mkdirSync(p.profile.goals, { recursive: true, mode: 0o700 });
   Deno.chmodSync(p.profile.dir, 0o700);
@@ -137,7 +137,7 @@ async function git(p: TestProfile, repository: string, ...args: string[]): Promi
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** Three repositories, each with a sensor of the agent's: its first reading is news, and each commit. */
+/** Three repositories, each with a sensor that the agent wrote; its first reading and each commit are news. */
 async function repositories(p: TestProfile, agent: Agent): Promise<void> {
   const names = ["app", "lib", "site"];
   for (const name of names) {
@@ -158,7 +158,7 @@ printf '{"signal":[%s]}\\n' "$(printf %s "$branches" | paste -sd , -)"
   }
 }
 
-/** What the agent does itself is no news to it. */
+/** The agent's own moves, which are no news to it. */
 async function ownMoves(p: TestProfile, agent: Agent): Promise<void> {
   await agent.does(["goal", "write", "plan", "Plan the next release."]);
   await p.until("the goal is seen", () => "plan" in world(p).goals);
@@ -173,8 +173,8 @@ async function ownMoves(p: TestProfile, agent: Agent): Promise<void> {
 }
 
 /**
- * Five workers that ask; then one ends, one is answered by hand, one is told no, one crashes, and one, whose question is
- * given again, is killed.
+ * Five workers that ask. One ends, one is answered by hand, one is declined, one crashes, and one is killed after its
+ * question was given again.
  */
 async function questions(p: TestProfile, agent: Agent): Promise<void> {
   const ids = ["w1", "w2", "w3", "w4", "w5"];
@@ -234,7 +234,7 @@ async function movesByHand(p: TestProfile, agent: Agent): Promise<void> {
   await agent.wakes(["policy"]);
 }
 
-/** A new session is shown the whole world; the two take nothing from each other. */
+/** A new session gets the whole world, and neither session takes news from the other. */
 async function otherSession(p: TestProfile, agent: Agent, later: Agent): Promise<void> {
   await later.wakes(["session"]);
   await later.does(["goal", "write", "rest", "Rest."]);
@@ -298,7 +298,7 @@ async function time(agent: Agent): Promise<void> {
   await agent.wakes(["schedule:tea"]);
 }
 
-/** The pulse is killed and started again, which is no news; it is stopped; a person ends the loop. */
+/** The pulse is killed and started again, which is no news; then it is stopped; then a person ends the loop. */
 async function pulse(p: TestProfile, agent: Agent): Promise<void> {
   await crashPulse(p);
   put(p, "goals/ship.md", "Ship the release on Monday.\n");

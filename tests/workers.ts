@@ -1,4 +1,4 @@
-/** Tools shared by tests of workers: starting them, reading their states, and shells in a profile's environment. */
+/** Helpers for tests of workers: starting them, reading their state, running shells in a profile's environment. */
 import type { WorkerView } from "../lib/sessions/session.ts";
 import { type Identity, identityOf, isAliveIn } from "../lib/process/identity.ts";
 import { readProcesses } from "../lib/process/table.ts";
@@ -17,10 +17,10 @@ export async function startWorker(
   });
 }
 
-/** A line of a worker's script that waits until {@link letGo} is called. */
+/** Line of a worker's script that waits until {@link letGo} is called. */
 export const HOLD = 'until [ -e "$LOOOP_DATA_DIR/reports/go" ]; do sleep 0.2; done';
 
-/** Lets workers pass their line {@link HOLD}. */
+/** Lets workers pass their {@link HOLD} line. */
 export function letGo(p: TestProfile): void {
   Deno.mkdirSync(p.profile.reports, { recursive: true });
   Deno.writeTextFileSync(p.path("reports/go"), "");
@@ -33,7 +33,7 @@ export async function workerView(p: TestProfile, id: string): Promise<WorkerView
   return view;
 }
 
-/** Waits until a worker's end is written down, then returns how it shows. */
+/** Waits until a worker's end is recorded, then returns its view. */
 export async function endedWorker(p: TestProfile, id: string): Promise<WorkerView> {
   await p.until(
     `worker ${id} has ended`,
@@ -42,17 +42,17 @@ export async function endedWorker(p: TestProfile, id: string): Promise<WorkerVie
   return await workerView(p, id);
 }
 
-/** A call that was started. */
+/** A running call. */
 export interface Call {
   pid: number;
   result: Promise<Result>;
   kill(signal: Deno.Signal): void;
 }
 
-/** Variables with which a worker's launcher leaves its calls to the binary: one that only the binary keeps. */
+/** A setting that only the binary obeys, so that a worker's launcher passes its calls to the binary. */
 export const BY_BINARY = { LOOOP_ASK_POLL_MS: "1000" };
 
-/** Calls in the name of a worker, by the launcher that it was given, from outside its tree. */
+/** Calls looop as a worker, by that worker's launcher but from outside its tree. */
 export class Caller {
   readonly #p: TestProfile;
   readonly #env: Record<string, string>;
@@ -63,7 +63,7 @@ export class Caller {
     this.#env = { LOOOP_SESSION_ID: id, LOOOP_SESSION_GEN: gen };
   }
 
-  /** Starts a call; with `BY_BINARY` the pulse has no part in it. */
+  /** Starts a call; with {@link BY_BINARY} it does not go through the pulse. */
   start(args: readonly string[], env: Record<string, string> = {}): Call {
     const child = new Deno.Command(this.#p.path(".bin/looop"), {
       args: [...args],
@@ -85,7 +85,7 @@ export class Caller {
   }
 }
 
-/** Text of a file below the data dir, "" when there is none. */
+/** Text of a file below the data dir, "" if there is none. */
 export function fileText(p: TestProfile, name: string): string {
   try {
     return p.read(name);
@@ -95,7 +95,7 @@ export function fileText(p: TestProfile, name: string): string {
   }
 }
 
-/** Waits for a file below the data dir to hold whole lines, and returns its text. */
+/** Waits until a file below the data dir holds whole lines, and returns its text. */
 export async function textOf(p: TestProfile, name: string): Promise<string> {
   await p.until(`${name} is written`, () => fileText(p, name).endsWith("\n"));
   return p.read(name);
@@ -125,12 +125,12 @@ export function identityIn(p: TestProfile, name: string): Identity {
   return { pid: Number(pid), start: (start ?? "").replaceAll("_", " "), boot: boot ?? "" };
 }
 
-/** Whether the very process of an identity still runs. */
+/** Whether exactly the process of this identity still runs. */
 export async function isAlive(identity: Identity): Promise<boolean> {
   return isAliveIn(await readProcesses([identity.pid]), identity);
 }
 
-/** A process that is nobody's: no mark of any profile. Ended when disposed of. */
+/** A process without the mark of any profile. It is ended when it is disposed of. */
 export async function stranger(
   [program = "", ...args]: readonly string[] = ["/bin/sh", "-c", "while :; do sleep 1; done"],
 ): Promise<{ identity: Identity } & AsyncDisposable> {
@@ -150,14 +150,14 @@ export async function stranger(
       try {
         child.kill("SIGKILL");
       } catch {
-        // Ended already: the test has said so.
+        // It has ended already, which the test has reported.
       }
       await child.status;
     },
   };
 }
 
-/** The program under test with further words, as one executable and its arguments. */
+/** The program under test with these words, as one executable and its arguments. */
 export function looopIn(words: string[]): { exe: string; args: string[] } {
   const [exe = "", ...first] = looopCommand();
   return { exe, args: [...first, ...words] };

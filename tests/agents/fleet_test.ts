@@ -1,5 +1,5 @@
 /**
- * Eight different workers at once, the seven agent CLIs and a shell: each asks two questions, and has its own answers.
+ * Eight different workers at once, the seven agent CLIs and a shell: each asks two questions and gets its own answers.
  * It takes some minutes, so it runs with `LOOOP_TEST_FLEET=1` alone.
  */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
@@ -12,7 +12,7 @@ import { killAgent, requireSpent, rowsOf, runningCommand, untilRecorded } from "
 
 /** Workers are named after their runners. */
 const IDS = [...RECORDS_KINDS, "shell"] as const;
-/** Who is killed -9 while it asks, and whose second question is declined. */
+/** The worker that is killed with -9 while it asks, and the one whose second question is declined. */
 const KILLED = "pi";
 const DECLINED = "gemini";
 
@@ -66,12 +66,12 @@ Deno.test({
       strictEqual(rowsOf(p, cli).length, cli === KILLED ? 2 : 1, cli);
       requireSpent(rowsOf(p, cli), server.spent(cli));
     }
-    // A shell spends nothing that could be read.
+    // The shell uses no tokens.
     strictEqual((await p.json("cost", "--json")).coverage.ratio, RECORDS_KINDS.length / IDS.length);
   },
 });
 
-/** Follows the contract, and reports what it was told, whoever that was for. */
+/** Follows the contract and reports the answers it got, even if they were meant for another worker. */
 function script(p: TestProfile): Script {
   return (conversation) => {
     const { results, users } = conversation;
@@ -91,7 +91,7 @@ function script(p: TestProfile): Script {
   };
 }
 
-/** What a worker is started with: the shell does by itself what the others are told by their model. */
+/** The brief of a worker. The shell runs its brief as a script; the others take each step from their model. */
 function brief(p: TestProfile, id: string): string {
   if (id !== "shell") return `[script:${id}] Ask for a colour and a size.`;
   return `colour=$("$LOOOP_BIN" _ ask --prompt "Which colour has shell?")

@@ -6,7 +6,7 @@ import { writeExecutable } from "../executable.ts";
 const env = Deno.env.toObject();
 
 /**
- * The folder that holds an installed CLI: of tests/agents/install.sh, else of PATH; undefined when there is none, or
+ * The folder of an installed CLI: where tests/agents/install.sh puts it, else on PATH. Undefined if there is none, or
  * when `LOOOP_AGENTS_DIR` is empty.
  */
 export function folderOf(cli: RecordsKind): string | undefined {
@@ -24,17 +24,17 @@ function isFile(path: string): boolean {
   }
 }
 
-/** Dollars for a million tokens, for the CLIs whose prices come from their config. */
+/** Dollars per million tokens, for the CLIs that take prices from their config. */
 export const PRICES = { input: 3, output: 15, cached: 0.3 } as const;
 
-/** Makes the profile's home one in which `cli` asks nothing, puts it and `looop` on PATH. */
+/** Sets up the profile's home so that `cli` stops at no dialog, and puts it and `looop` on PATH. */
 export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: string): void {
   const home = p.env["HOME"] ?? "";
   const bin = `${p.base}/bin`;
   const looop = looopCommand().map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
   Deno.mkdirSync(bin, { recursive: true });
   writeExecutable(`${bin}/looop`, `#!/bin/sh\nexec ${looop} "$@"\n`);
-  // A wrapper, since the folder may hold other programs that must not come before the machine's own.
+  // A wrapper: the CLI's folder may hold other programs, which must not shadow the machine's own.
   writeExecutable(`${bin}/${cli}`, `#!/bin/sh\nexec '${folder}/${cli}' "$@"\n`);
   Object.assign(p.env, {
     PATH: p.env["PATH"]?.startsWith(`${bin}:`) ? p.env["PATH"] : `${bin}:${p.env["PATH"]}`,
@@ -42,12 +42,12 @@ export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: s
     TERM: "xterm-256color",
     ...ENVIRONMENTS[cli](url, folder),
   });
-  // codex's shell is a login shell, which sets PATH anew: as users have it, their profile names their programs.
+  // codex runs a login shell, which resets PATH, so the home's profile sets it, as users' profiles do.
   write(`${home}/.profile`, `PATH='${p.env["PATH"]}'\n`);
   SETTINGS[cli](home, url, p.base);
 }
 
-/** What each CLI is told by its environment. */
+/** Environment variables of each CLI. */
 export const ENVIRONMENTS: Readonly<
   Record<RecordsKind, (url: string, folder: string) => Record<string, string>>
 > = {
@@ -67,12 +67,12 @@ export const ENVIRONMENTS: Readonly<
     COPILOT_PROVIDER_BASE_URL: `${url}/v1`,
     COPILOT_PROVIDER_API_KEY: "none",
     COPILOT_MODEL: "gpt-4.1",
-    // It unpacks itself at its first start, which takes 10 s: once for all tests.
+    // It unpacks itself at its first start, which takes 10 s; all tests share the result.
     COPILOT_CACHE_HOME: `${folder}/../copilot-cache`,
   }),
 };
 
-/** Time after which gemini cuts off a command that prints nothing: it has no other limit. */
+/** Time after which gemini stops a command that prints nothing, its only limit, s. */
 export const GEMINI_LIMIT_S = 8;
 
 const SETTINGS: Readonly<Record<RecordsKind, (home: string, url: string, base: string) => void>> = {

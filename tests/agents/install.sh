@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs real agent CLIs from their registries (npm; aider from PyPI), for the tests in this folder.
 # Usage: install.sh [pi] [claude] [codex] [opencode] [gemini] [qwen] [copilot] [aider]   (pi and claude unless named)
-# They go to LOOOP_AGENTS_DIR, else ~/.cache/looop-ci/agents; a version that is there already is not fetched again.
-# PI_VERSION and the like choose another version. No npm package's install script is run.
+# They go to LOOOP_AGENTS_DIR, else ~/.cache/looop-ci/agents; an installed version is not fetched again.
+# PI_VERSION and the like choose another version. Install scripts of npm packages are not run.
 set -euo pipefail
 dir=${LOOOP_AGENTS_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/looop-ci/agents}
 mkdir -p "$dir/bin"
@@ -36,7 +36,7 @@ add() {
   (cd "$dir/$1" && npm install --ignore-scripts --no-fund --no-audit --loglevel=error "$2" >/dev/null)
 }
 
-# unpack FOLDER PACKAGE@VERSION: the package alone, where it bundles all it needs
+# unpack FOLDER PACKAGE@VERSION: the package without dependencies, if it bundles them
 unpack() {
   mkdir -p "$dir/$1"
   (cd "$dir/$1" && tar -xzf "$(npm pack --silent "$2")" && rm -f ./*.tgz)
@@ -56,14 +56,14 @@ wrap() {
   mv "$dir/bin/.$name" "$dir/bin/$name"
 }
 
-# program_of FOLDER PACKAGE: the script that a package of one program runs
+# program_of FOLDER PACKAGE: the script of a package's only program
 program_of() {
   local folder=$dir/$1/node_modules/$2
   echo "$folder/$(node -p 'const {bin} = require(process.argv[1]); typeof bin === "string" ? bin : Object.values(bin)[0]' \
     "$folder/package.json")"
 }
 
-# node22: a Node that all of them can run on, from the registry when the one at hand is older
+# node22: a Node that can run all of them, from the registry if the installed one is older
 node22() {
   local node
   node=$(command -v node || true)
@@ -81,7 +81,7 @@ install() {
   case $1 in
     pi)
       unpack "$3" "@earendil-works/pi-coding-agent@$2"
-      # What it loads extensions with is the one thing that its bundle leaves out.
+      # Its bundle leaves out only the package that loads extensions.
       add "$3" "jiti@$(node -p 'require(process.argv[1]).dependencies.jiti' "$dir/$3/package/package.json")"
       wrap pi "$(node22)" "$dir/$3/package/dist/bundle/cli.js"
       ;;

@@ -2,8 +2,8 @@
  * A model on 127.0.0.1 that plays scripts, in four wire protocols: Anthropic Messages (pi, claude), OpenAI
  * Responses (codex), OpenAI Chat Completions (opencode, qwen, copilot) and Gemini's (gemini).
  *
- * A script is a function of the conversation as the agent sends it, so that retries, restarts and resumed
- * sessions need no memory here. Every reply costs the same tokens, counted by script.
+ * A script is a function of the conversation as the agent sends it, so the server need not remember anything for
+ * retries, restarts and resumed sessions. Every reply costs the same tokens, counted by script.
  */
 import { delay } from "../../lib/process/tree.ts";
 import { type Event, PROTOCOLS } from "./protocols.ts";
@@ -14,7 +14,7 @@ export interface Conversation {
   script: string;
   /** Calls of the shell tool so far. */
   calls: number;
-  /** Results of all tool calls so far, oldest first. */
+  /** Results of all tool calls so far, the oldest first. */
   results: string[];
   /** Texts of the user so far, the prompt first. */
   users: string[];
@@ -26,10 +26,10 @@ export type Reply = { shell: string; timeoutS?: number } | { poll: number } | { 
 /** Decides on the next reply. */
 export type Script = (conversation: Conversation) => Reply | Promise<Reply>;
 
-/** Tokens of one reply, as every protocol can tell them. */
+/** Tokens of one reply, in the fields that every protocol has. */
 export const REPLY_TOKENS = { input: 2000, output: 150, cache_read: 500 } as const;
 
-/** What one script has cost so far. */
+/** Tokens that one script has used so far. */
 export interface Spent {
   replies: number;
   input: number;
@@ -55,7 +55,7 @@ export class ModelServer implements AsyncDisposable {
     this.url = `http://127.0.0.1:${this.#server.addr.port}`;
   }
 
-  /** What a script's conversations have cost so far. */
+  /** Tokens that a script's conversations have used so far. */
   spent(script: string): Spent {
     const replies = this.#replies.get(script) ?? 0;
     const { input, output, cache_read } = REPLY_TOKENS;
@@ -77,7 +77,7 @@ export class ModelServer implements AsyncDisposable {
     const body = JSON.parse(new TextDecoder().decode(await decoded(request))) as Json;
     const tool = protocol.shellTool(body);
     const conversation = protocol.read(body);
-    // Titles and summaries are asked for without a shell tool; they are no part of a script.
+    // Requests for titles and summaries declare no shell tool and belong to no script.
     const isSide = tool === undefined || !(conversation.script in this.#scripts);
     const reply = isSide ? { text: sideText(body) } : await this.#scripts[conversation.script]!(conversation);
     if (!isSide) {
@@ -92,7 +92,7 @@ export class ModelServer implements AsyncDisposable {
   }
 }
 
-/** The least answer to what an agent asks beside the conversation: some want JSON of a schema of theirs. */
+/** The shortest answer to a request outside the conversation; some agents want JSON that fits their schema. */
 function sideText(body: Json): string {
   const within = (value: unknown, ...path: string[]) =>
     path.reduce<unknown>((inner, key) => (inner as Json | undefined)?.[key], value);
@@ -104,7 +104,7 @@ function sideText(body: Json): string {
 }
 
 function leastOf({ type: named, properties, enum: values, minimum }: Json): unknown {
-  // Gemini's schemas name their types in capitals.
+  // Gemini writes the types in its schemas in capitals.
   const type = String(named).toLowerCase();
   if (Array.isArray(values)) return values[0];
   if (properties !== undefined) {
@@ -117,7 +117,7 @@ function leastOf({ type: named, properties, enum: values, minimum }: Json): unkn
   return type === "number" || type === "integer" ? minimum ?? 1 : "scripted";
 }
 
-/** What a reply cost comes last, and later: an agent may have begun the tool call by then. */
+/** Delay of the last event, which has the reply's tokens, ms: an agent may have begun the tool call by then. */
 const LAST_EVENT_MS = 300;
 
 function streamed(events: readonly Event[], end: string): ReadableStream<Uint8Array> {

@@ -11,7 +11,7 @@ import { ENVIRONMENTS, folderOf, furnish, GEMINI_LIMIT_S, PRICES } from "./homes
 import { killAgent, requireSpent, type Row, rowsOf, runningCommand, untilRecorded } from "./runs.ts";
 import { type Conversation, ModelServer, type Reply, REPLY_TOKENS, type Script } from "./model_server.ts";
 
-/** How the root agent is run: without a terminal, so that it ends when its script does. */
+/** Options of the root agent: it runs without a terminal, so that it ends when its script does. */
 const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
   // The prompt comes second.
   pi: ["-p"],
@@ -22,7 +22,7 @@ const ROOT: Readonly<Record<RecordsKind, readonly string[]>> = {
   qwen: ["--yolo"],
   copilot: ["-p", "--allow-all", "--no-auto-update"],
 };
-/** What a user says to CLIs that have a hook or plugin which reminds their root agent: claude's and qwen's is the skill's. */
+/** Prompts for CLIs with a hook or plugin that reminds their root agent; claude and qwen have it in looop's skill. */
 const REMINDED: Readonly<Partial<Record<RecordsKind, string>>> = {
   pi: "[script:leaving]",
   claude: "/looop [script:leaving]",
@@ -31,20 +31,20 @@ const REMINDED: Readonly<Partial<Record<RecordsKind, string>>> = {
   qwen: "/looop [script:leaving]",
   copilot: "[script:leaving]",
 };
-/** A root agent that gets nowhere gives up; opencode alone takes most of a minute to start on a busy machine. */
+/** Time after which a root agent gives up, ms; on a busy machine opencode takes most of a minute to start. */
 const GIVE_UP_MS = 150_000;
-/** What a worker says of itself: kept, and not added to what its CLI recorded. */
+/** Dollars that a worker reports of itself; they are kept, but not added to what its CLI recorded. */
 const SELF_REPORT_USD = 9;
-/** Dollars of one reply by {@link PRICES}; claude has a list of its own. */
+/** Dollars of one reply by {@link PRICES}; claude has its own prices. */
 const REPLY_USD = (REPLY_TOKENS.input * PRICES.input + REPLY_TOKENS.output * PRICES.output +
   REPLY_TOKENS.cache_read * PRICES.cached) / 1e6;
-/** Replies that a CLI has not written down when it is killed -9 inside a tool call of theirs. */
+/** Number of replies missing from a CLI's record after it was killed with -9 during their tool call. */
 const UNRECORDED = (cli: RecordsKind) => cli === "opencode" ? 1 : 0;
 
-/** Why a CLI is not tried here; undefined when it is. */
+/** Why a CLI is not tried here; undefined if it is. */
 function whyNot(cli: RecordsKind, folder: string | undefined): string | undefined {
   if (folder === undefined) return `run tests/agents/install.sh ${cli}`;
-  // Its terminal interface takes half a minute to two minutes to begin on a busy machine of two cores.
+  // On two busy cores its terminal interface takes half a minute to two minutes to start.
   if (cli === "opencode" && Deno.env.get("LOOOP_TEST_OPENCODE") !== "1") {
     return "LOOOP_TEST_OPENCODE=1 runs it";
   }
@@ -55,7 +55,7 @@ function skipped(why: string | undefined): string {
   return why === undefined ? "" : ` (skipped: ${why})`;
 }
 
-/** Registers all tests of one CLI: a file each, as files run side by side. */
+/** Registers all tests of one CLI. Each CLI has a file of its own, since files run in parallel. */
 export function testAgent(cli: RecordsKind): void {
   const folder = folderOf(cli);
   const why = whyNot(cli, folder);
@@ -89,11 +89,11 @@ export function testAgent(cli: RecordsKind): void {
   if (REMINDED[cli] !== undefined) {
     test("when a root agent ends its turn while a question is open, then it is reminded, once", reminded);
   }
-  // The others are given their session's id at the start.
+  // Other CLIs get the id of their session at the start.
   if (presetNamed(cli)?.session?.start === undefined) {
     test("when a headless worker calls no verb, then its spend is known and it is resumed", mute);
   }
-  // codex, gemini, qwen and copilot have no hook that is given on the command line: they read it by their next call.
+  // codex, gemini, qwen and copilot take no hook on the command line; they read the text at their next looop call.
   const isHooked = cli === "opencode" ||
     folder !== undefined && withTellHook(`${cli} x`, cli, folder) !== `${cli} x`;
   if (isHooked) {
@@ -102,7 +102,7 @@ export function testAgent(cli: RecordsKind): void {
   for (const dialog of DIALOGS) if (dialog[0] === cli) testDialog(dialog, folder);
 }
 
-/** A file below the base at which a CLI stops at a dialog, and how that is told. */
+/** CLI, a file below the base that makes it stop at a dialog, the file's text, and the warning. */
 const DIALOGS: readonly (readonly [RecordsKind, string, string, RegExp])[] = [
   ["pi", "work/.pi/settings.json", "{}", /pi asks whether it may trust the folder.*--no-approve/s],
   [
@@ -141,7 +141,7 @@ function testDialog([cli, file, text, said]: typeof DIALOGS[number], folder: str
       const doctor = () => p.run("doctor", "--runner", cli, "--cwd", `${p.base}/work`);
       const path = `${p.base}/${file}`;
       Deno.mkdirSync(`${p.base}/work`);
-      // What reminds a root agent must stop no worker.
+      // The skill that reminds a root agent must not stop a worker.
       await p.ok("init", "--skill", cli);
       const well = await doctor();
       match(well.stdout.replace(/\s+/g, " "), /^ok .* stops at no dialog/, well.stderr);
@@ -168,22 +168,22 @@ class Setting implements AsyncDisposable {
     const { root, hurried, patient, brief, literal, steered, silent, leaving } = setting;
     Object.assign(scripts, { root, hurried, patient, brief, literal, steered, silent, leaving });
     await p.ok("init", "--runner", cli);
-    // Of two that start at once in a fresh home, one may fail at making the database of both.
+    // If two start at once in a fresh home, one may fail to create their shared database.
     if (cli === "opencode") await setting.runCli("db", "select 1");
-    // Some compute no dollars: the config's prices do.
+    // These CLIs record tokens but no dollars, so the config sets prices.
     const config = p.read("config.json");
     const prices = Object.fromEntries(["codex", "gemini", "qwen", "copilot"].map((name) => [name, PRICES]));
-    // copilot keeps its keys, and gemini its address, from the shells that start workers below them.
+    // copilot hides its keys, and gemini its address, from its shells, so the runner's own line sets them.
     const runner = { preset: cli, env: ENVIRONMENTS[cli](server.url, folder) };
     const priced = setConfigValue(config, ["prices"], prices);
     Deno.writeTextFileSync(p.profile.config, setConfigValue(priced, ["runners", cli], runner));
     return setting;
   }
 
-  /** Resolves when a shell tool's limit has been reached and the question goes on: codex polls the command. */
+  /** Resolves when the ask has outlived the shell tool's limit and codex polls the command. */
   readonly cutOff = Promise.withResolvers<void>();
 
-  /** Waits until the question of `w1` is waited for beyond the limit: by the same command called again, or polled. */
+  /** Waits until the agent waits for `w1-1` beyond its tool's limit, by calling the same command again or by a poll. */
   async untilTakenUp(): Promise<void> {
     const again = `${this.p.profile.reports}/ask-2`;
     const isTakenUp = () => readIfThere(again).includes("took up w1-1");
@@ -192,7 +192,7 @@ class Setting implements AsyncDisposable {
 
   /** Starts a worker, answers its question, and is done when the worker is. */
   readonly root: Script = async ({ results }) => {
-    const looop = `'${this.p.base}/bin/looop'`; // codex's shell is a login shell, which resets PATH
+    const looop = `'${this.p.base}/bin/looop'`; // codex runs a login shell, which resets PATH
     const state = stateIn(results.at(-1) ?? "");
     const ask = state?.asks?.[0]?.id;
     if (results.length === 0) {
@@ -205,7 +205,7 @@ class Setting implements AsyncDisposable {
     if (performance.now() - this.#began > GIVE_UP_MS) return { text: `given up: ${results.at(-1)}` };
     if (/"worker:w1"/.test(results.at(-1) ?? "")) return { text: "w1 has ended" };
     const seconds = this.cli === "gemini" ? GEMINI_LIMIT_S / 2 : 20;
-    // Five equal calls are a loop to gemini and qwen: help has them count.
+    // gemini and qwen take five equal calls for a loop, so help says to number them.
     return { shell: `${looop} _ wait --json --timeout ${seconds} # ${results.length}` };
   };
 
@@ -215,7 +215,7 @@ class Setting implements AsyncDisposable {
   /** The same without a limit. */
   readonly patient: Script = (conversation) => this.#work(conversation, {});
 
-  /** Asks and says what it was told: an agent without a terminal ends with its turn. */
+  /** Asks and says the answer; without a terminal the agent ends when its turn does. */
   readonly brief: Script = (conversation) => {
     const { results } = conversation;
     const told = results.some((result) => result.includes("emerald"));
@@ -241,7 +241,7 @@ class Setting implements AsyncDisposable {
     return { shell: line("done") ?? "false" };
   };
 
-  /** Works on, call after call, until it has heard of a colour that nobody but its root agent names. */
+  /** Makes one call after another until it hears of a colour that only its root agent names. */
   readonly steered: Script = ({ results, users }) => {
     const reports = this.p.profile.reports;
     if (results.length === 0) {
@@ -257,13 +257,13 @@ class Setting implements AsyncDisposable {
     };
   };
 
-  /** Runs a command that is none of looop's, once, and says how often it was asked. */
+  /** Runs one command that is not looop's and says how often it was prompted. */
   readonly silent: Script = ({ results, users }) => {
     if (results.length === 0) return { shell: "echo step" };
     return { text: `asked ${users.filter((text) => text.includes("Go.")).length} times` };
   };
 
-  /** A root agent that ends its turn with a question open, and goes on in vain when it is reminded. */
+  /** A root agent that ends its turn while a question is open, and does not answer it when it is reminded. */
   readonly leaving: Script = ({ results, users }) => {
     if (results.length === 0) return { shell: `'${this.p.base}/bin/looop' _ wait --json --timeout 5` };
     this.reminders = users.filter((text) => text.includes("Questions of workers are open")).length;
@@ -321,8 +321,8 @@ class Setting implements AsyncDisposable {
   }
 
   /**
-   * Kills the agent's own programs (some start themselves again below a launcher) once its record has all replies:
-   * some write what a reply cost only after they have begun to ask.
+   * Kills the agent's own programs (some start themselves again below a launcher) once its record has all replies, since
+   * some record a reply's tokens only after they have begun to ask.
    */
   async killAgent(id: string, script: string): Promise<void> {
     if (this.cli !== "opencode") await untilRecorded(this.p, id, this.server.spent(script));
@@ -405,7 +405,7 @@ function isThere(path: string): boolean {
   }
 }
 
-/** The world that `_ wait --json` printed, out of whatever a shell tool puts around it. */
+/** The world that `_ wait --json` printed, without the text that a shell tool puts around it. */
 function stateIn(result: string): State | undefined {
   try {
     return JSON.parse(result.slice(result.indexOf("{"), result.lastIndexOf("}") + 1)) as State;
@@ -451,7 +451,7 @@ async function killedAndResumed(setting: Setting): Promise<void> {
   await p.ok("down");
   strictEqual(setting.rows("w1").length, 2, "one row a run");
   requireSpent(setting.rows("w1"), server.spent("patient"), UNRECORDED(cli));
-  // claude writes its dollars down as it ends: killed, it has told its tokens alone.
+  // claude records its dollars as it ends; once killed, it has recorded only its tokens.
   const { unpriced, coverage } = await p.json("cost", "--json");
   deepStrictEqual([unpriced, coverage.ratio], [cli === "claude" ? ["w1"] : [], 1]);
 }
@@ -480,7 +480,7 @@ async function killedFromOutside(setting: Setting): Promise<void> {
   deepStrictEqual(await setting.ending("w2"), ["killed", "down", null]);
   deepStrictEqual(await p.processes(), []);
   await p.ok("cost");
-  // Within which of their replies they were met is chance; each is counted or said to be missing.
+  // The kill may hit any reply; each one is either counted or reported as missing.
   const rows = [...setting.rows("w1"), ...setting.rows("w2")];
   const unrecorded = rows.reduce((sum, row) => sum + (row.unrecorded ?? 0), 0);
   const spent = setting.server.spent("patient");
@@ -516,7 +516,7 @@ async function headless(setting: Setting): Promise<void> {
   deepStrictEqual(await setting.ending("w1"), ["exited", "self", 0]);
   const log = await p.ok("logs", "w1");
   match(log, /All done, the colour is emerald\./);
-  // pi says nothing before its end.
+  // pi prints nothing before it ends.
   ok(cli === "pi" || /_ ask --prompt "Which colour\?"/.test(log), log);
   ok(!log.includes('{"type":'), log);
   await p.ok("down");
@@ -546,7 +546,7 @@ async function reminded(setting: Setting): Promise<void> {
   const [mode, ...options] = ROOT[cli];
   const run = () => setting.runCli(mode ?? "", REMINDED[cli] ?? "", ...options);
   if (cli === "opencode") {
-    // Without its terminal interface it ends with its turn, whatever its plugins say.
+    // Without its terminal interface it ends with its turn, even if a plugin asks it to go on.
     await using _terminal = setting.inTerminal(`opencode --auto --prompt '${REMINDED[cli]}'`);
     await p.until("it is reminded", () => server.spent("leaving").replies === 3, 150);
     await p.until("its last reply is there", () => setting.reminders === 1, 10);

@@ -1,4 +1,4 @@
-/** How agents talk to models: four wire protocols, in the form that the scripted model needs. */
+/** The four wire protocols between agents and models, in the form that the scripted model needs. */
 import type { Conversation, Reply } from "./model_server.ts";
 
 type Json = Record<string, unknown>;
@@ -21,20 +21,20 @@ export interface ShellTool {
 
 /** One wire protocol. */
 export interface Protocol {
-  /** End of the paths that are asked. */
+  /** Matches the paths of its requests. */
   path: RegExp;
   end: string;
   /** The agent's shell tool. */
   shellTool(body: Json): ShellTool | undefined;
   read(body: Json): Conversation;
   write(reply: Reply, tool: ShellTool | undefined, model: string, usage: Usage): Event[];
-  /** The same reply in one piece. */
+  /** The reply of these events as one body, for a request without streaming. */
   whole(events: Event[]): Json;
 }
 
 const SHELL_TOOLS = ["Bash", "bash", "exec_command", "run_shell_command"];
 
-/** The shell tool among declarations of a name and a schema each. */
+/** Finds the shell tool among declarations, each with a name and a schema. */
 function shellToolIn(tools: readonly { name: unknown; schema: unknown }[]): ShellTool | undefined {
   const tool = tools.find(({ name }) => SHELL_TOOLS.includes(String(name)));
   if (tool === undefined) return undefined;
@@ -59,13 +59,13 @@ function conversationOf(users: string[], results: string[], calls: number): Conv
   return { script, users, results, calls };
 }
 
-/** The arguments of a shell call: names and units differ. */
+/** The arguments of a shell call, whose names and units differ by agent. */
 function shellArguments(reply: { shell: string; timeoutS?: number }, { name, takes }: ShellTool): Json {
   const { shell, timeoutS } = reply;
   if (name === "exec_command") return { cmd: shell, yield_time_ms: (timeoutS ?? 30) * 1000 };
   const description = takes.includes("description") ? { description: "scripted" } : {};
   const background = takes.includes("is_background") ? { is_background: false } : {};
-  // copilot waits at least 30 s; the others take milliseconds, but for pi's, which has neither of these two.
+  // copilot waits at least 30 s. The others take milliseconds; only pi, whose tool has neither argument, takes seconds.
   const wait = takes.includes("initial_wait")
     ? { mode: "sync", initial_wait: Math.max(30, timeoutS ?? 30) }
     : {};
@@ -93,7 +93,7 @@ const messages: Protocol = {
       for (const block of blocks) {
         if (block["type"] === "tool_use") calls++;
         if (block["type"] === "tool_result") results.push(textOf((block as Json)["content"]));
-        // claude puts what its hooks say between the messages, as the system's.
+        // claude puts the output of its hooks between the messages, as messages of the system.
         if (block["type"] === "text" && message["role"] !== "assistant") users.push(String(block["text"]));
       }
     }
@@ -150,7 +150,7 @@ const messages: Protocol = {
   },
 };
 
-/** codex's tool that waits for a command which still runs. */
+/** codex's tool that waits for a running command. */
 const POLL_TOOL = "write_stdin";
 
 const responses: Protocol = {
@@ -171,7 +171,7 @@ const responses: Protocol = {
         isPoll = item["name"] === POLL_TOOL;
         if (!isPoll) calls++;
       }
-      // What a poll brings takes the place of what the call itself brought.
+      // The result of a poll replaces the result of the call itself.
       if (item["type"] === "function_call_output") {
         results.splice(isPoll ? -1 : results.length, 1, textOf(item["output"]));
       }

@@ -1,4 +1,4 @@
-/** What the tests of real agents ask of one worker: its end by force, its spend, its codex's polls. */
+/** Helpers for tests of real agents: killing a worker's agent, checking its spend, answering codex's polls. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { readAgent } from "../../lib/agents/agent_session.ts";
 import { readRecorded } from "../../lib/agents/records.ts";
@@ -23,7 +23,7 @@ export function rowsOf(p: TestProfile, id: string): Row[] {
     .filter((row) => row.id === id && row.source === "runner");
 }
 
-/** Waits until a worker's records have all replies: some are written only after the agent has begun to ask. */
+/** Waits until a worker's records have all replies; agents may record one only after they have begun to ask. */
 export async function untilRecorded(p: TestProfile, id: string, spent: Spent): Promise<void> {
   const recorded = async () => {
     const sessions = readAgent(`${p.profile.sessions}/${id}`)?.sessions ?? [];
@@ -41,18 +41,18 @@ export async function killAgent(p: TestProfile, id: string): Promise<void> {
     try {
       if (fact.pgid === pid) Deno.kill(fact.pid, "SIGKILL");
     } catch {
-      // Ended with one that was killed before it.
+      // It ended with a process that was killed before it.
     }
   }
 }
 
-/** codex says that a command still runs, and wants to be asked again. */
+/** The poll to send when codex reports that a command still runs; undefined otherwise. */
 export function runningCommand({ results }: Conversation): Reply | undefined {
   const running = /Process running with session ID (\d+)/.exec(results.at(-1) ?? "");
   return running === null ? undefined : { poll: Number(running[1]) };
 }
 
-/** The ledger's tokens are the server's, but for the replies of which it says itself that they are missing. */
+/** Checks that the ledger has the server's tokens, except for the replies that it reports as missing. */
 export function requireSpent(rows: readonly Row[], spent: Spent, unrecorded = 0): void {
   const sum = (name: "input" | "output" | "cache_read") =>
     rows.reduce((total, row) => total + row.tokens[name], 0);
