@@ -2,7 +2,7 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { labMissing, sh, ShHost, wire } from "./host.ts";
 
-/** One of each kind that takes no time; `real/` has them all. */
+/** One quick case of each kind; the tests in `real/` run all cases. */
 const QUICK = [7, 9, 12, 16, 23, 32, 33, 34, 41, 42];
 
 Deno.test("given a plain host, when it is checked, then every quick case holds", async () => {

@@ -1,11 +1,11 @@
-/** Real engines of the test's own on this machine: podman with an image made of its files, and a Slurm of one node. */
+/** Real engines for tests: a podman whose image is made of this machine's files, and a Slurm of one node. */
 import { sh } from "./host.ts";
 
-/** Programs that workers' containers have. */
+/** Programs in workers' containers. */
 const TOOLS =
   "sh bash env script od mkfifo awk base64 sed grep cksum find tail head dd cat cp mv rm mkdir ls ln chmod sleep date wc tr cut id readlink uname stty setsid flock sort touch mktemp dirname basename kill ps df true false printf test tee";
 
-/** Why an engine cannot be had here; undefined when it can. */
+/** Why an engine cannot run here; undefined if it can. */
 export function engineMissing(programs: readonly string[]): string | undefined {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "it needs root on Linux";
   for (const program of [...programs, "jq"]) {
@@ -22,7 +22,7 @@ export function announce(file: string, missing: string | undefined): void {
   Deno.stderr.writeSync(new TextEncoder().encode(`${file} is skipped: ${missing}\n`));
 }
 
-/** Whether the tests with real machines and engines run: `.ci/run` has a step of its own for them. */
+/** Whether the tests with real machines and engines run; `.ci/run` runs them as a separate step. */
 export const isWanted = Deno.env.has("LOOOP_REAL_HOSTS");
 
 /** A podman with storage of its own. */
@@ -33,7 +33,7 @@ export class Podman implements AsyncDisposable {
     this.base = base;
   }
 
-  /** Variables that lead podman to it. */
+  /** Environment variables that point podman to its storage. */
   get env(): Record<string, string> {
     return {
       CONTAINERS_CONF: `${this.base}/containers.conf`,
@@ -71,7 +71,7 @@ export class Podman implements AsyncDisposable {
     return podman;
   }
 
-  /** Starts a container that is a place, and returns the `reach` of it. */
+  /** Starts a container that serves as a host; returns its `reach`. */
   async place(name: string): Promise<string[]> {
     await sh(
       `podman run -d --name ${name} localhost/looop-lab:1 sh -c 'trap "exit 0" TERM; while :; do sleep 1; done'`,
@@ -85,7 +85,7 @@ export class Podman implements AsyncDisposable {
   }
 }
 
-/** A Slurm of one node, with a munge of its own. */
+/** A Slurm of one node with its own munge. */
 export class Slurm implements AsyncDisposable {
   readonly base: string;
 
@@ -93,7 +93,7 @@ export class Slurm implements AsyncDisposable {
     this.base = base;
   }
 
-  /** Variables that lead Slurm's programs to it; its jobs have a home of their own. */
+  /** Environment variables that point Slurm's programs to it, with a separate home for its jobs. */
   get env(): Record<string, string> {
     return { SLURM_CONF: `${this.base}/slurm.conf`, HOME: `${this.base}/home` };
   }

@@ -1,6 +1,6 @@
 /**
- * A fleet on two hosts beside the same fleet here: `deno run -A tests/hosts/fleet.ts [WORKERS] [QUESTIONS]`. Prints the
- * time of `_ state`, of a wake by one more question, of an answer's way to its worker, and of `down`.
+ * `deno run -A tests/hosts/fleet.ts [WORKERS] [QUESTIONS]`: compares a fleet on two hosts with the same fleet here. Prints
+ * the time of `_ state`, of a wake by one more question, of an answer's way to its worker, and of `down`.
  */
 import { testProfile } from "../looop.ts";
 import { fileText, startWorker } from "../workers.ts";
@@ -13,7 +13,7 @@ export interface FleetTimes {
   wake: number;
   answer: number;
   down: number;
-  /** Processes left after `down`. */
+  /** Number of processes left after `down`. */
   left: number;
 }
 
@@ -23,7 +23,7 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   return Math.round(performance.now() - began);
 }
 
-/** Starts a fleet, half of it on each host (or all of it here), and takes its times. */
+/** Starts a fleet, half of it on each host or all of it here, and measures its times. */
 export async function fleetTimes(workers: number, questions: number, isFar: boolean): Promise<FleetTimes> {
   await using p = await testProfile();
   await using a = await ShHost.open();

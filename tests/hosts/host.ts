@@ -2,7 +2,7 @@
 import type { TestProfile } from "../looop.ts";
 import { readMarked } from "../../lib/process/table.ts";
 
-/** A folder that is a host: without blanks in its path, as looop asks for over there. */
+/** A folder that serves as a host. Its path has no blanks, as looop requires on hosts. */
 export class ShHost implements AsyncDisposable {
   readonly home: string;
 
@@ -14,7 +14,7 @@ export class ShHost implements AsyncDisposable {
     return new ShHost(await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-far-" })));
   }
 
-  /** The `reach` of it. */
+  /** Its `reach` for config.json. */
   get reach(): string[] {
     return ["env", "-i", `HOME=${this.home}`, `PATH=${Deno.env.get("PATH") ?? "/usr/bin:/bin"}`];
   }
@@ -24,7 +24,7 @@ export class ShHost implements AsyncDisposable {
   }
 }
 
-/** Ends what a host's folder still runs, and removes it. */
+/** Ends the processes of a host's folder and removes the folder. */
 async function removeFar(home: string): Promise<void> {
   const find = new Deno.Command("sh", {
     args: ["-c", `grep -lsF '${home}/' /proc/[0-9]*/cmdline | cut -d/ -f3`],
@@ -39,7 +39,7 @@ async function removeFar(home: string): Promise<void> {
       try {
         Deno.kill(pid, "SIGKILL");
       } catch {
-        // Ended meanwhile.
+        // It has ended meanwhile.
       }
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
@@ -70,7 +70,7 @@ export async function startThere(
   });
 }
 
-/** Living processes of one run, wherever they are on this machine. */
+/** Number of living processes of one run on this machine. */
 export async function carriers(p: TestProfile, id: string): Promise<number> {
   const { gen } = JSON.parse(p.read(`sessions/${id}/meta.json`));
   return (await readMarked([`LOOOP_SESSION_GEN=${gen}`])).size;
@@ -93,11 +93,11 @@ function octetOf(base: string): number {
   return 2 + [...base].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 250, 7);
 }
 
-/** The machine's accounts; the shell reads no start-up file of this machine: such files may wait for a lock. */
+/** Accounts of the lab's machine. Their shell reads none of this machine's start-up files, which may wait for a lock. */
 const PASSWD = (base: string) =>
   `root:x:0:0:root:${base}/far:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n`;
 
-/** Why the lab cannot be had here; undefined when it can. */
+/** Why the lab cannot run here; undefined if it can. */
 export function labMissing(): string | undefined {
   if (Deno.build.os !== "linux" || Deno.uid() !== 0) return "it needs root on Linux";
   for (const tool of ["/usr/sbin/sshd", "/usr/sbin/ip", "/usr/sbin/iptables", "/usr/bin/unshare"]) {
@@ -110,7 +110,7 @@ export function labMissing(): string | undefined {
   return undefined;
 }
 
-/** An sshd of the test's own: its machine has a network, a process table and a boot id of its own. */
+/** An sshd for tests, on a machine with its own network, process table and boot id. */
 export class SshHost implements AsyncDisposable {
   readonly base: string;
   readonly #name: string;
@@ -190,30 +190,30 @@ export class SshHost implements AsyncDisposable {
     );
   }
 
-  /** Its power fails: every process there ends at once. */
+  /** Cuts its power: every process there ends at once. */
   async powerOff(): Promise<void> {
     try {
       this.#machine?.kill("SIGKILL");
     } catch {
-      // Off already.
+      // It is off already.
     }
     await this.#machine?.status;
     this.#machine = undefined;
   }
 
-  /** The wire is cut: there is no route. */
+  /** Cuts the wire: there is no route. */
   async cut(): Promise<void> {
     await sh(`ip link set ${this.#name}a down`);
   }
 
-  /** Packets are dropped without a word. */
+  /** Drops packets silently. */
   async drop(): Promise<void> {
     await sh(
       `ip netns exec ${this.#name} iptables -A INPUT -j DROP && ip netns exec ${this.#name} iptables -A OUTPUT -j DROP`,
     );
   }
 
-  /** The wire is as it was. */
+  /** Restores the wire. */
   async heal(): Promise<void> {
     await sh(`ip netns exec ${this.#name} iptables -F; ip link set ${this.#name}a up;
       ip addr add ${this.#net}.1/24 dev ${this.#name}a 2>/dev/null; :`);

@@ -1,10 +1,10 @@
-/** What tests of real hosts share: the conformance kit, and a worker's whole life. */
+/** Helpers for tests of real hosts: the conformance kit, and a worker's whole life. */
 import { ok, strictEqual } from "node:assert/strict";
 import type { TestProfile } from "../looop.ts";
 import { endedWorker, fileText, workerView } from "../workers.ts";
 import { carriers, startThere } from "./host.ts";
 
-/** Runs cases of `_ host check`; none may fail, and those of `skipped` alone may be skipped. */
+/** Runs cases of `_ host check`; none may fail, and only those of `skipped` may be skipped. */
 export async function kitHolds(
   p: TestProfile,
   host: string,
@@ -20,7 +20,7 @@ export async function kitHolds(
   ok(stdout.includes(`${cases.length - skips.length} ok, ${skips.length} skipped, 0 failed`), stdout);
 }
 
-/** One worker that asks, claims, costs, reports and ends by itself; one that is killed with its whole tree; `down`. */
+/** One worker asks, claims, reports its cost and a result, and ends; another is killed with its whole tree; then `down`. */
 export async function livesThere(p: TestProfile, host: string): Promise<void> {
   await startThere(
     p,

@@ -1,12 +1,13 @@
 /**
- * `deno run -A tests/hosts/kit_table.ts [KIND…]`: all 45 cases of `looop _ host check` on each kind of host, as one table.
+ * `deno run -A tests/hosts/kit_table.ts [KIND…]`: runs all 45 cases of `looop _ host check` on each kind of host and
+ * prints one table.
  */
 import { type TestProfile, testProfile } from "../looop.ts";
 import { engineMissing, Podman, Slurm } from "./engines.ts";
 import { labMissing, ShHost, SshHost, wire } from "./host.ts";
 
 const ALL = Array.from({ length: 45 }, (_, n) => n + 1);
-/** Cases that wait for a minute run beside the others. */
+/** Cases in parallel lanes, since two of them wait for a minute. */
 const LANES = [[25], [26], ALL.filter((n) => n !== 25 && n !== 26)];
 
 interface Case {

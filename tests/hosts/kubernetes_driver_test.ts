@@ -4,7 +4,7 @@ import { profileAt } from "../../lib/paths.ts";
 import { findProgram } from "../../lib/process/programs.ts";
 import { writeExecutable } from "../executable.ts";
 
-/** A stand-in for kubectl that keeps Jobs as files and prints what kubectl documents. */
+/** A stand-in for kubectl that keeps Jobs as files and prints what kubectl is documented to print. */
 const KUBECTL = `#!/bin/bash
 set -eu
 [ "$1" = --namespace ] && shift 2

@@ -1,4 +1,4 @@
-/** What a host may not do, and what must pass to and from it whole. */
+/** Tests what a host must not do, and what must reach it and return from it whole. */
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { reachArgv } from "../../lib/hosts/reach.ts";
 import { findProgram } from "../../lib/process/programs.ts";
@@ -68,7 +68,7 @@ Deno.test({
     };
     const reach = ["ssh", "-F", config, "gpu"];
     const own = settings(reachArgv(reach));
-    // Some versions print no path at all for `none`.
+    // For `none` some versions print no path.
     strictEqual(own["controlpath"] ?? "none", "none");
     delete own["controlpath"];
     deepStrictEqual(own, {
@@ -83,7 +83,7 @@ Deno.test({
   },
 });
 
-/** A far side that says what a file holds, each time that it grows, and nothing else. */
+/** A far side that sends only the text of a file, as the file grows. */
 const LIAR =
   `read -r greeting; echo looop-ready; read -r program; echo "hello 1 boot $(date +%s)"; exec tail -n +1 -f "$1"`;
 
@@ -108,7 +108,7 @@ Deno.test("given a machine that says what looop does not understand, when it doe
   strictEqual((await p.run("down")).code, 0);
 });
 
-/** Calls of one worker at once; 32 may be open. */
+/** Number of parallel calls of one worker; the limit of open ones is 32. */
 const CALLS = 36;
 
 Deno.test("given more calls of one worker at once, when they come home, then 32 are open at a time and all are answered", async () => {

@@ -1,6 +1,6 @@
 /**
- * `deno run -A tests/hosts/measure.ts`: a call's way home and back, an end seen at home, a stop of a whole tree and what
- * an idle host costs, for each kind of host beside local workers, in one run.
+ * `deno run -A tests/hosts/measure.ts`: measures a call's way home and back, the time until home sees an end, the stop of
+ * a whole tree and the cost of an idle host, for local workers and for each kind of host.
  */
 import { testProfile } from "../looop.ts";
 import { fileText, workerView } from "../workers.ts";
@@ -13,7 +13,7 @@ function median(list: number[]): number {
   return Math.round(list.sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? NaN);
 }
 
-/** CPU of a process, with that of its ended children if asked for, ms. */
+/** CPU time of a process, optionally with that of its ended children, ms. */
 function cpuOf(pid: number, withChildren = false): number {
   const words = textOf(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ").map(Number);
   const [user = 0, system = 0, ...children] = words.slice(11, 15);
@@ -28,14 +28,14 @@ function textOf(path: string): string {
   }
 }
 
-/** Processes whose command line fits. */
+/** Pids of the processes whose command line fits. */
 function pidsOf(fits: (argv: string, pid: number) => boolean): number[] {
   return [...Deno.readDirSync("/proc")].map(({ name }) => Number(name)).filter((pid) =>
     pid > 0 && fits(textOf(`/proc/${pid}/cmdline`).replaceAll("\0", " "), pid)
   );
 }
 
-/** CPU of a home's posts over there, ms: shells, and the small programs that they run. */
+/** CPU time of a home's posts on a host, ms: shells and the small programs that they run. */
 function postCpu(home: string): number {
   const isPost = (argv: string) => argv.includes(`/looop-far/${home}/bin/far post `);
   return sum(pidsOf(isPost).map((pid) => cpuOf(pid, true)));
@@ -45,7 +45,7 @@ function rssOf(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(textOf(`/proc/${pid}/status`))?.[1] ?? 0);
 }
 
-/** Everything that the pulse runs at home to hold its line; shells of a plain host are the far side. */
+/** Pids of the pulse's processes for its line at home. The shells of a plain host are excluded: they are the far side. */
 function linePids(pulse: number): number[] {
   const parentOf = (pid: number) => Number(/PPid:\s+(\d+)/.exec(textOf(`/proc/${pid}/status`))?.[1]);
   return pidsOf((argv, pid) => parentOf(pid) === pulse && !/bin\/far post/.test(argv));
@@ -55,7 +55,7 @@ function sum(numbers: number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
 }
 
-/** The time at which a file is there; its time may be set anew later. */
+/** Time of a file's first appearance, ms; later the file's own time may change. */
 async function writtenAt(path: string, signal: AbortSignal): Promise<number> {
   while (!signal.aborted) {
     try {

@@ -61,7 +61,7 @@ Deno.test("given workers on two hosts, when all goes down, then they are ended, 
   await p.ok("up");
   await startThere(p, "w1", "near", "sleep 300");
   await startThere(p, "w2", "far", "sleep 300");
-  // Its machine cannot be reached any more.
+  // The second machine can no longer be reached.
   wire(p, { near: { reach: near.reach }, far: { reach: ["false"] } });
   const down = await p.run("down");
   strictEqual(down.code, 1);
@@ -84,7 +84,7 @@ Deno.test("given a host that is not heard, when its workers are looked at, then 
   await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
   await p.wait("--timeout", "5");
   wire(p, { gpu: { reach: ["false"] } }, { host_silent_after: 1 });
-  // The pulse that holds the line is killed; its successor cannot open another.
+  // Kills the pulse that holds the line; the next pulse cannot open one.
   Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
   const told = await p.json("_", "wait", "--json", "--timeout", "30");
   ok(told.reason.includes("host:gpu"), JSON.stringify(told.reason));
@@ -209,7 +209,7 @@ Deno.test("given a runner with a host, when its worker prints, costs nothing kno
   const { coverage } = await p.json("cost", "--json");
   deepStrictEqual(coverage.elsewhere, ["w1", "w2"]);
   ok((await p.ok("cost")).includes("on other machines"));
-  // Given up at home, it is still ended over there: its machine is heard.
+  // Home has given it up, but its machine is heard, so it is still ended there.
   await p.until("nothing is left", async () => await carriers(p, "w2") === 0, 40);
 });
 
@@ -224,7 +224,7 @@ Deno.test("given a machine that another home has, when this one opens its line, 
   Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
   const root = `${host.home}/.local/state/looop-far`;
   const owner = `${root}/${[...Deno.readDirSync(root)].map((entry) => entry.name)[0]}/posts/owner`;
-  // As if the data dir had been copied from another machine, which owns the host's post.
+  // As if another machine, from which the data dir was copied, owned the host's post.
   const other = "0123456789abcdef0123456789abcdef 1 1 - 1 1";
   Deno.writeTextFileSync(owner, `${other}\n`);
   await p.ok("up");
@@ -246,7 +246,7 @@ Deno.test("given a machine without setsid, when a worker is to run there, then p
   await using p = await testProfile();
   await using host = await ShHost.open();
   const bin = `${host.home}/bin`;
-  // A name that is in both folders is linked once; the second is refused.
+  // ln refuses the second link of a name that is in both folders.
   await sh(`mkdir ${bin}; ln -s /usr/bin/* /bin/* ${bin}/ 2>/dev/null || :; rm ${bin}/setsid`);
   wire(p, { mac: { reach: ["env", "-i", `HOME=${host.home}`, `PATH=${bin}`] } });
   await p.ok("up");
@@ -295,13 +295,13 @@ Deno.test("given workers over there whose folder is deleted, when home learns it
   await startThere(p, "w1", "gpu", `(trap "" TERM; setsid sleep 300) &\nsleep 300`);
   for (const id of ["w2", "w3"]) await startThere(p, id, "gpu", "setsid sleep 300 &\nsleep 300");
   await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
-  // The line stands, and only one of them is gone.
+  // The line is open, and only one folder is gone.
   await sh(`rm -rf ${host.home}/.local/state/looop-far/*/w/w1.*`);
   strictEqual((await endedWorker(p, "w1")).state, "killed");
   strictEqual((await workerView(p, "w1")).ended_by, "host");
   strictEqual(await carriers(p, "w1"), 0);
   for (const id of ["w2", "w3"]) ok(await carriers(p, id) > 0, id);
-  // Everything is gone: one is killed by hand, one by `down` without a pulse.
+  // All folders are gone: one worker is killed by hand, one by `down` without a pulse.
   await sh(`rm -rf ${host.home}/.local/state/looop-far`);
   await p.ok("_", "worker", "kill", "w2");
   strictEqual((await workerView(p, "w2")).state, "killed");

@@ -1,4 +1,4 @@
-/** install.sh where no release is available: the fallback it takes, its messages, and what it leaves behind. */
+/** install.sh without an available release: its fallback, its messages, and the files it leaves. */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import {
   ASSET,
@@ -13,7 +13,7 @@ import {
   USUAL_TOOLS,
 } from "./sandbox.ts";
 
-/** The line that says that the release could not be had, for a server without any. */
+/** The message for a server without a release. */
 const cannotDownload = (box: Sandbox) => `Cannot download ${box.releaseUrl}/latest/download/SHA256SUMS\n`;
 
 Deno.test("given a checkout and Deno, when there is no release, then the checkout is built", async () => {
@@ -74,7 +74,7 @@ Deno.test("given Deno and no checkout, when there is no release, then the launch
   await using box = await Sandbox.create();
   box.addTool("deno", `${DENO}\n[ "$4" = version ] || for word in "$@"; do echo "<$word>"; done`);
   strictEqual((await box.run()).code, 0);
-  // PATH without Deno, as agents and services have it: the launcher finds it where it was at install time.
+  // As in agents and services, PATH has no Deno: the launcher finds Deno where it was at install time.
   const { stdout } = await new Deno.Command(box.target, {
     args: ["_", "ask", "two words", "*"],
     clearEnv: true,
@@ -145,7 +145,7 @@ Deno.test("given LOOOP_REPO, when the script of a checkout runs, then it asks th
   );
 });
 
-/** Body of a `gh` that is logged in, knows attestations, and verifies to this. */
+/** Body of a `gh` that is logged in and knows attestations; `verifies` is what its `attestation verify` runs. */
 const gh = (verifies: string) =>
   `case "$*" in
   *--help) echo '  --signer-workflow' ;;
@@ -153,7 +153,7 @@ const gh = (verifies: string) =>
   "attestation verify"*) ${verifies} ;;
 esac`;
 
-/** What gh may say, and what comes of it. */
+/** Outcomes of gh, each with the exit code and message of install.sh. */
 const ATTESTATIONS: Record<string, { gh: string; env?: Record<string, string>; code: number; says: RegExp }> =
   {
     "an attestation": {
@@ -208,7 +208,7 @@ for (const [name, { gh, env = {}, code, says }] of Object.entries(ATTESTATIONS))
   });
 }
 
-/** Why no release can be had, and what is said of it. */
+/** Reasons for a missing release, each with its message. */
 const NO_RELEASE: Record<
   string,
   { tools?: string[]; make?: (box: Sandbox) => Promise<void>; url?: string; says: RegExp }
@@ -275,7 +275,7 @@ for (const [name, { tools, make, url, says }] of Object.entries(NO_RELEASE)) {
   });
 }
 
-/** What `uname` says, and the file that is then asked for. */
+/** Output of `uname`, and the file that install.sh then asks for. */
 const PLATFORMS: [system: string, machine: string, asset: string][] = [
   ["Linux", "x86_64", "looop-linux-x86_64.gz"],
   ["Linux", "aarch64", "looop-linux-aarch64.gz"],
@@ -302,7 +302,7 @@ for (const tool of ["sha256sum", "shasum", "openssl"]) {
       `given ${tool} alone to verify with, when install.sh runs, then good is installed and bad is refused`,
     ignore: findTool(tool) === undefined,
     fn: async () => {
-      // shasum is a Perl script that finds its interpreter on PATH.
+      // shasum is a Perl script, which finds its interpreter on PATH.
       await using box = await Sandbox.create(["curl", tool, ...(tool === "shasum" ? ["perl"] : [])]);
       await box.publish(NEW);
       strictEqual((await box.run()).code, 0);

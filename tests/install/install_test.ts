@@ -1,4 +1,4 @@
-/** install.sh on throw-away machines: the files on disk and the messages, however the download goes. */
+/** install.sh on throw-away machines: files on disk and messages after good and bad downloads. */
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import { asBash32 } from "../macos/bash32.ts";
 import {
@@ -15,7 +15,7 @@ import {
   sumLine,
 } from "./sandbox.ts";
 
-/** What a good install of 0.1.0 into a folder outside PATH prints, with an unknown $SHELL. */
+/** Output of a good install of 0.1.0 into a folder outside PATH, with an unknown $SHELL. */
 function goodReply(box: Sandbox, from = "latest/download"): string {
   return [
     `Downloading ${box.releaseUrl}/${from}/${ASSET}`,
@@ -66,7 +66,7 @@ for (const shell of ["bash --posix, as 3.2", ...SHELLS]) {
   });
 }
 
-/** Signals a person or a system ends a script with, and the exit status that tells. */
+/** Signals by which a person or a system ends a script, each with its exit status. */
 const ENDINGS: [signal: Deno.Signal, code: number][] = [["SIGTERM", 143], ["SIGINT", 130], ["SIGHUP", 129]];
 
 for (
@@ -98,7 +98,7 @@ Deno.test("given a build under way, when install.sh is ended, then the build end
   strictEqual((await new Deno.Command("mkfifo", { args: [fifo] }).output()).success, true);
   box.addTool("deno", `echo $$ >'${fifo}'; exec sleep 60`);
   const child = box.spawn();
-  // Deno 2.4 opens a named pipe on its one thread, which also serves the release.
+  // Deno 2.4 would open the named pipe on its only thread, which also serves the release.
   const { stdout } = await new Deno.Command("cat", { args: [fifo] }).output();
   const builder = Number(new TextDecoder().decode(stdout));
   child.kill("SIGTERM");
@@ -107,7 +107,7 @@ Deno.test("given a build under way, when install.sh is ended, then the build end
   deepStrictEqual(await box.installed(), ["looop"]);
 });
 
-/** A reply that sends a part, then nothing until `hangUp`; `begun` when asked for, `hungUp` when the client left. */
+/** A reply that stalls after its first part until `hangUp`; `begun` and `hungUp` resolve as the client asks and leaves. */
 function stalled() {
   const begun = Promise.withResolvers<void>();
   const hungUp = Promise.withResolvers<void>();
@@ -137,7 +137,7 @@ Deno.test("given an install killed in the middle, when install.sh runs again, th
   const child = box.spawn();
   await begun;
   child.kill("SIGKILL");
-  // No shell can end its children from here: the orphaned download ends with the server's reply.
+  // The shell was killed and could not end its children, so the server's reply ends the orphaned download.
   hangUp();
   strictEqual((await child.output()).signal, "SIGKILL");
   strictEqual((await box.installed()).length, 1, "the killed one could not tidy up");
@@ -148,7 +148,7 @@ Deno.test("given an install killed in the middle, when install.sh runs again, th
 
 Deno.test("given the old looop at work, when the new one is installed over it, then both keep their own text", async () => {
   await using box = await Sandbox.create();
-  // Shells read a script as they go: written over in place, the old run would end with the new text.
+  // Shells read a script while they run it: if it were overwritten in place, the old run would end with the new text.
   const padding = `# ${"-".repeat(60)}\n`.repeat(2_000);
   const held = (version: string) => program(version, `echo ready\nread -r _\n${padding}echo ${version}\n`);
   await box.preinstall(held("0.0.9"));
@@ -166,7 +166,7 @@ Deno.test("given the old looop at work, when the new one is installed over it, t
   strictEqual(await Deno.readTextFile(box.target), held("0.1.0"));
 });
 
-/** Downloads that must end the script: a fallback would hide that something is wrong with the release. */
+/** Downloads after which the script must fail: a fallback would hide a broken release. */
 const BAD_DOWNLOADS: Record<
   string,
   { tools?: string[]; spoil: (box: Sandbox) => Promise<void>; says: RegExp }
@@ -218,7 +218,7 @@ const BAD_DOWNLOADS: Record<
   },
 };
 
-/** Redirects, as GitHub does, to a server that says the length of the whole asset, sends half and hangs up. */
+/** Redirects, as GitHub does, to a server that announces the whole length, sends half and hangs up. */
 async function cutOff(box: Sandbox): Promise<void> {
   const packed = await gzip(NEW);
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

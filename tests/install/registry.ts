@@ -1,12 +1,12 @@
-/** A small package registry on loopback that serves this package as JSR would: manifest, checksums, modules. */
+/** A small registry on loopback that serves this package as JSR would: manifest, checksums, modules. */
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
 /** A running registry. */
 export interface Registry extends AsyncDisposable {
-  /** To be given as `JSR_URL`. */
+  /** Its URL, for `JSR_URL`. */
   url: string;
-  /** Where the package's entry is, for `deno run URL`. */
+  /** URL of the package's entry, for `deno run URL`. */
   mainUrl: string;
   version: string;
 }
@@ -51,7 +51,7 @@ export async function startRegistry(): Promise<Registry> {
   };
 }
 
-/** What is published: the same folders as `publish` in deno.json leaves in. */
+/** The published files: those that `publish` in deno.json does not exclude. */
 function packageFiles(): string[] {
   const found = ["main.ts", "deno.json", "README.md"];
   const folders = ["lib", "verbs", "sensors_examples"];
@@ -63,7 +63,7 @@ function packageFiles(): string[] {
   return found;
 }
 
-/** Bare specifiers become `npm:` ones, as publishing does, since a registry URL has no import map. */
+/** Replaces bare specifiers by `npm:` ones, as publishing does, since modules of a registry have no import map. */
 function unfurl(text: string, imports: Record<string, string>): string {
   return text.replace(/(from |import\()"([^".][^"]*)"/g, (whole, before, specifier) => {
     const name = Object.keys(imports).find((key) => specifier === key || specifier.startsWith(`${key}/`));

@@ -1,4 +1,4 @@
-/** The release: notes and versions as release_check reads them, and workflows that make what install.sh asks for. */
+/** The release: notes and versions as release_check reads them, and the files for install.sh that the workflow makes. */
 import { deepStrictEqual, match, strictEqual, throws } from "node:assert/strict";
 import { CHECKOUT, RELEASED } from "./sandbox.ts";
 import { releasedScript } from "../tools/release_files.ts";

@@ -1,14 +1,14 @@
-/** A machine for install.sh: a home, a PATH of chosen tools only, and a release server on loopback. */
+/** A machine for install.sh: a home, a PATH of chosen tools, and a release server on loopback. */
 
 import { writeExecutable } from "../executable.ts";
 import { releasedScript } from "../tools/release_files.ts";
 
-/** The script of the checkout, which names no publisher, and its text. */
+/** Path of the checkout's script, which names no publisher. */
 export const SCRIPT = new URL("../../install.sh", import.meta.url).pathname;
 
 export const CHECKOUT = Deno.readTextFileSync(SCRIPT);
 
-/** The text of a release's script. */
+/** Text of a release's script. */
 export const RELEASED = releasedScript(CHECKOUT, {
   repository: "OWNER/NAME",
   package: "@looop/cli",
@@ -16,35 +16,35 @@ export const RELEASED = releasedScript(CHECKOUT, {
 
 const SYSTEM = Deno.build.os === "darwin" ? "macos" : "linux";
 
-/** The release file for the machine that runs the tests. */
+/** Name of the release file for this machine. */
 export const ASSET = `looop-${SYSTEM}-${Deno.build.arch}.gz`;
 
-/** What install.sh needs beside a downloader, a checksum tool and the shell; `getconf` tells the libc. */
+/** Tools that install.sh needs besides a downloader, a checksum tool and the shell; `getconf` identifies the libc. */
 const BASE_TOOLS = ["uname", "mkdir", "rm", "mv", "cp", "chmod", "cat", "gzip", "dirname", "grep", "getconf"];
 
 /** Tools of a usual machine. */
 export const USUAL_TOOLS = ["curl", "sha256sum", "shasum"];
 
-/** How a run of install.sh ended. */
+/** Result of a run of install.sh. */
 export interface Ended {
   code: number;
   stdout: string;
   stderr: string;
 }
 
-/** What a run is given beyond the sandbox. */
+/** Options of a run. */
 export interface RunOptions {
   args?: string[];
-  /** Beside the sandbox's own; undefined takes one away. */
+  /** Variables added to the sandbox's own; undefined removes one. */
   env?: Record<string, string | undefined>;
-  /** A program, with its options apart by blanks. */
+  /** A program with its options, separated by blanks. */
   shell?: string;
-  /** The text of the script, the release's unless given. */
+  /** Text of the script, by default the release's. */
   script?: string;
-  /** Text for the shell's stdin, in place of the script's path: `curl … | sh`. */
+  /** Text for the shell's stdin instead of the script's path, as in `curl … | sh`. */
   piped?: string;
   cwd?: string;
-  /** Runs it as this user; needs root. */
+  /** User id to run as; needs root. */
   uid?: number;
 }
 
@@ -72,11 +72,11 @@ export const OLD = program("0.0.9");
 /** The program that is released. */
 export const NEW = program("0.1.0");
 
-/** The shells of this machine that people pipe installers into. */
+/** Shells of this machine into which people pipe installers. */
 export const SHELLS = ["sh", "dash", "bash", "bash --posix", "busybox sh", "ksh"]
   .filter((shell) => findTool(shell.split(" ")[0]!) !== undefined);
 
-/** Body of a `deno` that compiles a checkout and runs looop from JSR, to no more than a line of output. */
+/** Body of a `deno` that plays compiling a checkout and running looop from JSR; looop only prints its version. */
 export const DENO = `case "$*" in
   *"task compile") mkdir dist && cat >dist/looop <<'END' && chmod 755 dist/looop ;;
 ${program("0.1.0-built")}
@@ -84,7 +84,7 @@ END
   *"run -A jsr:@looop/cli"*) echo "looop 0.1.0-jsr" ;;
 esac`;
 
-/** A text or the bytes of a file, gzip'd. */
+/** A text, or the bytes of a file, compressed by gzip. */
 export async function gzip(content: string | Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const packed = new Blob([content]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(packed).arrayBuffer());
@@ -96,13 +96,13 @@ export async function sumLine(bytes: Uint8Array<ArrayBuffer>, name: string): Pro
   return `${Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")}  ${name}\n`;
 }
 
-/** One throw-away machine; dispose it. */
+/** A throw-away machine; dispose of it. */
 export class Sandbox {
   readonly #endings: (() => Promise<void>)[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
-  /** Paths asked of the release server, in order. */
+  /** Paths requested from the release server, in order. */
   readonly requests: string[] = [];
-  /** What the release server has: a body by path below the release URL, or a maker of replies. */
+  /** The release server's files by path below the release URL: a body, or a function that makes the reply. */
   readonly files = new Map<string, string | Uint8Array<ArrayBuffer> | (() => Response)>();
   readonly releaseUrl: string;
 
@@ -125,7 +125,7 @@ export class Sandbox {
     return sandbox;
   }
 
-  /** Where looop is installed unless said otherwise. */
+  /** Default folder of the installed looop. */
   get dir(): string {
     return `${this.root}/home/.local/bin`;
   }
@@ -134,13 +134,13 @@ export class Sandbox {
     return `${this.dir}/looop`;
   }
 
-  /** Puts an executable script on PATH; it appends its name and arguments to `calls`. */
+  /** Puts an executable script on PATH that also logs its name and arguments for `calls`. */
   addTool(name: string, body: string): void {
     const path = `${this.root}/tools/${name}`;
     writeExecutable(path, `#!/bin/sh\necho "${name} $*" >>'${this.root}/calls'\n${body}\n`);
   }
 
-  /** Every call of an added tool: one "name arguments" a line. */
+  /** Calls of the added tools, as "name arguments". */
   async calls(): Promise<string[]> {
     const text = await Deno.readTextFile(`${this.root}/calls`).catch(() => "");
     return text.split("\n").filter((line) => line !== "");
@@ -153,13 +153,13 @@ export class Sandbox {
     this.files.set(`${where}/SHA256SUMS`, await sumLine(packed, ASSET));
   }
 
-  /** Puts a program where looop is installed, as an older install did. */
+  /** Puts a program where an older install has put looop. */
   async preinstall(text: string): Promise<void> {
     await Deno.mkdir(this.dir, { recursive: true });
     writeExecutable(this.target, text);
   }
 
-  /** Makes the working dir of the runs a checkout of looop. */
+  /** Makes the working directory of runs a checkout of looop. */
   async addCheckout(version = "0.1.0"): Promise<string> {
     const text = JSON.stringify({ name: "@looop/cli", version }, null, 2);
     await Deno.writeTextFile(`${this.root}/elsewhere/deno.json`, `${text}\n`);
@@ -173,7 +173,7 @@ export class Sandbox {
     const [name = "", ...options] = shell.split(" ");
     const program = findTool(name);
     if (program === undefined) throw new Error(`no ${shell} on this machine`);
-    // The script is written there so that the folder around it is no checkout unless a test makes it one.
+    // In this folder the script is outside any checkout, unless a test makes the folder one.
     const file = `${this.root}/elsewhere/install.sh`;
     if (piped === undefined) Deno.writeTextFileSync(file, script);
     const machine: Record<string, string | undefined> = {
@@ -206,7 +206,7 @@ export class Sandbox {
     return { code, stdout: out, stderr: err };
   }
 
-  /** Names in the target folder: anything beside `looop` is half an install. */
+  /** Names in the target folder; any name but `looop` is left from an unfinished install. */
   async installed(): Promise<string[]> {
     try {
       return (await Array.fromAsync(Deno.readDir(this.dir), (entry) => entry.name)).sort();
@@ -216,7 +216,7 @@ export class Sandbox {
     }
   }
 
-  /** What else must be ended with this machine. */
+  /** Further resources to dispose of with this machine. */
   atEnd(ending: () => Promise<void>): void {
     this.#endings.push(ending);
   }

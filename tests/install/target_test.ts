@@ -1,4 +1,4 @@
-/** install.sh: where it installs, which release, what it takes away again, and what it will not touch. */
+/** install.sh: its target folder, the chosen release, its uninstall, and what it must not touch. */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { ASSET, DENO, findTool, NEW, OLD, program, RELEASED, Sandbox, SHELLS } from "./sandbox.ts";
 
@@ -40,7 +40,7 @@ Deno.test("given LOOOP_VERSION that is no version, when install.sh runs, then no
   deepStrictEqual(box.requests, []);
 });
 
-/** Targets that cannot be written, and what the message names. */
+/** Targets that cannot be written, each with a part of the message. */
 const UNWRITABLE: Record<string, (box: Sandbox) => Promise<string>> = {
   "a folder below a file": async (box) => {
     await Deno.writeTextFile(`${box.root}/file`, "");
@@ -71,7 +71,7 @@ Deno.test("given a read-only folder with an old looop, when a plain user install
   await box.preinstall(OLD);
   await Deno.chmod(box.root, 0o755);
   await Deno.chmod(box.dir, 0o555);
-  // Permissions do not hold root back, so as root the script is run as another user.
+  // Permissions do not stop root, so root runs the script as another user.
   const other = Deno.uid() === 0 ? { uid: 65_534 } : {};
   const ended = await box.run({ piped: RELEASED, ...other });
   const stderr = `install.sh: Cannot write to ${box.dir}; set LOOOP_INSTALL_DIR to a folder of yours\n`;
@@ -155,7 +155,7 @@ for (const shell of SHELLS) {
   });
 }
 
-/** What a person is told about PATH, by their shell. */
+/** Advice about PATH for each shell. */
 const ADVICE: [shell: string, system: string, says: (dir: string) => string][] = [
   ["/bin/zsh", "Darwin", (dir) => `  echo 'export PATH="${dir}:$PATH"' >> ~/.zshrc`],
   ["/bin/bash", "Linux", (dir) => `  echo 'export PATH="${dir}:$PATH"' >> ~/.bashrc`],

@@ -3,7 +3,7 @@ import { readMarked } from "../../lib/process/table.ts";
 import { startRegistry } from "./registry.ts";
 import { ASSET, gzip, SCRIPT, sumLine } from "./sandbox.ts";
 
-/** Where the run of these tests has its modules. */
+/** The module cache of this test run. */
 function ownCache(): string {
   const home = Deno.env.get("HOME") ?? "";
   const caches = Deno.build.os === "darwin"
@@ -16,7 +16,7 @@ function ownCache(): string {
 async function lockedPackages(): Promise<[string, string, string][]> {
   const lock = JSON.parse(await Deno.readTextFile(new URL("../../deno.lock", import.meta.url)));
   return Object.entries(lock.npm as Record<string, { integrity: string }>).map(([key, { integrity }]) => {
-    // A package that was resolved beside a peer has the peer behind an underscore.
+    // A package resolved with a peer has the peer after an underscore.
     const [whole = ""] = key.slice(1).split("_");
     const at = key[0] + whole;
     return [at.slice(0, at.lastIndexOf("@")), at.slice(at.lastIndexOf("@") + 1), integrity];
@@ -24,10 +24,10 @@ async function lockedPackages(): Promise<[string, string, string][]> {
 }
 
 /**
- * Copies the locked npm packages from the cache of this run, so that nothing has to be fetched.
+ * Copies the locked npm packages from the cache of this run, so that nothing must be fetched.
  *
- * A run without deno.lock (a JSR package has none) resolves versions by each package's registry entry, which a run
- * with the lock never fetches; the entry is made from the package itself.
+ * A run without deno.lock, as from JSR, resolves versions by each package's registry entry. A run with the lock never
+ * fetches such entries, so this makes them from the packages.
  */
 async function copyNpmCache(denoDir: string): Promise<void> {
   for (const { name: host } of Deno.readDirSync(`${ownCache()}/npm`)) {
@@ -48,7 +48,7 @@ async function copyNpmCache(denoDir: string): Promise<void> {
         name,
         versions,
         "dist-tags": { latest: Object.keys(versions).at(-1) },
-        // The newer of the supported runtimes trusts an entry with times alone.
+        // The newer supported runtime accepts only an entry with times.
         time: Object.fromEntries(Object.keys(versions).map((version) => [version, "2020-01-01T00:00:00Z"])),
         "_deno.packumentFormat": "full",
       };
@@ -57,14 +57,14 @@ async function copyNpmCache(denoDir: string): Promise<void> {
   }
 }
 
-/** A proxy that refuses every connection: whatever is fetched from beyond this machine fails at once. */
+/** A proxy that refuses every connection, so that any fetch from another machine fails at once. */
 const NO_NETWORK = {
   HTTPS_PROXY: "http://127.0.0.1:9",
   HTTP_PROXY: "http://127.0.0.1:9",
   NO_PROXY: "127.0.0.1",
 };
 
-/** A home of its own; the npm packages that are cached already may be used, nothing else. */
+/** A fresh home, with only the npm packages that are already cached. */
 async function testHome(): Promise<{ dir: string; env: Record<string, string> } & AsyncDisposable> {
   const dir = await Deno.realPath(await Deno.makeTempDir({ prefix: "looop-ways-" }));
   const kept = ["PATH", "NPM_CONFIG_REGISTRY", "NO_COLOR"].map((name) => [name, Deno.env.get(name)])
@@ -89,7 +89,7 @@ type Home = Awaited<ReturnType<typeof testHome>>;
 async function run(home: Home, command: string[], env: Record<string, string>, stdin?: string) {
   const [exe = "", ...args] = command;
   const path = (env["PATH"] ?? home.env["PATH"] ?? "").split(":");
-  // A program is looked up on the PATH it is given, not on that of the tests.
+  // Looks a program up on its own PATH instead of the tests'.
   const found = exe.includes("/")
     ? exe
     : path.map((dir) => `${dir}/${exe}`).find((file) => isFile(file)) ?? exe;
@@ -121,7 +121,7 @@ function isFile(path: string): boolean {
   }
 }
 
-/** A process's command line, to name what is left. */
+/** Command line of a process, to name the ones that are left. */
 function commandOf(pid: number): string {
   try {
     return `${pid} ${Deno.readTextFileSync(`/proc/${pid}/cmdline`).replaceAll("\0", " ").slice(0, 200)}`;
@@ -137,12 +137,12 @@ echo "$answer" >"$LOOOP_DATA_DIR/reports/w1"
 "$LOOOP_BIN" _ kill w1
 sleep 600`;
 
-/** The scenario of every way of use: a pulse that survives, a worker whose LOOOP_BIN works, an answer, an end. */
+/** Scenario of each way of use: a pulse that survives, a worker whose LOOOP_BIN works, an answer, an end. */
 async function wholeScenario(home: Home, looop: string[], env: Record<string, string>): Promise<void> {
   const data = await Deno.makeTempDir({ dir: home.dir, prefix: "data-" });
   const call = (args: string[], stdin?: string) =>
     run(home, [...looop, ...args], { ...env, LOOOP_DATA_DIR: data }, stdin);
-  // deno-lint-ignore no-explicit-any -- a test looks into it freely
+  // deno-lint-ignore no-explicit-any -- tests look into it freely
   const wait = async (): Promise<any> =>
     JSON.parse(await call(["_", "wait", "--json", "--full", "--timeout", "20"]));
   match(await call(["up"]), /pulse started/);
@@ -166,7 +166,7 @@ const deno = Deno.execPath();
 
 Deno.test("given a registry on loopback, when looop is run or installed from there, then the whole scenario holds each way", async (t) => {
   await using registry = await startRegistry();
-  // One home for all: what a way has fetched and read is there for the next.
+  // All ways share one home, so that each uses what the previous one has fetched.
   await using home = await testHome();
   const env = { JSR_URL: registry.url };
   const ways = { "jsr:@looop/cli": "jsr:@looop/cli", "main.ts at an http URL": registry.mainUrl };

@@ -1,7 +1,6 @@
 /**
- * A profile of the first looop 0.1.0, whose data dirs had no id and whose records name no machine, taken over with its
- * pulse and its workers living. The program itself is made from this repository's history; without it these tests are
- * skipped.
+ * Takes over a profile of the first looop 0.1.0, whose data dirs had no id and whose records named no machine, while its
+ * pulse and its workers live. The program is made from this repository's history; without it these tests are skipped.
  */
 import { deepStrictEqual, match, notStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { type Result, type TestProfile, testProfile } from "../looop.ts";
@@ -9,9 +8,9 @@ import { isGone, published, pulsePid } from "../published.ts";
 import { endedWorker, fileText, letGo, textOf } from "../workers.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
-/** The last commit of that form. */
+/** The last commit of that looop. */
 const COMMIT = "f8612a4";
-/** How long one call of the old program may take, ms. */
+/** Time limit of one call of the old program, ms. */
 const LIMIT_MS = 60_000;
 
 const hasHistory = (await git("cat-file", "-e", `${COMMIT}^{commit}`)).success;
@@ -72,7 +71,7 @@ until [ -e "$LOOOP_DATA_DIR/reports/go" ]; do sleep 0.05; done
 echo "$color" >"$LOOOP_DATA_DIR/reports/w1.md"
 "$LOOOP_BIN" _ kill w1`;
 
-/** A pulse, a worker with a question and a lease, and one that runs on. */
+/** Starts a pulse, a worker with a question and a lease, and another worker. */
 async function oldFleet(p: TestProfile): Promise<number> {
   await oldOk(p, ["up"]);
   await oldOk(p, ["_", "goal", "write", "ship", "Ship it."]);
@@ -137,7 +136,7 @@ given(
   },
 );
 
-/** How many pulses of this data dir run. */
+/** Number of this data dir's pulses. */
 async function pulses(p: TestProfile): Promise<number> {
   const lines = await Promise.all(
     (await p.processes()).map((pid) =>

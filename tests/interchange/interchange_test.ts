@@ -10,7 +10,7 @@ import { type Result, type TestProfile, testProfile } from "../looop.ts";
 
 const OLD = Deno.env.get("LOOOP_0_16_BIN");
 
-/** How long one call of the old program may take, ms: most of its verbs know no time limit. */
+/** Time limit of one call of the old program, ms; most of its verbs have none of their own. */
 const LIMIT_MS = 20_000;
 
 function given(name: string, work: (p: TestProfile) => Promise<void>): void {
@@ -33,7 +33,7 @@ function given(name: string, work: (p: TestProfile) => Promise<void>): void {
 
 let calls = 0;
 
-/** Calls looop 0.16 on the profile. What it starts keeps a copy of its stdout, so that is a file. */
+/** Calls looop 0.16 on the profile. Its stdout is a file, since processes that it starts keep a copy open. */
 async function old(p: TestProfile, ...args: string[]): Promise<Result> {
   const reply = `${p.base}/reply-${++calls}`;
   const script = 'reply=$1; shift; exec "$@" >"$reply" 2>"$reply.err"';
@@ -54,7 +54,7 @@ async function oldOk(p: TestProfile, ...args: string[]): Promise<string> {
   return stdout;
 }
 
-/** A state, whoever printed it, has both workers alive and the one question open. */
+/** Checks that a state, printed by either program, has both workers alive and the question open. */
 // deno-lint-ignore no-explicit-any -- the state of either program
 function requireBothAndTheQuestion({ workers, asks }: any): void {
   deepStrictEqual(
@@ -67,10 +67,10 @@ function requireBothAndTheQuestion({ workers, asks }: any): void {
   );
 }
 
-/** 0.16 lists workers in no order. */
+/** Sorts workers by id, since 0.16 lists them in no order. */
 const byId = (a: { id: string }, b: { id: string }) => a.id < b.id ? -1 : 1;
 
-/** A worker of 0.16 that runs on: its prompt is the contract, so the runner is told to do something else. */
+/** Starts a worker of 0.16 that only sleeps: its prompt is the contract, which the runner must not run as a script. */
 async function oldWorker(p: TestProfile, id: string): Promise<void> {
   const config = JSON.parse(p.read("config.json"));
   config.runners.sh.interactive = "sleep 300; : '{{prompt_file}}'";
@@ -205,7 +205,7 @@ given("a living pulse of ours, when 0.16 is called, then it sees it and starts n
   await oldOk(p, "down");
   match(await p.ok("up"), /pulse started/);
   const dead = await crashPulse(p);
-  // 0.16 takes a zombie for alive, and what adopts it may take its time.
+  // 0.16 takes a zombie for alive, and the process that adopts it may reap it late.
   await p.until("nothing is left of it", () => !existsSync(`/proc/${dead}`), 60);
   match(await oldOk(p, "up"), /pulse started/, "a dead one keeps it from nothing");
 });

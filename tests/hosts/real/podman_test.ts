@@ -28,7 +28,7 @@ Deno.test({
           p,
           host,
           host === "driver" ? [11, 13, 18, 20, 36, 41, 42, 43, 44] : [1, 2, 3, 7, 9, 18, 23, 38],
-          // The image has no shell but sh and bash.
+          // The image has no shells other than sh and bash.
           [3, 7],
         );
       });

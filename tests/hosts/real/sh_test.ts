@@ -5,7 +5,7 @@ import { isWanted } from "../engines.ts";
 import { carriers, sh, ShHost, startThere, wire } from "../host.ts";
 import { kitHolds } from "../kit.ts";
 
-/** All cases in lanes that take about as long: two wait for a minute each. */
+/** All cases in parallel lanes, since two of them wait for a minute each. */
 const LANES = [[25], [26], Array.from({ length: 45 }, (_, n) => n + 1).filter((n) => n !== 25 && n !== 26)];
 
 Deno.test({

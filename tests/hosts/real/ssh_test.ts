@@ -12,7 +12,7 @@ const ignore = !isWanted || missing !== undefined;
 const ask =
   `"$LOOOP_BIN" _ ready w1\nfor q in 1 2; do a=$("$LOOOP_BIN" _ ask w1 --prompt "q$q"); echo "got $a"; done\nexit 0\n`;
 
-/** A worker over there that has asked its first question. */
+/** Starts a worker on the host and waits for its first question. */
 async function startAsker(p: TestProfile, host: SshHost): Promise<void> {
   wire(p, { far: { reach: host.reach } });
   await p.ok("up");
@@ -20,7 +20,7 @@ async function startAsker(p: TestProfile, host: SshHost): Promise<void> {
   await p.until("the first question", () => fileText(p, "asks/w1-1.json") !== "");
 }
 
-/** Waits until home has noticed that nothing comes from there. */
+/** Waits until home has noticed that the host is silent. */
 async function untilDown(p: TestProfile): Promise<void> {
   await p.until("the line is known to be down", () => readHost(p.profile, "far")?.state === "down", 60);
 }
