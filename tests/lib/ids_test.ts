@@ -79,15 +79,15 @@ Deno.test("given ask ids that are none, when they are checked, then they are ref
   }
 });
 
-/** What a folder lists, the name that is used, whether the disk found something, and the file that is meant. */
+/** Names in a folder, the name that is used, whether the disk finds a file by it, and the file that is meant. */
 const LISTED: readonly [string[], string, boolean, string | undefined][] = [
   [["A.md", "a.md"], "a.md", true, "a.md"],
   [["A.md"], "A.md", true, "A.md"],
-  // A disk that takes both for one name, as macOS's does unless told otherwise; and one that does not.
+  // On a disk that ignores case, as macOS's does by default, and on one that does not.
   [["A.md"], "a.md", true, "A.md"],
   [["A.md"], "a.md", false, undefined],
   [["Straße.md"], "STRASSE.md", true, "Straße.md"],
-  // One letter, stored with its mark apart, whichever was typed.
+  // A letter stored with its mark as a separate character, and typed in either form.
   [["u\u0308bung.md"], "\u00fcbung.md", true, "u\u0308bung.md"],
   [["u\u0308bung.md"], "\u00fcbung.md", false, "u\u0308bung.md"],
   [["U\u0308bung.md"], "\u00fcbung.md", true, "U\u0308bung.md"],

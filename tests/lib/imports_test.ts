@@ -1,6 +1,6 @@
 import { deepStrictEqual, ok } from "node:assert/strict";
 
-/** The folders of lib/ in the order in which they may import: each only from itself and those before it. */
+/** The folders of lib/; each may import only from itself and from those before it. */
 const ORDER = [
   "",
   "text",
@@ -20,7 +20,7 @@ const ORDER = [
 
 const LIB = new URL("../../lib/", import.meta.url).pathname;
 
-/** Every module of a folder of text by path, with what it imports; type imports count. */
+/** The imports of every module below a folder, by path; type imports count. */
 function importsBelow(root: string, texts: ReadonlyMap<string, string>): Map<string, string[]> {
   const found = new Map<string, string[]>();
   for (const [path, text] of texts) {
@@ -41,12 +41,12 @@ function textsBelow(root: string, folder = ""): Map<string, string> {
   return texts;
 }
 
-/** The first folder of a path: `cli/watch/screen.ts` belongs to `cli`. */
+/** First folder of a path: that of `cli/watch/screen.ts` is `cli`. */
 function folderOf(path: string): string {
   return path.includes("/") ? path.slice(0, path.indexOf("/")) : "";
 }
 
-/** Imports from a folder that comes later, and folders that the order does not name. Pure. */
+/** Imports from later folders, and folders missing in the order. Pure. */
 function againstTheOrder(imports: ReadonlyMap<string, readonly string[]>): string[] {
   const rank = (path: string) => ORDER.indexOf(folderOf(path));
   return [...imports].flatMap(([from, targets]) => [
@@ -55,7 +55,7 @@ function againstTheOrder(imports: ReadonlyMap<string, readonly string[]>): strin
   ]);
 }
 
-/** Modules that import each other, directly or through others. Pure. */
+/** Circles: modules that import each other, directly or through others. Pure. */
 function circles(imports: ReadonlyMap<string, readonly string[]>): string[] {
   const found: string[] = [];
   const done = new Set<string>();

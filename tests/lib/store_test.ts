@@ -40,7 +40,7 @@ async function tempDir(): Promise<TempDir> {
   return new TempDir(await Deno.realPath(await Deno.makeTempDir({ prefix: "looop store " })));
 }
 
-/** Runs a program that uses the store in `count` processes at once; each gets its number and the folder. */
+/** Runs a program that uses the store in `count` processes at once, each with its number and the folder. */
 async function race(dir: TempDir, count: number, program: string): Promise<string[]> {
   const file = dir.file(".race.ts");
   await Deno.writeTextFile(
@@ -60,7 +60,7 @@ async function race(dir: TempDir, count: number, program: string): Promise<strin
   return texts;
 }
 
-/** The racers begin together once the last has started. */
+/** Makes the racers begin together, once the last has started. */
 const TOGETHER = `
 Deno.writeTextFileSync(dir + "/.ready-" + n, "");
 while ([...Deno.readDirSync(dir)].filter((e) => e.name.startsWith(".ready-")).length < RACERS) {}
@@ -90,7 +90,7 @@ Deno.test({
       trace: `${dir.path}/trace`,
     });
     const synced = [...trace.matchAll(/(f\w+)\(\d+<([^>]*)>\) += 0/g)].map(([, call, path]) => [call, path])
-      // The runtime syncs caches of its own.
+      // The runtime also syncs its own caches.
       .filter(([, path]) => path?.startsWith(dir.path));
     deepStrictEqual(synced, [
       ["fdatasync", `${dir.path}/log`],
@@ -210,7 +210,7 @@ Deno.test("given a symbolic link where a file should be, when it is written, the
 
 Deno.test("given a write that fails, when it is tried, then the old file is whole, nothing is left, and the line names the path", async () => {
   await using dir = await tempDir();
-  // A folder cannot be replaced by a file: the rename fails after the text was written.
+  // A file cannot replace a folder, so the rename fails after the text was written.
   await Deno.mkdir(dir.file("in the way"));
   await Deno.writeTextFile(dir.file("in the way/kept"), "kept");
   throws(() => replaceFile(dir.file("in the way"), "text"), (error: UserError) => {
@@ -320,7 +320,7 @@ Deno.test("given a lock whose holder is killed, when another wants it, then it h
   }).spawn();
   const reader = holder.stdout.getReader();
   const first = await reader.read();
-  // flock(1) is util-linux: where it is missing there is nothing to try here.
+  // flock(1) belongs to util-linux; without it this test cannot hold a lock.
   if (!first.done) {
     strictEqual(await acquireLock(path, 30), undefined);
     holder.kill("SIGKILL");
@@ -337,7 +337,7 @@ Deno.test("given a watched folder, when a file is replaced, then the watch tells
   const watch = new Watch({ dirs: [dir.path], pollMs: 20_000 });
   try {
     if (!watch.armed) return;
-    // What changes between opening and waiting is not lost, and a change while waiting ends it.
+    // A change between opening and waiting is not lost, and a change during the wait ends it.
     replaceFile(dir.file("before"), "x");
     const started = performance.now();
     strictEqual(await watch.next(), true);
@@ -371,7 +371,7 @@ Deno.test("given one who is too busy to hear of every change, when the last one 
   try {
     if (!watch.armed) return;
     const started = performance.now();
-    // Far more quiet changes than Deno 2.4 keeps, while this thread can take none.
+    // Far more quiet changes than Deno 2.4 queues, while this thread cannot take any.
     const script =
       'for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do echo $n >"$0/journal.md"; done; echo >"$0/x.json"';
     strictEqual(new Deno.Command("sh", { args: ["-c", script, dir.path] }).outputSync().success, true);
@@ -391,7 +391,7 @@ Deno.test("given a watched folder that is replaced, when files come into the new
     if (!watch.armed) return;
     await Deno.remove(folder, { recursive: true });
     await Deno.mkdir(folder);
-    // The slow look, at a time when nothing is told, finds the new folder.
+    // The slow look at the next poll finds the new folder.
     while (await watch.next());
     let told = false;
     for (let n = 1; !told && n <= 20; n++) {

@@ -23,7 +23,7 @@ function sumOf(rows: readonly CostRow[], sinceMs?: number): CostSum {
   return sum;
 }
 
-/** Rows of amounts that binary fractions hold exactly, so that sums can be compared. */
+/** Rows whose amounts are exact binary fractions, so that sums can be compared. */
 const anyRow = fc.record({
   v: fc.constant(1),
   tsMs: fc.integer({ min: 0, max: 4_000_000_000 }).map((s) => s * 1000),

@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { EventText, printsEvents } from "../../../lib/agents/events.ts";
 import { presetNamed } from "../../../lib/records/presets.ts";
 
-/** What a recording becomes when it comes in pieces of `size` bytes. */
+/** The text of a recording that comes in pieces of `size` bytes. */
 function shown(text: string, size = 7): string[] {
   const events = new EventText();
   const bytes = new TextEncoder().encode(text);

@@ -10,7 +10,7 @@ import type { RecordsKind } from "../../../lib/records/presets.ts";
 import { profileAt } from "../../../lib/paths.ts";
 import { writeExecutable } from "../../executable.ts";
 
-/** A run `w1` whose agent's session is not known. */
+/** A run `w1` whose agent's session is unknown. */
 async function run(cli: RecordsKind) {
   const base = await Deno.makeTempDir({ prefix: "looop find " });
   const profile = profileAt(`${base}/data`);
@@ -31,7 +31,7 @@ async function run(cli: RecordsKind) {
   };
 }
 
-/** Records as each CLI lays them out: whose they are, the path and the id that it stands for. */
+/** Records of each CLI: the CLI, the path, and the id of its session. */
 const RECORDS: readonly (readonly [RecordsKind, string, string])[] = [
   ["pi", "--x--/2026_ID.jsonl", "a-1"],
   ["claude", "-x/ID.jsonl", "a-1"],
@@ -121,7 +121,7 @@ Deno.test("given gemini sessions that were resumed in another minute, when their
   Deno.mkdirSync(chats, { recursive: true });
   for (let n = 10; n < 26; n++) {
     const id = `${n}000000-aaaa-bbbb-cccc-dddddddddddd`;
-    // A resume leaves a file of its own, and goes on in the first.
+    // A resume writes a file of its own, but its story goes on in the first file.
     const names = ["04-14", "04-13"].map((minute) =>
       `${chats}/session-2026-11-28T${minute}-${id.slice(0, 8)}.jsonl`
     );

@@ -3,14 +3,14 @@ import { HOLD_PLUGIN, OPENCODE_CONFIG } from "../../../lib/process/child_env.ts"
 import { prepareHold } from "../../../lib/agents/hold.ts";
 import { exists } from "../../../lib/store.ts";
 
-/** A session's folder with a name that a URL cannot hold as it is. */
+/** A session's folder whose name must be escaped in a URL. */
 async function sessionFolder(): Promise<string> {
   const dir = `${await Deno.makeTempDir({ prefix: "looop hold " })}/a #1?`;
   Deno.mkdirSync(dir);
   return dir;
 }
 
-/** The plugins that opencode is given. */
+/** The plugins in opencode's config. */
 function pluginsOf(env: Record<string, string>): string[] {
   return JSON.parse(env[OPENCODE_CONFIG] ?? "{}").plugin;
 }

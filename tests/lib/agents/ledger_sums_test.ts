@@ -9,7 +9,7 @@ import { runs } from "../../whole.ts";
 const RUNS = runs(20);
 const DAY_S = 86_400;
 const START = Math.floor(Date.UTC(2026, 0, 1, 12) / 1000);
-/** A little more than what is summed without keeping anything. */
+/** Number of rows, just enough for their sums to be kept. */
 const ROWS = 15_000;
 const LATER_MS = 60_000;
 
@@ -51,17 +51,17 @@ class Ledger implements AsyncDisposable {
     Deno.writeTextFileSync(this.profile.cost, text);
   }
 
-  /** As `looop cost` sums it a minute later, and in the same way from what it has kept. */
+  /** The summary of `looop cost` a minute later, by which time sums are kept; further calls use those. */
   async sums(): Promise<CostSummary> {
     return summaryOfAll(await readBooks(this.profile, Date.now() + LATER_MS));
   }
 
-  /** The same with the most expensive workers alone. */
+  /** The same with only the most expensive workers. */
   async short(): Promise<CostSummary> {
     return summaryOfAll(await readBooks(this.profile, Date.now() + LATER_MS), [], SHOWN);
   }
 
-  /** All rows, summed one by one. */
+  /** The sum of all rows, without kept sums. */
   get plain(): CostSum {
     const sum = new CostSum();
     sum.push(Deno.readFileSync(this.profile.cost));
@@ -80,10 +80,10 @@ class Ledger implements AsyncDisposable {
   }
 }
 
-/** The workers that are named. */
+/** Number of workers that are named. */
 const SHOWN = 3;
 
-/** A summary with the most expensive workers alone; money that was taken apart again has an error far below a cent. */
+/** A summary with only the most expensive workers, rounded: subtracting sums leaves an error far below a cent. */
 function shortened({ byWorker, otherWorkers, ...summary }: CostSummary): unknown {
   const more = byWorker.slice(SHOWN);
   const sum = (key: "usd" | "calls") => more.reduce((all, one) => all + one[key], otherWorkers?.[key] ?? 0);
@@ -95,7 +95,7 @@ function shortened({ byWorker, otherWorkers, ...summary }: CostSummary): unknown
   return JSON.parse(text);
 }
 
-/** What becomes of a ledger whose sums are kept. */
+/** Changes to a ledger whose sums are kept. */
 const CHANGES: Readonly<Record<string, (ledger: Ledger) => void | Promise<void>>> = {
   "nothing": () => {},
   "rows are added": (ledger) => ledger.write(ledger.text + rows(ROWS, ROWS + 50)),
@@ -134,15 +134,15 @@ const CHANGES: Readonly<Record<string, (ledger: Ledger) => void | Promise<void>>
     Deno.writeFileSync(ledger.profile.cost, new Uint8Array([0xe2, 0x82, 10, 0xff, 10]), { append: true }),
 };
 
-/** Waits until the clock shows another second: the runtime shows a file's last change in whole ones. */
+/** Waits for the next second, since the runtime shows a file's last change in whole seconds. */
 async function anotherSecond(): Promise<void> {
-  // The kernel's clock for files is some milliseconds late.
+  // The kernel's clock for files is a few milliseconds behind.
   const second = () => Math.floor((Date.now() - 50) / 1000);
   const begun = Math.floor(Date.now() / 1000);
   while (second() <= begun) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
-/** The same with one digit of a row in the middle changed. */
+/** The text with one digit of a row in the middle changed. */
 function edited(text: string): string {
   const at = text.indexOf('"cost_usd":0.', Math.floor(text.length / 2)) + '"cost_usd":'.length;
   return `${text.slice(0, at)}7${text.slice(at + 1)}`;
@@ -174,7 +174,7 @@ Deno.test("given kept sums, when only today is asked for, then what is of other 
   );
 });
 
-/** Writes other sums in place of those that are kept, with the digest that belongs to `checked`. */
+/** Replaces the kept sums by others, with the digest of `checked`. */
 async function plant(
   ledger: Ledger,
   change: (sums: string) => string,
@@ -228,7 +228,7 @@ Deno.test("given a ledger that was written just now, when it is summed, then not
 
 Deno.test("given a data dir in which nothing can be written, when the ledger is summed, then its sums are right", async () => {
   await using ledger = await Ledger.make();
-  // A folder in its place: not even root can replace it.
+  // Not even root can replace a folder by a file.
   Deno.mkdirSync(`${ledger.profile.costSums}/x`, { recursive: true });
   await ledger.holds("nothing is kept");
 });
@@ -261,7 +261,7 @@ Deno.test("given any rows and runs before and after sums are kept, when few work
       "- 2026-01-02 00:00 note\n",
     ),
   });
-  // Long enough to be kept.
+  // Long enough for its sums to be kept.
   const filler = `${" ".repeat(1000)}\n`.repeat(140);
   const todayMs = new Date((START + 5 * DAY_S) * 1000).setHours(12);
   await fc.assert(

@@ -3,7 +3,7 @@ import { limitOf } from "../../../lib/agents/limits.ts";
 
 const NOW = Date.parse("2026-07-13T08:00Z");
 
-/** Preset, what its screen shows, and when the limit ends (`-`: not said, `none`: no limit). */
+/** Preset, text of its screen, and end of the limit (`-`: not shown, `none`: no limit). */
 const CASES: readonly (readonly [string, string, string])[] = [
   ["claude", "You've hit your session limit · resets 8:30pm (Asia/Tokyo)", "2026-07-13T11:30"],
   [

@@ -79,7 +79,7 @@ Deno.test("given the presets' lines, when they are tried without a prompt, then 
   );
 });
 
-/** Screens as the real programs drew them: what stands between is left out. */
+/** Preset, expected warning, and excerpts of a screen that the real program drew. */
 const SCREENS: readonly (readonly [string, RegExp | undefined, string])[] = [
   ["claude", /first-run/, "Let's get started. | Choose the text style that looks best with your terminal"],
   [
@@ -195,7 +195,7 @@ Deno.test("given a screen on which nothing is known, when it is judged, then it 
   strictEqual(judgeScreen(["mine 1.0", ">"], "mine", undefined).level, "ok");
 });
 
-/** Warnings of a runner by what its settings hold. */
+/** Preset, template, settings, and expected warnings. */
 const SETTINGS: readonly (readonly [string, string, Record<string, string>, readonly RegExp[]])[] = [
   ["gemini", "", {}, [/how to log in/]],
   ["gemini", "", { "/h/.gemini/settings.json": '// mine\n{"security":{"auth":{"selectedType":"x"}}}' }, []],

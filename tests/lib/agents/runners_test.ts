@@ -15,7 +15,7 @@ import { runs } from "../../whole.ts";
 
 const RUNS = runs(30);
 
-/** Anything a path may hold, what a shell treats as special above all; a newline at the end is lost by `$(…)`. */
+/** Any path, mostly of characters special to a shell; without a final newline, which `$(…)` would drop. */
 const ANY_PATH = fc.array(
   fc.oneof(
     fc.constantFrom(
@@ -42,7 +42,7 @@ const ANY_PATH = fc.array(
   { maxLength: 12 },
 ).map((parts) => `/${parts.join("").replaceAll("\0", "")}.`).filter((path) => path.isWellFormed());
 
-/** What `/bin/sh -c command` prints. */
+/** The output of `/bin/sh -c command`. */
 function sh(command: string): string {
   const { stdout, stderr } = new Deno.Command("/bin/sh", {
     args: ["-c", command],
@@ -101,7 +101,7 @@ Deno.test("given a template, when its program is asked for, then the word a shel
     ['"pi" x', "pi"],
     ["'/opt/my tools/agent' x", "/opt/my tools/agent"],
     ["/usr/bin/pi", "/usr/bin/pi"],
-    // What only a shell can tell is not looked up: it would be refused although it runs.
+    // Programs that only a shell can find are not looked up, since they would be refused although they run.
     ["$AGENT x", undefined],
     ['"$HOME/bin/agent" x', undefined],
     ["$(which pi) x", undefined],

@@ -34,7 +34,7 @@ function tokens(input: number, output: number, cache_read = 0, cache_write = 0):
   return { input, output, cache_read, cache_write };
 }
 
-/** A data dir with one ended worker `w1` of pi, whose record is a file beside it. */
+/** A data dir with one ended worker `w1` of pi, whose record is a file beside the dir. */
 class Fixture implements AsyncDisposable {
   readonly profile: Profile;
   readonly dir: string;
@@ -82,7 +82,7 @@ class Fixture implements AsyncDisposable {
     Deno.writeTextFileSync(this.record, `${line}\n`, { append: true });
   }
 
-  // deno-lint-ignore no-explicit-any -- rows as a stranger would read them
+  // deno-lint-ignore no-explicit-any -- rows are read as any program would read them
   rows(): any[] {
     try {
       return Deno.readTextFileSync(this.profile.cost).trim().split("\n").map((line) => JSON.parse(line));
@@ -141,7 +141,7 @@ Deno.test("given a collector that died before or after its append, when the next
     f.reply(100, 0.5);
     await collectRun(f.host, f.run, {});
     const [line] = Deno.readTextFileSync(f.profile.cost).split("\n");
-    // As a kill between the steps leaves it: the row is written down, not yet marked as done.
+    // As after a kill between the steps: the row is noted, but not yet marked as appended.
     const spend = JSON.parse(Deno.readTextFileSync(`${f.dir}/spend.json`));
     Deno.writeTextFileSync(`${f.dir}/spend.json`, JSON.stringify({ ...spend, done: false }));
     const self = JSON.stringify({ v: 1, ts: 5, kind: "session", id: "w9", runner: "pi", cost_usd: 1 });
@@ -255,7 +255,7 @@ Deno.test("given codex's record, when it is read, then replies are summed and ca
   deepStrictEqual(older.sum().tokens, tokens(70, 9, 30));
 });
 
-/** Lines of codex's record: of each reply the tool call, what it cost, and the call's end. */
+/** Lines of codex's record: a turn, and for each reply the tool call, its tokens, and the end of the call. */
 const CODEX = {
   turn: JSON.stringify({ type: "turn_context", payload: { model: "m" } }),
   call: (call_id: string) =>

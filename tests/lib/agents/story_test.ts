@@ -4,14 +4,14 @@ import { composePrompt, workerContract } from "../../../lib/agents/contract.ts";
 
 const folder = new URL("../../fixtures/transcripts/", import.meta.url);
 
-/** The contract and a brief, as a worker is given them. */
+/** The contract and a brief, as a worker gets them. */
 const PROMPT = composePrompt(
   workerContract({ id: "w1", bin: "/opt/looop", dataDir: "/data", cwd: "/data" }),
   "Ask for a colour.\n\nThen report it.\n",
   "text",
 );
 
-/** The same lines with the keys of each in the opposite order. */
+/** The same value with the keys of each object in the opposite order. */
 function reversed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reversed);
   if (value === null || typeof value !== "object") return value;
@@ -28,7 +28,7 @@ const TOLD = [
   "All done, the colour is **emerald**.",
 ];
 
-/** What each CLI adds at the end of a turn. */
+/** The line at the end of each CLI's turn. */
 const ENDS: Readonly<Record<string, string>> = {
   pi: "(end of turn, $0.0168)",
   claude: "(end of turn, 5000 tokens in, 300 out)",
@@ -38,7 +38,7 @@ const ENDS: Readonly<Record<string, string>> = {
   copilot: "(end of turn, 5000 tokens in, 300 out)",
 };
 
-// Recorded by the real programs; the prompt, the ids and the paths are put in afterwards.
+// The real programs recorded these; the prompt, the ids and the paths were filled in afterwards.
 for (const cli of ["pi", "claude", "codex", "gemini", "qwen", "copilot"] as const) {
   Deno.test(`given a record of ${cli}'s, whatever the order of its keys, when it is told, then it is the story`, async () => {
     const text = await Deno.readTextFile(new URL(`${cli}.jsonl`, folder));

@@ -4,7 +4,7 @@ import { tellHookPath, withTellHook, writeTellHook } from "../../../lib/agents/t
 import { OPENCODE_CONFIG } from "../../../lib/process/child_env.ts";
 import { writeExecutable } from "../../executable.ts";
 
-/** A worker's surroundings, with a looop that says what it was called with; removed in the end. */
+/** Runs `work` in a worker's surroundings with a looop that prints its arguments, then removes them. */
 async function setting(work: (dir: string, env: Record<string, string>) => Promise<void>): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "looop-hook-" });
   Deno.mkdirSync(`${dir}/tells/w1`, { recursive: true });
@@ -17,7 +17,7 @@ async function setting(work: (dir: string, env: Record<string, string>) => Promi
   }
 }
 
-/** What a program prints, trimmed. */
+/** A program's stdout, trimmed. */
 async function printed(argv: string[], env: Record<string, string>): Promise<string> {
   const [program = "", ...args] = argv;
   const { stdout, stderr, code } = await new Deno.Command(program, { args, env, stdin: "null" }).output();
@@ -76,7 +76,7 @@ Deno.test("given claude's hook, when its line runs after a tool call, then looop
   });
 });
 
-/** Loads a module of looop's as its agent does, and prints what a tool call's result is, before and after a tell. */
+/** Programs that load looop's module as each agent does, and print a tool call's result before and after a tell. */
 const DRIVERS = {
   pi: `const { default: extension } = await import(Deno.args[0]);
     let handler;

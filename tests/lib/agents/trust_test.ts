@@ -28,7 +28,7 @@ Deno.test("given a world that was read, when it is replaced by one of the same s
   const publish = (beat: number) => replaceFile(profile.world, JSON.stringify({ ...emptyWorld(), beat }));
   for (let beat = 1; beat < 10; beat++) {
     publish(beat);
-    // Once as it is, and once as it looks when the file has been still for a while.
+    // Once now, and once when the file seems unchanged for a minute.
     for (const now of [Date.now(), Date.now() + 60_000]) {
       strictEqual(readWorld(profile, now).world.beat, beat);
     }

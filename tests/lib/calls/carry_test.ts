@@ -7,7 +7,7 @@ import { metaText } from "../../../lib/sessions/session.ts";
 import { sessionDir } from "../../../lib/sessions/run_files.ts";
 import { makeDir, quietText, replaceFile } from "../../../lib/store.ts";
 
-/** A home with one worker `w1` on a host; words are taken as they are, options by their names. */
+/** A home with one worker `w1` on a host. */
 async function home(): Promise<CallHost & AsyncDisposable> {
   const dir = await Deno.makeTempDir({ prefix: "looop-calls-" });
   const profile = profileAt(dir);
@@ -73,7 +73,7 @@ Deno.test("given a question whose answer was sent, when nobody has read it, then
   };
   await answerAsk(host.profile, reply, Date.now());
   deepStrictEqual(await outcomeOf(host, "w1", "1.1.1"), { code: 0, out: "yes\n", err: "" });
-  // Its asker was killed before it could print; the next one asks the same.
+  // The asker was killed before it could print; the next one asks the same question.
   await closeCall(host, "w1", "1.1.1", false);
   strictEqual((await carryOut(host, call("1.1.2", "ask", "w1", "--prompt", "go?")))?.out, "yes\n");
   await closeCall(host, "w1", "1.1.2", true);

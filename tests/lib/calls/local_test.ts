@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { parseRequest } from "../../../lib/calls/local.ts";
 import { parseName } from "../../../lib/calls/read_replies.ts";
 
-/** Entries, each ended by a NUL. */
+/** The bytes of entries, each ended by a NUL. */
 const entries = (...texts: string[]) => new TextEncoder().encode(texts.map((text) => `${text}\0`).join(""));
 
 Deno.test("given a call that is being written, when any part of it is there, then it is incomplete until its last byte", () => {

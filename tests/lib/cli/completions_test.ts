@@ -50,7 +50,7 @@ const VERBS: Declaration[] = [
 
 const LIVE: Partial<Record<LiveKind, string[]>> = { goal: ["setup", "ship"], runner: ["pi", "claude"] };
 
-/** What is offered behind `looop`, words apart by blanks. */
+/** Completions after `looop`, separated by blanks. */
 async function offered(line: string): Promise<string[] | string> {
   const verbs = {
     paths: VERBS.map(({ path }) => path),

@@ -27,7 +27,7 @@ Deno.test("given the manual, when it is read, then every verb, exit code and con
   for (const { path } of declarations) match(manual, new RegExp(`^  looop ${path} `, "m"), path);
   for (const [code] of EXIT_MEANING) match(manual, new RegExp(`^ +${code}  `, "m"));
   for (const [key] of CONFIG_DOC) match(manual, new RegExp(`^  ${key} `, "m"));
-  // How looop is started here is as long as the path of this machine's deno.
+  // The command that starts looop here is as long as the path of this machine's deno.
   const wide = manual.split("\n").filter((line) => line.length > 160 && !line.includes(Deno.execPath()));
   deepStrictEqual(wide, []);
 });

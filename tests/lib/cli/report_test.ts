@@ -2,7 +2,7 @@ import { match, strictEqual } from "node:assert/strict";
 import { bug } from "../../../lib/cli/report.ts";
 import { formatError } from "../../../lib/errors.ts";
 
-/** Modules that cannot be had: at a port where nobody listens, and not there at all. */
+// One at a port where nobody listens, and one that is not on disk.
 for (const module of ["http://127.0.0.1:9/verbs/up.ts", "file:///no/such/module.ts"]) {
   Deno.test(`given a module that cannot be loaded, when ${module} is needed, then one line asks for the network and exit 1`, async () => {
     const error = await import(module).catch((error) => error);

@@ -10,7 +10,7 @@ const ENDS = Object.keys(VERBS).filter((path) =>
   /\b(down|kill|done|remove|archive|withdraw|reap)$/.test(path)
 );
 
-/** The verb that an unknown one is taken for; "" when none is named or the words are a verb. */
+/** The verb that the error suggests for unknown words; "" if it suggests none or the words are a verb. */
 function meant(argv: readonly string[]): string {
   try {
     findVerb(VERBS, argv);
@@ -22,7 +22,7 @@ function meant(argv: readonly string[]): string {
   }
 }
 
-/** A word as a hasty hand types it. */
+/** A word with a typing error. */
 const slip = (word: string) =>
   fc.tuple(
     fc.nat(word.length),

@@ -1,6 +1,6 @@
 /**
  * The gate's table of lines, `lines.tsv`: one line per row, the rule that must refuse it, a tab, the command line.
- * The rule `-` means that the line must pass. `⏎` stands for a newline; a row that begins with `#` is a comment.
+ * The rule `-` means that the line must pass. `⏎` stands for a newline. A row that begins with `#` is a comment.
  */
 
 export interface GateLine {

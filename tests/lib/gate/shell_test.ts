@@ -10,7 +10,7 @@ const RUNS = runs(100);
 const words = (line: string) =>
   parseShell(line).commands.map((command) => command.words.map((word) => word.text));
 
-/** Each line with the commands it holds, as words after quote removal. */
+/** Lines, each with the words of its commands after quote removal. */
 const LINES: [string, string[][]][] = [
   ["", []],
   ["a b", [["a", "b"]]],

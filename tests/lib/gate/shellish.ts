@@ -1,8 +1,8 @@
-/** Inputs that no person writes: pieces of shell repeated without end, or glued at random. */
+/** Inputs that no person writes: pieces of shell, repeated many times or joined at random. */
 import fc from "fast-check";
 import { anyCharacter } from "../../properties.ts";
 
-/** Pieces whose repetition nests, quotes or pipes without end, or takes quadratic time in a careless reader. */
+/** Pieces whose repetition nests, quotes or pipes very deeply, or takes a naive parser quadratic time. */
 export const SEEDS: readonly string[] = [
   "a ",
   "'",
@@ -57,12 +57,12 @@ export const SEEDS: readonly string[] = [
   "for x in a b; do rm -rf $x; done;",
 ];
 
-/** A seed repeated up to a number of characters. */
+/** A seed, repeated up to a number of characters. */
 export function repeated(seed: string, chars: number): string {
   return seed.repeat(Math.ceil(chars / seed.length));
 }
 
-/** Text that looks like shell: its operators and words, glued at random. */
+/** Text that looks like shell: operators and words, joined at random. */
 export const shellish: fc.Arbitrary<string> = fc.array(
   fc.constantFrom(
     ...("' \" ` \\ $ $( ( ) { } ; & && | || < > << <<< <( >( # \n \t ! [[ ]] ;; $' ${ (( )) = * ~ / . -c -rf -exec {} EOF " +
@@ -75,13 +75,13 @@ export const shellish: fc.Arbitrary<string> = fc.array(
   { maxLength: 60 },
 ).map((pieces) => pieces.join(""));
 
-/** Any text: shell-like, or of any characters. */
+/** Any text: like shell, or of any characters. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   shellish,
   fc.string({ unit: anyCharacter, maxLength: 200 }),
 );
 
-/** Any words of an exact argv. */
+/** An exact argv of any words. */
 export const anyArgv: fc.Arbitrary<string[]> = fc.array(
   fc.oneof(
     shellish,
@@ -90,7 +90,7 @@ export const anyArgv: fc.Arbitrary<string[]> = fc.array(
   { maxLength: 12 },
 );
 
-/** Quotes as POSIX says: nothing is special between single quotes. */
+/** Quotes a word by POSIX rules: nothing is special between single quotes. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

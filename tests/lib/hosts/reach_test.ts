@@ -1,7 +1,7 @@
 import { ok, rejects } from "node:assert/strict";
 import { openChannel } from "../../../lib/hosts/reach.ts";
 
-/** A machine behind a shell script. */
+/** A machine that a shell script plays. */
 const machine = (script: string) => ({
   argv: ["sh", "-c", script],
   env: { PATH: Deno.env.get("PATH") ?? "/usr/bin:/bin" },

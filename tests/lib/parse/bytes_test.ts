@@ -1,4 +1,4 @@
-/** Documents as bytes: encodings that are declared, not declared, or declared wrongly; compression; letters cut in two. */
+/** Documents as bytes: declared, missing and wrong encodings; compression; letters cut in two. */
 import { rejects, strictEqual } from "node:assert/strict";
 import { decodeDocument, Undecodable } from "../../../lib/parse/bytes.ts";
 

@@ -1,4 +1,4 @@
-/** The content of calendars: cases that a reader can check by hand, and the results of oddly formed files. */
+/** The content of calendars: cases that a reader can check by hand, and oddly formed files. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type CalendarEvent, parseCalendar } from "../../../lib/parse/calendar.ts";
 import { type CalendarCase, differenceOf } from "../../faults/calendars.ts";
@@ -37,7 +37,7 @@ function parseCase(block: string): Case {
   };
 }
 
-/** Removes the line with a prefix and returns the rest of it. */
+/** Removes the line with a prefix and returns that line without the prefix. */
 function take(lines: string[], prefix: string): string {
   const at = lines.findIndex((line) => line.startsWith(prefix));
   return lines.splice(at, 1)[0]!.slice(prefix.length);
@@ -48,7 +48,7 @@ const file = (events: string[], before = "") =>
     events.map((event) => `BEGIN:VEVENT\r\n${event}\r\nEND:VEVENT\r\n`).join("")
   }END:VCALENDAR\r\n`;
 
-/** An event as the cases write it: its title, if it has one, and its start in the reader's zone. */
+/** An event in the form of the cases: its title, if it has one, and its start in the reader's zone. */
 function shown({ title, start, all_day }: CalendarEvent, zone: Zone): string {
   const time = all_day ? start : new Date(wallOf(Date.parse(start), zone)).toISOString().slice(0, 16);
   return title === "" ? time : `${title}@${time}`;
@@ -177,7 +177,7 @@ Deno.test("given an event, when it is shown, then it has all its parts", async (
 });
 
 Deno.test("given random calendars, when they are read, then they hold what a second implementation found in them", async () => {
-  // Recorded by `tests/faults/calendars.py`; `deno task faults calendars` compares thousands of others.
+  // `tests/faults/calendars.py` recorded these; `deno task faults calendars` compares thousands of others.
   const cases = read("calendar_sample.jsonl").trim().split("\n").map((line) =>
     JSON.parse(line) as CalendarCase
   );

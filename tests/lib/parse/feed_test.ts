@@ -1,4 +1,4 @@
-/** Feeds of every format, their entries one by one, and parts that cannot be understood. */
+/** Feeds of every format, the parts of their entries, and parts that cannot be read. */
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { parseFeed } from "../../../lib/parse/feed.ts";
 

@@ -30,7 +30,7 @@ const CASES: Readonly<Record<string, Found>> = {
   },
 };
 
-/** What the other ready-made sensors make of it, by their function in jq. */
+/** The reading that the other ready-made sensors make by their jq function. */
 async function byJq(name: string, found: Found): Promise<unknown> {
   const script = await Deno.readTextFile(new URL("../../../sensors_examples/disk.sh", import.meta.url));
   const report = /^report\(\) \{\n[^]*?^\}$/m.exec(script)?.[0];
@@ -43,7 +43,7 @@ async function byJq(name: string, found: Found): Promise<unknown> {
   return JSON.parse(new TextDecoder().decode((await child.output()).stdout));
 }
 
-/** The reading without the sums, which each makes in its own way. */
+/** The reading without its checksums, which the two compute differently. */
 function withoutSums(reading: unknown): unknown {
   return JSON.parse(JSON.stringify(reading).replace(/"sum":\d+/g, '"sum":0').replace(/~\d+"/g, '~0"'));
 }

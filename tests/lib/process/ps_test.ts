@@ -11,7 +11,7 @@ import {
 import { parseMarks } from "../../../lib/process/table.ts";
 import { RUNS } from "../../properties.ts";
 
-/** An answer of `ps` with these lines, as the shell 50 gets it by the `ps` 51. */
+/** An answer of `ps` (pid 51, called by the shell 50) with these lines. */
 const answer = (lines: string, status = 0) =>
   `6A1C-77 50
    50    40    40 ??       S    Mon Nov  3 09:10:05 2025
@@ -30,7 +30,7 @@ Deno.test("given what macOS prints, when it is read, then pid, parent, group, st
   ]);
 });
 
-/** Answers that say nothing about anybody. */
+/** Answers from which nothing can be known. */
 const NO_ANSWERS: Record<string, string> = {
   "a ps that is denied": "6A1C-77 50\n= 126\n",
   "a ps that shows nothing": "6A1C-77 50\n= 0\n",
@@ -53,14 +53,14 @@ Deno.test("given states and terminals, when sessions are sought, then each proce
   const { facts } = parsePsFacts(answer(
     [
       "  100     1   100 ??       Ss  ", // a supervisor, in a session of its own
-      "  101   100   100 ??       S   ", // its script
+      "  101   100   100 ??       S   ", // its `script`
       "  102   101   102 ttys001  Ss+ ", // the agent in its terminal
       "  103   102   103 ttys001  S   ", // a job of the agent's
       "  104   102   104 ??       Ss  ", // a tool's shell, in a session of its own
-      "  105   104   105 ??       S   ", // a job in it: its parent tells
-      "  106     1   103 ttys001  S   ", // left by its parent: its terminal tells
-      "  107     1   100 ??       S   ", // left by its parent: its group tells
-      "  108     1   108 ??       S   ", // nothing tells
+      "  105   104   105 ??       S   ", // a job in it, known by its parent
+      "  106     1   103 ttys001  S   ", // its parent has ended, known by its terminal
+      "  107     1   100 ??       S   ", // its parent has ended, known by its group
+      "  108     1   108 ??       S   ", // unknown
     ].map((line) => `${line} ${start}\n`).join(""),
   ));
   deepStrictEqual([...facts?.values() ?? []].map(({ pid, sid }) => [pid, sid]), [
@@ -92,7 +92,7 @@ Deno.test("given arguments that look like marks, when environments are read, the
   deepStrictEqual(parseMarks(text, true).named("LOOOP_RUN"), new Set([10]));
 });
 
-/** Environments, a mark, and whether it is there. */
+/** An environment, a mark, and whether the environment has it. */
 const HOLDS: readonly [environment: string, mark: string, holds: boolean][] = [
   [" A=1 LOOOP_DATA_DIR=/a dir LOOOP_RUN=r", "LOOOP_DATA_DIR=/a dir", true],
   [" A=1 LOOOP_DATA_DIR=/a dir LOOOP_RUN=r", "LOOOP_DATA_DIR=/a", false],
@@ -101,10 +101,10 @@ const HOLDS: readonly [environment: string, mark: string, holds: boolean][] = [
   [" XLOOOP_RUN=r", "LOOOP_RUN=r", false],
   [" LOOOP_SESSION_ID=w-1 A=", "LOOOP_SESSION_ID=w", false],
   [" OLD=LOOOP_RUN=r A=1", "LOOOP_RUN=r", false],
-  // The same name twice, as in a text that a value holds: the later one counts as well.
+  // The same name twice, as when a value holds such a text: the later one counts, too.
   [" A=x LOOOP_RUN=rr B=y LOOOP_RUN=r", "LOOOP_RUN=r", true],
   [" LOOOP_DATA_DIR=/Bücher 書 A=1", "LOOOP_DATA_DIR=/Bücher 書", true],
-  // As ps writes it outside a UTF-8 locale.
+  // As ps prints it outside a UTF-8 locale.
   [" LOOOP_DATA_DIR=/BM-CM-<cher M-fM^[M-8 A=1", "LOOOP_DATA_DIR=/Bücher 書", true],
 ];
 

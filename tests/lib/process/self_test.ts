@@ -39,7 +39,7 @@ Deno.test("given no single binary, when its path is asked for, then a launcher p
     const self = { exe: program, args: ["run", "it's"], standalone: false };
     const path = executablePath(profileAt(`${base}/data`), self);
     const written = Deno.statSync(path);
-    // A copy, since this process has just written the launcher itself: see writeExecutable.
+    // This process has just written the launcher, so a copy is run; see writeExecutable.
     const copy = `${base}/copy`;
     strictEqual((await new Deno.Command("cp", { args: ["-p", path, copy] }).output()).code, 0);
     const { code, stdout } = await new Deno.Command(copy, { args: ["", "a b", "--help", "$(x)"] }).output();

@@ -19,7 +19,7 @@ import {
 import { findTree, killTree } from "../../../lib/process/tree.ts";
 import { RUNS } from "../../properties.ts";
 
-/** One line of /proc/PID/stat as the kernel prints it, the name unescaped. */
+/** A line of /proc/PID/stat as the kernel prints it, with an unescaped name. */
 function statLine(fact: ProcessFact, name: string): string {
   const filler = Array.from({ length: 15 }, (_, i) => i).join(" ");
   return `${fact.pid} (${name}) ${fact.state} ${fact.ppid} ${fact.pgid} ${fact.sid} ${filler} ${fact.start} 123 45 6`;
@@ -33,7 +33,7 @@ const anyFact: fc.Arbitrary<ProcessFact> = fc.record({
   state: fc.constantFrom("R", "S", "D", "Z", "T", "I"),
   start: fc.nat().map(String),
 }, { noNullPrototype: true });
-/** The kernel keeps 15 bytes of a name, any of them; here the ones that look like the rest of the line. */
+/** Names that look like the rest of the line; the kernel keeps any 15 bytes. */
 const hostileName = fc.oneof(
   fc.string({ unit: fc.constantFrom("(", ")", " ", "\n", "1", "S", "-"), maxLength: 15 }),
   fc.constantFrom(
@@ -68,7 +68,7 @@ Deno.test("given processes with names made to mislead, when the table is read, t
 
 Deno.test("given macOS early in a month, when a supervisor's identity is looked up, then it is alive", async () => {
   const lstart = "Mon Nov  3 09:10:00 2025    ";
-  // As the supervisor's shell writes it.
+  // In the form of the supervisor's shell.
   const shell = new Deno.Command("/bin/sh", {
     args: ["-c", 'echo "412 $(echo $1 | tr " " _) 6A1C-77"', "sh", lstart],
   });
@@ -152,7 +152,7 @@ Deno.test("given a group whose leader was noted, when its tree is found, then it
 Deno.test({
   name:
     "given a tree that ignores TERM, leaves its group and forks on, when it is ended, then nobody of it is left",
-  // The members end by our signals while the test looks on; the shell that started them is awaited.
+  // Its members end by signals during the test; the shell that started them is awaited.
   fn: async () => {
     const mark = `LOOOP_TEST_MARK=${crypto.randomUUID()}`;
     const [name = "", value = ""] = mark.split("=");
@@ -205,7 +205,7 @@ trap 'echo leader >>${log}; ${leaderDoes}' TERM; echo; while :; do sleep 0.02; d
     return Deno.readTextFileSync(log).trim().split("\n");
   };
   deepStrictEqual(await said("exit", 60_000), ["leader", "helper"]);
-  // One that stays is told again with the others, and ended after the grace.
+  // A leader that stays gets TERM again with the others, and is killed after the grace.
   deepStrictEqual((await said(":", 200)).sort(), ["helper", "leader", "leader"]);
   await Deno.remove(dir, { recursive: true });
 });
@@ -245,7 +245,7 @@ Deno.test("given a run's child that belongs to another run, when the tree is fou
 
 Deno.test("given many who look at all processes at once, when they ask, then they share a look that has yet to begin, and no look that began before they asked", async () => {
   const first = readAllProcesses();
-  // It begins in the next turn.
+  // The look begins in the next turn.
   strictEqual(readAllProcesses(), first);
   await Promise.resolve();
   const child = new Deno.Command("sleep", { args: ["30"] }).spawn();

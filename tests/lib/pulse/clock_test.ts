@@ -10,7 +10,7 @@ const S = 1000;
 const DAY = 86_400 * S;
 const START = 1_800_000_000 * S;
 
-/** Clocks that tests set: `pass` lets all go on, `set` the wall clock alone, `sleep` all but the one that stands still. */
+/** Clocks under a test's control: `pass` advances all, `set` only the wall clock, `sleep` all but the awake time. */
 function clocks() {
   const at = { wall: START, awake: 5 * S, up: 900 * S };
   const add = (ms: number, ...which: (keyof typeof at)[]) => which.forEach((name) => at[name] += ms);
@@ -77,7 +77,7 @@ Deno.test("given a clock, when it was set by days, then it is in doubt for an ho
   }
 });
 
-/** A profile with a worker that may run for an hour and has printed something, looked at by the clock's time. */
+/** A profile with a worker that may run for an hour and has printed something. */
 async function watchedWorker(clock: ReturnType<typeof clocks>) {
   const dir = await Deno.makeTempDir();
   const profile = profileAt(`${dir}/p`);
@@ -123,7 +123,7 @@ for (const ms of [30 * DAY, -30 * DAY, DAY, -DAY, 60 * S]) {
     clock.pass(60 * S);
     clock.set(ms);
     deepStrictEqual(await worker.look([w], { ms, sleptMs: 0 }), []);
-    // It begins anew to be unready and silent: what it did before has a time that says nothing.
+    // Its time of being unready and silent starts again, since earlier times mean nothing after a jump.
     clock.pass(119 * S);
     deepStrictEqual(await worker.look([w]), []);
     clock.pass(2 * S);

@@ -69,7 +69,7 @@ Deno.test("given any time limit, when it is told, then a timer can hold it", () 
 Deno.test("given times of revivals, when they are counted, then only those of the last ten minutes do, on any clock", () => {
   const now = 100 * REVIVAL_LIMIT.windowMs;
   deepStrictEqual(recentRevivals([0, now - REVIVAL_LIMIT.windowMs, now - 1, now], now), [now - 1, now]);
-  // A clock that was set back by a day: times in the far future do not block revivals for a day.
+  // After the clock was set back by a day, times in the future must not block revivals.
   deepStrictEqual(recentRevivals([now + 86_400_000], now), []);
 });
 

@@ -33,7 +33,7 @@ Deno.test("given any text and an offset, when its position is told, then line an
   );
 });
 
-/** The text, with `¦` where the fault is, and what the message says there. */
+/** Configs with `¦` at the fault, each with its message. */
 const FAULTS: readonly (readonly [string, RegExp])[] = [
   ['{\n  "interval": ¦"fast"\n}\n', /"interval" is "fast", expected a number of seconds/],
   ['{\n  // a comment\n  "interval": ¦0\n}', /"interval" is 0, expected seconds > 0/],
@@ -84,7 +84,7 @@ Deno.test("given any text, when it is parsed as config, then it is settings or o
   );
 });
 
-/** Objects with our own keys and values of any kind. */
+/** Objects with known keys and any values. */
 function jsonLike(): fc.Arbitrary<string> {
   const entry = fc.tuple(fc.constantFrom(...CONFIG_KEYS), fc.jsonValue({ maxDepth: 2 }));
   return fc.array(entry, { maxLength: 4 }).map((entries) =>

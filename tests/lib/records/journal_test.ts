@@ -67,7 +67,7 @@ Deno.test("given a long journal, when its tail is read, then the cost is that of
   withProfile((profile) => {
     const line = "- 2026-01-01 00:00 an old move of no interest any more\n";
     Deno.writeTextFileSync(profile.journal, line.repeat(Math.floor(ROTATE_BYTES / line.length) - 10));
-    // The best of several, each taken in turn: what a busy machine adds is in neither.
+    // The best of several rounds in turn, so that a busy machine affects neither.
     const best = { tail: Infinity, whole: Infinity };
     for (let round = 0; round < 10; round++) {
       const started = performance.now();

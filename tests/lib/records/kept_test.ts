@@ -28,7 +28,7 @@ Deno.test("given anything in the place of a kept text, when it is read, then not
       forge();
       const from = performance.now();
       strictEqual(await keptText(path), undefined, what);
-      // Read as a whole, the hole takes many seconds and gigabytes.
+      // Reading the whole hole would take many seconds and gigabytes.
       ok(performance.now() - from < 1_500, what);
       await Deno.remove(path, { recursive: true }).catch(() => {});
       Deno.writeTextFileSync(path, good);

@@ -148,7 +148,7 @@ Deno.test("given an answer, when it is replaced, then that works until it is tak
   const taken = await takeOutcome(p, "w-1");
   deepStrictEqual(taken !== undefined && "value" in taken ? taken.value.answer : "", "two");
   await rejects(answerAsk(p, reply("w-1", "three", { replace: true }), NOW), /already answered/);
-  // Killed between taking and printing: the same question finds the same answer.
+  // If the asker is killed between taking and printing, the same question finds the same answer.
   deepStrictEqual(await postAsk(p, { worker: "w", prompt: "q" }, "", NOW), { id: "w-1", posted: false });
   await archiveAsk(p, "w-1", NOW);
   await rejects(answerAsk(p, reply("w-1", "four", { replace: true }), NOW), /already answered/);

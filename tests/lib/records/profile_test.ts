@@ -13,7 +13,7 @@ async function withDir(work: (profile: Profile) => void): Promise<void> {
   }
 }
 
-/** Path → mode and text of everything below a folder. */
+/** Mode and text of everything below a folder, by path. */
 function contents(dir: string, prefix = ""): Map<string, string> {
   const all = new Map<string, string>();
   for (const entry of [...Deno.readDirSync(dir)].sort((a, b) => a.name < b.name ? -1 : 1)) {

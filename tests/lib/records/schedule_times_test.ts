@@ -10,12 +10,12 @@ import {
 } from "../../../lib/records/schedule_times.ts";
 import { UsageError } from "../../../lib/errors.ts";
 
-/** Line 1 of a file, a moment, and the due times after it as a reader can check them by hand. */
+/** The first line of a schedule, a moment, and the next due times, which a reader can check by hand. */
 const CASES: readonly (readonly [string, string, readonly string[]])[] = [
   ["at 2026-03-01T09:00 Europe/Berlin", "2026-01-01T00:00Z", ["2026-03-01T08:00"]],
-  // The clock goes from 02:00 to 03:00: what it skips is an hour later.
+  // The clock goes from 02:00 to 03:00; a skipped time is due an hour later.
   ["at 2026-03-29T02:30 Europe/Berlin", "2026-03-28T00:00Z", ["2026-03-29T01:30"]],
-  // The clock goes from 03:00 back to 02:00: the first of two.
+  // The clock goes from 03:00 back to 02:00; the first of the two times is due.
   ["at 2026-10-25T02:30 Europe/Berlin", "2026-10-24T00:00Z", ["2026-10-25T00:30"]],
   ['cron "30 2 * * *" Europe/Berlin', "2026-03-28T00:00Z", [
     "2026-03-28T01:30",

@@ -14,9 +14,9 @@ import { WHOLE } from "../../whole.ts";
 
 const HOUR = 3_600_000;
 
-/** A profile of its own, removed at the end. */
+/** A profile that is removed at the end. */
 async function profileOf(): Promise<Profile & AsyncDisposable> {
-  // In memory where that can be had: a year is some thousand durable writes.
+  // In memory if possible, since a year makes thousands of durable writes.
   const inMemory = await Deno.stat("/dev/shm").then((info) => info.isDirectory, () => false);
   const dir = await Deno.makeTempDir({
     prefix: "looop-schedules-",
@@ -35,7 +35,7 @@ async function write(profile: Profile, id: string, line: string, writtenMs: numb
   await Deno.utime(schedulePath(profile, id), writtenMs / 1000, writtenMs / 1000);
 }
 
-/** Numbers in [0, 1) that are the same in every run. */
+/** Random numbers in [0, 1), the same in every run. */
 function numbers(seed: number): () => number {
   return () => (seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648) / 2_147_483_648;
 }
@@ -61,7 +61,7 @@ for (const zone of WHOLE ? ZONES : ZONES.slice(0, 1)) {
       const fresh = Object.entries(firings).filter(([, firing]) => firing.due > firing.given);
       for (const [id, { due, missed }] of fresh) (given[id] ??= []).push({ due, missed, lateMs: now - due });
       noteGiven(profile, Object.fromEntries(fresh.map(([id, { due }]) => [id, due])));
-      // Mostly a beat of two hours; sometimes the machine is off for up to four days, and the pulse begins anew.
+      // Usually a beat of two hours; sometimes the machine is off for up to four days, and a new pulse starts.
       const isOff = random() < 0.02;
       if (isOff) known.clear();
       now += isOff ? random() * 96 * HOUR : 2 * HOUR;

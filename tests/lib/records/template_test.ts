@@ -5,7 +5,7 @@ import { runs } from "../../whole.ts";
 
 const RUNS = runs(50);
 
-/** Templates that print exactly the message, each with other things around the placeholder. */
+/** Templates that print exactly the message, each with different text around the placeholder. */
 const FAITHFUL = [
   "printf %s {{message}}",
   'printf %s "{{message}}"',
@@ -28,7 +28,7 @@ const FAITHFUL = [
   "(printf %s {{message}})",
   "case x in x) printf %s {{message}};; esac",
 ];
-/** Templates that may split or keep the placeholder, but must still run nothing of the message. */
+/** Templates that may split or keep the placeholder, but must not run any part of the message. */
 const HARMLESS = [
   "printf %s `printf %s {{message}}`",
   'printf %s "`printf %s {{message}}`"',
@@ -45,7 +45,7 @@ const HARMLESS = [
   'X="{{message}}"; printf %s "$X"',
 ];
 
-/** Messages made of what shells care about, every one of which would leave a file if it were run. */
+/** Messages of characters special to shells; each would leave a file if it were run. */
 const messages = fc.array(
   fc.oneof(
     fc.constantFrom(
@@ -106,7 +106,7 @@ async function run(template: string, message: string, id: string): Promise<{ sai
 Deno.test("given any message, when a template quotes it in any usual way, then the shell prints it and runs nothing of it", async () => {
   await fc.assert(
     fc.asyncProperty(messages, fc.constantFrom(...FAITHFUL), async (message, template) => {
-      // What `$(…)` takes away is the shell's doing.
+      // `$(…)` drops final newlines, so its output is not compared.
       const wanted = template.includes("$(") ? undefined : message;
       const { said, left } = await run(template, message, "");
       deepStrictEqual(left, [], template);

@@ -4,7 +4,7 @@ import { FolderMemory } from "../../../lib/sessions/folder_memory.ts";
 
 const LATER_MS = 60_000;
 
-/** A memory of one session, `w1`, whose files were written long ago. */
+/** A memory of one session, `w1`, whose files are old. */
 class Known implements AsyncDisposable {
   readonly dir = Deno.makeTempDirSync({ prefix: "looop-memory-" });
   readonly w1 = `${this.dir}/sessions/w1`;
@@ -14,7 +14,7 @@ class Known implements AsyncDisposable {
   constructor() {
     Deno.mkdirSync(this.w1, { recursive: true });
     for (const name of ["meta.json", "status.json"]) Deno.writeTextFileSync(`${this.w1}/${name}`, name);
-    // Two changes within one tick of the file system's clock would leave the same time.
+    // Two changes within one tick of the file system's clock would have the same time.
     const long = new Date(Date.now() - LATER_MS);
     for (const name of ["/meta.json", "/status.json", "", "/.."]) {
       Deno.utimeSync(`${this.w1}${name}`, long, long);
@@ -30,13 +30,13 @@ class Known implements AsyncDisposable {
     return new FolderMemory<string>(profileAt(this.dir), { path: this.file, of, isKept });
   }
 
-  /** What is known of it at the next look. */
+  /** The remembered value at the next look. */
   async next(): Promise<string | undefined> {
     await this.memory.refresh(this.nowMs);
     return this.memory.get("w1");
   }
 
-  /** What the next process knows of it. */
+  /** The remembered value in the next process. */
   async inNextProcess(of?: string): Promise<string | undefined> {
     await this.memory.save();
     this.memory = this.#newMemory(of);
@@ -47,7 +47,7 @@ class Known implements AsyncDisposable {
     this.memory.offer("w1", value, this.nowMs);
   }
 
-  /** As a start or a removal of any session changes the folder of all. */
+  /** Changes the folder of all sessions, as any session's start or removal does. */
   changeFolder(): void {
     Deno.mkdirSync(`${this.dir}/sessions/${crypto.randomUUID()}`);
   }
@@ -115,7 +115,7 @@ Deno.test("given a session that was written a moment ago, when it is offered, th
   strictEqual(known.memory.get("w1"), undefined);
 });
 
-/** A session known to a process that has kept what it knows. */
+/** A session that a process has remembered and kept on disk. */
 async function keptSession(): Promise<Known> {
   const known = new Known();
   await known.next();

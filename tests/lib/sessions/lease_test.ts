@@ -13,7 +13,7 @@ const FIXTURE = new URL("../../fixtures/claim_racer.ts", import.meta.url).pathna
 const ROUNDS = 60;
 const RACERS = 4;
 
-/** A profile whose sessions are made of files; `alive` ones are this very process. */
+/** A profile with sessions made of files; `alive` ones name this process. */
 class Leases implements AsyncDisposable {
   readonly profile: Profile;
   readonly #self: Identity;

@@ -6,7 +6,7 @@ import { startWorker, textOf } from "../../workers.ts";
 Deno.test("given a helper without marks that a beat has seen, when its parent has ended and then its worker, then it is ended", async () => {
   await using p = await testProfile();
   await p.ok("up");
-  // Its own session and no environment: once its parent is gone, nothing tells whose it is.
+  // It has a session of its own and no environment, so once its parent is gone nothing shows whose it is.
   await startWorker(
     p,
     "w",

@@ -190,7 +190,7 @@ Deno.test("given a worker or a name without a session, when it calls back, then 
     return Promise.resolve();
   }));
 
-/** As the supervisor does it: what became of the agent is on disk before the supervisor is gone. */
+/** Acts as the supervisor does: it records the agent's end before it ends itself. */
 const SUPERVISOR = `read -r _
 echo '{"state":"exited","child_pid":0,"exit_code":0,"last_change":1,"ended_by":"self"}' >"$0/.status" &&
   mv "$0/.status" "$0/status.json"`;
@@ -211,14 +211,14 @@ Deno.test("given workers that end while they are looked at, when each look is co
     }));
     const seen = new Set<string>();
     for (const worker of workers) {
-      // It ends during one of the looks that follow, since both take some milliseconds.
+      // The end and a look each take some milliseconds, so it ends during one of the next looks.
       const closing = worker.stdin.close();
       const status = worker.status;
       let ended = false;
       status.then(() => ended = true);
       do {
         for (const { view } of await readFleet(profile, Date.now())) seen.add(view.state);
-        // A look that needs no child gives nobody else a turn.
+        // A look without a child process never yields to other tasks.
         await new Promise((resolve) => setTimeout(resolve));
       } while (!ended);
       await Promise.all([closing, status]);
@@ -237,7 +237,7 @@ Deno.test("given a worker whose supervisor writes itself down while it is looked
     const self = await identityOf(Deno.pid) ?? { pid: 0, start: "", boot: "" };
     const write = (id: string, name: string, text: string) =>
       Deno.writeTextFileSync(`${profile.sessions}/${id}/${name}`, text);
-    // A pid that was given out again costs each look a child of its own, in two turns.
+    // A reused pid makes each look start a child process, which takes two turns.
     for (const id of ["w", "recycled"]) {
       await Deno.mkdir(`${profile.sessions}/${id}`, { recursive: true });
       write(id, "meta.json", JSON.stringify({ gen: "0", started_at: Math.floor(Date.now() / 1000) }));
@@ -247,7 +247,7 @@ Deno.test("given a worker whose supervisor writes itself down while it is looked
     const seen = new Set<string>();
     for (let round = 0; round < 60; round++) {
       const looking = readFleet(profile, Date.now());
-      // Somewhere within the look, which takes about as long.
+      // A look takes up to about this long, so the write falls into it.
       await new Promise((resolve) => setTimeout(resolve, round % 12));
       write("w", "sup", `${self.pid} ${self.start} ${self.boot}\n`);
       write("w", "status.json", '{"state":"running","last_change":1}');

@@ -4,7 +4,7 @@ import { readAllProcesses, readMarked } from "../../../lib/process/table.ts";
 import { delay } from "../../../lib/process/tree.ts";
 import { quietText } from "../../../lib/store.ts";
 
-/** The shells that may be the `sh` of some machine; those that are not there are left out. */
+/** The installed shells that are `sh` on some machines. */
 const SHELLS: readonly (readonly string[])[] = [["dash"], ["bash", "--posix"], ["busybox", "sh"], [
   "zsh",
   "--emulate",
@@ -14,7 +14,7 @@ const SHELLS: readonly (readonly string[])[] = [["dash"], ["bash", "--posix"], [
     new Deno.Command("sh", { args: ["-c", `command -v ${name}`] }).outputSync().success
   );
 
-/** One session's folder in a data dir of its own, and the supervisor in it. */
+/** A session's folder in its own data dir, with its supervisor. */
 class Supervised implements AsyncDisposable {
   readonly gen = crypto.randomUUID();
   readonly dir: string;
@@ -52,7 +52,7 @@ class Supervised implements AsyncDisposable {
     }
   }
 
-  /** Processes of this run, its supervisor's included. */
+  /** Processes of this run, including its supervisor's. */
   async processes(): Promise<number[]> {
     const table = await readAllProcesses();
     const marked = [
@@ -73,7 +73,7 @@ function killIfThere(pid: number): void {
   try {
     Deno.kill(pid, "SIGKILL");
   } catch {
-    // Ended with one that was killed before it.
+    // It ended with a process that was killed before it.
   }
 }
 

@@ -29,7 +29,7 @@ Deno.test("given a line longer than is kept, when more comes, then it is left ou
 Deno.test("given 100 MB without a newline, when they are split, then hardly any of it is held", () => {
   const splitter = new LineSplitter(1024 * 1024);
   const piece = new Uint8Array(256 * 1024);
-  // This file's own memory: the process runs other files, too.
+  // Memory of this file alone, since the process runs other files, too.
   const held = () => {
     const { heapUsed, external } = Deno.memoryUsage();
     return heapUsed + external;

@@ -8,7 +8,7 @@ import { runs } from "../../whole.ts";
 const RUNS = runs(100);
 const encoder = new TextEncoder();
 
-/** Everything a recording yields, handed over in pieces of `size`. */
+/** The log of a recording that comes in pieces of `size` bytes. */
 async function logOf(text: string, size = Infinity): Promise<string[]> {
   const log = new LogRenderer();
   const bytes = encoder.encode(text);
@@ -19,7 +19,7 @@ async function logOf(text: string, size = Infinity): Promise<string[]> {
   return [...lines, ...log.end()];
 }
 
-/** Bytes that are often control sequences, cut anywhere. */
+/** Bytes that are often control sequences, cut at any place. */
 const anyBytes = fc.array(
   fc.oneof(
     fc.uint8Array({ maxLength: 6 }),
@@ -52,7 +52,7 @@ async function fixture(name: string) {
   );
 }
 
-// Recorded with script(1) inside a tmux pane while keys were sent; `shown` is what `tmux capture-pane -p` printed.
+// Recorded with script(1) in a tmux pane while keys were sent; `shown` is the output of `tmux capture-pane -p`.
 for (const program of ["less", "git", "vim", "bash", "pi", "opencode"]) {
   Deno.test(`given a recording of ${program}, when it is shown, then the screen is the one that tmux showed`, async () => {
     const { cols, rows, recorded, shown } = await fixture(program);
@@ -69,7 +69,7 @@ Deno.test("given random sequences, when they are shown, then the screen is the o
   }
 });
 
-/** What is written, and the rows of a 20×4 screen afterwards. */
+/** Written text, and the rows of a 20×4 screen afterwards. */
 const CASES: [name: string, text: string, rows: string[]][] = [
   ["a full line wraps only when more comes", `${"x".repeat(20)}\r\ny`, ["x".repeat(20), "y", "", ""]],
   ["a line too long goes on in the next row", "x".repeat(21), ["x".repeat(20), "x", "", ""]],

@@ -72,7 +72,7 @@ Deno.test("given any state, when the limit leaves room for what may not be cut, 
   );
 });
 
-/** What stands for a value at most: its mark, or itself when it is no longer than that. */
+/** The shortest form of a value: its mark, or the value itself if that is not longer. */
 function mark(value: unknown, file: string): unknown {
   const elided = { elided: bytes(JSON.stringify(value)), file };
   return JSON.stringify(value).length <= JSON.stringify(elided).length ? value : elided;

@@ -28,7 +28,7 @@ import { anyId, anyJson, RUNS } from "../../properties.ts";
 const REDELIVER_MS = 600_000;
 const READER = { observer: "root/pi-1" };
 
-/** The news of a sight that would be shown, as reasons and changes. */
+/** Reasons and changes of a sight's news. */
 function compare(
   cursor: Cursor,
   sight: Sight,
@@ -38,7 +38,7 @@ function compare(
   return { reasons: reasonsOf(news), changes: wholeChanges(news) };
 }
 
-/** What a world is made of here: few names and values, so that two of them often share some. */
+/** The parts of a world, from few names and values, so that two worlds often share some. */
 interface Parts {
   playbook: string;
   goals: Record<string, string>;
@@ -139,7 +139,7 @@ Deno.test("given two sights, when one follows the other, then every difference t
   );
 });
 
-/** The reasons by the contract, told from the parts alone. */
+/** The reasons that the contract requires, computed from the parts. */
 function expectedReasons(before: Parts, after: Parts): string[] {
   const text = (value: unknown) => value === undefined ? "none" : JSON.stringify(sorted(value));
   const names = (record: object) => Object.keys(record);
@@ -312,7 +312,7 @@ Deno.test("given the token of one sight, when another follows, then --since wake
       ok(cursor !== undefined);
       const byToken = compare(cursor, two).reasons.length > 0;
       const byCursor = compare(cursorOf(one, before.asks), two).reasons.length > 0;
-      // Tokens know the world's hash alone: one that differs only in a worker's or goal's absence wakes too.
+      // A token has only the world's hash, so a world without some worker or goal wakes, too.
       if (byCursor) ok(byToken, "a change was lost");
       if (one.world.world_hash === two.world.world_hash) strictEqual(byToken, byCursor);
     }),
@@ -417,7 +417,7 @@ const QUIET: Parts = {
   alive: true,
 };
 
-/** What a reader who was given `before` finds in `after`. */
+/** News in `after` for a reader who was given `before`. */
 async function newsBetween(before: Partial<Parts>, after: Partial<Parts>, reader = READER): Promise<News[]> {
   const cursor = cursorOf(await sightOf({ ...QUIET, ...before }), before.asks ?? []);
   return newsOf(cursor, await sightOf({ ...QUIET, ...after }), reader);

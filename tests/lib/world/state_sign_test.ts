@@ -8,12 +8,12 @@ import { type PulseRecord, setWanted, writePulse } from "../../../lib/world/puls
 import { look } from "../../../lib/world/state.ts";
 import { emptyWorld } from "../../../lib/world/world.ts";
 
-/** A moment at which every change so far has settled. */
+/** A moment at which all changes so far have settled. */
 const later = () => Date.now() + 2 * STAMP_SETTLES_MS;
 
 /**
- * A data dir with one running worker, its supervisor a process that sleeps, as a pulse has published it. In the published
- * world its runner is `published`, on disk it is `disk`: so it shows which of the two was read.
+ * A published data dir with one running worker, whose supervisor is a sleeping process. The worker's runner is `published`
+ * in the published world and `disk` on disk, which shows where it was read.
  */
 class Published implements AsyncDisposable {
   readonly #base = Deno.makeTempDirSync({ prefix: "looop sign " });
@@ -61,7 +61,7 @@ class Published implements AsyncDisposable {
     replaceFile(profile.world, `${JSON.stringify(world)}\n`);
   }
 
-  /** Writes the record of a pulse, which this process stands for. */
+  /** Writes the record of a pulse that names this process. */
   async pulse(changes: Partial<PulseRecord>): Promise<void> {
     const text = {
       home: "",
@@ -76,7 +76,7 @@ class Published implements AsyncDisposable {
     writePulse(this.profile, { v: 1, ...await ownIdentity(), ...text, ...sign, ...changes });
   }
 
-  /** Runner, state and readiness as they are shown. */
+  /** Runner, state and readiness of the worker in the state. */
   async shown(): Promise<unknown[]> {
     const { workers } = await look(this.profile, later());
     return workers.flatMap(({ runner, state, ready }) => [runner, state, ready]);
@@ -86,7 +86,7 @@ class Published implements AsyncDisposable {
     try {
       this.supervisor.kill("SIGKILL");
     } catch {
-      // Ended by the test.
+      // The test has ended it.
     }
     await this.supervisor.status;
     await Deno.remove(this.#base, { recursive: true });

@@ -7,7 +7,7 @@ import { setWanted } from "../../../lib/world/pulse_record.ts";
 import { glance } from "../../../lib/world/state.ts";
 import { makeDir, replaceFile, STAMP_SETTLES_MS } from "../../../lib/store.ts";
 
-/** A data dir as one who waits finds it. */
+/** A data dir for a waiting reader. */
 async function settledProfile(): Promise<Profile & AsyncDisposable> {
   const base = await Deno.makeTempDir({ prefix: "looop glance " });
   const profile = profileAt(`${base}/data`);
@@ -17,7 +17,7 @@ async function settledProfile(): Promise<Profile & AsyncDisposable> {
   return { ...profile, [Symbol.asyncDispose]: () => Deno.remove(base, { recursive: true }) };
 }
 
-/** A moment at which every change so far has settled. */
+/** A moment at which all changes so far have settled. */
 const later = () => Date.now() + 2 * STAMP_SETTLES_MS;
 
 Deno.test("given a quiet profile, when it is glanced at twice, then the glances are equal", async () => {

@@ -92,7 +92,7 @@ async function sightOf(size: Size): Promise<Sight> {
   };
 }
 
-/** What a reader who knows `before` is printed of `after`; without it, the whole world. */
+/** The return for a reader who knows `before`, or without `before` the whole world. */
 function wake(before: Sight | undefined, after: Sight): Wake & { value: Record<string, unknown> } {
   const cursor = before === undefined ? emptyCursor() : cursorOf(before, []);
   const news = before === undefined ? wholeWorld(after, READER) : newsOf(cursor, after, READER);

@@ -22,7 +22,7 @@ const anyOwn: fc.Arbitrary<OwnState> = fc.record({
   nowMs: fc.nat(),
 });
 
-/** A sensor's readings one after another, as the beats make them. */
+/** A sensor's readings over a series of beats. */
 async function sensed(values: readonly unknown[], before?: WorldReading): Promise<WorldReading[]> {
   const readings: WorldReading[] = [];
   for (const [i, value] of values.entries()) {
@@ -130,7 +130,7 @@ Deno.test("given any run of signals, when wakes are counted, then only changed s
     fc.asyncProperty(fc.array(fc.nat(2), { minLength: 2, maxLength: 30 }), async (signals) => {
       const readings = await sensed(signals);
       for (const [i, reading] of readings.entries()) {
-        // What stands still for two sensings is what its wake hash tells.
+        // After two equal sensings the wake hash is that of the signal.
         if (i > 0 && signals[i] === signals[i - 1]) strictEqual(reading.wake, reading.hash);
       }
     }),

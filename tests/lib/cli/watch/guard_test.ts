@@ -4,7 +4,7 @@ import { HAS_TMUX, Terminal } from "../../../tmux.ts";
 
 const ROOT = new URL("../../../../", import.meta.url).pathname;
 
-/** A program that takes the terminal as `watch` does and then ends in a way that nobody has foreseen. */
+/** A program that takes over the terminal as `watch` does and then ends unexpectedly. */
 function program(end: string): string {
   return `import { guardTerminal } from ${JSON.stringify(`file://${ROOT}lib/cli/watch/guard.ts`)};
 import { writeAll } from ${JSON.stringify(`file://${ROOT}lib/cli/console.ts`)};

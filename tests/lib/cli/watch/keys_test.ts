@@ -22,7 +22,7 @@ const CHOICES: Choices = {
   page: 5,
 };
 
-/** Presses keys one after the other; the last order that they gave. */
+/** Presses keys one after another; returns the last order that they gave. */
 function pressAll(keys: readonly Key[], choices = CHOICES, from = settle(FIRST, choices, [])) {
   let ui = from;
   let last: Order | undefined;
@@ -37,7 +37,7 @@ function pressAll(keys: readonly Key[], choices = CHOICES, from = settle(FIRST, 
 Deno.test("given an ask with options, when a digit and enter are pressed, then that option is the order", () => {
   const reply = { kind: "reply", id: "w1-1", text: "blue", outcome: "answered", free: false };
   deepStrictEqual(pressAll(["text:2", "enter"]).order, reply);
-  // Typing does not change an option that was chosen.
+  // Typing does not change a chosen option.
   deepStrictEqual(pressAll(["text:2", "text:x", "backspace", "enter"]).order, reply);
   strictEqual(pressAll(["text:3"]).ui.typing, undefined);
   strictEqual(pressAll(["down", "text:1"]).ui.typing, undefined);

@@ -44,7 +44,7 @@ function worker(id: string, more: Partial<WorkerRun> = {}): WorkerRun {
   return { ...base, runner: "pi", started: new Date(NOW - 300_000).toISOString(), idle_s: 3, ...more };
 }
 
-/** A view of so many questions and workers with these texts. */
+/** A view with questions of these texts and this many workers. */
 function viewOf(texts: readonly string[], workers: number, pulse: object = {}): View {
   const runs = Array.from({ length: workers }, (_, n) => worker(`w${n}`));
   const asks = texts.map((prompt, n) => ({
@@ -120,7 +120,7 @@ const ui: fc.Arbitrary<Ui> = fc.record({
 
 // deno-lint-ignore no-control-regex -- colours
 const SGR = /\x1b\[[0-9;]*m/g;
-// deno-lint-ignore no-control-regex -- what must not be there
+// deno-lint-ignore no-control-regex -- these must not be there
 const UNSAFE = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/;
 
 Deno.test("given any texts, state and size, when the screen is drawn, then it has the terminal's rows and none is wider or unsafe", () => {
@@ -208,7 +208,7 @@ Deno.test("given more problems than one, when the screen is drawn, then as many 
       const more = /\(\+(\d+)\)|and (\d+) more/.exec(screen);
       strictEqual(named + Number(more?.[1] ?? more?.[2] ?? 0), 12, screen);
       ok(named >= (rows >= 50 ? 12 : Math.floor(rows / 6) / (columns < 60 ? 2 : 1)), screen);
-      // A row that nothing else has use for is not left empty while a problem has none.
+      // No row may stay empty while a problem is left out.
       const gaps = lines.filter((line, n) => line.replace("│", "").trim() === "" && lines[n + 1] === line);
       if (named < 12) strictEqual(gaps.length, 0, screen);
     }
