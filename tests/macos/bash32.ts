@@ -1,8 +1,8 @@
 /**
- * A script as macOS's sh, bash 3.2, would run it, for a newer bash: its differences are written out. Pure.
+ * Rewrites a script so that a newer bash runs it as bash 3.2, macOS's sh, would. Pure.
  *
- * - `$!` is not set under `set -u`, also with a default, before something was started in the background.
- * - After an error of `set -u` the status is that of the EXIT trap's last command.
+ * - Before anything was started in the background, `$!` is unset under `set -u`, even with a default.
+ * - After an error of `set -u` the exit status is that of the EXIT trap's last command.
  */
 export function asBash32(script: string): string {
   return script

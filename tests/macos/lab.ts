@@ -1,15 +1,14 @@
 /**
  * The macOS lab: a machine on this one that keeps macOS's rules, as far as files and programs can.
  *
- * A PATH of stand-ins and chosen tools; `/bin/sh` is bash; in a mount namespace of its own, `/proc` is empty but for
- * the link to a process's own program, which the runtime needs. What looop does there is judged from outside, where
- * `/proc` shows everything.
+ * PATH has stand-ins and chosen tools; `/bin/sh` is bash; in a separate mount namespace, `/proc` has only the link to a
+ * process's own program, which the runtime needs. Tests judge from outside, where `/proc` shows everything.
  */
 import { looopCommand } from "../looop.ts";
 
 const BIN = new URL("bin/", import.meta.url).pathname;
 
-/** The stand-ins, by the program that plays them. */
+/** Names of the stand-ins, by the program that plays them. */
 const STAND_INS: Readonly<Record<string, string>> = {
   ps: "ps",
   script: "script",
@@ -19,22 +18,22 @@ const STAND_INS: Readonly<Record<string, string>> = {
     "cut sleep",
 };
 
-/** Tools that do the same on both systems, and what people install beside them. */
+/** Tools that behave the same on both systems, and tools that people install. */
 const TOOLS =
   "[ basename bash bzip2 cat chmod chown clear cmp col comm crontab curl dd diff dirname echo ed expr " +
   "false file fold getconf git gunzip gzip hostname iconv id join jot kill kubectl less locale logger man mkdir " +
   "mkfifo more node od nohup npm openssl paste perl printenv printf pwd python3 rev rm rmdir seq shasum split stty sync " +
   "tar tee test tmux true tty uudecode vi wait which who whoami yes zcat zsh jq fish gh systemd-analyze";
 
-/** A lab at work. */
+/** A running lab. */
 export interface Lab {
-  /** The folder of its programs, which is all of PATH. */
+  /** Folder of its programs, the only one in PATH. */
   bin: string;
-  /** The words in front of a command line that is to run in it, from a working directory. */
+  /** Words that, in front of a command line, run it in the lab in a working directory. */
   enter(cwd: string): string[];
 }
 
-/** Why there is no lab on this machine, or undefined. */
+/** Why this machine can have no lab, undefined if it can. */
 export async function missingForLab(): Promise<string | undefined> {
   if (Deno.build.os !== "linux") return "the lab plays a Mac on Linux";
   for (const tool of ["/usr/bin/perl", "/usr/bin/bash", "/usr/bin/nsenter"]) {
@@ -49,7 +48,7 @@ export async function missingForLab(): Promise<string | undefined> {
   return success ? undefined : "no mount namespace may be made here: run it as root";
 }
 
-/** Makes the folder of the lab's programs below `dir`. */
+/** Makes the folder of the lab's programs below `dir`; returns its path. */
 export function makeTools(dir: string): string {
   const bin = `${dir}/bin`;
   Deno.mkdirSync(bin, { recursive: true });
@@ -77,8 +76,8 @@ function isFile(path: string): boolean {
   }
 }
 
-// The kernel's own view goes where the stand-ins find it. What the runtime asks of /proc of itself is its program.
-// The namespace ends, and the folder with it, when stdin does: with the process that holds the other end.
+// The stand-ins read the kernel's /proc at `kernel`. The runtime needs only the link to its own program.
+// The namespace and the folder end when stdin does, that is, with the process that holds the other end.
 const BUILD = `set -e
 mount --make-rprivate /
 mkdir -p "$1/kernel" "$1/empty/self"
@@ -92,7 +91,7 @@ umount "$1/kernel"
 rm "$1"/bin/* "$1/empty/self/exe"
 rmdir "$1/bin" "$1/empty/self" "$1/empty" "$1/kernel" "$1"`;
 
-/** Labs of this process; one that was let go would end. */
+/** Labs of this process, kept referenced so that they do not end. */
 const held: Deno.ChildProcess[] = [];
 
 /** Starts a lab, which ends with this process. */

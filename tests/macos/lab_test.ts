@@ -1,6 +1,6 @@
 /**
- * looop as on a Mac: in the lab, where `/proc` is out of reach and every tool keeps macOS's rules. What is left behind
- * is judged from outside, where the environment of every process is seen.
+ * looop as on a Mac: in the lab, where `/proc` is out of reach and every tool behaves as on macOS. Tests look for left-over
+ * processes from outside, where every process's environment can be read.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { sharedLab, type TestProfile, testProfile } from "../looop.ts";
@@ -18,13 +18,13 @@ function labTest(name: string, fn: () => Promise<void>): void {
 
 const macProfile = () => testProfile({ on: "macos" });
 
-/** A command that sleeps in a session of its own, deaf to TERM, its environment hidden as Apple's programs have it. */
+/** Sleeps in its own session and ignores TERM; its environment is hidden, as that of Apple's programs. */
 const HIDDEN = `perl -e 'use POSIX; setsid; $SIG{TERM} = $SIG{HUP} = "IGNORE"; sleep 600'`;
-/** The same, seen with its environment as what people install is. */
+/** The same with a visible environment, as programs have that people install. */
 const SEEN =
   `${Deno.execPath()} eval --quiet 'Deno.addSignalListener("SIGTERM", () => {}); setTimeout(() => {}, 6e5)'`;
 
-/** How long something takes, ms. */
+/** Duration of a call, ms. */
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const begun = performance.now();
   await run();
@@ -77,7 +77,7 @@ labTest(
   async () => {
     await using p = await macProfile();
     await using linux = await testProfile({ on: "linux" });
-    // Wide, so that no line of ps is cut: a scanner would find its own arguments, and wait for itself to end.
+    // Without this width ps cuts its lines; with it a scanner could find its own arguments and wait for its own end.
     const env = { COLUMNS: "100000" };
     await p.ok("up");
     const run = async (p: TestProfile) =>
@@ -117,7 +117,7 @@ labTest(
   async () => {
     await using p = await macProfile();
     await p.ok("up");
-    // What its parent has left was seen at a beat, what it still has is seen at the kill.
+    // Helpers whose parent ends were seen at a beat; helpers with a living parent are seen at the kill.
     await startWorker(
       p,
       "w",
@@ -141,7 +141,7 @@ labTest(
   "given a Mac and a worker whose meta.json is a folder, when down is called, then it ends all the same",
   async () => {
     await using p = await macProfile();
-    // Without its meta.json nothing but the supervisor's arguments shows whose it is.
+    // Without its meta.json only the supervisor's arguments show whose it is.
     await startWorker(p, "w", "sleep 600");
     Deno.removeSync(p.path("sessions/w/meta.json"));
     Deno.mkdirSync(p.path("sessions/w/meta.json"));
@@ -211,7 +211,7 @@ labTest(
   "given a Mac and a data dir with letters beyond ASCII, when a worker is killed, then what left its tree is found",
   async () => {
     await using p = await testProfile({ on: "macos", dir: "Bücher 書" });
-    // Its parent is gone and its session its own: the marks alone tell whose it is.
+    // Its parent is gone and its session is its own, so only the marks show whose it is.
     const left =
       `perl -e 'use POSIX; fork and exit; setsid; exec @ARGV' -- ${SEEN} </dev/null >/dev/null 2>&1`;
     await startWorker(p, "w", `${left}; echo up >"$LOOOP_DATA_DIR/reports/up"; sleep 600`);

@@ -1,6 +1,6 @@
 /**
- * `deno task macos [FILE…]`: runs end-to-end tests and the sensors' tests as on a Mac: in the lab, with
- * `LOOOP_TEST_OS=darwin`. Those of the common verbs unless told otherwise; `LOOOP_UNDER_TEST` names a binary.
+ * `deno task macos [FILE…]`: runs end-to-end tests, by default those of the common verbs, and the sensors' tests in the
+ * macOS lab with `LOOOP_TEST_OS=darwin`. `LOOOP_UNDER_TEST` names a binary.
  */
 import { makeTools, missingForLab } from "./lab.ts";
 
@@ -16,7 +16,7 @@ async function test(files: readonly string[], env: Record<string, string>): Prom
   return success;
 }
 
-/** The sensors' tests with BSD's tools alone on PATH; what a person has installed beside them is there, too. */
+/** Runs the sensors' tests with a PATH of only BSD's tools and tools that people install. */
 async function testSensors(files: readonly string[]): Promise<boolean> {
   const dir = await Deno.makeTempDir({ prefix: "looop-tools-" });
   try {

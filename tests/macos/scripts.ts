@@ -1,15 +1,15 @@
-/** Every shell script that looop ships, runs or is built by: files, and texts within its own source. */
+/** Collects every shell script that looop ships, runs or is built by: files, and texts in its source. */
 import jsTokens from "js-tokens";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** A script by where it stands. */
+/** A script, named by its place. */
 export interface Script {
   name: string;
   text: string;
 }
 
-/** All of them. */
+/** All scripts. */
 export function shippedScripts(): Script[] {
   const files = ["install.sh", ".ci/run", ".ci/deno/install", "tests/agents/install.sh"].map(file);
   const sensors = [...namesIn("sensors_examples", ".sh"), ...namesIn("lib", ".sh")].map(file);
@@ -37,7 +37,7 @@ function stepsOf(name: string): Script[] {
   return [...blocks, ...lines].map((step, n) => ({ name: `${name} step ${n + 1}`, text: step }));
 }
 
-/** Texts of a TypeScript file that look like shell; what is filled in at run time stands as `X`. */
+/** Texts of a TypeScript file that look like shell; `X` stands for text filled in at run time. */
 function textsOf(name: string): Script[] {
   const found: Script[] = [];
   let line = 1;
@@ -56,7 +56,7 @@ function textsOf(name: string): Script[] {
   return found.filter(({ text }) => looksLikeShell(text));
 }
 
-/** The value of a JavaScript string by its source. */
+/** The value of a JavaScript string literal. */
 function unescaped(source: string): string {
   const named: Record<string, string> = { n: "\n", t: "\t", r: "\r", "\n": "" };
   return source.replace(
@@ -65,7 +65,7 @@ function unescaped(source: string): string {
   );
 }
 
-/** A `#!`, or a command of the shell's together with something that only shells write. */
+/** Whether a text has a `#!`, or both a command and syntax that only shells have. */
 function looksLikeShell(text: string): boolean {
   const hasCommand =
     /(?:^|[\n;|&({`]|\$\()\s*(?:exec|for|while|until|case|if|read|printf|echo|cat|ps|grep|sed|awk|mkfifo|script|sysctl|stty|df|ls|kill|trap|set|eval|umask|sleep|command|LC_ALL=\w+|\[)\s/;

@@ -1,13 +1,13 @@
 /** Checks a shell script against the rules of macOS's bash and tools. Pure. */
 import { BASH_RULES, type Rule, TOOL_RULES } from "./shell_rules.ts";
 
-/** What was found: the rule, and the line that breaks it. */
+/** A breach: the rule, and the line that breaks it. */
 export interface Breach {
   says: string;
   line: string;
 }
 
-/** Every breach of a script, comments left out. */
+/** All breaches of a script outside its comments. */
 export function breachesOf(text: string): Breach[] {
   const bare = withoutComments(text);
   return [...BASH_RULES, ...TOOL_RULES].flatMap((rule) => breachesBy(rule, bare));
@@ -22,7 +22,7 @@ function breachesBy({ says, pattern }: Rule, text: string): Breach[] {
   });
 }
 
-/** A script without its comments; one behind a command begins after a blank. */
+/** A script without its comments; after a command, a comment begins behind a blank. */
 function withoutComments(text: string): string {
   return text.split("\n").map((line) => /^\s*#/.test(line) ? "" : line.replace(/\s#\s[^"'`]*$/, "")).join(
     "\n",

@@ -1,10 +1,10 @@
-/** Every script that looop ships runs under macOS's bash 3.2 and with its BSD tools, as far as reading it can show. */
+/** Checks by reading that every shipped script runs under macOS's bash 3.2 and with its BSD tools. */
 import { deepStrictEqual, ok } from "node:assert/strict";
 import { shippedScripts } from "./scripts.ts";
 import { breachesOf } from "./shell_check.ts";
 import { BASH_RULES, TOOL_RULES } from "./shell_rules.ts";
 
-/** Breaches that are meant: where, which line, and why it is right there. */
+/** Intended breaches: the place, the line, and why it is right there. */
 const MEANT: readonly (readonly [name: string, line: RegExp, why: string])[] = [
   ["lib/calls/shim.ts", /\/proc\//, "tried first, with another way, or skipped where it is not"],
   ["lib/process/", /\/proc\/|grep -[lq]*z/, "the Linux half of what differs by platform"],

@@ -1,33 +1,33 @@
 /**
  * Features that a script may not use, because macOS's bash 3.2 or its BSD tools lack them or behave differently.
  *
- * A rule holds a line that breaks it and one that does not, so that no rule is dead. The lists are those of bash's
- * NEWS from 4.0 on, and of the manual pages of FreeBSD's and Apple's tools.
+ * Each rule has a line that breaks it and one that does not, which prove that it works. The rules are taken from bash's
+ * NEWS from 4.0 on, and from the manual pages of FreeBSD's and Apple's tools.
  */
 
-/** One thing that a script may not use. */
+/** A feature that a script may not use. */
 export interface Rule {
-  /** What is used, and what to use instead. */
+  /** The feature, and what to use instead. */
   says: string;
   pattern: RegExp;
   /** A line that the rule must find. */
   bad: string;
-  /** A line that comes near and is right. */
+  /** A similar line that is right. */
   good: string;
 }
 
-/** A program's name where a command may stand, so that `--timeout` and `$timeout` are none. */
+/** Matches a program's name in the place of a command, so not in `--timeout` or `$timeout`. */
 const command = (name: string, rest = "\\b"): RegExp =>
   new RegExp(
     `(?:^|[;&({\`!]|\\$\\(|\\b(?:then|do|else|exec|if|while|until|env|xargs|sudo)\\s)\\s*${name}${rest}` +
-      // Behind a bar it may be one of the patterns of a case.
+      // After a bar it may be a pattern of a case.
       `|\\|\\s*${name}(?!\\s*[|)])${rest}`,
     "m",
   );
-/** A program with an option, on one command. */
+/** Matches a program with an option in the same command. */
 const option = (name: string, flags: string): RegExp => command(name, `\\s(?:[^|;&)\\n]*\\s)?(?:${flags})`);
 
-/** Syntax and built-ins: what bash 3.2 does not have, or does otherwise. */
+/** Syntax and built-ins that bash 3.2 lacks or treats differently. */
 export const BASH_RULES: readonly Rule[] = [
   {
     says: "associative arrays (bash 4.0)",
@@ -172,7 +172,7 @@ export const BASH_RULES: readonly Rule[] = [
   },
 ];
 
-/** Programs and options: what BSD's do not have, or do otherwise. */
+/** Programs and options that BSD's tools lack or treat differently. */
 export const TOOL_RULES: readonly Rule[] = [
   {
     says: "a program that macOS lacks",

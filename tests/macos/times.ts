@@ -1,14 +1,14 @@
-/** `deno run -A tests/macos/times.ts`: how long common calls take in the macOS lab and on Linux, in turn; medians. */
+/** `deno run -A tests/macos/times.ts`: times common calls in the macOS lab and on Linux in turn; prints medians. */
 import { type TestProfile, testProfile } from "../looop.ts";
 import { startWorker } from "../workers.ts";
 import { missingForLab } from "./lab.ts";
 
-/** How often each call is timed. */
+/** Runs of each call. */
 const ROUNDS = 5;
-/** The bar: how many times as long it may take in the lab. */
+/** Largest allowed ratio of the time in the lab to that on Linux. */
 const BAR = 2;
 
-/** Calls to time, in an order in which each is possible. */
+/** Calls to time, in an order in which each can succeed. */
 const CALLS: readonly (readonly [name: string, run: (p: TestProfile) => Promise<unknown>])[] = [
   ["up", (p) => p.okCall(["up"])],
   ["_ state", (p) => p.okCall(["_", "state", "--json"])],

@@ -1,7 +1,7 @@
-/** `deno task assets`: puts folders of texts into modules, so that every way of running looop has them. */
+/** `deno task assets`: writes folders of texts as modules, so that looop has them however it is run. */
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** One folder of texts and the module that is made of it. */
+/** A folder of texts and its module. */
 interface Asset {
   folder: string;
   suffix: string;
@@ -34,13 +34,13 @@ const DRIVERS: Asset = {
 };
 export const ASSETS: readonly Asset[] = [EXAMPLES, FAR, DRIVERS];
 
-/** A module's text, made from its folder. */
+/** The text of a folder's module. */
 export function moduleOf({ folder, suffix, constant, about }: Asset): string {
   const names = [...Deno.readDirSync(`${ROOT}${folder}`)].map((entry) => entry.name)
     .filter((name) => name.endsWith(suffix)).sort();
   const entries = names.map((name) => {
     const text = Deno.readTextFileSync(`${ROOT}${folder}/${name}`);
-    // A line each, so that a change is one line here, too.
+    // One line for each text line, so that a change is one line here, too.
     const lines = text.split("\n").map((line) => `    ${JSON.stringify(line)},\n`);
     return `  ${JSON.stringify(name.slice(0, -suffix.length))}: [\n${lines.join("")}  ].join("\\n"),\n`;
   });

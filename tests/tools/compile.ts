@@ -1,27 +1,26 @@
 /**
  * `deno task compile [--target TRIPLE] [--output FILE]`: bundles, then compiles, the one self-contained binary.
  *
- * Bundled first, one chunk per verb, so that each verb loads only what it uses: an unbundled program starts in
- * 1.5 times and one whole bundle in 1.2 times the time. Without V8's code cache, since that lives under a fixed
- * name in the shared temporary folder. Least authority: no network, no FFI, no prompts. Nothing
- * is bundled that deno.lock does not name.
+ * It bundles one chunk per verb, so that each verb loads only what it uses: without bundling the start takes 1.5 times as
+ * long, with one bundle 1.2 times. V8's code cache is off, since it has a fixed name in the shared temporary folder. The
+ * binary has the least authority: no network, no FFI, no prompts. Only packages of deno.lock are bundled.
  *
- * Where Deno's own download site is out of reach, `DENO_STANDALONE` names the deno to compile with and
- * `DENORT_BIN` the runtime that it embeds.
+ * If Deno's download site is out of reach, `DENO_STANDALONE` names the deno to compile with, and `DENORT_BIN` the runtime
+ * to embed.
  */
 import { parseArgs } from "node:util";
 
 const root = new URL("../../", import.meta.url).pathname;
 
 /**
- * V8 keeps memory small after garbage-heavy beats; costs nothing at start-up. Without its optimizing compilers a
- * pulse is 10 MB lighter, as their code is never paged in and nothing is kept for them; what a verb computes is
- * over before they would pay, and where much is read the time goes into JSON.parse, which is native. Nor does a
- * process that waits collect garbage where there is none: that freed less than 1 MB for 30 ms of CPU.
+ * V8 flags that keep memory small and cost nothing at start-up. Without the optimizing compilers a pulse is 10 MB lighter,
+ * since their code is never paged in and they keep no data. They would not pay: a verb ends too soon, and large reads
+ * spend their time in JSON.parse, which is native. A waiting process does not collect garbage when idle, which freed less
+ * than 1 MB for 30 ms of CPU.
  */
 const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1,--no-opt,--no-maglev,--no-memory-reducer";
 
-/** Bundles `entry` into a folder, one chunk per verb; minified, which is the form that {@link lighten} reads. */
+/** Bundles `entry` into a folder, one chunk per verb, minified, as {@link lighten} expects. */
 export async function bundle(entry: string, folder: string): Promise<void> {
   const args = [
     "bundle",
@@ -74,12 +73,12 @@ export async function compileProgram(
   ]);
 }
 
-/** What ink loads where `DEV=true` asks for it; it is no dependency of ink's, and nothing for a program that is shipped. */
+/** The debugger that ink loads with `DEV=true`; it is not among ink's dependencies and has no place in a release. */
 const DEBUGGER = "react-devtools-core";
-/** The bundler's helper for CommonJS, which loads `node:module`: only what ink is made of needs it. */
+/** The bundler's helper for CommonJS, which loads `node:module`; only ink's packages need it. */
 const HELPER = /import\{createRequire as \w+\} ?from ?"node:module"/;
 
-/** Empties the chunk that would load the debugger, and spares all chunks that are no CommonJS the load of the helper. */
+/** Empties the debugger's chunk, and removes the helper from all chunks without CommonJS. */
 async function lighten(folder: string): Promise<void> {
   const texts = new Map<string, string>();
   for await (const { name, isFile } of Deno.readDir(folder)) {
@@ -93,7 +92,7 @@ async function lighten(folder: string): Promise<void> {
   }
 }
 
-/** A chunk that does not load the helper where it uses none of it, or only what makes a module's namespace. */
+/** A chunk without the helper's import if it uses nothing of it, or only what makes a module's namespace. */
 function withoutHelper(text: string, [name, helper]: readonly [string, string]): string {
   const [, makes = ""] = /(\w+)=\(\w+,\w+\)=>\{for\(/.exec(helper) ?? [];
   const [, alias = ""] = new RegExp(`[{,]${makes} as (\\w+)`).exec(helper) ?? [];
@@ -103,19 +102,19 @@ function withoutHelper(text: string, [name, helper]: readonly [string, string]):
   );
 }
 
-/** Size from which a chunk that no other needs at once is packed, bytes. */
+/** Size from which a lazily loaded chunk is packed, bytes. */
 const PACK_BYTES = 64 * 1024;
 /**
- * Most imports of a packed chunk. Its address is its text, which the runtime goes through at each of its imports: with
- * 100 of them, the first screen of `watch` took five times the CPU.
+ * Largest number of imports in a packed chunk. A packed chunk's address is its text, which the runtime scans at each of
+ * its imports: with 100 imports, the first screen of `watch` took five times the CPU.
  */
 const PACK_IMPORTS = 4;
 const IMPORT = /\b(from|import) ?"/g;
 
 /**
- * Keeps the chunks from costing at each start, loaded or not. The runtime goes through the text of every module that
- * the compiler knows, 1.3 ms CPU for a megabyte: so they lose their extension, and the imports by which the compiler
- * would find them. It reads all embedded files into memory, 0.8 ms for a megabyte: so the large ones are packed.
+ * Keeps chunks that are not loaded from costing time at each start. The runtime scans the text of every module that the
+ * compiler knows, 1.3 ms CPU per megabyte, so chunks lose their extension and the imports by which the compiler would
+ * find them. It reads all embedded files into memory, 0.8 ms per megabyte, so large chunks are packed.
  */
 async function hideChunks(folder: string, main: string): Promise<void> {
   const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(".js"));
@@ -141,10 +140,10 @@ async function hideChunks(folder: string, main: string): Promise<void> {
   if (packed.size > 0) await Deno.copyFile(`${root}tests/tools/unpack.js`, `${folder}/${UNPACK}`);
 }
 
-/** The chunk that imports a packed one. */
+/** The text of a chunk that unpacks and imports a packed one. */
 const UNPACK = "unpack";
 
-/** A chunk's text with its imports of others as those are stored. */
+/** A chunk's text with its imports renamed to the stored chunks. */
 function hideImports(text: string, chunks: ReadonlySet<string>, packed: ReadonlySet<string>): string {
   return text.replace(/\bimport\("\.\/([\w.-]+)"\)/g, (whole, name: string) => {
     if (!chunks.has(name)) return whole;

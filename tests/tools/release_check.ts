@@ -1,7 +1,7 @@
 /**
- * `deno task release:check`: everything of a release that can be checked before the tag is pushed.
+ * `deno task release:check`: checks of a release before its tag is pushed.
  *
- * Prints one line a check and exits 1 when one failed. `--notes` prints the release notes instead: the newest
+ * Prints one line per check; exits 1 if one fails. `--notes` prints the release notes instead: the newest
  * section of CHANGELOG.md, without its heading.
  */
 
@@ -14,12 +14,12 @@ export interface Release {
   notes: string;
 }
 
-/** What one check found: `ok` is undefined when it could not be made on this machine. */
+/** Result of one check: `ok` is undefined if this machine cannot make it. */
 export interface Finding {
   ok: boolean | undefined;
-  /** One line: what is so. */
+  /** One line about the result. */
   says: string;
-  /** What the checking tool printed, shown below a failure. */
+  /** Output of the checking tool, shown below a failure. */
   output?: string;
 }
 
@@ -37,7 +37,7 @@ export function newestRelease(changelog: string): Release | undefined {
   return undefined;
 }
 
-/** Compares every place that names the version with deno.json's; `places` are what they say, by name. */
+/** Compares the version in every place, given by name, with that of deno.json. */
 export function findVersions(version: string, places: Record<string, string | undefined>): Finding[] {
   return Object.entries(places).map(([place, said]) => ({
     ok: said === version,
@@ -45,7 +45,7 @@ export function findVersions(version: string, places: Record<string, string | un
   }));
 }
 
-/** The version a tag stands for on GitHub's runners, or undefined on a branch and elsewhere. */
+/** The version of the tag on GitHub's runners; undefined on a branch and elsewhere. */
 export function taggedVersion(env: Record<string, string | undefined>): string | undefined {
   if (env.GITHUB_REF_NAME === undefined || env.GITHUB_REF_TYPE === "branch") return undefined;
   return env.GITHUB_REF_NAME.replace(/^v/, "");
@@ -73,7 +73,7 @@ async function main(args: string[]): Promise<number> {
   return findings.some(({ ok }) => ok === false) ? 1 : 0;
 }
 
-/** What must succeed, as `sh` would run it in the root of the checkout. */
+/** Command lines that must succeed in the root of the checkout. */
 const COMMANDS: [tool: string, ...words: string[]][] = [
   ["deno", "publish", "--dry-run", "--allow-dirty"],
   ["deno", "doc", "--lint", "main.ts"],
@@ -81,7 +81,7 @@ const COMMANDS: [tool: string, ...words: string[]][] = [
   ["shellcheck", "-s", "sh", "install.sh"],
 ];
 
-/** Runs a tool to its end; a tool that is not installed leaves the check open. */
+/** Runs a tool to its end; without the tool the check stays open. */
 async function runs(tool: string, words: string[]): Promise<Finding> {
   const says = [tool, ...words].join(" ");
   try {
@@ -100,7 +100,7 @@ async function programVersion(): Promise<string | undefined> {
   return output.match(/^looop (\S+)$/m)?.[1];
 }
 
-/** Runs `deno` as the very program that runs this file, whatever is on PATH. */
+/** Runs `deno` by the program that runs this file, even if another is on PATH. */
 async function run(tool: string, args: string[]): Promise<{ success: boolean; output: string }> {
   const program = tool === "deno" ? Deno.execPath() : tool;
   const { success, stdout, stderr } = await new Deno.Command(program, {
@@ -119,7 +119,7 @@ function show({ ok, says, output = "" }: Finding): string {
   return `FAILED   ${says}\n${output.trim() === "" ? "" : tail.join("")}`;
 }
 
-/** Whole text to stdout: a pipe may take it in parts. */
+/** Writes the whole text to stdout, since a pipe may take it in parts. */
 async function print(text: string): Promise<void> {
   const writer = Deno.stdout.writable.getWriter();
   await writer.write(new TextEncoder().encode(text));

@@ -1,21 +1,21 @@
 /**
- * `deno run -A tests/tools/release_files.ts OWNER/NAME`: writes the files of a release other than its programs, with its
- * publisher filled in: `release/install.sh` and `notes.md`.
+ * `deno run -A tests/tools/release_files.ts OWNER/NAME`: writes `release/install.sh` and `notes.md`, the files of a release
+ * beside its programs, with the publisher filled in.
  *
- * This is the one place where an account becomes looop's publisher: GitHub's runner knows which repository makes
- * the release, and deno.json which package of JSR it has just published. A checkout names nobody.
+ * Only here an account becomes looop's publisher: GitHub's runner knows which repository makes the release, and deno.json
+ * which JSR package it has just published. A checkout names no publisher.
  */
 import { newestRelease } from "./release_check.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
-/** Who publishes: a repository on GitHub as `owner/name`, a package on JSR as `@scope/name`. */
+/** The publisher: a repository on GitHub as `owner/name`, and a package on JSR as `@scope/name`. */
 export interface Publisher {
   repository: string;
   package: string;
 }
 
-/** The text of install.sh with its publisher filled in. Throws when there is no place for it. Pure. */
+/** The text of install.sh with its publisher filled in. Throws if there is no place for it. Pure. */
 export function releasedScript(text: string, publisher: Publisher): string {
   if (!/^[\w.-]+\/[\w.-]+$/.test(publisher.repository)) {
     throw new Error(`"${publisher.repository}" is no repository; say it as owner/name`);
@@ -30,7 +30,7 @@ export function releasedScript(text: string, publisher: Publisher): string {
   );
 }
 
-/** How a release is installed, as the end of its notes. Pure. */
+/** Install instructions for the end of the release notes. Pure. */
 export function installNotes(version: string, publisher: Publisher): string {
   return `### Install
 

@@ -1,16 +1,16 @@
 /**
- * `deno task test [FILE or option…]`: runs all tests but the labs, or those that are named.
+ * `deno task test [FILE or option…]`: runs the named test files, or all except the labs.
  *
- * Tests wait more than they compute, so more of them than cores run at once (`DENO_JOBS` overrides), and those that
- * take longest begin first, so that no long one is left alone at the end. The program is bundled once: its
- * hundred modules need not be read again for each of some thousand calls. Types are checked by `deno task ok`.
+ * Tests wait more than they compute, so more files than cores run at once (`DENO_JOBS` overrides), the slowest first, so
+ * that none of them is left alone at the end. The program is bundled once, so that thousands of calls need not read
+ * its hundred modules again. `deno task ok` checks types.
  */
 import { filesBelow } from "../faults/lab.ts";
 import { bundle } from "./compile.ts";
 
-/** Files at once for each core. */
+/** Parallel files per core. */
 const JOBS_PER_CORE = 3;
-/** Beginnings of the files that take longest, then of those that start processes; the rest is quick. */
+/** Prefixes of the slowest files, then of files that start processes; all others are quick. */
 const SLOW_FIRST = [
   "verbs/odd_files",
   "verbs/alerts",
@@ -30,9 +30,9 @@ const SLOW_FIRST = [
   "install/",
   "readme_test",
 ];
-/** Folders whose files share a module; those of `lib/world` remember which processes they found alive. */
+/** Folders whose files share a module. `lib/world` is excluded: its modules remember which processes were alive. */
 const GROUPED = /^(lib\/(?!world\/)[a-z]+(?=\/)|agents(?=\/))/;
-/** Labs, which are steps of the gate by themselves: they run when they are named. */
+/** Labs, which run only if they are named; the gate runs them as separate steps. */
 const LABS = ["macos/lab_test.ts", "hosts/real/"];
 
 const named = Deno.args.filter((arg) => !arg.startsWith("-"));
@@ -57,7 +57,7 @@ try {
     env: {
       DENO_JOBS: Deno.env.get("DENO_JOBS") ?? `${navigator.hardwareConcurrency * JOBS_PER_CORE}`,
       LOOOP_TEST_BUNDLE: `${program}/main.js`,
-      // Real agents take minutes: where they are installed, they run when they are asked for.
+      // Real agents take minutes, so even if they are installed, their tests run only on request.
       ...(named.length > 0 || Deno.env.has("LOOOP_AGENTS_DIR") ? {} : { LOOOP_AGENTS_DIR: "" }),
     },
   }).spawn().status);
@@ -67,9 +67,9 @@ try {
 Deno.exit(code);
 
 /**
- * Writes a module for each group of test files into `folder` and returns their paths, the slowest first. A module is
- * given 100 ms of CPU before its first line runs, so the small files of one folder share one. And as all of them lie in
- * one folder, `deno test` keeps their order: else it begins with the folders whose paths are longest.
+ * Writes a module for each group of test files into `folder`; returns their paths, the slowest first. A module costs
+ * 100 ms of CPU before its first line runs, so the small files of a folder share one. All modules are in one folder, in
+ * which `deno test` keeps their order; otherwise it begins with the folders with the longest paths.
  */
 function writeGroups(folder: string): string[] {
   const tests = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -90,15 +90,15 @@ function writeGroups(folder: string): string[] {
   });
 }
 
-/** The group of a test file: its folder where that holds small ones, else the file alone. */
+/** Group of a test file: its folder if that holds small files, else the file itself. */
 function groupOf(name: string): string {
   return GROUPED.exec(name)?.[0] ?? name.replace(/_test\.ts$/, "");
 }
 
 /**
- * Keeps `deno run` from reading ahead what a call may never import: it follows each import whose name it can read, and
- * to read all chunks costs more than the call itself. (V8's code is cached for names that end in `.js` alone, so the
- * compiled program's way of hiding them would gain nothing here.)
+ * Keeps `deno run` from loading chunks that a call may never import: it follows each import whose name it can read, and
+ * reading all chunks costs more than the call. The way of the compiled program, which drops the extension, would not
+ * help here, since V8's code is cached only for names that end in `.js`.
  */
 async function hideLazyImports(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(folder)) {
