@@ -1,4 +1,4 @@
-/** The form that installers and checkers rely on: header, settings below it, shared parts that do not drift apart. */
+/** The form on which installers and checkers rely: a header, settings below it, equal shared functions. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { checkReading, EXAMPLES, Place, serve } from "./harness.ts";
 import { LOCAL_SENSORS } from "./local_scenarios.ts";

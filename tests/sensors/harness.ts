@@ -1,21 +1,21 @@
 /**
- * Tools shared by the sensor tests: a clean place to run an example in, a loopback service to point it at, and the
- * rules that every reading and every failure must keep.
+ * Tools shared by the sensor tests: a clean place to run an example, a service on loopback for it, and the rules for
+ * every reading and every failure.
  */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { writeExecutable } from "../executable.ts";
 import { denoDirOf, looopCommand } from "../looop.ts";
 
 export const EXAMPLES = new URL("../../sensors_examples/", import.meta.url).pathname;
-/** Size cap of a reading in bytes (`LOOOP_SENSOR_MAX_BYTES`). */
+/** Size limit of a reading, bytes (`LOOOP_SENSOR_MAX_BYTES`). */
 export const MAX_BYTES = 8192;
-/** Stands for every token in these tests: it must show nowhere. */
+/** The token in all these tests, which must never be shown. */
 export const SECRET = "s3cr3t-0f-the-t3sts";
 
-/** Exit codes by which the examples tell troubles apart (numbers as in sysexits.h). */
+/** Exit codes of the examples by kind of failure (numbers as in sysexits.h). */
 export const EXIT = { answer: 65, unavailable: 69, limited: 75, forbidden: 77, settings: 78 } as const;
 
-/** How one run of a sensor ended. */
+/** Result of one run of a sensor. */
 export interface Outcome {
   code: number;
   stdout: string;
@@ -28,14 +28,14 @@ export interface Reading {
   detail: Record<string, unknown> & { cut: number; items?: Record<string, unknown>[] };
 }
 
-/** One thing a sensor may meet, and what must come of it. */
+/** A situation of a sensor, and the check of its result. */
 export interface Scenario {
   circumstance: string;
   run(place: Place): Promise<Outcome>;
   check(outcome: Outcome, place: Place): void | Promise<void>;
 }
 
-/** A fresh home and working directory, removed afterwards. */
+/** A fresh home and working directory, which are removed afterwards. */
 export class Place implements AsyncDisposable {
   private constructor(readonly root: string) {}
 
@@ -49,7 +49,7 @@ export class Place implements AsyncDisposable {
     return new Place(root);
   }
 
-  /** Runs an example with nothing in its environment but what is given. */
+  /** Runs an example with only this environment. */
   async run(
     sensor: string,
     env: Record<string, string>,
@@ -71,13 +71,13 @@ export class Place implements AsyncDisposable {
     return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
   }
 
-  /** Puts a program of that name first in the PATH that it returns. */
+  /** Makes a program of this name; returns a PATH with it in front. */
   program(name: string, script: string): Promise<string> {
     writeExecutable(`${this.root}/bin/${name}`, script);
     return Promise.resolve(`${this.root}/bin:${Deno.env.get("PATH") ?? ""}`);
   }
 
-  /** Fails when a run left a file behind, as a title that was run as a command would. */
+  /** Fails if a run has left a file, as a title would if it were run as a command. */
   checkClean(): void {
     for (const dir of ["home", "cwd", "tmp"]) {
       deepStrictEqual(
@@ -93,7 +93,7 @@ export class Place implements AsyncDisposable {
   }
 }
 
-/** Whether this machine has a program; a test that needs an absent one is skipped with its name. */
+/** Whether this machine has a program; tests that need a missing one are skipped. */
 export function has(program: string): boolean {
   return (Deno.env.get("PATH") ?? "").split(":").some((dir) => {
     try {
@@ -104,7 +104,7 @@ export function has(program: string): boolean {
   });
 }
 
-/** A port on loopback at which nobody listens. */
+/** A loopback port at which nobody listens. */
 export function closedPort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr as Deno.NetAddr;
@@ -112,7 +112,7 @@ export function closedPort(): number {
   return port;
 }
 
-/** Serves on loopback until disposed; `url` is its base. */
+/** Serves on loopback until it is disposed of; `url` is its base. */
 export function serve(handler: (request: Request) => Response | Promise<Response>) {
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
   return {
@@ -142,7 +142,7 @@ function hasControlCharacters(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.values(value).some(hasControlCharacters);
 }
 
-/** Checks the rules of a failure: nothing on stdout, one line on stderr that says what is wrong, no secret in it. */
+/** Checks the rules of a failure: empty stdout, one line on stderr that says what is wrong, no secret. */
 export function checkFailure({ code, stdout, stderr }: Outcome, expected: number, says: RegExp): void {
   strictEqual(code, expected, `exit code; stdout: ${stdout.slice(0, 300)}; stderr: ${stderr}`);
   strictEqual(stdout, "");
@@ -151,13 +151,13 @@ export function checkFailure({ code, stdout, stderr }: Outcome, expected: number
   ok(!stderr.includes(SECRET), "the secret is in the message");
 }
 
-/** How many things the signal stands for: those it names and those it only counts. */
+/** Number of things in the signal: those it names and those it only counts. */
 export function counted(reading: Reading): number {
   const lists = Object.values(reading.signal).filter(Array.isArray);
   return lists.reduce((sum, list) => sum + list.length, 0) + (reading.signal.more?.count ?? 0);
 }
 
-/** How many things the detail stands for. */
+/** Number of things in the detail: those it shows and those it only counts. */
 export function told(reading: Reading): number {
   return (reading.detail.items?.length ?? 0) + reading.detail.cut;
 }
@@ -173,10 +173,10 @@ const ODD = [
   "🧨".repeat(400),
 ];
 
-/** A title of the kind that breaks shell scripts, different for every number. */
+/** A title that breaks careless shell scripts, different for every number. */
 export const oddTitle = (n: number): string => `${n} ${ODD[n % ODD.length]}`;
 /** An ordinary title. */
 export const plainTitle = (n: number): string => `Ordinary thing number ${n}`;
-/** A time that never changes between runs, later for higher numbers. */
+/** A time that is the same in every run, later for higher numbers. */
 export const at = (n: number): string =>
   new Date(Date.UTC(2026, 0, 5) + n * 60_000).toISOString().replace(".000", "");

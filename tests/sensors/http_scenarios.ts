@@ -1,4 +1,4 @@
-/** Situations that every HTTP sensor may meet: good and empty answers, many pages, refusals, garbage, silence. */
+/** Situations of every HTTP sensor: good and empty answers, many pages, refusals, garbage, silence. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import {
   checkFailure,
@@ -19,14 +19,14 @@ import {
 } from "./harness.ts";
 import type { Service, World } from "./services.ts";
 
-/** What the service saw of one scenario. */
+/** What the service saw during one scenario. */
 interface Seen {
   requests: string[];
   unauthorized: number;
   commandLines: string;
 }
 
-/** Runs a sensor against a service that answers as given, and returns what the service saw. */
+/** Runs a sensor against a service with the given answers; returns what the service saw. */
 async function observe(
   place: Place,
   service: Service,
@@ -48,7 +48,7 @@ async function observe(
   return { ...outcome, ...seen };
 }
 
-/** Runs twice and fails unless both signals are the same. */
+/** Runs a sensor twice; fails unless both signals are equal. */
 async function twice(run: () => Promise<Outcome & Seen>): Promise<Outcome & Seen> {
   const [first, second] = [await run(), await run()];
   deepStrictEqual(signalOf(second), signalOf(first), "the signal of an unchanged world changed");
@@ -188,7 +188,7 @@ export function httpScenarios(service: Service): Scenario[] {
   });
   return [...scenarios, pages];
 
-  /** Of more pages than are read, the rest is counted where the service tells how many there are. */
+  /** Checks the counts of a reading with more pages than are read; some services report the total. */
   function checkAllCounted(reading: Reading, { most, total }: NonNullable<Service["paging"]>) {
     const known = total ? most + 230 : service.sensor === "slack-unread" ? most : most + 1;
     strictEqual(told(reading), known);

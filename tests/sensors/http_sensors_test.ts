@@ -1,9 +1,9 @@
-/** Every HTTP example against its service on loopback, in the circumstances that it may meet. */
+/** Runs every HTTP example against its service on loopback in all circumstances. */
 import { httpScenarios } from "./http_scenarios.ts";
 import { missing, runAll } from "./run_all.ts";
 import { SERVICES } from "./services.ts";
 
-/** Circumstances that the functions decide which all examples share word for word, as `format_test.ts` sees to. */
+/** Circumstances that only concern functions with the same text in all examples, which `format_test.ts` checks. */
 const SHARED = [
   "403",
   "404",
@@ -16,7 +16,7 @@ const SHARED = [
   "no network",
   "a token with a line break",
 ];
-/** The examples that meet these at every run: one of pages, one with a token of its own form, two that looop parses. */
+/** Examples that try these at every run: one with pages, one with a token of another form, two that looop parses. */
 const SAMPLE = ["github-prs", "jira-issues", "calendar", "feed"];
 
 const absent = missing("bash", "jq", "curl");

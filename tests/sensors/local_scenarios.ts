@@ -1,6 +1,6 @@
 /**
- * Situations that examples watching this machine may meet: real git, openssl, df, files and endpoints; for docker, kubectl
- * and systemctl small programs that print what the real ones print, as no test may start those services.
+ * Situations of the examples that watch this machine: with the real git, openssl, df, files and endpoints. Small programs
+ * print what docker, kubectl and systemctl would, since no test may start those services.
  */
 import { deepStrictEqual, match, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import {
@@ -20,7 +20,7 @@ import {
   told,
 } from "./harness.ts";
 
-/** A sensor of this machine: the programs its scenarios run for real, and the scenarios. */
+/** A sensor of this machine, with the real programs that its scenarios need. */
 export interface LocalSensor {
   sensor: string;
   programs: string[];
@@ -29,7 +29,7 @@ export interface LocalSensor {
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i + 1);
 
-/** A scenario whose reading is good and whose signal is the same on a second run. */
+/** A scenario with a good reading whose signal does not change on a second run. */
 function reads(
   circumstance: string,
   prepare: (place: Place) => Promise<[env: Record<string, string>, path?: string]>,
@@ -49,7 +49,7 @@ function reads(
   };
 }
 
-/** A scenario in which something happens between two runs that must change the signal. */
+/** A scenario with an event between two runs that must change the signal. */
 function wakes(
   circumstance: string,
   sensor: string,
@@ -85,7 +85,7 @@ function fails(
   };
 }
 
-/** Runs a real program to prepare a scenario; its failure is the test's. */
+/** Runs a real program to prepare a scenario; the test fails if it fails. */
 async function real(program: string, args: string[], env: Record<string, string> = {}): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command(program, { args, env, stdin: "null" }).output();
   if (!success) throw new Error(`${program} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
@@ -393,7 +393,7 @@ const logFile: LocalSensor = {
   ],
 };
 
-/** A scenario of http-health against a server that answers so. */
+/** A scenario of http-health against a server with this answer. */
 function health(
   circumstance: string,
   answer: () => Response,
@@ -461,7 +461,7 @@ const httpHealth: LocalSensor = {
   ],
 };
 
-/** Serves a certificate made by the real openssl that ends in so many days. */
+/** Serves a certificate, made by the real openssl, that ends in this many days. */
 function certificate(circumstance: string, days: string[], check: (reading: Reading) => void): Scenario {
   return {
     circumstance,
@@ -554,7 +554,7 @@ const tlsExpiry: LocalSensor = {
   ],
 };
 
-/** An openssl whose certificate is the host's name; that of `odd.example` ends at no date that anybody knows. */
+/** An openssl that uses the host's name as the certificate; the one of `odd.example` has an unreadable end. */
 const FAKE_OPENSSL = `#!/bin/sh
 if [ "$1" = s_client ]; then
   printf 'host=%s\\n    Verify return code: 0 (ok)\\n' "\${3%:*}"
@@ -834,7 +834,7 @@ export const container = (n: number, state: string, status: string) =>
     State: state,
     Status: status,
   });
-/** A run of the real program, where there is one, against a service that is down. */
+/** A scenario of the real program, if it is installed, with a service that is down. */
 const realOne = (
   program: string,
   sensor: string,
@@ -849,7 +849,7 @@ const realOne = (
     Deno.mkdirSync(`${place.root}/home`);
   },
 });
-/** A program that prints a file beside it, so that no quoting of the shell touches the text. */
+/** Makes a program that prints a file beside it, so that the text needs no shell quoting. */
 const printing = async (
   place: Place,
   name: string,
@@ -1141,7 +1141,7 @@ const today: LocalSensor = {
   ],
 };
 
-/** The last of these times of the day that has passed in UTC, and the next one, worked out another way than jq does. */
+/** The last of these daily times that has passed in UTC, and the next one, computed in another way than jq does. */
 function slot(times: string[], weekdays: string): { due: string; next: string } {
   const now = new Date().toISOString().slice(0, 16).replace("T", " ");
   const days = Array.from({ length: 17 }, (_, i) => new Date(Date.now() + (i - 8) * 86_400_000))
@@ -1271,7 +1271,7 @@ const llmSpend: LocalSensor = {
   ],
 };
 
-/** A clone whose origin has a merged branch and one that is two ahead and one behind, by another author. */
+/** A clone whose origin has a merged branch, and one by another author that is two commits ahead and one behind. */
 async function makeBranches(place: Place): Promise<string> {
   const clone = await makeClone(place);
   const git = (...args: string[]) =>

@@ -1,8 +1,8 @@
-/** Every example that watches this machine, in the circumstances that it may meet. */
+/** Runs every example that watches this machine in all circumstances. */
 import { LOCAL_SENSORS } from "./local_scenarios.ts";
 import { missing, runAll } from "./run_all.ts";
 
-/** The circumstances that take longest: half a second of computing to three, most of it jq's. */
+/** The slowest circumstances: each takes half a second to three seconds of CPU, mostly in jq. */
 const LONGEST: Readonly<Record<string, string[]>> = {
   command: ["huge"],
   files: ["huge"],

@@ -1,4 +1,4 @@
-/** Prints the result of every example in every situation, as a Markdown table: `deno run -A tests/sensors/matrix.ts`. */
+/** `deno run -A tests/sensors/matrix.ts`: prints a Markdown table of every example's result in every situation. */
 import { counted, type Outcome, type Reading } from "./harness.ts";
 import { httpScenarios } from "./http_scenarios.ts";
 import { LOCAL_SENSORS } from "./local_scenarios.ts";
@@ -7,7 +7,7 @@ import { SERVICES } from "./services.ts";
 
 const COLUMNS = ["good", "empty", "401", "429", "huge", "garbage", "500", "no network"];
 
-/** One cell: what was read in how many bytes, or with which exit code it failed. */
+/** A cell: the size of the reading, or the exit code of the failure. */
 function cell(outcome: Outcome | undefined, error: unknown): string {
   if (error !== undefined) return "BROKEN";
   if (outcome === undefined) return "–";

@@ -1,4 +1,4 @@
-/** Peculiarities of single services, and what their sensors must make of them. */
+/** Peculiarities of single services, and how their sensors must treat them. */
 import { deepStrictEqual, match, notDeepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { checkFailure, checkReading, EXIT, Place, plainTitle, SECRET } from "./harness.ts";
 import { missing } from "./run_all.ts";
@@ -218,7 +218,7 @@ test("given RSS 1.0, and RSS in Latin-1, when feed runs, then both are read", as
   strictEqual(latin.detail.items?.[0]?.title, "café");
 });
 
-/** A calendar of these events, each given by its lines. */
+/** A calendar of events, each given by its lines. */
 const ics = (events: string[][], before = "") =>
   `BEGIN:VCALENDAR\r\nVERSION:2.0\r\n${before}${
     events.map((lines, n) =>
@@ -231,7 +231,7 @@ const calendar = async (text: string, more: Record<string, string> = {}) =>
   checkReading(await against("calendar", () => new Response(text), { TZ: "UTC", ...more }));
 const titles = (reading: ReturnType<typeof checkReading>) => reading.detail.items?.map(({ title }) => title);
 const DAY = 24 * 60;
-/** Wall time of a zone, so many minutes from now, as iCalendar writes it. */
+/** The wall time of a zone this many minutes from now, in iCalendar form. */
 const wall = (zone: string, minutes: number) =>
   new Date(Math.floor(Date.now() / 60_000) * 60_000 + minutes * 60_000)
     .toLocaleString("sv-SE", { timeZone: zone }).replace(/[-:]/g, "").replace(" ", "T");

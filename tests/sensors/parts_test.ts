@@ -1,4 +1,4 @@
-/** One part that is odd, gone or hidden never blinds a sensor for the whole: it is counted and reported. */
+/** A part that is odd, gone or hidden must not hide the rest from a sensor; it is counted and reported. */
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { checkFailure, checkReading, EXIT, Place, plainTitle, type Reading } from "./harness.ts";
 import { missing } from "./run_all.ts";
@@ -8,7 +8,7 @@ const ignore = missing("bash", "jq", "curl").length > 0;
 const test = (name: string, fn: () => Promise<void>) => Deno.test({ name, ignore, fn });
 const list = (reading: Reading) => Object.values(reading.signal).find(Array.isArray) as string[];
 
-/** The services whose answer is, or holds, one list of things. */
+/** Services whose answer is, or contains, one list of things. */
 const LISTS: readonly string[] = [
   "alertmanager",
   "grafana-alerts",
@@ -26,7 +26,7 @@ const LISTS: readonly string[] = [
   "github-runs",
 ];
 
-/** Puts a thing of another form first into the longest list that an answer holds at its top. */
+/** Puts a thing of another form at the front of an answer's longest list. */
 async function withOddThing(answer: Response): Promise<Response> {
   const value = await answer.json();
   const lists: unknown[][] = [];
@@ -174,7 +174,7 @@ test("given answers compressed though nobody asked, when sensors run, then they 
   deepStrictEqual(checkReading(await against("github-issues", packed("[]"))).signal, { issues: [] });
   const rss = "<rss version='2.0'><channel><title>N</title><item><guid>1</guid></item></channel></rss>";
   deepStrictEqual(checkReading(await against("feed", packed(rss))).signal, { entries: ["1"] });
-  // A file that is itself compressed has no such header.
+  // A compressed file comes without that header.
   deepStrictEqual(
     checkReading(await against("feed", packed(rss, { "content-encoding": "identity" }))).signal,
     {

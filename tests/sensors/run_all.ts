@@ -1,13 +1,13 @@
-/** Runs the scenarios of one sensor side by side, so that the whole table takes seconds. */
+/** Runs the scenarios of one sensor in parallel, so that the whole table takes seconds. */
 import { WHOLE } from "../whole.ts";
 import { has, type Outcome, Place, type Scenario } from "./harness.ts";
 
-/** How many scenarios run at once: bash, curl and jq of one keep about half a core busy. */
+/** Number of parallel scenarios; the bash, curl and jq of one use about half a core. */
 const AT_ONCE = 4;
 
 /**
- * Runs the scenarios in places of their own; throws with the circumstances of those that break a rule. Those in the
- * circumstances of `seldom` run with `deno task faults whole` alone.
+ * Runs each scenario in a place of its own; throws with the circumstances of those that break a rule. The circumstances
+ * of `seldom` only run in `deno task faults whole`.
  */
 export async function runAll(scenarios: readonly Scenario[], seldom: readonly string[]): Promise<void> {
   const broken: string[] = [];
@@ -20,7 +20,7 @@ export async function runAll(scenarios: readonly Scenario[], seldom: readonly st
   if (broken.length > 0) throw new Error(`broken in the circumstances\n${broken.join("\n")}`);
 }
 
-/** Yields each scenario with its outcome, or with the error of the rule that it broke, in the given order. */
+/** Yields each scenario, in the given order, with its outcome or with the error of the rule that it broke. */
 export async function* outcomes(scenarios: readonly Scenario[]) {
   const waiting = [...scenarios];
   const results = scenarios.map(() =>
@@ -51,5 +51,5 @@ async function judge(
   }
 }
 
-/** Names the programs of a list that this machine lacks, for the title of a skipped test. */
+/** The programs of a list that this machine lacks, for the title of a skipped test. */
 export const missing = (...programs: string[]): string[] => programs.filter((program) => !has(program));

@@ -1,10 +1,10 @@
 /**
- * Loopback doubles of the services: each answers in the form that the service's API documentation shows, whole
- * objects with far more fields than a sensor reads, with its own way of paging and of refusing.
+ * Doubles of the services on loopback. Each answers as the service's API is documented: with whole objects, which have far
+ * more fields than a sensor reads, and with its own way of paging and of refusing.
  */
 import { at, type Outcome, Place, SECRET, serve } from "./harness.ts";
 
-/** What the service holds in one scenario. */
+/** Content of the service in one scenario, and the request. */
 export interface World {
   count: number;
   title(n: number): string;
@@ -22,11 +22,11 @@ export interface Service {
   answer(world: World): Response;
   unauthorized(): Response;
   limited(): Response;
-  /** What stderr must say about the end of the rate limit. */
+  /** Text on stderr about the end of the rate limit. */
   resets: RegExp;
-  /** Largest page, and how many things are read at most; absent when the service does not page. */
+  /** Largest page, most things that are read, and whether the total is known; absent if the service does not page. */
   paging?: { size: number; most: number; total: boolean };
-  /** A header that must carry the token in every request. */
+  /** Whether a request has the token in the right header. */
   authorized(request: Request): boolean;
 }
 
@@ -39,7 +39,7 @@ const RESET = Math.floor(Date.UTC(2031, 4, 6, 7, 8, 9) / 1000);
 const RESET_TEXT = /resets at 2031-05-06T07:08:09Z/;
 const SOON = /resets at 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ/;
 
-/** The numbers of the things on the asked page, and a Link header as GitHub and others send it. */
+/** Numbers of the things on the requested page, and a Link header as GitHub and others send it. */
 function linkPage({ url, count }: World, sizeName = "per_page") {
   const size = Number(url.searchParams.get(sizeName) ?? 30);
   const page = Number(url.searchParams.get("page") ?? 1);
@@ -936,16 +936,16 @@ ${
   resets: SOON,
 };
 
-/** The minute in which the tests began: a service says the same each time that it is asked. Unix ms. */
+/** The minute in which the tests began, Unix ms, so that a service always gives the same answer. */
 const BEGUN_MS = Math.floor(Date.now() / 60_000) * 60_000;
 
-/** A date as iCalendar writes it in UTC, so many minutes from now. */
+/** The date this many minutes from now, in iCalendar's UTC form. */
 export const inMinutes = (minutes: number): string =>
   new Date(BEGUN_MS + minutes * 60_000).toISOString().replace(
     /[-:]|\.\d+/g,
     "",
   );
-/** Text as iCalendar escapes it, folded at 70 characters. */
+/** Text escaped for iCalendar and folded at 70 characters. */
 export const icsText = (name: string, text: string): string =>
   `${name}:${text.replace(/[\\;,]/g, "\\$&").replace(/\r?\n/g, "\\n").replace(/(.{60})/gu, "$1\r\n ")}\r\n`;
 
@@ -974,7 +974,7 @@ const calendar: Service = {
   resets: SOON,
 };
 
-/** Every service of the examples that talk HTTP. */
+/** The services of all HTTP examples. */
 export const SERVICES: readonly Service[] = [
   githubPrs,
   githubMyPrs,
@@ -996,7 +996,7 @@ export const SERVICES: readonly Service[] = [
   calendar,
 ];
 
-/** Runs a sensor against a server that answers each request so. */
+/** Runs a sensor against a server with this answer to each request. */
 export async function against(
   sensor: string,
   answer: (url: URL, body: string) => Response,
