@@ -108,7 +108,7 @@ Deno.test("given a pulse that is dead, stopped or starting for ever, when wait i
   ok(await timed() < 3_500);
   Deno.kill(pid, "SIGCONT");
   await crashPulse(p);
-  // Somebody who starts it holds the lock and does not come to an end.
+  // As if another process that starts the pulse held the lock for ever.
   const held = await Deno.open(p.path(".lock/revive"), { read: true, write: true, create: true });
   await held.lock(true);
   ok(await timed() < 3_500);

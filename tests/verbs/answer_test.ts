@@ -7,7 +7,7 @@ async function ask(p: TestProfile, worker: string, ...more: string[]): Promise<v
   strictEqual((await p.run("_", "ask", worker, "--prompt", "p", "--timeout", "0.05", ...more)).code, 124);
 }
 
-/** What the worker gets when it asks again. */
+/** The worker's result when it asks again. */
 async function got(p: TestProfile, worker: string): Promise<string> {
   return (await p.call(["_", "ask", worker, "--prompt", "p", "--timeout", "5"])).stdout;
 }

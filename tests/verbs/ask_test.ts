@@ -5,7 +5,7 @@ import { endedWorker, fileText, HOLD, letGo, looopIn, shell, startWorker } from 
 const QUICK = { LOOOP_ASK_POLL_MS: "50" };
 const MONTH = new Date().toISOString().slice(0, 7);
 
-/** Asks in the background and goes on once the question is in the mailbox. */
+/** Asks in the background; returns once the question is in the mailbox. */
 async function asking(p: TestProfile, worker: string, prompt: string, ...more: string[]): Promise<Running> {
   const running = p.start(["_", "ask", worker, "--prompt", prompt, ...more], { env: QUICK });
   await running.said(`${worker}-`);
@@ -108,7 +108,7 @@ Deno.test("given a killed ask, when it is answered meanwhile and asked again, th
   deepStrictEqual(await pending(p), ["w-1"]);
   await p.ok("_", "answer", "w-1", "late");
   deepStrictEqual(await p.ok("_", "ask", "w", "--prompt", "p", "--timeout", "5"), "late");
-  // Read once: the same words are a new question now.
+  // The answer was read, so the same words are a new question.
   strictEqual((await p.run("_", "ask", "w", "--prompt", "p", "--timeout", "0.05")).code, 124);
   deepStrictEqual(await pending(p), ["w-2"]);
 });

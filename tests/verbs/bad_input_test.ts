@@ -3,12 +3,12 @@ import { exists } from "../../lib/store.ts";
 import { callHere } from "../in_process.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
-/** Ids that must be refused wherever one is taken. */
+/** Ids that every verb must refuse. */
 const BAD_IDS = ["..", "a/b", "../PLAYBOOK", "a".repeat(65), "a\nb"];
-/** More of them, tried on one verb, since all verbs check alike. */
+/** More bad ids, tried on one verb, since all verbs check ids in the same way. */
 const MORE_BAD_IDS = [".hidden", "a\\b", "a b", "é", "$(x)", "-", "~", "*"];
 
-/** Verbs that take an id first, with what else a correct call needs. */
+/** Verbs whose first word is an id, with the other words of a correct call. */
 const ID_VERBS: [string[], string[]][] = [
   [["_", "goal", "write"], ["body"]],
   [["_", "goal", "archive"], []],
@@ -25,7 +25,7 @@ const ID_VERBS: [string[], string[]][] = [
   [["_", "unclaim"], ["--session", "w"]],
 ];
 
-/** One wrong call: its words, and what its one line must say. */
+/** A wrong call: its words, and the text of its one line. */
 interface Case {
   args: string[];
   says?: RegExp;
@@ -56,12 +56,12 @@ async function furnished(): Promise<TestProfile> {
     () => {},
   );
   await p.ok("_", "claim", "lease", "--session", "w");
-  // Writes the launcher, where there is no single binary: it is derived and no part of what must not change.
+  // This may write the launcher, which is derived, so that a later call does not count as a change.
   await p.ok("_", "sensor", "run", "today");
   return p;
 }
 
-/** Runs all cases and checks that each ends with 2 and one line, and nothing changed at all. */
+/** Runs all cases; checks that each exits 2 with one line and changes nothing. */
 async function refuseAll(p: TestProfile, cases: readonly Case[], call = callHere): Promise<void> {
   const before = contents(p);
   for (const { args, says = /./, env, stdin } of cases) {
@@ -325,7 +325,7 @@ Deno.test("given a data dir that is a file, belongs to a newer format or may not
 Deno.test({
   name:
     "given a data dir in /dev, where the runtime lets no compiled program, when a verb runs, then that is the message",
-  // What runs from source has every permission.
+  // A program run from source has all permissions.
   ignore: !Deno.env.has("LOOOP_UNDER_TEST"),
   async fn() {
     await using p = await testProfile();

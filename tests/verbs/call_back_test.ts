@@ -9,7 +9,7 @@ function can(what: string, command: string): boolean {
   return success;
 }
 
-/** What goes before a worker's call, and what its call must come to: its exit code and a part of its stderr. */
+/** Surroundings of a worker's call: name, shell lines before the call, its exit code, and its stderr. */
 const SURROUNDINGS: readonly (readonly [string, string, number, RegExp])[] = [
   [
     "a folder that is gone",

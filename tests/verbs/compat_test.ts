@@ -3,7 +3,7 @@ import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
 import { fileText, workerView } from "../workers.ts";
 
-/** A data dir as looop 0.16 leaves it, by its file formats. */
+/** Writes a data dir in the file formats of looop 0.16. */
 async function oldProfile(p: TestProfile): Promise<void> {
   const files: Record<string, string> = {
     "PLAYBOOK.md": "# my playbook\n",
@@ -68,7 +68,7 @@ async function oldProfile(p: TestProfile): Promise<void> {
   await Deno.mkdir(p.path("reports"));
 }
 
-/** A time as 0.16 writes and reads it. */
+/** A time in the form of 0.16. */
 const NANO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 
 Deno.test("given a data dir of looop 0.16, when it is read, then everything is there and nothing is complained of", async () => {
@@ -104,7 +104,7 @@ Deno.test("given a data dir of looop 0.16, when it is worked on, then what we wr
   await p.ok("_", "answer", "w1-2", "fine");
   const answer = JSON.parse(p.read("answers/w1-2.json"));
   deepStrictEqual([answer.answer, typeof answer.ts], ["fine", "number"]);
-  // The next number of the same worker is one that 0.16 would give, too.
+  // The worker's next number is the one that 0.16 would give.
   using ask = p.start(["_", "ask", "w1", "--prompt", "Third?", "--ref", "r", "--options", "x, y"]);
   await ask.said("w1-3");
   const third = JSON.parse(p.read("asks/w1-3.json"));
@@ -146,7 +146,7 @@ Deno.test("given a question that 0.16 has answered, when a session that looop ha
 Deno.test("given a worker that 0.16 has started and that still runs, when looop takes over, then it counts as alive and can be ended", async () => {
   await using p = await testProfile();
   await oldProfile(p);
-  // The process that 0.16 recorded lives, and what it started carries the session's marks.
+  // The process that 0.16 recorded is alive, and processes that it started carry the session's marks.
   const agent = new Deno.Command("sleep", {
     args: ["600"],
     env: { LOOOP_SESSION_ID: "w2", LOOOP_DATA_DIR: p.profile.dir },

@@ -4,15 +4,15 @@ import { findProgram } from "../../lib/process/programs.ts";
 import { shellQuote } from "../../lib/text/quote.ts";
 import { writeExecutable } from "../executable.ts";
 
-/** Whether a shell is here; says so when its tests are left out. */
+/** Whether a shell is installed; if not, prints that its tests are skipped. */
 function has(shell: string): boolean {
   if (findProgram(shell, Deno.env.get("PATH") ?? "") !== undefined) return true;
-  // deno-lint-ignore no-console -- a test that is left out must be seen
+  // deno-lint-ignore no-console -- skipped tests must be seen
   console.log(`left out: ${shell} is not installed (Debian: apt-get install ${shell})`);
   return false;
 }
 
-/** A folder with `looop` in it, as an installation puts it on PATH. */
+/** A folder with `looop`, as an installation puts it on PATH. */
 function install(p: TestProfile): string {
   const bin = `${p.base}/bin`;
   Deno.mkdirSync(bin);
@@ -21,7 +21,7 @@ function install(p: TestProfile): string {
   return `${bin}:${p.env["PATH"]}`;
 }
 
-/** Types keys into a shell on a terminal of its own and returns what the screen got. */
+/** Types keys into a shell on a new terminal; returns the output. */
 async function type(p: TestProfile, shell: string, keys: string): Promise<string> {
   const args = Deno.build.os === "darwin"
     ? ["-q", "/dev/null", "/bin/sh", "-c", shell]
@@ -41,15 +41,15 @@ async function type(p: TestProfile, shell: string, keys: string): Promise<string
   return new TextDecoder().decode((await child.output()).stdout);
 }
 
-// The last line is harmless to the shell that runs it, quoted as it is: only a completion that evaluates typed
-// words would run what is in them.
+// The last line is quoted and harmless to the shell that runs it: only a completion that evaluates typed words would run
+// the commands in it.
 const KEYS = [
   "looop _ go\tar\tmy-g\t\n",
   "looop _ answer w\tyes\n",
   "looop _ goal archive '$(touch pwned)' '`touch pwned`' \t\n",
 ].join("");
 
-/** A goal and a question whose ids are to be completed. */
+/** Writes a goal and a question with ids to complete. */
 async function furnish(p: TestProfile): Promise<void> {
   await p.ok("_", "goal", "write", "my-goal", "text");
   await p.run("_", "ask", "w", "--prompt", "Really?\x1b[2J", "--timeout", "0.01");

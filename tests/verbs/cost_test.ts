@@ -17,7 +17,7 @@ const SPEC: readonly (readonly [string, string[]])[] = [
   ["an option as kind", ["--kind", "w1", "pi", "1"]],
 ];
 
-/** Writes a ledger, one row an entry of [time, kind, id, runner, dollars]. */
+/** Writes a ledger from rows of [time, kind, id, runner, dollars]. */
 function ledger(p: TestProfile, rows: readonly (readonly [Date, string, string, string, number])[]): void {
   const lines = rows.map(([at, kind, id, runner, cost_usd]) =>
     JSON.stringify({ ts: `${at.toISOString().slice(0, 19)}Z`, kind, id, runner, cost_usd })
@@ -105,7 +105,7 @@ Deno.test("given names with escape codes, when costs are shown, then no code rea
   ledger(p, rows);
   for (const columns of [40, 80]) {
     const text = await p.okCall(["cost"], { env: { COLUMNS: String(columns) } });
-    // deno-lint-ignore no-control-regex -- what must not be there
+    // deno-lint-ignore no-control-regex -- these must not be there
     strictEqual(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(text), false);
     strictEqual(text.includes("owned"), false);
     for (const line of text.split("\n")) ok(displayWidth(line) <= columns, line);

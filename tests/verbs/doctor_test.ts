@@ -4,7 +4,7 @@ import { displayWidth } from "../../lib/text/style.ts";
 import { writeExecutable } from "../executable.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 
-/** A profile whose default runner is there, so that nothing is wrong with it. */
+/** A profile with an installed default runner, so that nothing is wrong with it. */
 async function healthy(): Promise<TestProfile> {
   const p = await testProfile();
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
@@ -12,7 +12,7 @@ async function healthy(): Promise<TestProfile> {
   return p;
 }
 
-/** Findings by name, or by name and number where there are several. */
+/** Findings by name, or by name and number if there are several. */
 // deno-lint-ignore no-explicit-any -- tests look into it freely
 async function examine(p: TestProfile, code: number): Promise<Record<string, any>> {
   const result = await p.run("doctor", "--json");

@@ -18,7 +18,7 @@ Deno.test("given supervisors that are stopped, one before its worker's end and o
   letGo(p);
   const program = identityIn(p, "sessions/two/program");
   await p.until("two's agent has ended", async () => !await isAlive(program));
-  // As if it had been stopped after its last word.
+  // As if it had been stopped after recording its end.
   Deno.writeTextFileSync(
     p.path("sessions/two/status.json"),
     '{"state":"exited","exit_code":0,"last_change":1,"ended_by":"self"}\n',
@@ -55,7 +55,7 @@ i=0; until grep -q exited sessions/w/status.json || [ $i = 200 ]; do sleep 0.05;
 if (
   can(
     "ordinary user with an ssh-agent",
-    // Under test is the program itself, which that user must be able to reach.
+    // That user must be able to reach the program under test.
     `command -v ssh-agent && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "${
       looopCommand()[0]
     }"`,
@@ -84,7 +84,7 @@ if (
   });
 }
 
-// Each number ends a call at another step; a runtime, a kernel or a caller may hold one descriptor more or less.
+// Each limit stops a call at a different step, which also depends on the runtime, the kernel and the caller.
 const LIMITS: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     "few open files",
@@ -94,7 +94,7 @@ const LIMITS: readonly (readonly [string, readonly string[], RegExp])[] = [
   ["no byte in a file", ["-f 0"], /File too large.*raise `ulimit -f`/],
 ];
 
-// From source the runtime itself needs more than that.
+// From source the runtime itself needs more than these limits.
 if (looopCommand().length === 1) {
   for (const [what, limits, says] of LIMITS) {
     Deno.test(`given a limit of ${what}, when things are to be done, then each that fails exits 1 with one line`, async () => {
@@ -123,7 +123,7 @@ if (looopCommand().length === 1) {
         match(stderr, says, told);
         strictEqual(stderr.trimEnd().split("\n").length, 1, told);
         const goal = /archive (g\d+)/.exec(told)?.[1];
-        // A call that has failed has done nothing, or says what it has done.
+        // A failed call has either done nothing or says what it has done.
         if (goal !== undefined) {
           strictEqual(fileText(p, `goals/${goal}.md`) === "", /was done/.test(stderr), told);
         }

@@ -12,7 +12,7 @@ import {
   workerView,
 } from "../workers.ts";
 
-/** Whether a command succeeds here; else a line says what is skipped. */
+/** Whether a command succeeds here; if not, prints what is skipped. */
 function can(what: string, command: string): boolean {
   if (
     new Deno.Command("/bin/sh", { args: ["-c", command], stdout: "null", stderr: "null" }).outputSync()
@@ -24,7 +24,7 @@ function can(what: string, command: string): boolean {
   return false;
 }
 
-/** The ways into another pid namespace: as in a container, and where /proc is still the outer one's. */
+/** Commands for a new pid namespace, with its own /proc as in a container, and with the outer /proc. */
 const SANDBOXES = ["unshare -p -f --mount-proc", "unshare -p -f"].filter((line) => can(line, `${line} true`));
 
 /** Calls looop from within another namespace. */
@@ -105,7 +105,7 @@ if (SANDBOXES.length > 0) {
   });
 }
 
-/** Makes a session look as another machine has written it. */
+/** Makes a session look like one of another machine. */
 function moveToAnotherMachine(p: TestProfile, id: string): void {
   for (const name of ["sup", "program"]) {
     const path = p.path(`sessions/${id}/${name}`);
@@ -216,7 +216,7 @@ Deno.test("given a live data dir that is moved, when it is used there, then it i
   deepStrictEqual(await leftAt(p.profile.dir), [], "nothing was made where it lay");
 });
 
-/** Paths of what is there. */
+/** Paths of everything at and below a folder. */
 async function leftAt(dir: string): Promise<string[]> {
   const { stdout } = await new Deno.Command("find", { args: [dir], stderr: "null" }).output();
   return new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");

@@ -14,11 +14,11 @@ function can(program: string): boolean {
   return false;
 }
 
-/** Everything that can inherit: the pulse, a sensor, a worker, a hook, `_ run`. Each writes its report. */
+/** Command with which each kind of child (sensor, worker, hook, `_ run`) reports what it has inherited. */
 const REPORT = `{ env -0 | tr '\\n\\0' ' \\n'; ls -l /proc/$$/fd | sed -n 's/.* \\([0-9]*\\) -> /fd \\1 /p'
 grep SigIgn /proc/self/status; } >"$LOOOP_DATA_DIR/reports/`;
 
-/** Configures a hook and a sensor that report. */
+/** Adds a hook and a sensor that report. */
 async function reporters(p: TestProfile): Promise<void> {
   await p.ok("_", "state");
   p.sensor(
@@ -31,7 +31,7 @@ async function reporters(p: TestProfile): Promise<void> {
   );
 }
 
-/** What children saw of a caller: their reports by name. The caller is a shell script whose `"$@"` is looop. */
+/** Reports of the children of a caller, by name. The caller is a shell script whose `"$@"` is looop. */
 async function childrenOf(
   p: TestProfile,
   script: string,
@@ -88,7 +88,7 @@ if (Deno.build.os === "linux") {
     const ignoring =
       `exec perl -e '$SIG{$_} = "IGNORE" for qw(CHLD QUIT INT HUP USR1 USR2 TSTP); exec @ARGV' "$@"`;
     const seen = await childrenOf(p, ignoring);
-    // Of the first 31 signals: what the test itself was started with may ignore some above.
+    // Only the first 31 signals: the program that started this test may ignore some of the others.
     for (const [name, text] of Object.entries(seen)) {
       const ignored = BigInt(`0x${/SigIgn:\s*(\w+)/.exec(text)?.[1]}`) & 0x7fffffffn;
       strictEqual(ignored, 0n, name);

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 
-/** A PATH with the machine's shell tools and these fake programs, which are only looked for. */
+/** A PATH with the machine's shell tools and fake programs, which are only looked up. */
 function pathWith(p: TestProfile, ...programs: string[]): Record<string, string> {
   Deno.mkdirSync(`${p.base}/bin`, { recursive: true });
   for (const name of programs) {

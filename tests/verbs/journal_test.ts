@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
-/** A journal that is followed. */
+/** A process that follows the journal. */
 class Follower implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly #reader: ReadableStreamDefaultReader<string>;
@@ -20,7 +20,7 @@ class Follower implements AsyncDisposable {
     this.#reader = this.#child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Reads until the text holds `part`; fails when the output ends before. */
+  /** Reads until the text holds `part`; fails if the output ends first. */
   async until(part: string): Promise<void> {
     while (!this.text.includes(part)) {
       const { done, value } = await this.#reader.read();
@@ -29,7 +29,7 @@ class Follower implements AsyncDisposable {
     }
   }
 
-  /** Closes the reading end, as `head` does, and returns the exit code. */
+  /** Closes the reading end, as `head` does; returns the exit code. */
   async leave(): Promise<number> {
     await this.#reader.cancel();
     return (await this.#child.status).code;
@@ -40,7 +40,7 @@ class Follower implements AsyncDisposable {
     try {
       this.#child.kill("SIGKILL");
     } catch {
-      // Ended by itself.
+      // It has ended by itself.
     }
     await this.#child.status;
   }
@@ -86,7 +86,7 @@ Deno.test("given a journal that is followed, when it grows, is rotated and goes 
   await follower.until(line(2));
   append(p, 3);
   await follower.until(line(3));
-  // Written and put aside in one go: the follower can have it from the old file alone.
+  // Written and rotated at once, so that the follower finds it only in the old file.
   append(p, 4);
   Deno.mkdirSync(p.profile.journalHistory);
   Deno.renameSync(p.profile.journal, p.path("journal.d/2026-01.md"));

@@ -19,7 +19,7 @@ Deno.test("given a worker with helpers of every kind, when it ends itself, then 
     const { state, exit_code, ended_by, alive } = await endedWorker(p, id);
     deepStrictEqual([state, exit_code, ended_by, alive], ["exited", 0, "self", false], id);
   }
-  // What is left is the bystander: supervisor, script, shell and sleep.
+  // Only the bystander is left: supervisor, script, shell and sleep.
   await p.until("the three trees are gone", async () => (await p.processes()).length <= 5);
   strictEqual((await workerView(p, "bystander")).state, "running");
   strictEqual(fileText(p, "reports/said"), "killed session detached\n");
@@ -59,7 +59,7 @@ Deno.test("given a worker whose agent writes its last reply down late, when it e
   await using p = await testProfile();
   const sessions = `${p.base}/home/.codex/sessions/2026/06/01`;
   Deno.mkdirSync(sessions, { recursive: true });
-  // Both as their CLIs do it: codex beside the call, opencode once the call has come back.
+  // As the real CLIs do it: codex records during the call, opencode after the call has returned.
   const codex = `record='${sessions}/rollout-1-thread.jsonl'
 echo '{"type":"response_item","payload":{"type":"function_call","call_id":"call_1"}}' >"$record"
 CODEX_THREAD_ID=thread CODEX_TOOL_CALL_ID=call_1 "$LOOOP_BIN" _ kill codex &

@@ -21,7 +21,7 @@ async function scripted(cli: string, script: string): Promise<TestProfile> {
   return p;
 }
 
-/** Waits as an agent, and returns the first wake with that reason; nothing else about the worker may come before. */
+/** Waits as an agent for a reason; returns that wake. No other news about the worker may come first. */
 // deno-lint-ignore no-explicit-any -- tests look into it freely
 async function wokenBy(p: TestProfile, reason: string): Promise<any> {
   for (let calls = 0; calls < 10; calls++) {
@@ -36,7 +36,7 @@ async function notLimited(p: TestProfile, id: string): Promise<void> {
   await p.until(`${id} is not limited`, async () => (await workerView(p, id)).limited === undefined);
 }
 
-/** `9:30pm` in UTC, so many minutes from now, and the same as ISO text. */
+/** The time this many minutes from now in UTC, as `9:30pm` and as ISO text. */
 function clockIn(minutes: number): { clock: string; iso: string } {
   const at = new Date(Math.floor(Date.now() / 60_000 + minutes) * 60_000);
   const hour = at.getUTCHours();
@@ -59,7 +59,7 @@ Deno.test("given an agent that is out of quota, when it says so, then it wakes o
   const screen = await p.okCall(["status"], { env: { COLUMNS: "200" } });
   match(screen, new RegExp(`^! worker w1 is ${words}: You've hit`, "m"));
   ok(screen.split("\n").some((row) => /^ +w1 /.test(row) && row.includes(words)), screen);
-  // Longer than a silence; and a new pulse says nothing twice.
+  // Waits longer than `silent_after`, also with a new pulse: neither may wake again.
   strictEqual((await p.json("_", "wait", "--json", "--as", "me", "--timeout", "4")).timed_out, true);
   await p.ok("up", "--restart");
   strictEqual((await p.json("_", "wait", "--json", "--as", "me", "--timeout", "4")).timed_out, true);

@@ -3,7 +3,7 @@ import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { followLog } from "../../lib/workers/logs.ts";
 import { rotateOutput, trimOutput } from "../../lib/sessions/output_log.ts";
 
-/** A process of ours whose stdout is read line by line. */
+/** A call of looop whose stdout is read line by line. */
 class Reader implements AsyncDisposable {
   readonly child: Deno.ChildProcess;
   readonly #reader: ReadableStreamDefaultReader<string>;
@@ -23,7 +23,7 @@ class Reader implements AsyncDisposable {
     this.#reader = this.child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   }
 
-  /** Reads until the text holds `part`; fails when the output ends before. */
+  /** Reads until the text holds `part`; fails if the output ends first. */
   async until(part: string): Promise<void> {
     while (!this.text.includes(part)) {
       const { done, value } = await this.#reader.read();
@@ -50,13 +50,13 @@ class Reader implements AsyncDisposable {
     try {
       this.child.kill("SIGKILL");
     } catch {
-      // Ended by itself.
+      // It has ended by itself.
     }
     await this.child.status;
   }
 }
 
-/** A session folder as the pulse's, with a log, and nothing that runs. */
+/** Makes the pulse's session folder with a log, without a process. */
 function logOf(p: TestProfile, id: string, text: string): string {
   const dir = p.path(`sessions/${id}`);
   Deno.mkdirSync(dir, { recursive: true });
@@ -109,14 +109,14 @@ Deno.test("given a worker whose log was cut, when more lines are asked for than 
   match(stderr, /^looop logs: 0\.3 MB of what it printed were cut as its log grew/);
   const all = (await p.ok("logs", "w1", "-n", "100000")).split("\n");
   const at = all.findIndex((line) => line.startsWith("[…"));
-  // 30,000 lines of 13 bytes, of which 64 KiB and 200 lines are kept.
+  // Of 30,000 lines of 13 bytes, 64 KiB and 200 lines are kept.
   strictEqual(
     all[at],
     `[… ${((30_000 * 13 - 2_600 - 65_536) / 1e6).toFixed(1)} MB were cut as the log grew …]`,
   );
   deepStrictEqual([all[0], all[at - 2], at], ["line 000000", "line 005040", 5042]);
   deepStrictEqual(all.slice(at + 1), lines(29_800, 30_100).trimEnd().split("\r\n"));
-  // What retention leaves after the end.
+  // After the end, retention keeps even less.
   ok(trimOutput(dir, 260));
   const left = (await p.ok("_", "worker", "log", "w1", "-n", "100000")).split("\n");
   deepStrictEqual(left.slice(-20), lines(30_080, 30_100).trimEnd().split("\r\n"));
@@ -146,7 +146,7 @@ Deno.test("given a followed log, when it grows, is cut short and is replaced, th
   await reader.until("line 1\n");
   append("line 2\n");
   await reader.until("line 2\n");
-  // Written and cut away in one go: the follower can have it from the copy alone.
+  // Written and rotated at once, so that the follower finds it only in the copy.
   append("line 3\n");
   ok(rotateOutput(dir, 500));
   append("4\n");
@@ -202,7 +202,7 @@ Deno.test("given a follower whose folder is removed, when the worker is looked a
   await using p = await testProfile();
   const cwd = `${p.base}/folder`;
   Deno.mkdirSync(cwd);
-  // A silent worker is looked at once a second.
+  // The follower looks at a silent worker once a second.
   await p.ok("_", "worker", "start", "w1", "--runner", "shell", "echo first; sleep 1.5; echo last");
   await using reader = new Reader(p, ["logs", "w1", "-f"], cwd);
   await reader.until("first\n");

@@ -8,7 +8,7 @@ import { testProfile } from "../looop.ts";
 const DAY_S = 86_400;
 const NOW = Date.now();
 
-/** Writes a file whose time is `days` ago. */
+/** Writes a file that is `days` old. */
 function put(path: string, text: string, days: number): void {
   Deno.mkdirSync(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   Deno.writeTextFileSync(path, text);
@@ -60,11 +60,11 @@ Deno.test("given records older than a year, when retention passes, then they go,
   deepStrictEqual(Object.keys(JSON.parse(p.read(".goal-activity.json"))), ["ship", "task-2"]);
   deepStrictEqual(namesIn(profile.tells), []);
   deepStrictEqual(JSON.parse(p.read(".schedules.json")).schedules, {});
-  // Of "once" the numbers 1 and 2 are gone from the archive, and 3 is there.
+  // In the archive the questions 1 and 2 of "once" are gone, and 3 is there.
   for (const [worker, next] of [["w1", "w1-4"], ["once", "once-4"], ["new", "new-1"]] as const) {
     strictEqual((await postAsk(profile, { worker, prompt: "And now?" }, "", NOW)).id, next);
   }
-  // A second pass finds nothing, and remembers what the first has written down.
+  // A second pass finds nothing to do and keeps the numbers that the first has recorded.
   await applyRetention(profile, 3 * DAY_S, NOW);
   deepStrictEqual(JSON.parse(p.read("asks/archive/numbers.json")), { w1: 2, once: 2 });
 });
@@ -81,9 +81,9 @@ Deno.test("given 90 days of work, when it is looked back, then journal and cost 
     [...lines].sort((a, b) => a.slice(2, 18) < b.slice(2, 18) ? -1 : a.slice(2, 18) > b.slice(2, 18) ? 1 : 0),
   );
   const cost = JSON.parse(await p.ok("cost", "--json"));
-  // Workers are known by the rotated events, since their sessions are gone.
+  // The rotated events name the workers, whose sessions are gone.
   strictEqual(cost.coverage.ran, 90 * 50);
-  // A program is not given thousands of workers that it has not asked for.
+  // JSON names only the most expensive workers instead of thousands.
   const { usd, count } = cost.other_workers;
   deepStrictEqual([cost.by_worker.length, count], [50, 90 * 50 - 50]);
   const named = cost.by_worker.reduce((sum: number, worker: { usd: number }) => sum + worker.usd, 0);

@@ -147,7 +147,7 @@ Deno.test("given a hook that is cut off, or of an earlier boot, when the pulse l
     await p.okCall(["status"], { env: { COLUMNS: "200" } }),
     /^! nobody knows whether the notification about w1-1 was sent/m,
   );
-  // `down` ends what is left of it by its mark, which macOS hides: there it ends by itself.
+  // `down` ends the rest of the hook by its mark. macOS hides the mark, so there the hook must end by itself.
   if (Deno.env.get("LOOOP_LAB") === "macos") Deno.writeTextFileSync(p.path("reports/go"), "");
   await p.ok("down");
   await p.until("nothing of the hook is left", async () => (await p.processes()).length === 0);

@@ -3,7 +3,7 @@ import { testProfile } from "../looop.ts";
 import { WHOLE } from "../whole.ts";
 import { HOLD, shell, startWorker } from "../workers.ts";
 
-/** What can stand in a file's place; the last two, which could make a reader hang or run out of memory, at each run. */
+/** Things in a file's place. The last two, which could make a reader hang or run out of memory, are tried in every run. */
 const KINDS: Readonly<Record<string, (path: string) => void>> = {
   "a folder": (path) => Deno.mkdirSync(path),
   "a link": (path) => Deno.symlinkSync("/etc/hosts", path),
@@ -29,7 +29,7 @@ for (const [kind, make] of Object.entries(KINDS).slice(WHOLE ? 0 : -2)) {
     deepStrictEqual([again.code, /alive/.test(again.stderr)], [1, true], "no second one of its id");
     for (const pulse of [true, false]) {
       if (!pulse) Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
-      // deno-lint-ignore no-explicit-any -- the reply's own shape is what is compared
+      // deno-lint-ignore no-explicit-any -- the test compares the reply's own shape
       let bad: any[] = [];
       await p.until("all are named", async () => {
         bad = (await p.json("_", "state", "--json")).bad_files;
@@ -122,7 +122,7 @@ Deno.test("given FIFOs in the place of records, when they are read and written, 
   }
 });
 
-/** Records that are far larger than any can be, without a newline, bytes. */
+/** Sizes of records, bytes: far larger than any real one, without a newline. */
 const HUGE: Readonly<Record<string, number>> = {
   "journal.md": 10 * 2 ** 30,
   ...Object.fromEntries(
@@ -151,7 +151,7 @@ const HUGE: Readonly<Record<string, number>> = {
   ),
 };
 
-/** Those that every look at the profile reads. */
+/** Records that every look at the profile reads. */
 const LOOKED_AT = [
   ".goal-activity.json",
   ".wal/r.json",
@@ -162,7 +162,7 @@ const LOOKED_AT = [
   "sessions/w",
 ];
 
-/** Memory that a call may take, KiB: far less than such a record. */
+/** Memory limit of a call, KiB: far less than the size of such a record. */
 const MEMORY_KIB = 1_000_000;
 
 Deno.test("given a journal of 10 GB and other records of 2 GB without a newline, when they are read and written, then every call ends soon and holds little", async () => {

@@ -10,7 +10,7 @@ Deno.test("given sensors that print a cut emoji, a number beyond all and CRLF sc
   p.sensor("crlf", "echo 1");
   Deno.writeTextFileSync(p.path("sensors/crlf.sh"), "#!/usr/bin/env bash\r\necho 1\r\n");
   await p.ok("up");
-  // deno-lint-ignore no-explicit-any -- the reply's own shape is what is compared
+  // deno-lint-ignore no-explicit-any -- the test compares the reply's own shape
   let seen: any = {};
   let text = "";
   await p.until("all are sensed", async () => {

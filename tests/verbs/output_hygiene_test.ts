@@ -3,7 +3,7 @@ import { launcherPath } from "../../lib/process/self.ts";
 import { displayWidth } from "../../lib/text/style.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 
-/** Every verb that people call and that prints; `logs -f` has tests of its own. */
+/** Every verb for people that prints; `logs -f` has its own tests. */
 const PEOPLE: readonly (readonly string[])[] = [
   ["up"],
   ["status"],
@@ -24,7 +24,7 @@ const PEOPLE: readonly (readonly string[])[] = [
 
 const CODES = "\x1b[31mred\x1b[0m\x1b]0;owned\x07\x9b2J\rover\x08\x07\u202e";
 
-/** A profile in which every text that a stranger can write holds escape codes. */
+/** A profile in which every text from outside holds escape codes. */
 async function hostile(): Promise<TestProfile> {
   const p = await testProfile();
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
@@ -50,7 +50,7 @@ async function hostile(): Promise<TestProfile> {
   return p;
 }
 
-/** Runs a bash line in which `$@` is a call of looop; what it printed, and the exit codes of the pipe's parts. */
+/** Runs a bash line in which `$@` is a call of looop; returns its output. */
 async function inShell(p: TestProfile, line: string, args: readonly string[]) {
   const { stdout, stderr } = await new Deno.Command("bash", {
     args: ["-c", `${line}; echo "codes: \${PIPESTATUS[*]}" >&2`, "bash", ...looopCommand(), ...args],
@@ -59,19 +59,19 @@ async function inShell(p: TestProfile, line: string, args: readonly string[]) {
     stdin: "null",
   }).output();
   const said = new TextDecoder().decode(stderr);
-  // The odd key in the config is what `up` has to tell.
+  // `up` always warns about the odd key in the config.
   return {
     stdout: new TextDecoder().decode(stdout),
     stderr: said.replace(/^looop up: config\.json:.*\n/, ""),
   };
 }
 
-/** Verbs whose exit code tells of the profile: here the doctor finds something BAD. */
+/** Exit code of a verb here: the doctor finds something BAD. */
 function codeOf(args: readonly string[]): number {
   return args[0] === "doctor" ? 1 : 0;
 }
 
-/** Tries all verbs at once and returns what each came to, in order. */
+/** Runs `work` for all verbs at once; returns the results in order. */
 function tryAll<T>(
   work: (args: readonly string[]) => Promise<T>,
 ): Promise<(readonly [string, readonly string[], T])[]> {
@@ -100,7 +100,7 @@ Deno.test("given texts with escape codes, when any verb prints on 40 columns wit
   const wrapped = ["status", "cost", "doctor"];
   const env = { COLUMNS: "40", NO_COLOR: "1" };
   for (const [call, args, { stdout, stderr }] of await tryAll((args) => p.call([...args], { env }))) {
-    // deno-lint-ignore no-control-regex -- what must not be there
+    // deno-lint-ignore no-control-regex -- these must not be there
     const codes = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]/;
     strictEqual(codes.test(stdout + stderr), false, `${call}: ${JSON.stringify(stdout + stderr)}`);
     if (args.includes("--json")) continue;
@@ -115,7 +115,7 @@ Deno.test("given colour, when status, doctor and cost are shown, then without th
   await p.ok("down");
   // deno-lint-ignore no-control-regex -- our own colours
   const colours = /\x1b\[\d+m/g;
-  /** Without what differs from one moment to the next. */
+  /** Text without what changes from moment to moment. */
   const lasting = (text: string) => text.replace(/\(?\d+ (?:ms|s|min|[MG]B|of)\b/g, "#");
   for (const args of [["status"], ["doctor"], ["cost"]]) {
     const plain = await p.call(args, { env: { NO_COLOR: "1" } });
@@ -162,7 +162,7 @@ Deno.test("given a terminal that was given no size, when status is shown, then i
   match(new TextDecoder().decode(stdout), /^pulse: stopped · 0 workers · spent today: \$0\.00\r\n/);
 });
 
-/** How the program under test is started. */
+/** Command line of the program under test. */
 function launched(): { exe: string; args: readonly string[]; standalone: boolean } {
   const [exe = "", ...args] = looopCommand();
   return { exe, args, standalone: false };

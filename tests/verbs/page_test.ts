@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { quietStat } from "../../lib/store.ts";
 import { testProfile } from "../looop.ts";
 
-/** Texts that an agent may write into a question, hostile ones among them. */
+/** Hostile text that an agent may write into a question. */
 const HOSTILE =
   `<script>document.title = "run"</script></style><img src=x onerror="document.title='run'">\u202eevil`;
 

@@ -5,18 +5,18 @@ import { crashPulse, isGone, type Published, published, pulsePid } from "../publ
 // deno-lint-ignore no-explicit-any -- tests look into it freely
 type State = any;
 
-/** Waits until what is published is as wanted, and returns `_ state`. */
+/** Waits until the published world is as wanted; returns `_ state`. */
 async function stateWhen(p: TestProfile, what: string, holds: (seen: Published) => boolean): Promise<State> {
   await p.until(what, () => holds(published(p)));
   return await p.json("_", "state", "--json");
 }
 
-/** The world as readers find it in the file. */
+/** The published world as it is in the file. */
 function world(p: TestProfile): State {
   return JSON.parse(p.read(".world.json"));
 }
 
-/** How often a sensor has begun: each run adds a line to a file. */
+/** How often a sensor has started; each run adds a line to a file. */
 function runs(p: TestProfile, name: string): number {
   try {
     return p.read(`${name}.runs`).split("\n").length - 1;
@@ -65,7 +65,7 @@ Deno.test("given sensors that fail in every way, when a beat has passed, then ea
   };
   for (const [name, signal] of Object.entries(signals)) {
     const reading = state.snapshots[`sensor-${name}`];
-    // dash says 127 and bash 126 of a script whose interpreter is missing.
+    // For a missing interpreter dash exits 127 and bash 126.
     if (name === "alien" && reading.signal.exit_code === 126) continue;
     deepStrictEqual(reading.signal, signal, name);
     ok(reading.detail.message.length > 0);
@@ -259,7 +259,7 @@ Deno.test("given an interval that is too short or changes, when the pulse beats,
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
   await Deno.writeTextFile(p.profile.config, '{ "interval": 0.01 }');
   p.sensor("count", "echo x >>count.runs; echo '{}'");
-  // An environment without the variable, so that the config counts.
+  // Without the variable the config counts.
   delete p.env["LOOOP_INTERVAL"];
   await p.ok("up");
   const state = await p.json("_", "state", "--json");

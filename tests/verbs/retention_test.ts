@@ -12,14 +12,14 @@ const DAY = 86_400;
 const TTL = 3 * DAY;
 const BLOCK = 4096;
 
-/** Writes a file whose time is `ageS` seconds ago. */
+/** Writes a file that is `ageS` seconds old. */
 function put(path: string, text: string, ageS = 0): void {
   Deno.writeTextFileSync(path, text);
   const at = new Date(NOW - ageS * 1000);
   Deno.utimeSync(path, at, at);
 }
 
-/** A run as a supervisor leaves it; ended `agoS` ago, or still running. `bytes` of output take no space on disk. */
+/** Writes a run that ended `agoS` seconds ago, or still runs. Its `bytes` of output are a hole and use no disk space. */
 function putSession(profile: Profile, name: string, agoS: number | undefined, bytes: number, sup = ""): void {
   const dir = `${profile.sessions}/${name}`;
   const started = Math.floor(NOW / 1000) - (agoS ?? 0) - 900;
@@ -45,7 +45,7 @@ function putSession(profile: Profile, name: string, agoS: number | undefined, by
   if (!name.includes("~")) put(`${profile.prompts}/${name}.md`, "do it\n".repeat(500), agoS);
 }
 
-/** Space that a tree takes, every file counted in whole blocks and holes as if they were full. */
+/** Size of a tree, bytes, in whole blocks; holes count as if they were full. */
 function spaceOf(dir: string): number {
   let sum = BLOCK;
   for (const { name, isDirectory } of Deno.readDirSync(dir)) {
@@ -59,7 +59,7 @@ function namesIn(dir: string): string[] {
   return [...Deno.readDirSync(dir)].map(({ name }) => name).sort();
 }
 
-/** Ninety days of 50 workers a day and a beat every 10 s, as the files that they leave. */
+/** Writes the files of ninety days of 50 workers a day and a beat every 10 s. */
 function putNinetyDays(profile: Profile): void {
   for (let day = 90; day >= 1; day--) {
     const ago = day * DAY - DAY / 2;
@@ -86,7 +86,7 @@ function putNinetyDays(profile: Profile): void {
   }
   Deno.mkdirSync(`${profile.sessions}/pulse`);
   put(`${profile.sessions}/pulse/output.log`, "[00:00:00] · sensed 5 in 0.1 s\n".repeat(100));
-  // 777,600 beats of some 60 bytes each.
+  // 777,600 beats of about 60 bytes each.
   Deno.truncateSync(`${profile.sessions}/pulse/output.log`, 47_000_000);
   put(
     profile.cost,
@@ -94,7 +94,7 @@ function putNinetyDays(profile: Profile): void {
   );
 }
 
-/** A profile in memory where that can be had: some 30,000 files are made and removed. The binary may not read it. */
+/** A profile in memory if possible, since about 30,000 files are made and removed. The binary may not read there. */
 async function withRoomyProfile(work: (profile: Profile) => Promise<void>): Promise<void> {
   const shm = exists("/dev/shm") ? { dir: "/dev/shm" } : {};
   const base = await Deno.makeTempDir({ ...shm, prefix: "looop test " });
@@ -170,7 +170,7 @@ Deno.test("given what ninety days of use leave, when retention passes, then it i
       journal,
     );
 
-    // It settles: a second pass finds nothing to do.
+    // A second pass finds nothing to do.
     deepStrictEqual((await applyRetention(profile, TTL, NOW)).removed, []);
     strictEqual(spaceOf(profile.dir), space);
     const state = await stateOf(await look(profile, NOW));

@@ -226,7 +226,7 @@ Deno.test("given a run whose looop is killed, when the pulse beats, then it is t
   const intent = JSON.parse(p.read(`.wal/${name}`));
   deepStrictEqual([intent.kind, intent.fingerprint, intent.owner.pid], ["run", await sha256(line), run.pid]);
 
-  // A living owner is left alone, however many beats pass.
+  // The pulse leaves the run of a living owner alone.
   const beat = () => JSON.parse(p.read(".world.json")).beat as number;
   const then = beat();
   await p.until("two beats", () => beat() >= then + 2);
@@ -245,7 +245,7 @@ Deno.test("given a run whose looop is killed, when the pulse beats, then it is t
   const events = p.read("events.jsonl").trimEnd().split("\n").map((text) => JSON.parse(text));
   const { ts: _, ...event } = events.find((one) => one.event === "tick_interrupted");
   deepStrictEqual(event, { event: "tick_interrupted", action: "run", fingerprint: await sha256(line), id });
-  // Another observer, who was there before, is told as well, and a restarted pulse takes nothing back.
+  // The alert stays for other observers, even after a restart of the pulse.
   await p.ok("down");
   await p.ok("up");
   strictEqual(JSON.parse(p.read(".world.json")).alerts[0].id, id);

@@ -1,12 +1,12 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type TestProfile, testProfile } from "../looop.ts";
 
-/** A wall-clock time in UTC so many seconds from now. */
+/** The UTC wall-clock time this many seconds from now. */
 function inSeconds(seconds: number): string {
   return new Date(Date.now() + seconds * 1000).toISOString().slice(0, 19);
 }
 
-/** Waits as an agent until a schedule is due: that somebody wrote it, and first readings, are news before. */
+/** Waits as an agent until a schedule is due, past the news that it was written and past first readings. */
 async function untilDue(p: TestProfile, name: string) {
   for (;;) {
     const woken = await p.wait("--as", name, "--timeout", "20");
@@ -29,7 +29,7 @@ Deno.test("given a reminder, when it is due, then it wakes each agent once, with
     strictEqual((await p.wait("--as", name, "--timeout", "1")).timed_out, true);
   }
   ok((await Deno.stat(p.path("schedules/archive/call.md"))).isFile);
-  // One that begins later is not given what an agent has had.
+  // A later agent does not get a reminder that another agent has got.
   strictEqual((await p.wait("--as", "three")).changes.schedules, undefined);
 });
 

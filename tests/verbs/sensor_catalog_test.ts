@@ -94,7 +94,7 @@ Deno.test("given a first reading that fails, when an example is added, then it i
       .stdout,
   );
   deepStrictEqual([ok, reading.signal.exit_code], [false, 78]);
-  // What looop itself gives a sensor needs no setting.
+  // Variables that looop itself sets need no setting.
   await p.ok("_", "sensor", "add", "llm-spend");
 });
 

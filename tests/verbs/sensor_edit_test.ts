@@ -3,7 +3,7 @@ import { writeExecutable } from "../executable.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { published } from "../published.ts";
 
-/** No beat comes within a test: what is read was read because it was written. */
+/** An interval without a beat during a test, so that only writing a sensor causes a reading. */
 const NO_BEAT = { LOOOP_INTERVAL: "3600" };
 
 async function upWithoutBeats(p: TestProfile): Promise<void> {
@@ -11,7 +11,7 @@ async function upWithoutBeats(p: TestProfile): Promise<void> {
   await p.wait();
 }
 
-/** The signal of a sensor once it is this; how long that took, ms. */
+/** Waits until a sensor has this signal; returns the time, ms. */
 async function signalIs(p: TestProfile, name: string, signal: unknown): Promise<number> {
   const started = performance.now();
   await p.until(
@@ -36,7 +36,7 @@ Deno.test("given no beat for an hour, when a sensor is written, rewritten, undon
   await p.ok("_", "undo", "sensor", "s");
   ok(await signalIs(p, "s", "one") < 2_900);
   await p.until("the run before is two seconds ago", () => sensedAgoMs(p, "s") > 2_000);
-  // As `sed -i` and most editors do it, and in place, as others do.
+  // By a rename, as `sed -i` and most editors write, and in place, as others do.
   writeExecutable(p.path("sensors/.s.sh.new"), script("three"));
   Deno.renameSync(p.path("sensors/.s.sh.new"), p.path("sensors/s.sh"));
   ok(await signalIs(p, "s", "three") < 2_000);
@@ -58,7 +58,7 @@ Deno.test("given a script that is touched or written again with the same text, w
   await Deno.utime(p.path("sensors/s.sh"), new Date(), new Date());
   writeExecutable(p.path("sensors/.s.sh.new"), text);
   Deno.renameSync(p.path("sensors/.s.sh.new"), p.path("sensors/s.sh"));
-  // Another one that is new shows when the pulse has looked.
+  // A reading of another new sensor shows that the pulse has looked.
   await p.okCall(["_", "sensor", "write", "other"], { stdin: script(1) });
   await signalIs(p, "other", 1);
   strictEqual(p.read("runs"), "x\n");

@@ -26,7 +26,7 @@ Deno.test("given macOS, when the launch agent is written, then it is well-formed
   const { file, text } = serviceUnit("darwin", { ...FACTS, path: "/a&b:<c>" }, "");
   strictEqual(file, "/home/u/Library/LaunchAgents/looop.pulse.plist");
   ok(text.includes("<string>/a&amp;b:&lt;c&gt;</string>"));
-  // Every tag is closed, in order: what is left after removing the innermost ones is the head alone.
+  // Removes the innermost tags again and again: if all are closed in order, only the head is left.
   let left = text.replace(/<(?:true|false)\/>/g, "");
   for (let before = ""; before !== left;) {
     before = left;
@@ -71,7 +71,7 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn() {
     await using p = await testProfile();
-    // Only the manager's client is played: it records its calls. The unit is checked by the real systemd.
+    // The manager's client is a stand-in that records its calls. The real systemd checks the unit.
     const bin = `${p.base}/bin`;
     await Deno.mkdir(bin);
     writeExecutable(`${bin}/systemctl`, `#!/bin/sh\necho "$@" >>'${p.base}/calls'\n`);
@@ -91,7 +91,7 @@ Deno.test({
   },
 });
 
-/** What `systemd-analyze verify` complains of; "" also where there is none. */
+/** Complaints of `systemd-analyze verify`; "" also if it is not installed. */
 async function verify(unit: string): Promise<string> {
   try {
     const { code, stderr } = await new Deno.Command("systemd-analyze", { args: ["verify", "--man=no", unit] })

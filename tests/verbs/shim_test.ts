@@ -12,18 +12,18 @@ function pulsePid(p: TestProfile): number {
   return JSON.parse(p.read(".pulse.json")).pid;
 }
 
-/** Whether a call is still the shell that it began as: where the pulse does not serve, the binary takes its place. */
+/** Whether a call is still the shell that it began as; if the pulse does not serve it, the binary replaces the shell. */
 function isShell(pid: number): boolean {
   return Deno.readTextFileSync(`/proc/${pid}/cmdline`).startsWith("/bin/sh\0");
 }
 
 /** Waits until a question is posted. */
 async function untilPosted(p: TestProfile, ask: string): Promise<void> {
-  // The journal's line comes after everything else, when the pulse holds no lock any more.
+  // The pulse writes the journal's line last, after it has released all locks.
   await p.until("the question is posted", () => fileText(p, "journal.md").includes(`ask ${ask}: `));
 }
 
-/** Asks by way of the pulse: again where a busy machine made it late, and the binary was run. */
+/** Asks through the pulse; asks again if the pulse was late on a busy machine and the binary ran instead. */
 async function askByPulse(p: TestProfile, worker: Caller): Promise<Call> {
   for (let tries = 0; tries < 20; tries++) {
     const asking = worker.start(ASK);
@@ -37,7 +37,7 @@ async function askByPulse(p: TestProfile, worker: Caller): Promise<Call> {
   throw new Error("the pulse was late each time");
 }
 
-/** A worker whose question is answered once the pulse that took it has been killed. */
+/** A worker whose question is answered after the pulse that took it was killed. */
 async function answeredWithoutPulse(p: TestProfile): Promise<{ worker: Caller; asking: Call }> {
   await p.ok("up");
   const worker = await workerOf(p);
@@ -52,7 +52,7 @@ function namesIn(p: TestProfile, dir: string): string[] {
   return [...Deno.readDirSync(p.path(dir))].map(({ name }) => name).sort();
 }
 
-/** Names of what is left of calls. */
+/** Names of files that calls have left. */
 function leftOvers(p: TestProfile): string[] {
   return ["in", "out", "read", "wait"].flatMap((folder) =>
     namesIn(p, `.calls/${folder}`).map((name) => `${folder}/${name}`)
@@ -73,7 +73,7 @@ Deno.test("given a pulse that is stopped in mid-ask, when the question is answer
     await p.ok("_", "answer", "w-1", "yes, ship it");
     const { code, stdout } = await asking.result;
     deepStrictEqual([code, stdout], [0, "yes, ship it\n"]);
-    // While it is stopped, calls do not wait for it.
+    // Calls do not wait for a stopped pulse.
     strictEqual((await worker.start(["_", "claim", "task"]).result).code, 0);
   } finally {
     Deno.kill(pulse, "SIGCONT");
@@ -117,7 +117,7 @@ Deno.test("given a pulse that is killed in mid-ask and one that takes its place,
   const asking = await askByPulse(p, worker);
   Deno.kill(pulsePid(p), "SIGKILL");
   await p.ok("up");
-  // The shell turns to the new pulse, or where that takes long to start, to the binary.
+  // The shell turns to the new pulse, or to the binary if the pulse starts too slowly.
   await p.until("the call is carried on", () =>
     !isShell(asking.pid) ||
     fileText(p, ".calls/here").startsWith(`${pulsePid(p)} `) && namesIn(p, ".calls/in").length === 0 &&
@@ -167,7 +167,7 @@ Deno.test("given a pulse that is stopped before it takes a call, when it goes on
     Deno.kill(pulse, "SIGCONT");
   }
   await p.until("the pulse serves", () => fileText(p, ".calls/here") !== "");
-  // The same question of another shell is the same question, whoever carries the call out.
+  // The same question from another shell is taken up, whether the pulse or the binary carries it out.
   const other = worker.start(ASK);
   await p.until("it waits at the pulse", () => leftOvers(p).some((name) => name.startsWith("wait/")));
   await p.ok("_", "answer", "w-1", "yes");
@@ -180,7 +180,7 @@ Deno.test("given an answer that a shell has printed and a pulse that was killed 
   await using p = await testProfile();
   const { worker, asking } = await answeredWithoutPulse(p);
   await asking.result;
-  // As if the shell had printed it and the pulse had been killed then.
+  // As if the pulse had been killed right after the shell had printed the answer.
   const [month] = [...Deno.readDirSync(p.path("asks/archive"))].map(({ name }) => name);
   for (const [from, to] of [["w-1.json", "asks/w-1.json"], ["w-1.answer.json", "answers/w-1.json"]]) {
     Deno.renameSync(p.path(`asks/archive/${month}/${from}`), p.path(to ?? ""));
@@ -194,14 +194,14 @@ Deno.test("given an answer that a shell has printed and a pulse that was killed 
   strictEqual((await anew.result).stdout, "no\n");
 });
 
-/** A call, and what is done by its root agent while it waits; `ID` stands for the question. */
+/** A worker's call, and the root agent's call while it waits; `ID` stands for the question. */
 type Row = readonly [call: readonly string[], meanwhile?: readonly string[]];
 
 const ask = (prompt: string, ...more: string[]) => ["_", "ask", "w", `--prompt=${prompt}`, ...more];
 const answer = (...words: string[]) => ["_", "answer", "ID", ...words];
 const ODD = 'it\'s "odd": $(x) `y` \\0101 %s \\ * ~ 🧀\n\tsecond line  ';
 
-/** Forms that are tried with `deno task faults whole`. */
+/** Forms of calls that only `deno task faults whole` tries. */
 const SELDOM: readonly Row[] = [
   [["_", "ready", "v"]],
   [["_", "ready", "w", "x"]],
@@ -229,7 +229,7 @@ const SELDOM: readonly Row[] = [
   [["version"]],
 ];
 
-/** Every form of the calls that a worker makes. */
+/** Forms of calls that a worker makes. */
 const ROWS: readonly Row[] = [
   [["_", "ready", "w"]],
   [["_", "ready"]],
@@ -272,7 +272,7 @@ const ROWS: readonly Row[] = [
   ...(WHOLE ? SELDOM : []),
 ];
 
-/** The data dir's records of what was done, without times and names of runs. */
+/** The data dir's records of all calls, without times and generations. */
 function recordsOf(p: TestProfile): Record<string, unknown> {
   const lines = (name: string) =>
     fileText(p, name).trim().split("\n").map((line) => JSON.parse(line || "{}"));
@@ -293,7 +293,7 @@ function recordsOf(p: TestProfile): Record<string, unknown> {
   };
 }
 
-/** Makes a call, does what is done meanwhile, and returns what the call came to. */
+/** Makes a call and the root agent's call meanwhile; returns the result of the first. */
 async function made(p: TestProfile, worker: Caller, [call, meanwhile]: Row, env: Record<string, string>) {
   if (meanwhile?.[1] === "tell") await p.ok(...meanwhile);
   const calling = worker.start(call, env);
@@ -301,7 +301,7 @@ async function made(p: TestProfile, worker: Caller, [call, meanwhile]: Row, env:
     const pending = () =>
       namesIn(p, "asks").find((name) => /^w-.*json$/.test(name) && !namesIn(p, "answers").includes(name));
     const idOf = () => pending()?.slice(0, -".json".length) ?? "";
-    // The journal tells of a question once it is there.
+    // The journal names a question once it is posted.
     await p.until("it is asked", () => idOf() !== "" && p.read("journal.md").includes(` ask ${idOf()}: `));
     const id = idOf();
     await p.ok(...meanwhile.map((word) => word === "ID" ? id : word));

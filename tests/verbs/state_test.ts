@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { published } from "../published.ts";
 
-/** The keys of 0.16 come first; the rest is the contract's. */
+/** All keys of a state. */
 const KEYS = [
   "asks",
   "bad_files",
@@ -57,7 +57,7 @@ Deno.test("given an unchanged world, when its state is asked for with and withou
 Deno.test("given moves, when the state is asked for, then the journal's last 20 lines and the goals' ages are in it", async () => {
   await using p = await testProfile();
   await p.ok("_", "goal", "write", "ship", "x");
-  // By hand, and under a name that every object has.
+  // A goal written by hand whose name is a member of every object.
   await Deno.writeTextFile(p.path("goals/valueOf.md"), "x\n");
   await Deno.writeTextFile(
     p.path("journal.md"),

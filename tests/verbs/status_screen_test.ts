@@ -102,7 +102,7 @@ Deno.test("given all that can be wrong, when status is shown, then every cause i
   match(screen, /^! a question waits for an answer: done-1, 2 h; /m);
   match(screen, /done-1 +2 h +\(worker ended\) first\?/);
   match(screen, /sensor failing fails: exit 3: oh no; try it: `looop _ sensor run failing`/);
-  // deno-lint-ignore no-control-regex -- what must not be there
+  // deno-lint-ignore no-control-regex -- these must not be there
   strictEqual(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.test(screen), false);
 });
 
@@ -133,7 +133,7 @@ Deno.test("given 1,000 questions and 20 workers, when status is shown on 40 and 
     ok(performance.now() - started < 5000, "too slow even for a loaded machine");
     const lines = screen.split("\n");
     ok(lines.length <= rows, `${lines.length} lines:\n${screen}`);
-    // A command is not broken, so that it can be copied.
+    // A command may be wider, since it stays on one line to be copied.
     for (const line of lines) ok(displayWidth(line) <= columns || /`[^`]+`/.test(line), line);
     match(screen, /`looop _ answer worker-with-a-long-name-0-1000 <text>`/);
     match(screen, /1000 questions wait/);

@@ -10,7 +10,7 @@ Deno.test("given each life of a pulse, when status is asked, then it says which 
   const { started_at } = JSON.parse(p.read(".pulse.json"));
   await p.until("it has lived for some beats", () => Date.now() - started_at > 2_500);
   await crashPulse(p);
-  // The age is that of the last sign of life, a beat ago, and not that of the start.
+  // The age counts from the last beat, not from the start.
   ok((await p.json("_", "state", "--json")).pulse.age_s < 2);
   match(await p.ok("status"), /^pulse: DEAD [^]*`looop up`/);
   await p.ok("down");

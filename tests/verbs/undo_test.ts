@@ -5,7 +5,7 @@ async function goal(p: TestProfile, text: string, id = "ship"): Promise<void> {
   await p.okCall(["_", "goal", "write", id], { stdin: text });
 }
 
-/** All texts that are kept of one file beyond its slot. */
+/** Earlier texts of a file that are kept outside its slot. */
 function history(p: TestProfile, name: string): string[] {
   try {
     const dir = p.path(`.undo/history/${name}`);
@@ -60,7 +60,7 @@ Deno.test("given a person's edits between the verbs' writes, when written and un
   await p.ok("_", "undo", "goal", "ship");
   strictEqual(p.read("goals/ship.md"), "by hand\n");
   deepStrictEqual(history(p, "goal-ship"), ["one\n"]);
-  // Undone, edited again, and written: the text that the slot gives up stays too.
+  // After another edit, undo and write, the text that leaves the slot is kept, too.
   await Deno.writeTextFile(p.path("goals/ship.md"), "by hand again\n");
   await p.ok("_", "undo", "goal", "ship");
   strictEqual(p.read("goals/ship.md"), "three\n");
@@ -98,12 +98,12 @@ Deno.test("given an exchange that a crash cut in two, when the next verb comes, 
   await using p = await testProfile();
   await goal(p, "one\n");
   await goal(p, "two\n");
-  // The file was replaced, the slot not yet: the newer text is only in the stage.
+  // The file was replaced, but not the slot, so the newer text is only in the stage.
   await Deno.writeTextFile(p.path("goals/ship.md"), "one\n");
   await Deno.writeTextFile(p.path(".undo/swap-goal-ship"), "two\n");
   await p.ok("_", "undo", "goal", "ship");
   deepStrictEqual([p.read("goals/ship.md"), p.read(".undo/goal-ship")], ["two\n", "one\n"]);
-  // Nothing was replaced yet.
+  // Neither was replaced.
   await Deno.writeTextFile(p.path(".undo/swap-goal-ship"), "two\n");
   await goal(p, "three\n");
   deepStrictEqual([p.read("goals/ship.md"), p.read(".undo/goal-ship")], ["three\n", "two\n"]);

@@ -3,7 +3,7 @@ import { readAllProcesses, readNamed } from "../../lib/process/table.ts";
 import { looopCommand, type Result, type TestProfile, testProfile } from "../looop.ts";
 import { isGone, pulsePid } from "../published.ts";
 
-/** Every file below a folder with its text, so that "nothing changed" can be said. */
+/** Text of every file below a folder, to check that nothing has changed. */
 function contents(dir: string, prefix = ""): Record<string, string> {
   const all: Record<string, string> = {};
   for (const entry of Deno.readDirSync(dir)) {
@@ -14,7 +14,7 @@ function contents(dir: string, prefix = ""): Record<string, string> {
   return all;
 }
 
-/** Pulses of a profile that live now. */
+/** Pids of a profile's living pulses. */
 async function pulses(p: TestProfile): Promise<number[]> {
   const named = await readNamed("LOOOP_PULSE");
   const ours = new Set(await p.processes());
@@ -45,7 +45,7 @@ for (const count of [2, 6]) {
 
 Deno.test("given up, when it returns, then the first world is published, and the pulse has neither terminal nor pipes of the caller", async () => {
   await using p = await testProfile();
-  // The caller's pipes are closed when `up` returns, or this would wait for the pulse.
+  // If the pulse held the caller's pipes open, this call would wait for the pulse.
   const started = performance.now();
   const said = await p.ok("up");
   ok(performance.now() - started < 10_000);
@@ -89,7 +89,7 @@ Deno.test("given a pulse record whose pid is somebody else's now, when up is cal
   const record = JSON.parse(p.read(".pulse.json"));
   const stranger = new Deno.Command("sleep", { args: ["600"] }).spawn();
   try {
-    // As after a reboot, or days later: the number is alive, but another process has it.
+    // As after a reboot or days later: another process has the pid.
     await Deno.writeTextFile(p.profile.pulse, JSON.stringify({ ...record, pid: stranger.pid }));
     await Deno.writeTextFile(p.profile.lockPid, `${stranger.pid}\n`);
     strictEqual((await p.json("_", "state", "--json")).pulse.alive, false);
@@ -125,7 +125,7 @@ Deno.test("given a broken config, when up is called, then it is exit 1 with file
   const json = await p.run("up", "--json");
   strictEqual(json.code, 1);
   match(JSON.parse(json.stderr).error.message, /^config\.json:3:3/);
-  // Mended, it starts.
+  // Once the config is mended, the pulse starts.
   await Deno.writeTextFile(p.profile.config, "{}");
   await p.ok("up");
 });
@@ -249,7 +249,7 @@ Deno.test({
   },
 });
 
-/** Runs looop without root's right to write everywhere. */
+/** Runs looop without root's permission to write everywhere. */
 async function asOrdinaryUser(p: TestProfile, args: string[]): Promise<Result> {
   if (Deno.uid() !== 0) return await p.run(...args);
   const command = new Deno.Command("/usr/bin/setpriv", {

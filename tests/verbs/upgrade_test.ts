@@ -1,7 +1,7 @@
 import { match, strictEqual } from "node:assert/strict";
 import { looopCommand, testProfile } from "../looop.ts";
 
-/** Copies by a process of its own, so that the copy can be run at once: see tests/executable.ts. */
+/** Copies in another process, so that the copy can be run at once; see tests/executable.ts. */
 async function copy(from: string, to: string): Promise<void> {
   strictEqual((await new Deno.Command("cp", { args: ["-R", from, to] }).output()).success, true);
 }
@@ -25,7 +25,7 @@ Deno.test({
     };
     await copy(looopCommand()[0] ?? "", exe);
     await call("up");
-    // A new file takes the path in one step, as an installer does it.
+    // A new file replaces the old one in one step, as installers do it.
     await copy(exe, `${exe}.new`);
     await Deno.rename(`${exe}.new`, exe);
     await p.until("status tells of the upgrade", async () => (await call("status")).includes("was replaced"));
@@ -38,7 +38,7 @@ Deno.test("given a pulse of another version, when up is called after an upgrade,
   await p.ok("up");
   await p.ok("_", "worker", "start", "w1", "--runner", "shell", "sleep 600");
   const before = await p.json("_", "state", "--json");
-  // The next version is this source with another number.
+  // The next version is this source with another version number.
   const next = `${p.base}/next`;
   await Deno.mkdir(next);
   for (const name of ["main.ts", "deno.json", "deno.lock", "lib", "verbs"]) {
@@ -89,7 +89,7 @@ Deno.test({
   name: "given the binary, when it is asked to reach the network by itself, then its permissions forbid it",
   ignore: !compiled,
   async fn() {
-    // The task that compiles it grants these and nothing else; a program compiled the same way cannot connect.
+    // A program compiled with the same permissions as the binary cannot connect.
     const task = await Deno.readTextFile(new URL("../tools/compile.ts", import.meta.url));
     strictEqual(
       [...task.matchAll(/"--allow-(\w+)"/g)].map((found) => found[1]).join(" "),

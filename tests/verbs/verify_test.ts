@@ -3,7 +3,7 @@ import type { VerifyView } from "../../lib/sessions/verdict.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { fileText, HOLD, letGo, startWorker, workerView } from "../workers.ts";
 
-/** Writes a line into `reports/NAME` each time that it runs. */
+/** A command that adds a line to `reports/NAME` at each run. */
 function counting(name: string, then = "true"): string {
   return `echo ran >>"$LOOOP_REPORTS_DIR/${name}"; ${then}`;
 }
@@ -23,7 +23,7 @@ async function verdictOf(p: TestProfile, id: string): Promise<VerifyView> {
   return verify!;
 }
 
-/** Waits as an agent for a worker's end; what came before it is left aside. */
+/** Waits as an agent for a worker's end and ignores earlier news. */
 // deno-lint-ignore no-explicit-any -- tests look into it freely
 async function wokenBy(p: TestProfile, reason: string): Promise<any> {
   for (let calls = 0; calls < 10; calls++) {
@@ -45,7 +45,7 @@ Deno.test("given a worker with a check, when it ends, then it wakes once, after 
   const meanwhile = await workerView(p, "w1");
   deepStrictEqual([meanwhile.state, meanwhile.verify], ["exited", "running"]);
   strictEqual((await p.json("_", "wait", "--json", "--as", "me", "--timeout", "1")).timed_out, true);
-  // A check delays no beat.
+  // A check must not delay beats.
   const { beat } = JSON.parse(p.read(".world.json"));
   await p.until("it beats on", () => JSON.parse(p.read(".world.json")).beat > beat + 1);
   letGo(p);
@@ -84,7 +84,7 @@ Deno.test("given checks that succeed, run too long, print what is hostile or fin
   });
   const said = await verdictOf(p, "hostile");
   ok(typeof said === "object" && !said.ok && said.code === 1);
-  // deno-lint-ignore no-control-regex -- what must not be there
+  // deno-lint-ignore no-control-regex -- these must not be there
   for (const line of said.lines) match(line, /^[^\u0000-\u001f\u007f-\u009f\u202e]{1,160}$/u);
   const none = await verdictOf(p, "remover");
   deepStrictEqual(none, { ok: false, code: null, lines: [`there is no folder ${gone} any more`] });
@@ -135,7 +135,7 @@ Deno.test("given a pulse that is killed at random moments, when it is up again, 
     try {
       Deno.kill(JSON.parse(p.read(".pulse.json")).pid, "SIGKILL");
     } catch {
-      // It is just writing that down.
+      // The record is just being written.
     }
   }
   await p.ok("up");

@@ -3,12 +3,12 @@ import { readProcesses } from "../../lib/process/table.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { crashPulse, published, pulsePid } from "../published.ts";
 
-/** No beat comes within a test: what is seen was brought by a poke or an event. */
+/** An interval without a beat during a test, so that all news comes from pokes and events. */
 const NO_BEAT = { LOOOP_INTERVAL: "3600" };
-/** No poll comes within a test: what is seen was brought by a watch. */
+/** Periods without a poll during a test, so that all news comes from watches. */
 const NO_POLL = { LOOOP_WAIT_POLL_MS: "60000", LOOOP_ASK_POLL_MS: "60000" };
 
-/** A sensor that prints what a file holds. */
+/** Adds a sensor that prints the text of a file. */
 function fileSensor(p: TestProfile, name: string, value: unknown): void {
   p.sensor(name, `printf '{"signal":%s}' "$(cat '${name}.value')"`);
   setValue(p, name, value);
@@ -19,7 +19,7 @@ function setValue(p: TestProfile, name: string, value: unknown): void {
   Deno.renameSync(p.path(`.${name}.new`), p.path(`${name}.value`));
 }
 
-/** Waits until `_ wait` has nothing to say. */
+/** Calls `_ wait` until it has no news. */
 async function drain(p: TestProfile, ...args: string[]): Promise<void> {
   const silent = async () => (await p.wait("--timeout", "0.05", ...args)).timed_out === true;
   await p.until("_ wait has nothing to say", silent, 60);
@@ -37,13 +37,13 @@ async function blocked(
     if (code !== 0) throw new Error(`_ wait ended with ${code}: ${stderr}`);
     return JSON.parse(stdout);
   });
-  // A test that fails before it awaits the reply must not take the whole file down.
+  // If a test fails before it awaits the reply, the rejection must not end the whole file.
   reply.catch(() => {});
   await settled(p, call.pid);
   return { pid: call.pid, reply };
 }
 
-/** Resolves when a process has used no CPU for a while: it waits. */
+/** Resolves when a process has used no CPU for a while, so it is waiting. */
 async function settled(p: TestProfile, pid: number): Promise<void> {
   let before = -1, still = 0;
   await p.until("the process waits", async () => {
@@ -54,7 +54,7 @@ async function settled(p: TestProfile, pid: number): Promise<void> {
   });
 }
 
-/** CPU time a process has used, ms, in steps of 10 on Linux and of 1000 elsewhere. */
+/** CPU time of a process, ms, in steps of 10 on Linux and of 1000 elsewhere. */
 async function cpuMs(pid: number): Promise<number> {
   if (Deno.build.os === "linux") {
     const fields = Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /s, "").split(" ");
@@ -80,7 +80,7 @@ Deno.test("given changes made while nobody waits, when the next wait comes, then
   deepStrictEqual(woken.changes.goals, { added: ["ship"] });
   deepStrictEqual([...woken.reason].sort(), ["goal:ship", "signal:sensor-pr"]);
   strictEqual(woken.timed_out, undefined);
-  // Delivered is delivered: the same is not told again, and nothing that stood still wakes.
+  // Delivered news does not come again, and unchanged things do not wake.
   strictEqual((await p.wait("--timeout", "1.5")).timed_out, true);
 });
 
@@ -143,7 +143,7 @@ Deno.test("given a pending ask and a slow sensor, when beats go by, then a block
   await p.until("two more beats", () => JSON.parse(p.read(".pulse.json")).beat >= beat + 2);
   const percent = (await cpuMs(pid) - from) / (performance.now() - since) * 100;
   strictEqual((await reply).timed_out, true);
-  // Two looks a beat at a few ms each; a loop without rest takes 100 %.
+  // Two looks per beat take a few ms each; a busy loop would take 100 %.
   ok(percent < 15, `a wait that had nothing to do used ${percent.toFixed(1)} % of a core`);
 });
 
@@ -213,7 +213,7 @@ Deno.test("given a cursor of an earlier state, when wait is told it by --since, 
   strictEqual(cursor, first.cursor);
   await p.ok("_", "goal", "write", "ship", "x");
   const second = await p.wait("--timeout", "10");
-  // The remembered cursor has moved on; the older one still brings the change, the newer one nothing.
+  // The stored cursor has moved on; the older token still brings the change, the newer one nothing.
   strictEqual((await p.wait("--since", second.cursor, "--timeout", "0.2")).timed_out, true);
   ok((await p.wait("--since", cursor, "--timeout", "10")).reason.includes("goal:ship"));
   const refused = await p.run("_", "wait", "--since", "nonsense");
@@ -265,7 +265,7 @@ Deno.test("given a blocked wait and no beat for an hour, when a goal is written 
   await p.ok("_", "goal", "write", "ship", "x");
   deepStrictEqual((await byVerb.reply).reason, ["goal:ship"]);
   const byHand = await blocked(p, ["--timeout", "30"], NO_POLL);
-  // As most editors write; written in place it would be empty for a moment, which may be told apart.
+  // By a rename, as most editors write: written in place it would be empty for a moment, a change of its own.
   await Deno.writeTextFile(`${p.base}/edited`, "edited\n");
   await Deno.rename(`${p.base}/edited`, p.path("goals/ship.md"));
   deepStrictEqual((await byHand.reply).changes.goals, { changed: ["ship"] });
@@ -320,7 +320,7 @@ Deno.test("given a pulse killed with -9, when wait comes, then it revives it, no
   const dead = await p.json("_", "state", "--json");
   deepStrictEqual([dead.pulse.wanted, dead.pulse.alive], [true, false]);
   match(await p.ok("status"), /DEAD/);
-  // What changes while nobody beats: policy is seen at once, the signal by the revived pulse.
+  // Changes without a pulse: policy is seen at once, the signal once a pulse is revived.
   setValue(p, "pr", "merged");
   await p.ok("_", "goal", "write", "ship", "x");
   const seen = new Set<string>();
@@ -361,7 +361,7 @@ Deno.test("given a pulse that died five times in ten minutes, when wait comes, t
   await crashPulse(p);
   await p.wait("--timeout", "5");
   strictEqual(revivals(), 1);
-  // Four earlier ones, as if the test had gone on like this.
+  // As if there had been four revivals.
   await Deno.writeTextFile(
     p.path(".lock/revivals.json"),
     JSON.stringify(Array.from({ length: 4 }, () => Date.now())),
@@ -375,7 +375,7 @@ Deno.test("given a pulse that died five times in ten minutes, when wait comes, t
   deepStrictEqual(down.changes.pulse, { from: "alive", to: "down" });
   strictEqual((await p.wait("--timeout", "1")).timed_out, true, "it is told once");
   strictEqual(revivals(), 5);
-  // Everything but sensing goes on without a pulse.
+  // Without a pulse only sensing stops.
   await p.ok("_", "goal", "write", "ship", "x");
   deepStrictEqual((await p.wait("--timeout", "10")).reason, ["goal:ship"]);
   // A person's `up` is always allowed.
@@ -403,7 +403,7 @@ Deno.test("given a pulse that can no longer read goals or sensors, when wait blo
   for (const name of ["goals", "sensors"]) {
     await drain(p);
     const { reply } = await blocked(p, ["--timeout", "45"]);
-    // Held, so that it never sees the moment in which there is neither folder nor file.
+    // The pulse is stopped, so that it never sees the moment in which there is neither folder nor file.
     const { pid } = JSON.parse(p.read(".pulse.json"));
     Deno.kill(pid, "SIGSTOP");
     await Deno.rename(p.path(name), p.path(`${name}.away`));
@@ -511,7 +511,7 @@ Deno.test("given a wait whose caller is killed, when nothing changes, then the w
   strictEqual(p.read(".cursors/hand.json"), before);
 });
 
-/** A shell that has a `_ wait` as its child, as an agent's tool does. */
+/** A shell with a `_ wait` as its child, as in an agent's tool. */
 async function orphanWait(p: TestProfile): Promise<{ pid: number; child: number; status: Promise<unknown> }> {
   const { looopCommand } = await import("../looop.ts");
   const child = new Deno.Command("sh", {

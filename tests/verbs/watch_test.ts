@@ -3,7 +3,7 @@ import { displayWidth } from "../../lib/text/style.ts";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
 import { HAS_TMUX, Terminal } from "../tmux.ts";
 
-/** A test that needs a terminal. */
+/** Registers a test that needs a terminal. */
 function onTerminal(name: string, fn: () => Promise<void>): void {
   Deno.test({ name, ignore: !HAS_TMUX, fn });
 }
@@ -109,7 +109,7 @@ onTerminal(
     await terminal.keys("Escape");
     await terminal.until(/nothing was sent/);
     deepStrictEqual([...Deno.readDirSync(p.profile.answers)], []);
-    // A paste is text, its line ends included: only a key sends.
+    // Line ends in a paste are text; only a key sends.
     await terminal.keys("a");
     await terminal.until(/answer w1-1 ›/);
     await terminal.tmux("set-buffer", "one\ntwo\n");
@@ -119,11 +119,11 @@ onTerminal(
   },
 );
 
-/** What every size must show. */
+/** Checks what the screen must show at every size. */
 async function checkScreen(terminal: Terminal, columns: number, rows: number): Promise<string> {
   await terminal.until(/^looop · pulse: .*$[^]*q quit/m);
   let shown: string[] = [];
-  // The size is taken over in steps: the one that counts has the first row and the keys in their places.
+  // A resize takes several steps; it is done when the first row and the keys are in place.
   for (let tries = 0; tries < 200; tries++) {
     shown = await terminal.rows();
     if (shown.length === rows && /q quit/.test(shown.at(-1)!) && shown[0]!.startsWith("looop · ")) break;
@@ -240,7 +240,7 @@ onTerminal(
   },
 );
 
-/** Texts of agents that try to leave their place. */
+/** Text of an agent that tries to write outside its place. */
 const HOSTILE = "\x1b]0;owned\x07\x1b[2J\x1b[1;1Howned \x9b31m\u202eevil\u202c \u2066x\u2069\u200f\u061c " +
   "\u{e0041}tag a\u0301\u200d👩\u200d👩\u200d👧 \r\nsecond\ttab";
 
@@ -289,7 +289,7 @@ onTerminal(
     ask(p, "w1-1", "Go on?");
     await using terminal = await Terminal.open(p, ["watch"], { env: { NO_COLOR: "1" } });
     await terminal.until(/› w1-1/);
-    // deno-lint-ignore no-control-regex -- what must not be there
+    // deno-lint-ignore no-control-regex -- these must not be there
     ok(!/\x1b\[(3|9|4|10)[0-7]m/.test(await terminal.tmux("capture-pane", "-p", "-e")));
   },
 );

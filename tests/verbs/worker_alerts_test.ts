@@ -145,7 +145,7 @@ draw; : >reports/first; while [ ! -e reports/redraw ]; do sleep 0.05; done
 draw; : >reports/drawn; exec sleep 600`,
   );
   await wokenBy(p, "silent:redraws");
-  // On a busy machine it may have been silent before it drew at all: then its first screen ends that silence.
+  // On a busy machine the worker may have been silent before it drew; then its first screen ends that silence.
   await p.until("it is drawn", () => [...Deno.readDirSync(p.path("reports"))].length === 1);
   await passBeats(p, 4);
   while (!(await p.wait("--timeout", "0.1")).timed_out);

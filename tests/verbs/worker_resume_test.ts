@@ -3,7 +3,7 @@ import { type TestProfile, testProfile } from "../looop.ts";
 import { writeExecutable } from "../executable.ts";
 import { fileText } from "../workers.ts";
 
-/** A program named as an agent that writes down how it was called and what it was told, then waits. */
+/** Makes a program with an agent's name that records its arguments and its prompt, then waits. */
 function fakePi(p: TestProfile): Record<string, string> {
   Deno.mkdirSync(`${p.base}/bin`, { recursive: true });
   const script = `#!/bin/sh
@@ -90,7 +90,7 @@ Deno.test("given a brief too long for a command line, when its runner passes it 
   strictEqual(p.read("prompts/w1.md").endsWith(brief), true);
 });
 
-/** A CLI of the user's own: it asks, and when it goes on with its session it says so. */
+/** A user's own CLI, which records that it went on with its session. */
 const OWN_CLI = `#!/bin/sh
 echo "$*" >>"$LOOOP_DATA_DIR/reports/argv"
 "$LOOOP_BIN" _ ready w1
@@ -110,7 +110,7 @@ Deno.test("given a runner of the user's own with a session id and a resume line,
     half: { interactive: "mine new {{session_id}} {{prompt_file}}" },
   };
   Deno.writeTextFileSync(p.profile.config, JSON.stringify({ default: "mine", runners }));
-  // Found along the pulse's PATH alone.
+  // Only the pulse's PATH has the program.
   await p.okCall(["up"], { env: { PATH: `${p.base}/bin:${p.env["PATH"]}` } });
   await p.ok("_", "worker", "start", "w1", "Go.");
   await p.until("it runs", () => fileText(p, "reports/argv").includes("new"));

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { type Result, type TestProfile, testProfile } from "../looop.ts";
 import { fileText, HOLD, letGo, startWorker } from "../workers.ts";
 
-/** Starts a worker that holds on, and returns the marks in its environment. */
+/** Starts a worker that waits; returns the marks of its environment. */
 async function workerEnv(p: TestProfile, id: string): Promise<Record<string, string>> {
   const script = `"$LOOOP_BIN" _ ready ${id}
 env | grep -E '^LOOOP_(SESSION_ID|SESSION_GEN|HOME)=' >reports/.${id} && mv reports/.${id} reports/${id}.env
@@ -20,12 +20,12 @@ async function openAsk(p: TestProfile, id: string, prompt: string): Promise<void
   strictEqual((await p.run("_", "ask", id, "--prompt", prompt, "--timeout", "0.1")).code, 124);
 }
 
-/** Everything below the data dir that a move could change, as text by path. */
+/** Text of everything below the data dir that a move could change, by path. */
 function contents(p: TestProfile, below = ""): Record<string, string> {
   const found: Record<string, string> = {};
   for (const { name, isDirectory } of Deno.readDirSync(p.path(below))) {
     const path = below === "" ? name : `${below}/${name}`;
-    // What only notes that somebody looked, and what workers and the supervisor write.
+    // Files that only record a look, and files that workers and the supervisor write.
     if (/^(sessions|\.lock|\.cursors|\.bin|\.poke|journal\.md|\.wal|\.root-sessions\.json)$/.test(path)) {
       continue;
     }
@@ -46,7 +46,7 @@ interface Case {
 
 const inWords = (line: string): Case => ({ words: line.split(" ") });
 
-/** What a person may do and worker w1 may not. */
+/** Calls that a person may make and worker w1 may not. */
 const REFUSED: readonly Case[] = [
   ...[
     "_ answer w2-1 yes",
@@ -103,7 +103,7 @@ const REFUSED: readonly Case[] = [
   { words: ["_", "answer", "--", "w2-1", "yes"] },
 ];
 
-/** What a worker may do about itself, or only reads. */
+/** Calls of a worker about itself, or that only read. */
 const ALLOWED: readonly string[] = [
   "_ ready w1",
   "_ ask w1 --prompt hello --timeout 0.1",
@@ -183,7 +183,7 @@ Deno.test("given a worker's environment, when it calls what is its own or only r
 Deno.test("given the same calls in a person's environment, when they are made, then none is refused as a worker's", async () => {
   const { p: profile } = await two();
   await using p = profile;
-  // Those that run for long, start something or end all have tests of their own.
+  // Calls that run long, start something or end everything have their own tests.
   const skipped =
     /^(up|down|init|demo|page|service|_ wait|_ worker start|_ worker resume|_ kill|_ done|_ worker kill)/;
   const answered: Result[] = [];

@@ -16,13 +16,13 @@ import {
   workerView,
 } from "../workers.ts";
 
-/** Pids that a worker's script has written to its report, one a line. */
+/** Pids in a worker's report, one per line. */
 async function pidsIn(p: TestProfile, report: string, count: number): Promise<number[]> {
   await p.until(`${count} pids are in ${report}`, () => fileText(p, report).split("\n").length > count);
   return p.read(report).trim().split("\n").map(Number);
 }
 
-/** A line that waits for ever in this shell and takes no notice of TERM and HUP. */
+/** A line that waits for ever in this shell and ignores TERM, HUP and INT. */
 const STUBBORN = `trap "" TERM HUP INT; while :; do sleep 1; done`;
 
 Deno.test("given a worker, when it looks at its terminal, then stdin and stdout are one of 50 rows and 160 columns that sends no end of file", async () => {
@@ -48,7 +48,7 @@ Deno.test("given a worker, when it looks at its terminal, then stdin and stdout 
     `xterm-256color ${p.profile.dir}`,
     "50 160",
     ...(Deno.build.os === "linux" ? ["0"] : []),
-    // bash's read: over 128 is the time limit, 1 would be an end of file.
+    // Exit codes of bash's read: over 128 for the time limit, 1 for an end of file.
     "read 142",
   ]);
   deepStrictEqual([...Deno.readDirSync(p.path("sessions/w"))].filter((entry) => entry.name === "keys"), []);
@@ -72,7 +72,7 @@ Deno.test("given workers that end in every way, when they have ended, then code 
   await Promise.all(["well", "badly", "signalled", "itself", "late"].map((id) => endedWorker(p, id)));
   match(await p.ok("down"), /stopped 1 worker \(down\)\nlooop: pulse stopped/);
   const fleet = await p.json("_", "worker", "list", "--json");
-  // deno-lint-ignore no-explicit-any -- the reply's own shape is what is compared
+  // deno-lint-ignore no-explicit-any -- the test compares the reply's own shape
   deepStrictEqual(fleet.map((one: any) => [one.id, one.state, one.exit_code, one.ended_by, one.alive]), [
     ["badly", "exited", 7, "self", false],
     ["down", "killed", null, "down", false],
@@ -165,7 +165,7 @@ Deno.test("given a disk that takes nothing more, when workers are killed and sto
   for (const id of ["one", "two"]) await startWorker(p, id, "sleep 600");
   const full = (...args: string[]) =>
     new Deno.Command("/bin/sh", {
-      // Every write to a file fails from here on.
+      // Every write to a file fails under this limit.
       args: ["-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", ...looopCommand(), ...args],
       env: p.env,
       clearEnv: true,
@@ -198,7 +198,7 @@ Deno.test("given a data dir that is reached through a link, too, when a worker i
   Deno.symlinkSync(p.profile.dir, link);
   const names = [link, p.profile.dir];
   for (const [n, name] of names.entries()) {
-    // Nobody's child and of a session of its own: found by its environment alone.
+    // It has no parent and a session of its own, so only its environment can find it.
     const script = '(setsid sh -c "echo >\\"$LOOOP_DATA_DIR/reports/$$\\"; sleep 600; :" &); sleep 600';
     await startWorker(p, `w${n}`, script, { env: { LOOOP_DATA_DIR: name } });
     await p.until("it runs", () => [...Deno.readDirSync(p.path("reports"))].length === n + 1);
@@ -478,7 +478,7 @@ Deno.test("given a runner that is not installed or cannot run, when a worker is 
   }
   deepStrictEqual([...Deno.readDirSync(p.path("sessions"))].map((entry) => entry.name), []);
   deepStrictEqual([...Deno.readDirSync(p.path("prompts"))].map((entry) => entry.name), []);
-  // What only the shell can tell is tried: a variable, a builtin, an assignment first.
+  // Runners that only the shell can resolve are tried: a variable, a builtin, an assignment first.
   await p.okCall(["_", "worker", "start", "v", "exit 3", "--runner", "var", "--env", "AGENT=cat"]);
   await p.okCall([
     "_",
