@@ -13,7 +13,7 @@ Deno.test("given the table of planted faults, when the code is searched, then th
   strictEqual(new Set(faults.map(({ area, name }) => `${area} ${name}`)).size, faults.length);
 });
 
-Deno.test("given a fault whose text is gone, when it is looked for, then the error names it", () => {
+Deno.test("given a fault whose text is gone, when its place is sought, then the error names the fault", () => {
   const fault = { area: "store", name: "of old", find: "no such text", replace: "", tests: [] };
   throws(() => placeOf(ROOT, fault), /store: "of old": its text is found 0 times, in nowhere/);
 });

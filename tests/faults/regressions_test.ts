@@ -39,7 +39,7 @@ Deno.test("given a link planted at .poke, when a verb pokes, then the file it le
   strictEqual(await Deno.readTextFile(`${p.base}/outside`), SECRET);
 });
 
-Deno.test("given links and FIFOs planted in the mailbox, when it is used, then nothing of elsewhere is shown and nobody hangs", async () => {
+Deno.test("given links and FIFOs planted in the mailbox, when it is used, then no text from outside is shown and no call hangs", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   await Deno.writeTextFile(`${p.base}/outside`, SECRET);
@@ -64,7 +64,7 @@ Deno.test("given a link in the journal's place, when state is read, then it is n
   deepStrictEqual(JSON.parse(state).bad_files.map((bad: { path: string }) => bad.path), [p.profile.journal]);
 });
 
-Deno.test("given a link in the pulse's log's place, when the pulse starts, then its log does not go elsewhere", async () => {
+Deno.test("given a link in place of the pulse's log, when the pulse starts, then the link is not followed", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   await Deno.mkdir(p.path("sessions/pulse"), { recursive: true });
@@ -143,7 +143,7 @@ Deno.test("given a worker that is only coming up, when it is killed, then nothin
   deepStrictEqual([worker.state, worker.ended_by], ["killed", "root"]);
 });
 
-Deno.test("given a runner's template of 1 MB, when a worker is started, then that is said in one line and the id is free", async () => {
+Deno.test("given a runner's template of 1 MB, when a worker is started, then one line says so and the id is free", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   const runners = { long: { interactive: `true '${"x".repeat(1024 * 1024)}'` } };
@@ -216,7 +216,7 @@ Deno.test("given temporary files of writers that were killed, when a day is over
   );
 });
 
-Deno.test("given a data dir that others can write, when down is called, then it is refused: its records could name anybody", async () => {
+Deno.test("given a data dir that others can write, when down is called, then it is refused, since its records could name any process", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   await Deno.chmod(p.profile.dir, 0o770);
@@ -226,7 +226,7 @@ Deno.test("given a data dir that others can write, when down is called, then it 
   match(stderr, /can be written by others/);
 });
 
-Deno.test("given text that turns the direction of writing, when it is journaled or told, then it cannot", async () => {
+Deno.test("given text that reverses the writing direction, when it is journaled or told, then it has no effect", async () => {
   await using p = await testProfile();
   await p.run("_", "ask", "w", "--prompt", "safe \u202e gnp.exe", "--timeout", "0.01");
   ok(!p.read("journal.md").includes("\u202e"));

@@ -87,7 +87,7 @@ Deno.test({
 const LIAR =
   `read -r greeting; echo looop-ready; read -r program; echo "hello 1 boot $(date +%s)"; exec tail -n +1 -f "$1"`;
 
-Deno.test("given a machine that says what looop does not understand, when it does so three times in a minute, then the line is closed and the reason is shown", async () => {
+Deno.test("given a machine that sends lines unknown to looop, when it does so three times in a minute, then the line is closed and the reason is shown", async () => {
   await using p = await testProfile();
   await using host = await ShHost.open();
   wire(p, { gpu: { reach: host.reach } });

@@ -53,7 +53,7 @@ Deno.test("given a worker on a host, when it is killed, then its whole tree is g
   strictEqual((await p.json("_", "ask", "list", "--json").catch(() => [])).length ?? 0, 0);
 });
 
-Deno.test("given workers on two hosts, when all goes down, then they are ended, and those not reached are named", async () => {
+Deno.test("given workers on two hosts, when all goes down, then they are ended, and the unreachable ones are named", async () => {
   await using p = await testProfile();
   await using near = await ShHost.open();
   await using far = await ShHost.open();
@@ -122,7 +122,7 @@ Deno.test("given bad input, when a worker is to start on a host, then it is refu
   ok(full.stderr.includes("max_workers 1"), full.stderr);
 });
 
-Deno.test("given hosts in config.json that cannot be meant, when it is read, then the line is named", async () => {
+Deno.test("given senseless hosts in config.json, when it is read, then the error names the line", async () => {
   await using p = await testProfile();
   const bad: [unknown, RegExp][] = [
     [{ gpu: {} }, /either "reach" or "driver"/],
@@ -213,7 +213,7 @@ Deno.test("given a runner with a host, when its worker prints, costs nothing kno
   await p.until("nothing is left", async () => await carriers(p, "w2") === 0, 40);
 });
 
-Deno.test("given a machine that another home has, when this one opens its line, then it is refused until it takes it over", async () => {
+Deno.test("given a machine that belongs to another home, when this home opens a line, then it is refused until it takes the machine over", async () => {
   await using p = await testProfile();
   await using host = await ShHost.open();
   wire(p, { gpu: { reach: host.reach } });
@@ -242,7 +242,7 @@ function exists(path: string): boolean {
   }
 }
 
-Deno.test("given a machine without setsid, when a worker is to run there, then perl does it, and without perl it is refused in one line", async () => {
+Deno.test("given a machine without setsid, when a worker is to run there, then perl is used, and without perl the start is refused in one line", async () => {
   await using p = await testProfile();
   await using host = await ShHost.open();
   const bin = `${host.home}/bin`;
@@ -268,7 +268,7 @@ Deno.test("given a machine without setsid, when a worker is to run there, then p
   ok(stderr.includes('"setsid" (util-linux) is not installed here'), stderr);
 });
 
-Deno.test("given a run over there of which home has lost the record, when the line is opened, then it is named as a stray and left alone", async () => {
+Deno.test("given a run on a host whose record home has lost, when the line is opened, then it is named as a stray and left alone", async () => {
   await using p = await testProfile();
   await using host = await ShHost.open();
   wire(p, { gpu: { reach: host.reach } });
@@ -287,7 +287,7 @@ Deno.test("given a run over there of which home has lost the record, when the li
   strictEqual(await carriers(p, "w1"), 0);
 });
 
-Deno.test("given workers over there whose folder is deleted, when home learns it, then their whole trees are ended there, and no other", async () => {
+Deno.test("given workers on a host whose folder is deleted, when home notices, then their whole trees are ended there, and no other", async () => {
   await using p = await testProfile();
   await using host = await ShHost.open();
   wire(p, { gpu: { reach: host.reach } });

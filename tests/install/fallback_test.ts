@@ -108,7 +108,7 @@ Deno.test("given no Deno and no Node, when there is no release, then it fails an
   deepStrictEqual(await box.installed(), []);
 });
 
-Deno.test("given the script of a checkout, when it runs elsewhere, then it asks nobody for a program and says so", async () => {
+Deno.test("given the script of a checkout, when it runs elsewhere, then it requests no program and says so", async () => {
   await using box = await Sandbox.create();
   box.addTool("deno", DENO);
   const { code, stdout, stderr } = await box.run({ script: CHECKOUT, env: { LOOOP_RELEASE_URL: undefined } });
@@ -299,7 +299,7 @@ for (const [system, machine, asset] of PLATFORMS) {
 for (const tool of ["sha256sum", "shasum", "openssl"]) {
   Deno.test({
     name:
-      `given ${tool} alone to verify with, when install.sh runs, then good is installed and bad is refused`,
+      `given only ${tool} to verify with, when install.sh runs, then a good release is installed and a bad one refused`,
     ignore: findTool(tool) === undefined,
     fn: async () => {
       // shasum is a Perl script, which finds its interpreter on PATH.
@@ -337,7 +337,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "given BusyBox's wget and checksum alone, when install.sh runs, then good is installed and bad is refused",
+    "given only BusyBox's wget and checksum, when install.sh runs, then a good release is installed and a bad one refused",
   ignore: findTool("busybox") === undefined,
   fn: async () => {
     await using box = await Sandbox.create([]);

@@ -55,7 +55,7 @@ Deno.test("given macOS's bash 3.2, when it runs install.sh, then looop is in pla
 });
 
 for (const shell of ["bash --posix, as 3.2", ...SHELLS]) {
-  Deno.test(`given a fault in install.sh itself, when ${shell} comes upon it, then it does not exit 0 and leaves nothing`, async () => {
+  Deno.test(`given a fault in install.sh itself, when ${shell} runs into it, then it does not exit 0 and leaves nothing`, async () => {
     await using box = await Sandbox.create();
     const faulty = RELEASED.replace("\n  find_platform\n", '\n  : "$no_such_variable"\n  find_platform\n');
     const script = shell.includes("3.2") ? asBash32(faulty) : faulty;
@@ -146,7 +146,7 @@ Deno.test("given an install killed in the middle, when install.sh runs again, th
   deepStrictEqual(await box.installed(), ["looop"]);
 });
 
-Deno.test("given the old looop at work, when the new one is installed over it, then both keep their own text", async () => {
+Deno.test("given the old looop at work, when a new one is installed over it, then each keeps its own text", async () => {
   await using box = await Sandbox.create();
   // Shells read a script while they run it: if it were overwritten in place, the old run would end with the new text.
   const padding = `# ${"-".repeat(60)}\n`.repeat(2_000);

@@ -28,7 +28,7 @@ Deno.test("given places that name the version, when they are compared, then each
   );
 });
 
-Deno.test("given the environment of a runner, when it runs for a tag, then the tag's version counts, a branch's name never", () => {
+Deno.test("given the environment of a runner, when it runs for a tag, then the tag's version counts, but never a branch's name", () => {
   strictEqual(taggedVersion({ GITHUB_REF_NAME: "v0.2.0", GITHUB_REF_TYPE: "tag" }), "0.2.0");
   strictEqual(taggedVersion({ GITHUB_REF_NAME: "12/merge", GITHUB_REF_TYPE: "branch" }), undefined);
   strictEqual(taggedVersion({}), undefined);
@@ -54,7 +54,7 @@ Deno.test("given the release workflow, when it is read, then it makes every file
   }
 });
 
-Deno.test("given install.sh, when a release fills in its publisher, then nothing else of it changes and nobody else is named", async () => {
+Deno.test("given install.sh, when a release fills in its publisher, then nothing else changes and no other account is named", async () => {
   strictEqual(/github\.com\/[\w-]+\/[\w-]+|jsr:@/.test(CHECKOUT), false, "the checkout names an account");
   const changed = RELEASED.split("\n").filter((line, n) => line !== CHECKOUT.split("\n")[n]);
   deepStrictEqual(changed, ["publisher='OWNER/NAME'", "package='jsr:@looop/cli'"]);

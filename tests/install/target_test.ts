@@ -13,7 +13,7 @@ Deno.test("given LOOOP_VERSION, when install.sh runs, then that release is insta
   deepStrictEqual(box.requests, [...asked, ...asked]);
 });
 
-Deno.test("given a release that calls itself otherwise, when LOOOP_VERSION asks for it, then it is refused", async () => {
+Deno.test("given a release whose program has another version, when LOOOP_VERSION asks for it, then it is refused", async () => {
   await using box = await Sandbox.create();
   await box.publish(program("0.2.0"), "download/v0.1.0");
   const { code, stderr } = await box.run({ env: { LOOOP_VERSION: "0.1.0" } });
@@ -22,7 +22,7 @@ Deno.test("given a release that calls itself otherwise, when LOOOP_VERSION asks 
   deepStrictEqual(await box.installed(), []);
 });
 
-Deno.test("given LOOOP_VERSION of no release, when the checkout is of another, then the launcher is of that version", async () => {
+Deno.test("given LOOOP_VERSION without a release, when the checkout has another version, then the launcher runs LOOOP_VERSION", async () => {
   await using box = await Sandbox.create();
   box.addTool("deno", DENO);
   await box.addCheckout("0.2.0");
@@ -32,7 +32,7 @@ Deno.test("given LOOOP_VERSION of no release, when the checkout is of another, t
   deepStrictEqual(await box.calls(), ["deno run -A jsr:@looop/cli@0.1.0 version"]);
 });
 
-Deno.test("given LOOOP_VERSION that is no version, when install.sh runs, then nothing is asked of the network", async () => {
+Deno.test("given LOOOP_VERSION that is no version, when install.sh runs, then it makes no request", async () => {
   await using box = await Sandbox.create();
   const { code, stderr } = await box.run({ env: { LOOOP_VERSION: "../../other" } });
   strictEqual(code, 1);
@@ -90,7 +90,7 @@ Deno.test("given a relative LOOOP_INSTALL_DIR with a space, when install.sh runs
   strictEqual(await Deno.readTextFile(`${box.root}/elsewhere/my bin/looop`), NEW);
 });
 
-Deno.test("given a link where looop would be, when install.sh runs, then the link goes and what it named stays", async () => {
+Deno.test("given a link where looop would be, when install.sh runs, then the link is removed and its target stays", async () => {
   await using box = await Sandbox.create();
   await box.publish(NEW);
   await box.preinstall(OLD);
@@ -164,7 +164,7 @@ const ADVICE: [shell: string, system: string, says: (dir: string) => string][] =
 ];
 
 for (const [shell, system, says] of ADVICE) {
-  Deno.test(`given ${shell} on ${system}, when looop is installed outside PATH, then the line to run is said`, async () => {
+  Deno.test(`given ${shell} on ${system}, when looop is installed outside PATH, then the message has the line to run`, async () => {
     await using box = await Sandbox.create();
     box.addTool("uname", `[ "$1" = -s ] && echo ${system} || echo x86_64`);
     box.addTool("getconf", "echo glibc 2.36");
@@ -186,7 +186,7 @@ Deno.test("given no SHELL, when looop is installed, then the next step is still 
   match(stdout, /~\/\.profile\nNext: /);
 });
 
-Deno.test("given the folder in PATH, when another looop comes first there, then that is said, and no more of PATH", async () => {
+Deno.test("given the folder in PATH, when another looop comes first there, then the message says so, and nothing else about PATH", async () => {
   await using box = await Sandbox.create();
   await box.publish(NEW);
   const inPath = await box.run({ env: { PATH: `${box.root}/tools:${box.dir}` } });

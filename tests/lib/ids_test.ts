@@ -56,7 +56,7 @@ for (
   });
 }
 
-Deno.test("given the id pulse, when a worker is to have it, then it is refused, and a goal may have it", () => {
+Deno.test("given the id pulse, when it is given to a worker, then it is refused, but a goal may have it", () => {
   throws(() => checkId("worker", "pulse"), UsageError);
   strictEqual(checkId("goal", "pulse"), "pulse");
 });
@@ -96,7 +96,7 @@ const LISTED: readonly [string[], string, boolean, string | undefined][] = [
   [["other.md"], "a.md", false, undefined],
 ];
 
-Deno.test("given what a folder lists, when a file is reached by another spelling of its name, then it is known by its own", () => {
+Deno.test("given what a folder lists, when a file is reached by another spelling, then it is known by its own name", () => {
   for (const [names, name, isThere, expected] of LISTED) {
     strictEqual(listedAs(names, name, isThere), expected, `${name} among ${names}`);
   }

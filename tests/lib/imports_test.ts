@@ -79,7 +79,7 @@ Deno.test("given the modules of lib/, when their imports are read, then none run
   deepStrictEqual(circles(imports), []);
 });
 
-Deno.test("given one import turned round, when the imports are read, then it is found, and so is the circle that it makes", () => {
+Deno.test("given one reversed import, when the imports are read, then it is found, and so is its circle", () => {
   const texts = textsBelow(LIB);
   const ids = texts.get("ids.ts") as string;
   const imports = importsBelow(

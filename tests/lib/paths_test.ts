@@ -4,7 +4,7 @@ import { UserError } from "../../lib/errors.ts";
 import { absolute, baseName, dirName, profileAt, profileFrom } from "../../lib/paths.ts";
 import { RUNS } from "../properties.ts";
 
-Deno.test("given the variables that say where the data dir is, when it is told, then the first that counts wins", () => {
+Deno.test("given variables for the data dir, when its path is chosen, then the first that counts wins", () => {
   const env = { LOOOP_DATA_DIR: "/d", XDG_STATE_HOME: "/x", HOME: "/h" };
   strictEqual(profileFrom(env, "/cwd").dir, "/d");
   strictEqual(profileFrom({ ...env, LOOOP_DATA_DIR: "" }, "/cwd").dir, "/x/looop");
@@ -14,14 +14,14 @@ Deno.test("given the variables that say where the data dir is, when it is told, 
   throws(() => profileFrom({}, "/cwd"), UserError);
 });
 
-Deno.test("given relative variables, when the profile is told, then its paths are absolute at once", () => {
+Deno.test("given relative variables, when the profile is chosen, then its paths are absolute", () => {
   const profile = profileFrom({ LOOOP_DATA_DIR: "a/../b", LOOOP_CONFIG: "./c.json" }, "/cwd");
   strictEqual(profile.dir, "/cwd/b");
   strictEqual(profile.config, "/cwd/c.json");
   strictEqual(profileFrom({ LOOOP_DATA_DIR: "/d" }, "/cwd").config, "/d/config.json");
 });
 
-Deno.test("given any path, when it is made absolute, then it is so, has no dots, and stays so", () => {
+Deno.test("given any path, when it is made absolute, then it has no dots, and doing it again changes nothing", () => {
   const part = fc.constantFrom("a", "b c", ".", "..", "", "…");
   fc.assert(
     fc.property(fc.array(part), fc.boolean(), (parts, rooted) => {
@@ -35,7 +35,7 @@ Deno.test("given any path, when it is made absolute, then it is so, has no dots,
   );
 });
 
-Deno.test("given a data dir, when its paths are told, then all but the config are below it", () => {
+Deno.test("given a data dir, when its paths are listed, then all but the config are below it", () => {
   const profile = profileAt("/d", "/etc/looop.json");
   for (const [name, path] of Object.entries(profile)) {
     if (name === "config" || name === "dir") continue;

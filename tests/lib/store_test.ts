@@ -175,7 +175,7 @@ console.log(bad + " " + (seen.size > 1));`,
   strictEqual(said, "0 true");
 });
 
-Deno.test("given a log whose last line was torn, when a line is added, then the torn one stands alone and the new one is whole", async () => {
+Deno.test("given a log whose last line was torn, when a line is added, then the torn one stays on its own line and the new one is whole", async () => {
   await using dir = await tempDir();
   await fc.assert(
     fc.asyncProperty(
@@ -297,7 +297,7 @@ Deno.test("given any file and limit, when its tail is read, then it is its last 
   strictEqual(readTail(dir.file("none"), 10), "");
 });
 
-Deno.test("given a lock that is held, when another wants it, then it has it after the release, or not at all in time", async () => {
+Deno.test("given a held lock, when another process wants it, then it gets it after the release, or times out", async () => {
   await using dir = await tempDir();
   const path = dir.file("lock");
   const held = await acquireLock(path, 1000);
@@ -311,7 +311,7 @@ Deno.test("given a lock that is held, when another wants it, then it has it afte
   deepStrictEqual(order, ["first", "second"]);
 });
 
-Deno.test("given a lock whose holder is killed, when another wants it, then it has it at once", async () => {
+Deno.test("given a lock whose holder is killed, when another process wants it, then it gets it at once", async () => {
   await using dir = await tempDir();
   const path = dir.file("lock");
   const holder = new Deno.Command("sh", {
@@ -332,7 +332,7 @@ Deno.test("given a lock whose holder is killed, when another wants it, then it h
   await reader.cancel();
 });
 
-Deno.test("given a watched folder, when a file is replaced, then the watch tells long before the poll", async () => {
+Deno.test("given a watched folder, when a file is replaced, then the watch reports it long before the poll", async () => {
   await using dir = await tempDir();
   const watch = new Watch({ dirs: [dir.path], pollMs: 20_000 });
   try {
@@ -350,7 +350,7 @@ Deno.test("given a watched folder, when a file is replaced, then the watch tells
   }
 });
 
-Deno.test("given a watched folder, when only quiet files change, then the watch tells once, for what may be missing", async () => {
+Deno.test("given a watched folder, when only quiet files change, then the watch reports once, for events that may be missing", async () => {
   await using dir = await tempDir();
   const watch = new Watch({ dirs: [dir.path], pollMs: 1_000, ignore: ["mine"] });
   try {
@@ -365,7 +365,7 @@ Deno.test("given a watched folder, when only quiet files change, then the watch 
   }
 });
 
-Deno.test("given one who is too busy to hear of every change, when the last one counts, then it is told all the same", async () => {
+Deno.test("given a process too busy to take every event, when the last change counts, then the watch reports it all the same", async () => {
   await using dir = await tempDir();
   const watch = new Watch({ dirs: [dir.path], pollMs: 20_000 });
   try {
@@ -382,7 +382,7 @@ Deno.test("given one who is too busy to hear of every change, when the last one 
   }
 });
 
-Deno.test("given a watched folder that is replaced, when files come into the new one, then they are told", async () => {
+Deno.test("given a watched folder that is replaced, when files come into the new one, then the watch reports them", async () => {
   await using dir = await tempDir();
   const folder = dir.file("asks");
   await Deno.mkdir(folder);
@@ -405,7 +405,7 @@ Deno.test("given a watched folder that is replaced, when files come into the new
   }
 });
 
-Deno.test("given nothing that changes, when a watch is asked for, then it comes back by its poll or a poke", async () => {
+Deno.test("given no changes, when a watch is awaited, then it returns at its poll or at a poke", async () => {
   await using dir = await tempDir();
   const watch = new Watch({ dirs: [dir.path], pollMs: 30 });
   strictEqual(await watch.next(), false);

@@ -20,7 +20,7 @@ Deno.test("given a goal on which nobody moves, when goal_idle_after passes, then
   await wokenBy(p, "goal_idle:ship");
 });
 
-Deno.test("given limits that are 0, when time passes, then nobody is told of anything", async () => {
+Deno.test("given limits of 0, when time passes, then no alert comes", async () => {
   await using p = await testProfile();
   await up(p, { silent_after: 0, ready_timeout: 0, goal_idle_after: 0 });
   await start(p, "mute", "exec sleep 600");
@@ -32,7 +32,7 @@ Deno.test("given limits that are 0, when time passes, then nobody is told of any
   );
 });
 
-Deno.test("given a config that breaks and is mended, when the pulse runs on, then it wakes once with the place, and not as it is mended", async () => {
+Deno.test("given a config that breaks and is mended, when the pulse runs on, then it wakes once with the place, but not when it is mended", async () => {
   await using p = await testProfile();
   await p.okCall(["up"], { env: { LOOOP_INTERVAL: "3600" } });
   await p.wait();
@@ -45,7 +45,7 @@ Deno.test("given a config that breaks and is mended, when the pulse runs on, the
   strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
 });
 
-Deno.test("given a file that becomes bad, when it has been so for a moment, then it wakes once with the file and the reason", async () => {
+Deno.test("given a file that becomes bad, when it has been bad for a moment, then it wakes once with the file and the reason", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.wait();
@@ -58,7 +58,7 @@ Deno.test("given a file that becomes bad, when it has been so for a moment, then
   strictEqual((await p.wait("--timeout", "2")).timed_out, true);
 });
 
-Deno.test("given a pulse that is stopped by a signal, when it has missed two beats, then that wakes once, and its next silence again", async () => {
+Deno.test("given a pulse that is stopped by a signal, when it has missed two beats, then that wakes once, and its next stall wakes again", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.wait();
@@ -77,7 +77,7 @@ Deno.test("given a pulse that is stopped by a signal, when it has missed two bea
   }
 });
 
-Deno.test("given a stalled pulse and calls that are too short to tell, when they add up to two intervals, then one of them tells it", async () => {
+Deno.test("given a stalled pulse and calls too short to notice it, when they add up to two intervals, then one of them reports it", async () => {
   await using p = await testProfile();
   await p.okCall(["up"], { env: { LOOOP_INTERVAL: "2" } });
   await p.wait();
@@ -94,7 +94,7 @@ Deno.test("given a stalled pulse and calls that are too short to tell, when they
   }
 });
 
-Deno.test("given a pulse that is dead, stopped or starting for ever, when wait is given a time, then it comes back in it", async () => {
+Deno.test("given a pulse that is dead, stopped or starting for ever, when wait has a time limit, then it returns within it", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.wait();

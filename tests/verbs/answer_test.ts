@@ -39,7 +39,7 @@ Deno.test("given an answered ask, when it is answered again, then that is refuse
   ]);
 });
 
-Deno.test("given several who answer at once, when all have ended, then one has won and the worker gets its text", async () => {
+Deno.test("given several who answer at once, when all have ended, then one has won and the worker gets that text", async () => {
   await using p = await testProfile();
   await ask(p, "w");
   const texts = ["a", "b", "c", "d", "e"];
@@ -89,14 +89,14 @@ Deno.test("given text that looks like journal lines, when it is answered, then i
   strictEqual(await got(p, "w"), "yes\n- 2020-01-01 00:00 forged\r\n\u2028- more\n");
 });
 
-Deno.test("given --journal, when it is answered, then the journal has that text and not the usual one", async () => {
+Deno.test("given --journal, when an ask is answered, then the journal has that text instead of the usual one", async () => {
   await using p = await testProfile();
   await ask(p, "w");
   await p.ok("_", "answer", "w-1", "secret", "--journal", "gave w its\ntoken");
   deepStrictEqual(journal(p), ["ask w-1: p", "gave w its token"]);
 });
 
-Deno.test("given an answer that the disk will not take, when it is written, then exit 1 names the path and the ask stays", async () => {
+Deno.test("given an answer that the disk refuses, when it is written, then exit 1 names the path and the ask stays", async () => {
   await using p = await testProfile();
   await ask(p, "w");
   Deno.removeSync(p.path("answers"));

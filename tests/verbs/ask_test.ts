@@ -100,7 +100,7 @@ Deno.test("given --timeout, when nobody answers, then exit 124, the ask stays, a
   strictEqual(fileText(p, "journal.md").split("ask w-1: p").length, 2, "it is journaled once");
 });
 
-Deno.test("given a killed ask, when it is answered meanwhile and asked again, then the answer is there at once", async () => {
+Deno.test("given a killed ask that was answered meanwhile, when it is asked again, then it has the answer at once", async () => {
   await using p = await testProfile();
   using one = await asking(p, "w", "p");
   one.kill("SIGKILL");
@@ -228,7 +228,7 @@ Deno.test("given a worker that the root agent kills, when its asks are blocked, 
   }
 });
 
-Deno.test("given a worker whose command asks in a session of its own, as agents' do, when it is killed, then the agent gets no result", async () => {
+Deno.test("given a worker that asks in a session of its own, as agents do, when it is killed, then the agent gets no result", async () => {
   await using p = await testProfile();
   const ask = 'setsid -w "$LOOOP_BIN" _ ask --prompt';
   await startWorker(p, "w", `${ask} inside; echo "$?" >"$LOOOP_DATA_DIR/reports/after"`);
@@ -240,7 +240,7 @@ Deno.test("given a worker whose command asks in a session of its own, as agents'
   deepStrictEqual(await pending(p), ["v-1"]);
 });
 
-Deno.test("given a kill that has only been written down so far, when a blocked ask sees it first, then it exits 4 all the same", async () => {
+Deno.test("given a kill that is only recorded so far, when a blocked ask sees it first, then it exits 4 all the same", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", "sleep 600");
   using one = await asking(p, "w", "p");
@@ -293,7 +293,7 @@ Deno.test("given a runner that is not installed, when a worker's verbs and down 
   match(await p.ok("down"), /pulse was not running/);
 });
 
-Deno.test("given an answer that a run has read, when it asks the same again soon, then it has that answer and nobody is asked", async () => {
+Deno.test("given an answer that a run has read, when it soon asks the same again, then it gets that answer without a new question", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", HOLD);
   using one = await asking(p, "w", "Merge PR 12?", "--options", "yes,no", "--ref", "a.md");
@@ -341,7 +341,7 @@ Deno.test("given an answer read ten minutes ago, or by another run, when the sam
   }
 });
 
-Deno.test("given a pending question, when it is withdrawn, then its asker exits 4, it is archived, and neither that nor an answer goes twice", async () => {
+Deno.test("given a pending question, when it is withdrawn, then its asker exits 4, it is archived, and it cannot be withdrawn or answered again", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   using blocked = p.start(["_", "ask", "w", "--prompt", "Merge PR 12?"]);
@@ -372,7 +372,7 @@ Deno.test("given a question that is answered and not read, when it is withdrawn,
   strictEqual(await p.ok("_", "ask", "w", "--prompt", "Go?"), "yes");
 });
 
-Deno.test("given a question withdrawn by another than its reader, when a root agent waits, then that rides with the next wake", async () => {
+Deno.test("given a question that somebody else has withdrawn, when a root agent waits, then the next wake mentions it", async () => {
   await using p = await testProfile();
   await p.ok("up");
   const env = { LOOOP_AGENT: "robin" };

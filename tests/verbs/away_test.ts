@@ -3,7 +3,7 @@ import { ask, fresh, NOTE, passBeats, setConfig, told } from "../notices.ts";
 import { crashPulse } from "../published.ts";
 import { fileText } from "../workers.ts";
 
-Deno.test("given no agent that calls, when something new waits for away_after, then the person is notified once an absence", async () => {
+Deno.test("given no agent that calls, when something new waits for away_after, then the person is notified once per absence", async () => {
   const note = `${NOTE}; printf "%s\\n" "$LOOOP_MESSAGE" >>"$LOOOP_DATA_DIR/reports/messages"`;
   await using p = await fresh({ notification: note, escalate: [] });
   await p.ok("up");
@@ -47,7 +47,7 @@ Deno.test("given an agent that waits, when away_after passes, then it is present
   await p.until("it is told", () => told(p).length === 1);
 });
 
-Deno.test("given no notification, when questions wait, then status says that nobody can be reached, and a command that is set later is told the highest age", async () => {
+Deno.test("given no notification, when questions wait, then status says that nobody can be reached, and a command that is set later gets the highest age", async () => {
   await using p = await fresh({ escalate: [1, 2] });
   ask(p, "w1-1", 60);
   await p.ok("up");
@@ -69,7 +69,7 @@ Deno.test("given limits that are off, when questions wait and nobody calls, then
   deepStrictEqual(told(p), []);
 });
 
-Deno.test("given no agent that has ever called and no word of `up`, when a pulse runs, then the absence begins with it", async () => {
+Deno.test("given no call of an agent and no `up`, when a pulse runs, then the absence begins with the pulse", async () => {
   await using p = await fresh({ notification: NOTE, escalate: [], away_after: 600 });
   await p.ok("up");
   Deno.removeSync(p.profile.wanted);

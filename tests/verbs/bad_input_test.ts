@@ -153,7 +153,7 @@ Deno.test("given words that are no verb, when they are called, then exit 2 and t
   ]);
 });
 
-Deno.test("given bodies, ids and values of no use, when verbs get them, then exit 2, one line, and nothing is touched", async () => {
+Deno.test("given useless bodies, ids and values, when verbs get them, then exit 2, one line, and nothing is touched", async () => {
   await using p = await furnished();
   const empty = ["", " \n\t\n"];
   await refuseAll(p, [
@@ -263,7 +263,7 @@ Deno.test("given --json, when a call is wrong, then stderr is one JSON value wit
   deepStrictEqual(contents(p), before);
 });
 
-Deno.test("given a call that fails for a reason outside it, when it ends, then exit 1, one line, and a journal line at most", async () => {
+Deno.test("given a call that fails for an outside reason, when it ends, then exit 1, one line, and at most one journal line", async () => {
   await using p = await furnished();
   const { [p.profile.journal]: _, ...before } = contents(p);
   const cases: [string[], RegExp][] = [
@@ -324,7 +324,7 @@ Deno.test("given a data dir that is a file, belongs to a newer format or may not
 
 Deno.test({
   name:
-    "given a data dir in /dev, where the runtime lets no compiled program, when a verb runs, then that is the message",
+    "given a data dir in /dev, which the runtime forbids to compiled programs, when a verb runs, then the message says so",
   // A program run from source has all permissions.
   ignore: !Deno.env.has("LOOOP_UNDER_TEST"),
   async fn() {

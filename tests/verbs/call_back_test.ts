@@ -38,7 +38,7 @@ const SURROUNDINGS: readonly (readonly [string, string, number, RegExp])[] = [
 ];
 
 for (const [what, before, code, says] of SURROUNDINGS) {
-  Deno.test(`given a worker in ${what}, when it calls back, then that works or says one line`, async () => {
+  Deno.test(`given a worker in ${what}, when it calls back, then the call works or prints one line`, async () => {
     await using p = await testProfile();
     const reports = p.profile.reports;
     await startWorker(
@@ -56,7 +56,7 @@ for (const [what, before, code, says] of SURROUNDINGS) {
   });
 }
 
-Deno.test("given a worker's words that are UTF-8 or not, when it asks with them, then the first are kept and the second named", async () => {
+Deno.test("given a worker's words that are UTF-8 or not, when it asks with them, then the first are kept and the second are refused by name", async () => {
   await using p = await testProfile();
   await startWorker(
     p,

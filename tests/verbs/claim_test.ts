@@ -6,7 +6,7 @@ const claims = (p: { path(name: string): string }) =>
   [...Deno.readDirSync(p.path("claims"))].map(({ name }) => name).filter((name) => name.endsWith(".json"))
     .sort();
 
-Deno.test("given living workers that race for one lease, when all have tried, then one holds it and the others are told who", async () => {
+Deno.test("given living workers that race for one lease, when all have tried, then one holds it and the others learn who", async () => {
   await using p = await testProfile();
   const ids = ["w1", "w2", "w3"];
   await Promise.all(ids.map((id) => startWorker(p, id, "sleep 600")));

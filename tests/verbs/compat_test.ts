@@ -71,7 +71,7 @@ async function oldProfile(p: TestProfile): Promise<void> {
 /** A time in the form of 0.16. */
 const NANO_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/;
 
-Deno.test("given a data dir of looop 0.16, when it is read, then everything is there and nothing is complained of", async () => {
+Deno.test("given a data dir of looop 0.16, when it is read, then everything is there and no file is bad", async () => {
   await using p = await testProfile();
   await oldProfile(p);
   await p.ok("up");

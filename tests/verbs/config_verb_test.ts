@@ -125,7 +125,7 @@ Deno.test({
 
 Deno.test({
   name:
-    "given bash, when a value stands behind = or a path is asked for, then only what is missing is offered",
+    "given bash, when a value stands behind = or a path is asked for, then only the missing part is offered",
   ignore: !has("bash"),
   async fn() {
     await using p = await testProfile();
@@ -152,7 +152,7 @@ try looop _ worker start x 'some prose '`;
   },
 });
 
-Deno.test("given a profile that is not there, when completions are asked for, then nothing is created and nothing said", async () => {
+Deno.test("given a profile that is not there, when completions are asked for, then nothing is created or printed", async () => {
   await using p = await testProfile();
   for (
     const words of [["_", "answer", ""], ["_", "goal", "archive", ""], ["--", "-"], ["_", "nonsense", ""]]

@@ -132,7 +132,7 @@ Deno.test("given a large ledger, when status sums today, then it reads only its 
   strictEqual((await p.json("status", "--json")).spent_today_usd, 1500);
 });
 
-Deno.test("given one day, and then two, when costs are shown, then bars are drawn from two days on, and money has two decimals", async () => {
+Deno.test("given one day, and then two, when costs are shown, then only two days have bars, and money has two decimals", async () => {
   await using p = await testProfile();
   const row = (day: string, cost_usd: number) =>
     `${JSON.stringify({ ts: `${day}T12:00:00Z`, kind: "session", id: "w1", runner: "pi", cost_usd })}\n`;

@@ -37,7 +37,7 @@ Deno.test("given a healthy machine and a beating pulse, when the doctor looks, t
   deepStrictEqual([...Deno.readDirSync(p.profile.dir)].filter(({ name }) => name.startsWith(".doctor")), []);
 });
 
-Deno.test("given no profile yet, when the doctor looks, then it makes none", async () => {
+Deno.test("given no profile, when the doctor looks, then it creates none", async () => {
   await using p = await testProfile();
   const found = await examine(p, 1);
   match(found["data dir"][0].message, /not there yet: `looop up` makes it/);
@@ -98,7 +98,7 @@ Deno.test("given a config that is broken or odd, when the doctor looks, then it 
   deepStrictEqual([level, message.split(":").slice(0, 2)], ["bad", ["config.json", "1"]]);
 });
 
-Deno.test("given the seeded config and one with comments, when the doctor looks, then only of the second it says that looop 0.16 cannot read it", async () => {
+Deno.test("given the seeded config and one with comments, when the doctor looks, then it says that looop 0.16 cannot read the second", async () => {
   await using p = await testProfile();
   const said = async () => (await p.run("doctor")).stdout.replace(/\s+/g, " ");
   await p.ok("_", "state");
@@ -144,7 +144,7 @@ Deno.test("given a script that takes no pipe as its stdin, when the doctor looks
   match(stdout, /^BAD {2}terminal: /m);
 });
 
-Deno.test("given terminals of 40 and 80 columns, when the doctor looks, then no line is wider", async () => {
+Deno.test("given terminals of 40 and 80 columns, when the doctor prints, then no line is wider", async () => {
   await using p = await healthy();
   for (const columns of [40, 80]) {
     const { stdout } = await p.call(["doctor"], { env: { COLUMNS: String(columns), LOOOP_COLOR: "1" } });
@@ -153,12 +153,12 @@ Deno.test("given terminals of 40 and 80 columns, when the doctor looks, then no 
   }
 });
 
-Deno.test("given so many free bytes, when they are judged, then a full disk is BAD and an almost full one a warning", () => {
+Deno.test("given numbers of free bytes, when they are judged, then a full disk is BAD and an almost full one a warning", () => {
   const levels = [0, 1e6, 5e8, 5e9, undefined].map((free) => judgeDiskSpace(free).level);
   deepStrictEqual(levels, ["bad", "bad", "warn", "ok", "warn"]);
 });
 
-Deno.test("given runners of one's own, when they are tried, then each is started as a worker is, and what was not tried is a warning", async () => {
+Deno.test("given runners of one's own, when they are tried, then each is started like a worker, and one that was not tried is a warning", async () => {
   await using p = await testProfile();
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
   await Deno.mkdir(`${p.base}/bin`);

@@ -97,7 +97,7 @@ const LIMITS: readonly (readonly [string, readonly string[], RegExp])[] = [
 // From source the runtime itself needs more than these limits.
 if (looopCommand().length === 1) {
   for (const [what, limits, says] of LIMITS) {
-    Deno.test(`given a limit of ${what}, when things are to be done, then each that fails exits 1 with one line`, async () => {
+    Deno.test(`given a limit of ${what}, when verbs are called, then each that fails exits 1 with one line`, async () => {
       await using p = await testProfile();
       await p.ok("up");
       await p.ok("down");
@@ -135,7 +135,7 @@ if (looopCommand().length === 1) {
     });
   }
 
-  Deno.test("given a limit of open files that a sensor's run exceeds, when a sensor is added, then the one line says that it is installed", async () => {
+  Deno.test("given a limit of open files that a sensor's run exceeds, when a sensor is added, then one line says that it is installed", async () => {
     await using p = await testProfile();
     await p.ok("_", "state");
     const { code, stderr } = await shell(p, 'ulimit -n 17; exec "$@"', [
@@ -164,7 +164,7 @@ if (looopCommand().length === 1) {
     deepStrictEqual([state, exit_code], ["exited", 126]);
   });
 
-  Deno.test("given stdout that is a file and a limit of no byte in one, when a verb prints, then it exits 1 with one line", async () => {
+  Deno.test("given a file as stdout and a size limit of 0, when a verb prints, then it exits 1 with one line", async () => {
     await using p = await testProfile();
     const { code, stderr } = await shell(p, `ulimit -f 0; exec "$@" >"${p.base}/out"`, ["version"]);
     deepStrictEqual([code, stderr.trimEnd().split("\n").length], [1, 1], stderr);

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { writeExecutable } from "../executable.ts";
 import { testProfile } from "../looop.ts";
 
-Deno.test("given a goal, when it is written in any way, then its file holds the text and one newline at least", async () => {
+Deno.test("given a goal, when it is written in any way, then its file holds the text and ends in a newline", async () => {
   await using p = await testProfile();
   await p.ok("_", "goal", "write", "words", "two", "words");
   await p.okCall(["_", "goal", "write", "piped"], { stdin: "# Piped\r\n\n  text" });
@@ -34,7 +34,7 @@ Deno.test("given a goal that is archived twice, when both are done, then both te
   );
 });
 
-Deno.test("given a goal written and rewritten, when nothing changes, then the journal tells only what changed", async () => {
+Deno.test("given a goal written again and again, when some writes change nothing, then the journal has only the changes", async () => {
   await using p = await testProfile();
   strictEqual(await p.ok("_", "goal", "write", "g", "text"), "write-goal g");
   strictEqual(await p.ok("_", "goal", "write", "g", "text"), "write-goal g (unchanged)");
@@ -83,7 +83,7 @@ Deno.test("given policy files that are links, when they are written and undone, 
   }
 });
 
-Deno.test("given folders of the profile that are links, when it is used, then people's own are followed and looop's are refused", async () => {
+Deno.test("given folders of the profile that are links, when it is used, then links to people's files are followed and links to looop's files are refused", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   const link = (name: string, mode: number) => {
@@ -121,7 +121,7 @@ Deno.test("given folders of the profile that are links, when it is used, then pe
   }
 });
 
-Deno.test("given a relative data dir, when goals are written from two folders, then each names its own place", async () => {
+Deno.test("given a relative data dir, when a goal is written from another folder, then it is relative to that folder", async () => {
   await using p = await testProfile();
   Deno.mkdirSync(`${p.base}/a`);
   await p.okCall(["_", "goal", "write", "g", "here"], {
@@ -131,7 +131,7 @@ Deno.test("given a relative data dir, when goals are written from two folders, t
   strictEqual(p.read("goals/g.md"), "here\n");
 });
 
-Deno.test("given goals and sensors that no verb wrote, when the state is read, then links and names with blanks count and dangling ones are told", async () => {
+Deno.test("given goals and sensors that no verb wrote, when the state is read, then links and names with blanks count and dangling links are reported", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   const outside = `${p.base}/linked.md`;

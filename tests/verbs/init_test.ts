@@ -45,7 +45,7 @@ Deno.test("given a config that is a link, when init writes it, then the file tha
   strictEqual((Deno.statSync(kept).mode ?? 0) & 0o777, 0o644);
 });
 
-Deno.test("given installed agents, when init chooses, then it takes the first of them, and none is an error with a way out", async () => {
+Deno.test("given installed agents, when init chooses, then it takes the first, and without any it fails with a way out", async () => {
   await using p = await testProfile();
   const env = pathWith(p, "codex");
   match(await p.okCall(["init"], { env }), /started with codex, no longer pi/);
@@ -80,7 +80,7 @@ Deno.test("given an agent that looop does not know, when it is chosen, then the 
   match(await p.ok("help") + await p.ok("help", "config"), /\{\{session_id\}\}[^]*"resume"[^]*"headless"/);
 });
 
-Deno.test("given an agent whose CLI reads skills, when one is asked for, then it stands in the user's folder, from the source of help", async () => {
+Deno.test("given an agent whose CLI reads skills, when one is asked for, then the user's folder has it, from the same source as help", async () => {
   await using p = await testProfile();
   for (const agent of ["pi", "claude", "codex", "opencode", "gemini", "qwen", "copilot"]) {
     const path = /^wrote (.*\/looop\/SKILL\.md)/.exec(await p.ok("init", "--skill", agent))?.[1] ?? "";
@@ -96,7 +96,7 @@ Deno.test("given an agent whose CLI reads skills, when one is asked for, then it
   match(stderr, /No skills of "aider" are known/);
 });
 
-Deno.test("given the reminders of claude's skill and gemini's hook, when a turn ends, then they speak only to a root agent while a question is open, and once", async () => {
+Deno.test("given the reminders of claude's skill and gemini's hook, when a turn ends, then they remind only a root agent, while a question is open, and once", async () => {
   await using p = await testProfile();
   const home = p.env["HOME"] ?? "";
   const record = `${p.base}/record.jsonl`;

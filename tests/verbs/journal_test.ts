@@ -53,7 +53,7 @@ function append(p: TestProfile, ...numbers: number[]): void {
   Deno.writeTextFileSync(p.profile.journal, text, { append: true });
 }
 
-Deno.test("given moves over rotated files, when the journal is shown, then the last ones come in order, as many as are asked for", async () => {
+Deno.test("given moves over rotated files, when the journal is shown, then the requested number of last moves come in order", async () => {
   await using p = await testProfile();
   deepStrictEqual([await p.ok("journal"), await p.json("journal", "--json")], ["", []]);
   await p.ok("_", "state");
@@ -69,7 +69,7 @@ Deno.test("given moves over rotated files, when the journal is shown, then the l
   strictEqual((await p.run("journal", "-n", "some")).code, 2);
 });
 
-Deno.test("given a move by a verb and a line with escape codes, when the journal is shown, then who made it stands there and no code", async () => {
+Deno.test("given a move by a verb and a line with escape codes, when the journal is shown, then it names the verb's caller and has no codes", async () => {
   await using p = await testProfile();
   await p.ok("_", "note", "the human wants releases on Fridays only");
   Deno.writeTextFileSync(p.profile.journal, "- 2026-01-01 10:00 \x1b[2Jcleared\n", { append: true });

@@ -39,7 +39,7 @@ Deno.test("given a worker that ignores every signal it can, when it ends itself,
   await p.until("nobody is left", async () => (await p.processes()).length === 0);
 });
 
-Deno.test("given a worker whose folder is gone, when it claims, asks and ends itself, then each works as elsewhere", async () => {
+Deno.test("given a worker whose folder is gone, when it claims, asks and ends itself, then each call works", async () => {
   await using p = await testProfile();
   const cwd = `${p.base}/work tree`;
   Deno.mkdirSync(cwd);
@@ -55,7 +55,7 @@ Deno.test("given a worker whose folder is gone, when it claims, asks and ends it
   strictEqual(fileText(p, "reports/answer"), "yes\n");
 });
 
-Deno.test("given a worker whose agent writes its last reply down late, when it ends itself, then it is let do so", async () => {
+Deno.test("given a worker whose agent records its last reply late, when it ends itself, then the agent has time for that", async () => {
   await using p = await testProfile();
   const sessions = `${p.base}/home/.codex/sessions/2026/06/01`;
   Deno.mkdirSync(sessions, { recursive: true });
@@ -84,7 +84,7 @@ sleep 600`;
   await p.until("nobody is left", async () => (await p.processes()).length === 0);
 });
 
-Deno.test("given an agent that never writes its last reply down, when its worker ends itself, then it is ended all the same", async () => {
+Deno.test("given an agent that never records its last reply, when its worker ends itself, then it is ended all the same", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", 'CODEX_THREAD_ID=t CODEX_TOOL_CALL_ID=call_1 "$LOOOP_BIN" _ kill w; sleep 600');
   const { state, ended_by } = await endedWorker(p, "w");
@@ -101,7 +101,7 @@ Deno.test("given a worker that has ended, when it is ended again from anywhere, 
   deepStrictEqual([p.read("sessions/w/status.json"), p.read("journal.md")], before);
 });
 
-Deno.test("given a worker that ends itself while it is being killed, when both are done, then the first word stands and nobody is left", async () => {
+Deno.test("given a worker that ends itself while it is being killed, when both are done, then the first record stands and no process is left", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", "sleep 600");
   const results = await Promise.all([
@@ -116,7 +116,7 @@ Deno.test("given a worker that ends itself while it is being killed, when both a
   await p.until("nobody is left", async () => (await p.processes()).length === 0);
 });
 
-Deno.test("given a worker with the pulse beside it, when it ends itself, then a blocked wait returns with it", async () => {
+Deno.test("given a worker and a pulse, when the worker ends itself, then a blocked wait returns that", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await startWorker(p, "w", `${HOLD}; "$LOOOP_BIN" _ kill w; sleep 600`);

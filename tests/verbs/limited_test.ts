@@ -69,7 +69,7 @@ Deno.test("given an agent that is out of quota, when it says so, then it wakes o
   await wokenBy(p, "silent:w1");
 });
 
-Deno.test("given an agent that draws its limit on its screen, when the time has come, then it is not limited any more, and its silence counts", async () => {
+Deno.test("given an agent that draws its limit on its screen, when the limit ends, then it is no longer limited, and its silence counts", async () => {
   const draw =
     `printf '\\033[2J\\033[4;1H■ You’ve hit your usage limit.\\033[5;1HTry again in 6 seconds.\\033[8;1H> '`;
   await using p = await scripted("codex", `${draw}; sleep 300`);
@@ -81,7 +81,7 @@ Deno.test("given an agent that draws its limit on its screen, when the time has 
   strictEqual((await workerView(p, "w1")).limited, undefined);
 });
 
-Deno.test("given an agent whose own record has the limit, when it goes on there, then the fact goes", async () => {
+Deno.test("given an agent whose own record has the limit, when that record goes on, then it is no longer limited", async () => {
   const said = (text: string) =>
     JSON.stringify({
       type: "assistant",

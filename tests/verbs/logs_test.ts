@@ -87,7 +87,7 @@ Deno.test("given no such log, when it is asked for, then one line says so", asyn
   strictEqual((await p.run("logs", "../pulse")).code, 2);
 });
 
-Deno.test("given a log cut short by rotation, when its last lines are shown, then they go on from the part put aside", async () => {
+Deno.test("given a log cut short by rotation, when its last lines are shown, then they include the rotated part", async () => {
   await using p = await testProfile();
   const dir = logOf(p, "pulse", "a\nb\n");
   Deno.writeTextFileSync(`${dir}/output.1.log`, "1\n2\n3\n");
@@ -158,7 +158,7 @@ Deno.test("given a followed log, when it grows, is cut short and is replaced, th
   strictEqual(reader.text, "line 1\nline 2\nline 3\n4\nline 5\nline 6\n");
 });
 
-Deno.test("given a log that is followed, when it was looked at again and again, then no look has left anything behind", async () => {
+Deno.test("given a followed log, when it was looked at again and again, then no look has left a resource open", async () => {
   await using p = await testProfile();
   logOf(p, "pulse", "line\n");
   const stop = new AbortController();

@@ -69,7 +69,7 @@ Deno.test("given records older than a year, when retention passes, then they go,
   deepStrictEqual(JSON.parse(p.read("asks/archive/numbers.json")), { w1: 2, once: 2 });
 });
 
-Deno.test("given 90 days of work, when it is looked back, then journal and cost go over rotated files and the page is small", async () => {
+Deno.test("given 90 days of work, when they are shown, then journal and cost cover rotated files and the page is small", async () => {
   await using p = await testProfile();
   await writeMonths(p.profile, 90, { nowMs: NOW });
   ok(namesIn(p.profile.journalHistory).length >= 3);
@@ -94,7 +94,7 @@ Deno.test("given 90 days of work, when it is looked back, then journal and cost 
   ok(Deno.statSync(file).size < 2_000_000, `${Deno.statSync(file).size} bytes`);
 });
 
-Deno.test("given a signal that changes, when the world is published, then the events have it, and one that never rests once", async () => {
+Deno.test("given a signal that changes, when the world is published, then the events have the change, but only once for one that never rests", async () => {
   await using p = await testProfile();
   p.sensor("still", `echo '{"signal":1}'`);
   p.sensor("restless", `echo "{\\"signal\\":$(date +%s%N)}"`);

@@ -46,7 +46,7 @@ Deno.test("given ages that were missed while no pulse ran, when one starts, then
   deepStrictEqual(told(p).sort(), ["w1-1 1000 1", "w2-1 30 1"]);
 });
 
-Deno.test("given a message and a worker, when the hook runs, then it has both as data, and what an escalation's own line is given", async () => {
+Deno.test("given a message and a worker, when the hook runs, then it gets both as data, as does an escalation's own line", async () => {
   const show = 'printf "%s|" {{id}} {{message}}';
   await using p = await fresh({
     notification: `${show} >>"$LOOOP_DATA_DIR/reports/first"`,
@@ -113,7 +113,7 @@ Deno.test("given a hook that runs, when the pulse is killed, then the next one w
   deepStrictEqual([told(p), p.read("reports/sent"), await problems(p)], [["w1-1 1 1"], "\n", []]);
 });
 
-Deno.test("given a hook that is cut off, or of an earlier boot, when the pulse looks, then nobody knows, status says so, and it is not repeated", async () => {
+Deno.test("given a hook that is cut off, or of an earlier boot, when the pulse looks, then its result is unknown, status says so, and it is not repeated", async () => {
   const hook =
     `${NOTE}; echo $PPID >"$LOOOP_DATA_DIR/reports/pid"; until [ -e "$LOOOP_DATA_DIR/reports/go" ]; do sleep 0.05; done`;
   await using p = await fresh({ notification: hook, escalate: [1] });

@@ -32,7 +32,7 @@ Deno.test("given a hook, when notified with hostile text, then it gets text and 
   match(p.read("journal.md"), /notify w1: it's "\$\(touch pwned\)" `touch pwned`; touch pwned # \[hand\]\n$/);
 });
 
-Deno.test("given a hook that lingers, when the caller reads to the end, then nobody waits for the hook", async () => {
+Deno.test("given a hook that lingers, when the caller reads to the end, then it does not wait for the hook", async () => {
   await using p = await testProfile();
   await setHook(p, "echo $$ >pid; exec sleep 30");
   const started = performance.now();
@@ -61,7 +61,7 @@ function exists(path: string): boolean {
   }
 }
 
-Deno.test("given a notify that was cut off, when the pulse beats, then it is told and nothing is sent again", async () => {
+Deno.test("given a notify that was cut off, when the pulse beats, then it is reported and nothing is sent again", async () => {
   await using p = await testProfile();
   await setHook(p, "echo sent >>sent");
   await p.ok("up");

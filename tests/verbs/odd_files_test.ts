@@ -15,7 +15,7 @@ const KINDS: Readonly<Record<string, (path: string) => void>> = {
 };
 
 for (const [kind, make] of Object.entries(KINDS).slice(WHOLE ? 0 : -2)) {
-  Deno.test(`given live workers of whose files one is ${kind} each, when the profile is looked at and ended, then each is named and nobody is left`, async () => {
+  Deno.test(`given live workers of whose files one is ${kind} each, when the profile is looked at and ended, then each is named and no process is left`, async () => {
     await using p = await testProfile();
     await p.ok("up");
     const files = { a: "status.json", b: "sup", c: "meta.json", d: "program", e: "end" };

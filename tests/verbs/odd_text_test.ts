@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 
-Deno.test("given sensors that print a cut emoji, a number beyond all and CRLF scripts, when they are sensed, then the world is readable and each is named", async () => {
+Deno.test("given sensors that print a cut emoji, a number beyond all and CRLF scripts, when they are sensed, then the world is readable and each fault is named", async () => {
   await using p = await testProfile();
   p.sensor("cut", String.raw`printf '{"signal":{"\\ud83d":"a \\ud83d"}}'`);
   p.sensor("cut_bytes", String.raw`printf '"a \355\240\275"'`);

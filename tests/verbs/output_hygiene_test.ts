@@ -110,7 +110,7 @@ Deno.test("given texts with escape codes, when any verb prints on 40 columns wit
   }
 });
 
-Deno.test("given colour, when status, doctor and cost are shown, then without the codes they say the same", async () => {
+Deno.test("given colour, when status, doctor and cost are shown, then their text is the same without the codes", async () => {
   await using p = await hostile();
   await p.ok("down");
   // deno-lint-ignore no-control-regex -- our own colours
@@ -149,7 +149,7 @@ Deno.test({
   },
 });
 
-Deno.test("given a terminal that was given no size, when status is shown, then it is as wide as usual", async () => {
+Deno.test("given a terminal without a size, when status is shown, then it has the usual width", async () => {
   if (Deno.build.os !== "linux") return;
   await using p = await testProfile();
   await p.ok("_", "state");

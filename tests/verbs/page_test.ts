@@ -35,7 +35,7 @@ Deno.test("given workers, questions and hostile texts, when the page is written,
   ok(!/(src|href)="(https?:)?\/\//.test(html), "something from elsewhere");
 });
 
-Deno.test("given runs of many days, when the page of one day is written, then those that had not ended are in it, once each", async () => {
+Deno.test("given runs of many days, when the page of one day is written, then runs that had not ended before it are there, once each", async () => {
   await using p = await testProfile();
   const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 19) + "Z";
   const event = (ago: number, event: string, id: string) =>

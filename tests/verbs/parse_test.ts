@@ -59,7 +59,7 @@ Deno.test("given entries before --from, when a feed is parsed, then they are lef
   deepStrictEqual(JSON.parse(stdout).entries.map(({ id }: { id: string }) => id), ["new", "undated"]);
 });
 
-Deno.test("given nothing that is understood, when it is parsed, then what is bad is printed and the exit is 1", async () => {
+Deno.test("given input of which nothing is understood, when it is parsed, then what is bad is printed and the exit is 1", async () => {
   const { code, stdout, stderr } = await parse(ics("SUMMARY:x"), "ics");
   strictEqual(code, 1);
   deepStrictEqual(JSON.parse(stdout), {
@@ -69,7 +69,7 @@ Deno.test("given nothing that is understood, when it is parsed, then what is bad
   match(stderr, /^looop _ parse: Nothing in it was understood: event "x": has no DTSTART\n$/);
 });
 
-Deno.test("given what is no such document, when it is parsed, then it fails with one line that says what it is", async () => {
+Deno.test("given another kind of document, when it is parsed, then it fails with one line that says what it is", async () => {
   const cases: [string, string, RegExp][] = [
     ["ics", "", /This is no calendar: .*; stdin is empty; /],
     ["ics", "<!DOCTYPE html><title>Log in</title>", /; it is a web page; /],

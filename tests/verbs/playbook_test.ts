@@ -38,7 +38,7 @@ Deno.test("given words that look like options, when the playbook is written, the
   strictEqual(p.read("PLAYBOOK.md"), "--help -x\n");
 });
 
-Deno.test("given the same text again, when it is written, then nothing is: no file, no journal line", async () => {
+Deno.test("given the same text, when it is written again, then no file and no journal line is written", async () => {
   await using p = await testProfile();
   await p.ok("_", "playbook", "write", "same");
   const [journal, inode] = [p.read("journal.md"), Deno.statSync(p.path("PLAYBOOK.md")).ino];

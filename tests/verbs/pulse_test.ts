@@ -152,7 +152,7 @@ Deno.test("given a sensor that hangs, when others change, then they are not dela
   strictEqual(runs(p, "slow"), 1);
 });
 
-Deno.test("given more sensors than may run at once, when a beat senses them, then the bound holds and they do run side by side", async () => {
+Deno.test("given more sensors than may run at once, when a beat senses them, then they run in parallel up to the limit", async () => {
   await using p = await testProfile();
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
   await Deno.writeTextFile(p.profile.config, '{ "sensor_concurrency": 3 }');
@@ -214,7 +214,7 @@ Deno.test("given a sensor with a cadence of its own, when beats go by, then it k
   });
 });
 
-Deno.test("given a data dir whose derived files are removed, when beats go by, then they come back and nobody is woken", async () => {
+Deno.test("given a data dir whose derived files are removed, when beats go by, then the files come back and nobody is woken", async () => {
   await using p = await testProfile();
   p.sensor("slow", "sleep 0.3; echo '{\"signal\":1}'");
   await p.ok("up");
@@ -240,7 +240,7 @@ Deno.test("given a data dir whose derived files are removed, when beats go by, t
   strictEqual((await p.wait("--timeout", "1")).timed_out, true);
 });
 
-Deno.test("given a config that breaks while the pulse beats, when it goes on, then with the last good one, and it is listed", async () => {
+Deno.test("given a config that breaks while the pulse beats, when beats go on, then they use the last good one, and the file is listed", async () => {
   await using p = await testProfile();
   await p.ok("up");
   const beat = world(p).beat;
@@ -254,7 +254,7 @@ Deno.test("given a config that breaks while the pulse beats, when it goes on, th
   await stateWhen(p, "it is good again", (state) => state.bad_files.length === 0);
 });
 
-Deno.test("given an interval that is too short or changes, when the pulse beats, then at least a second apart and by the new one", async () => {
+Deno.test("given an interval that is too short or changes, when the pulse beats, then beats are at least a second apart and follow the change", async () => {
   await using p = await testProfile();
   await Deno.mkdir(p.profile.dir, { mode: 0o700 });
   await Deno.writeTextFile(p.profile.config, '{ "interval": 0.01 }');

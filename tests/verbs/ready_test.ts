@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { startWorker, workerView } from "../workers.ts";
 
-Deno.test("given workers that have not called back, when they use any verb of theirs, then they are ready", async () => {
+Deno.test("given workers that have not called back, when they use any worker verb, then they are ready", async () => {
   await using p = await testProfile();
   const ids = ["ready", "ask", "claim", "silent"];
   await Promise.all(ids.map((id) => startWorker(p, id, "sleep 600")));
@@ -17,7 +17,7 @@ Deno.test("given workers that have not called back, when they use any verb of th
   );
 });
 
-Deno.test("given a worker's first line, when it runs, then it is ready and a second worker of the id starts unready", async () => {
+Deno.test("given a worker that says it is ready, when its id is used again, then the second worker starts unready", async () => {
   await using p = await testProfile();
   await startWorker(p, "w", '"$LOOOP_BIN" _ ready w; sleep 600');
   await p.until("it is ready", async () => (await workerView(p, "w")).ready);
@@ -26,7 +26,7 @@ Deno.test("given a worker's first line, when it runs, then it is ready and a sec
   strictEqual((await workerView(p, "w")).ready, false);
 });
 
-Deno.test("given an id that no worker has, when it is said to be ready, then that is refused", async () => {
+Deno.test("given an id without a worker, when it is reported ready, then that is refused", async () => {
   await using p = await testProfile();
   const { code, stdout, stderr } = await p.run("_", "ready", "nobody");
   deepStrictEqual([code, stdout], [1, ""]);

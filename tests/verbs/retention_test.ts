@@ -112,7 +112,7 @@ async function opened(p: TestProfile): Promise<Profile> {
   return p.profile;
 }
 
-Deno.test("given what ninety days of use leave, when retention passes, then it is below 200 MB and what must stay stays", () =>
+Deno.test("given what ninety days of use leave, when retention passes, then the profile is below 200 MB and everything that must stay is there", () =>
   withRoomyProfile(async (profile) => {
     putNinetyDays(profile);
     // A living supervisor.
@@ -240,7 +240,7 @@ Deno.test("given a running pulse and a session long ended, when it beats, then t
   match(p.read("sessions/pulse/output.log"), /removed 2 ended sessions/);
 });
 
-Deno.test("given a worker that prints more than 10 MB, when no beat is due, then its log is put aside all the same and goes on", async () => {
+Deno.test("given a worker that prints more than 10 MB, when no beat is due, then its log is rotated all the same and goes on", async () => {
   await using p = await testProfile();
   await p.okCall(["up"], { env: { LOOOP_INTERVAL: "600" } });
   const brief = `"$LOOOP_BIN" _ ready big

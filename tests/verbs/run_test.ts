@@ -42,7 +42,7 @@ Deno.test("given one word or several, when run, then it is a bash line or an exa
   deepStrictEqual(intents(p), []);
 });
 
-Deno.test("given --reason behind the command, when run, then it is looop's only where exactly one word is in front", async () => {
+Deno.test("given --reason behind the command, when run, then it is looop's option only after exactly one word", async () => {
   await using p = await testProfile();
   const cases: [string[], string, string][] = [
     [["echo a b", "--reason", "to see"], "a b\n", "run echo a b (to see): exit 0"],
@@ -95,7 +95,7 @@ Deno.test("given output that is large, binary or on stderr, when run, then the t
   strictEqual(new TextDecoder().decode(stdout).trim(), "01 ff 00 0a 2e");
 });
 
-Deno.test("given a command that hangs, ignores TERM and spreads, when its time is over, then 124 and nothing is left", async () => {
+Deno.test("given a command that hangs, ignores TERM and spreads, when it times out, then exit 124 and nothing is left", async () => {
   await using p = await testProfile();
   const line = 'trap "" TERM; (setsid sleep 300 &); sleep 300 & echo begun; wait; sleep 300';
   const started = performance.now();
@@ -214,7 +214,7 @@ Deno.test("given bad arguments, when run, then exit 2 and nothing is touched", a
   ok(!usage.stderr.startsWith("{"), "the command's own --json is not looop's");
 });
 
-Deno.test("given a run whose looop is killed, when the pulse beats, then it is told once, never run again, and its tree ends", async () => {
+Deno.test("given a run whose looop is killed, when the pulse beats, then it is reported once, never run again, and its tree ends", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.wait();

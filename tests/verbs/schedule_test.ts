@@ -75,7 +75,7 @@ Deno.test("given an agent's own schedule and a person's edit, when it waits, the
   match(bad.changes.bad_files[0].reason, /line 1 is none of/);
 });
 
-Deno.test("given a call that says no time, when a schedule is written, then exit 2 and nothing is written", async () => {
+Deno.test("given a call without a valid time, when a schedule is written, then exit 2 and nothing is written", async () => {
   await using p = await testProfile();
   for (
     const args of [
@@ -95,7 +95,7 @@ Deno.test("given a call that says no time, when a schedule is written, then exit
   strictEqual((await p.run("_", "schedule", "remove", "s")).code, 1);
 });
 
-Deno.test("given reminders, when status and the state are looked at, then they name those due next, and the setup goal offers them", async () => {
+Deno.test("given reminders, when status and the state are looked at, then they name the next ones, and the setup goal offers reminders", async () => {
   await using p = await testProfile();
   await p.ok("up");
   for (const [id, every] of [["later", "3h"], ["soon", "2h"], ["far", "2d"], ["next", "1h"]] as const) {

@@ -64,7 +64,7 @@ Deno.test("given a script that is touched or written again with the same text, w
   strictEqual(p.read("runs"), "x\n");
 });
 
-Deno.test("given a script that has given no reading yet, when the state is asked for, then it is unread until it has", async () => {
+Deno.test("given a script without a reading yet, when the state is asked for, then it is unread until the first reading", async () => {
   await using p = await testProfile();
   await upWithoutBeats(p);
   const gate = p.path("go");
@@ -80,7 +80,7 @@ Deno.test("given a script that has given no reading yet, when the state is asked
   ok(unread.includes("sensor-s") || snapshots["sensor-s"].signal === "later");
 });
 
-Deno.test("given a beat that runs an old script, when it is rewritten, then that run is ended and its reading never shown", async () => {
+Deno.test("given a beat that runs an old script, when it is rewritten, then that run is ended and its reading is never shown", async () => {
   await using p = await testProfile();
   p.sensor("s", `echo $$ >"$LOOOP_DATA_DIR/old.pid"; sleep 4; echo '{"signal":"old"}'`);
   const up = p.okCall(["up"], { env: NO_BEAT });
@@ -113,7 +113,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-Deno.test("given an agent that writes a sensor, when it waits, then the first reading is its next news, and taking it away is none", async () => {
+Deno.test("given an agent that writes a sensor, when it waits, then the first reading is its next news, and removing the sensor is no news", async () => {
   await using p = await testProfile();
   const env = { PI_SESSION_ID: "one" };
   await p.okCall(["up"], { env: NO_BEAT });

@@ -77,7 +77,7 @@ Deno.test("given a script in another language, when it is written, then bash doe
   strictEqual(p.read("sensors/js.sh"), script);
 });
 
-Deno.test("given sensors, when one is run once, then it is as the pulse would, is printed with its time, and nothing is written", async () => {
+Deno.test("given sensors, when one is run once, then it runs as in the pulse, its reading is printed with its time, and nothing is written", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   p.sensor("good", 'printf \'{"signal":"%s","detail":"%s"}\' "$PWD" "$LOOOP_DATA_DIR"');
@@ -130,7 +130,7 @@ Deno.test("given a sensor tried by hand, when the pulse starts meanwhile, then t
   deepStrictEqual([code, stdout], [0, "{}\n"]);
 });
 
-Deno.test("given a sensor, when it is removed, then its reading goes, which is told, and the script is kept, also the second time", async () => {
+Deno.test("given a sensor, when it is removed, then the loss of its reading is reported, and the script is kept, also the second time", async () => {
   await using p = await testProfile();
   await p.ok("up");
   for (const round of ["one", "two"]) {
@@ -152,7 +152,7 @@ Deno.test("given a sensor, when it is removed, then its reading goes, which is t
   match(gone.stderr, /There is no sensor "flag"/);
 });
 
-Deno.test("given files among the sensors that are none, when the pulse senses, then only sensors run", async () => {
+Deno.test("given other files among the sensors, when the pulse senses, then only sensors run", async () => {
   await using p = await testProfile();
   await Deno.mkdir(p.path("sensors/archive"), { recursive: true });
   for (const name of ["notes.txt", ".hidden.sh", "bad\u200bname.sh", "archive/old.sh"]) {
@@ -170,7 +170,7 @@ Deno.test("given files among the sensors that are none, when the pulse senses, t
   ok(![...Deno.readDirSync(p.profile.dir)].some((entry) => entry.name === "ran"));
 });
 
-Deno.test("given a sensor that prints deeply nested JSON, when the pulse senses, then it starts and the others are sensed", async () => {
+Deno.test("given a sensor that prints deeply nested JSON, when the pulse senses, then the pulse goes on and the others are sensed", async () => {
   await using p = await testProfile();
   p.sensor("deep", "head -c 4000 /dev/zero | tr '\\0' '['; head -c 4000 /dev/zero | tr '\\0' ']'");
   p.sensor("plain", "echo 7");

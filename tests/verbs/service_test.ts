@@ -35,7 +35,7 @@ Deno.test("given macOS, when the launch agent is written, then it is well-formed
   match(left, /^<\?xml [^<>]*>\s*<!DOCTYPE [^<>]*>\s*$/);
 });
 
-Deno.test("given macOS, when the launch agent is enabled, then launchd is asked in its present form and nothing spins", () => {
+Deno.test("given macOS, when the launch agent is enabled, then the commands are launchd's present ones, without a restart loop", () => {
   const unit = serviceUnit("darwin", { ...FACTS, tag: "0a1b2c3d" }, "");
   strictEqual(unit.file, "/home/u/Library/LaunchAgents/looop.pulse.0a1b2c3d.plist");
   match(unit.text, /<key>Label<\/key><string>looop\.pulse\.0a1b2c3d<\/string>/);

@@ -85,7 +85,7 @@ Deno.test("given a pulse that is stopped in mid-ask, when the question is answer
   await p.until("nothing is left", () => leftOvers(p).length === 0);
 });
 
-Deno.test("given a pulse that is stopped while two questions of one worker wait, when one is declined and then withdrawn, then each asker hears of its own alone", async () => {
+Deno.test("given a pulse that is stopped while two questions of one worker wait, when one is declined and then withdrawn, then each asker gets only its own outcome", async () => {
   await using p = await testProfile();
   await p.ok("up");
   const worker = await workerOf(p);

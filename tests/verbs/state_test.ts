@@ -21,7 +21,7 @@ const KEYS = [
   "world_hash",
 ];
 
-Deno.test("given a fresh profile without a pulse, when the state is asked for, then it is whole and no pulse is started", async () => {
+Deno.test("given a fresh profile without a pulse, when the state is asked for, then it is complete and no pulse is started", async () => {
   await using p = await testProfile();
   const state = await p.json("_", "state", "--json");
   deepStrictEqual(Object.keys(state).sort(), KEYS);
@@ -167,7 +167,7 @@ Deno.test("given a state for people, when it is shown, then it is a short text w
   ok(!text.includes("\u001b") && !text.includes("{"));
 });
 
-Deno.test("given a reader that goes away, when the state is printed, then looop ends quietly", async () => {
+Deno.test("given a reader that goes away, when the state is printed, then the call ends quietly", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   await Deno.writeTextFile(p.path("goals/big.md"), "x");

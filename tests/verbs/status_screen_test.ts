@@ -48,7 +48,7 @@ async function kinds(p: TestProfile): Promise<any[]> {
   );
 }
 
-Deno.test("given a beating pulse and nothing wrong, when status is shown, then it says that nothing stands in the way", async () => {
+Deno.test("given a beating pulse and nothing wrong, when status is shown, then it reports no problem", async () => {
   await using p = await fresh();
   await p.ok("up");
   const screen = await p.ok("status");
@@ -71,7 +71,7 @@ Deno.test("given a pulse stopped, killed or paused, when status is shown, then t
   match(await p.ok("status"), /^! the pulse is dead, .*`looop up` starts it/m);
 });
 
-Deno.test("given all that can be wrong, when status is shown, then every cause is named once", async () => {
+Deno.test("given every possible problem, when status is shown, then each cause is named once", async () => {
   await using p = await fresh(
     '{ "default": "nonsuch-agent", "runners": { "nonsuch-agent": { "interactive": "nonsuch {{prompt_file}}" } }, "silent_after": 1, "ready_timeout": 1, "colour": 1 }',
   );
@@ -152,7 +152,7 @@ Deno.test("given a runner that is missing, when status is shown, then `init --ru
   match(screen, /"pi" is not on PATH; .*`looop init --runner NAME`; looked along PATH=\S*\/nowhere\/special/);
 });
 
-Deno.test("given a narrow terminal, when status and the doctor speak, then every command of theirs is whole on one line", async () => {
+Deno.test("given a narrow terminal, when status and the doctor are shown, then every command is whole on one line", async () => {
   await using p = await fresh('{ "default": "pi" }');
   session(p, "a-worker-with-quite-a-long-name", "running");
   ask(p, "a-worker-with-quite-a-long-name", 1, 7200, "first?");

@@ -2,7 +2,7 @@ import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { crashPulse, published, pulsePid } from "../published.ts";
 
-Deno.test("given each life of a pulse, when status is asked, then it says which and what to do", async () => {
+Deno.test("given each state of a pulse, when status is asked, then it names the state and what to do", async () => {
   await using p = await testProfile();
   match(await p.ok("status"), /^pulse: stopped[^]*`looop up` starts it/);
   await p.ok("up");
@@ -30,7 +30,7 @@ Deno.test("given a pulse that is alive but stands still, when status is asked, t
   }
 });
 
-Deno.test("given questions, workers and failing sensors, when status is asked, then one screen shows them, and --json has all of the state", async () => {
+Deno.test("given questions, workers and failing sensors, when status is asked, then one screen shows them, and --json has the whole state", async () => {
   await using p = await testProfile();
   p.sensor("broken", "echo no token >&2; exit 4");
   await p.ok("up");

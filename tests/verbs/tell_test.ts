@@ -2,7 +2,7 @@ import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { endedWorker, HOLD, letGo, startWorker, textOf } from "../workers.ts";
 
-Deno.test("given a running worker, when it is told something, then its next call says so and _ told gives it once", async () => {
+Deno.test("given a running worker, when it is told something, then its next call says so and _ told prints it once", async () => {
   await using p = await testProfile();
   await startWorker(
     p,
@@ -23,7 +23,7 @@ Deno.test("given a running worker, when it is told something, then its next call
   match(p.read("journal.md"), /tell w1: Leave the parser alone \[hand\]/);
 });
 
-Deno.test("given a worker that ends without reading, when an agent is woken, then it is given what was not read", async () => {
+Deno.test("given a worker that ends without reading, when an agent is woken, then it gets the unread texts", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.wait("--as", "me");
@@ -44,7 +44,7 @@ Deno.test("given a worker that ends without reading, when an agent is woken, the
   match(late.stderr, /has ended/);
 });
 
-Deno.test("given no such worker or nothing to say, when it is told, then that is refused and nothing is kept", async () => {
+Deno.test("given an unknown worker or an empty text, when it is told, then that is refused and nothing is kept", async () => {
   await using p = await testProfile();
   strictEqual((await p.run("_", "tell", "nobody", "x")).code, 1);
   strictEqual((await p.call(["_", "tell", "../w", "x"])).code, 2);

@@ -30,7 +30,7 @@ Deno.test("given two texts of a goal, when undone twice, then the older comes an
   );
 });
 
-Deno.test("given a playbook and a sensor, when undone, then text and mode come back and a blocked wait is woken", async () => {
+Deno.test("given a playbook and a sensor, when they are undone, then text and mode come back and a blocked wait is woken", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.okCall(["_", "playbook", "write"], { stdin: "first\n" });
@@ -126,7 +126,7 @@ Deno.test("given a bad call or nothing to undo, when undone, then one line and n
   match(none.stderr, /^looop _ undo: There is no sensor "nope", now or earlier; .*\n$/);
 });
 
-Deno.test("given texts in no UTF-8, when they are replaced, put aside and undone, then every byte of them is kept", async () => {
+Deno.test("given texts that are not UTF-8, when they are replaced, archived and undone, then every byte is kept", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   const latin = Uint8Array.from([..."caf\xe9\n"].map((char) => char.charCodeAt(0)));
@@ -146,7 +146,7 @@ Deno.test("given texts in no UTF-8, when they are replaced, put aside and undone
   }
 });
 
-Deno.test("given a goal and a sensor that are links, when they are put aside and undone, then the links come back", async () => {
+Deno.test("given a goal and a sensor that are links, when they are archived and undone, then the links come back", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   Deno.mkdirSync(p.path("policy"));
@@ -168,7 +168,7 @@ Deno.test("given a goal and a sensor that are links, when they are put aside and
   );
 });
 
-Deno.test("given a goal that a person has made readable, when its text is written again, then nothing is", async () => {
+Deno.test("given a goal that a person has made readable, when the same text is written again, then nothing is written", async () => {
   await using p = await testProfile();
   await goal(p, "text\n");
   Deno.chmodSync(p.path("goals/ship.md"), 0o644);

@@ -82,7 +82,7 @@ Deno.test("given no data dir, when down is called, then there is nothing to stop
   deepStrictEqual([...Deno.readDirSync(p.base)].map((entry) => entry.name), ["home"]);
 });
 
-Deno.test("given a pulse record whose pid is somebody else's now, when up is called, then it starts one and harms nobody", async () => {
+Deno.test("given a pulse record whose pid another process has now, when up is called, then it starts a pulse and harms no process", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.ok("down");
@@ -104,7 +104,7 @@ Deno.test("given a pulse record whose pid is somebody else's now, when up is cal
   }
 });
 
-Deno.test("given a pulse record that is garbled, when up is called, then it starts, and state does not stumble", async () => {
+Deno.test("given a pulse record that is garbled, when up is called, then a pulse starts, and state works", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.ok("down");
@@ -138,7 +138,7 @@ Deno.test("given a pulse that cannot start, when up is called, then it is exit 1
   deepStrictEqual(await p.processes(), []);
 });
 
-Deno.test("given pulses that came and went, when the next starts, then the log of those before is still there", async () => {
+Deno.test("given earlier pulses, when the next one starts, then their log is still there", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.ok("down");
@@ -184,7 +184,7 @@ Deno.test("given a data dir that others can write, when any verb is called, then
   strictEqual((Deno.statSync(p.profile.dir).mode ?? 0) & 0o777, 0o700);
 });
 
-Deno.test("given a folder of the user's own, when it is taken for the data dir, then it is as open as before and nothing is in it", async () => {
+Deno.test("given a user's own folder, when it is taken for the data dir, then its mode stays and nothing is in it", async () => {
   await using p = await testProfile();
   Deno.mkdirSync(p.profile.dir, { mode: 0o755 });
   Deno.writeTextFileSync(p.path("thesis.tex"), "mine");
@@ -262,7 +262,7 @@ async function asOrdinaryUser(p: TestProfile, args: string[]): Promise<Result> {
   return { code, stdout: new TextDecoder().decode(stdout), stderr: new TextDecoder().decode(stderr) };
 }
 
-Deno.test("given a profile with policy of its own, when verbs are called, then nothing is seeded into it and nothing overwritten", async () => {
+Deno.test("given a profile with its own policy, when verbs are called, then nothing is seeded or overwritten", async () => {
   for (
     const [name, text] of [["PLAYBOOK.md", "mine"], ["goals/mine.md", "mine"], [
       "sensors/mine.sh",

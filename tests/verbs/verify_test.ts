@@ -33,7 +33,7 @@ async function wokenBy(p: TestProfile, reason: string): Promise<any> {
   throw new Error(`never woken by ${reason}`);
 }
 
-Deno.test("given a worker with a check, when it ends, then it wakes once, after the verdict, which list, state and status show", async () => {
+Deno.test("given a worker with a check, when it ends, then it wakes once, after the verdict, and list, state and status show the verdict", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.json("_", "wait", "--json", "--as", "me");
@@ -64,7 +64,7 @@ Deno.test("given a worker with a check, when it ends, then it wakes once, after 
   strictEqual(runs(p, "checks"), 1);
 });
 
-Deno.test("given checks that succeed, run too long, print what is hostile or find no folder, when workers end, then each verdict says so and is safe to print", async () => {
+Deno.test("given checks that succeed, run too long, print what is hostile or find no folder, when workers end, then each verdict names that and is safe to print", async () => {
   await using p = await testProfile();
   const gone = `${p.base}/gone`;
   await Deno.mkdir(gone);

@@ -64,7 +64,7 @@ async function cpuMs(pid: number): Promise<number> {
   return Number(new TextDecoder().decode(stdout).trim()) * 1000;
 }
 
-Deno.test("given changes made while nobody waits, when the next wait comes, then it delivers them at once, each from what to what", async () => {
+Deno.test("given changes made while nobody waits, when the next wait comes, then it delivers each at once, with the old and the new value", async () => {
   await using p = await testProfile();
   fileSensor(p, "pr", "open");
   await p.ok("up");
@@ -163,7 +163,7 @@ Deno.test("given an ask that stays unanswered, when ask_redeliver is over, then 
   strictEqual(again.asks[0].prompt, "Ship it?");
 });
 
-Deno.test("given a wait for questions alone, when other things change first, then it sleeps on, and a plain wait still has them", async () => {
+Deno.test("given a wait for questions alone, when other things change first, then it sleeps on, and a plain wait still delivers them", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await drain(p);
@@ -178,7 +178,7 @@ Deno.test("given a wait for questions alone, when other things change first, the
   ok(!plain.reason.includes("ask:w1-1"), "the ask was given already");
 });
 
-Deno.test("given a question answered while only questions are waited for, when a plain wait comes, then it is told as answered", async () => {
+Deno.test("given a question answered while only questions are waited for, when a plain wait comes, then it reports the question as answered", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await drain(p);
@@ -194,7 +194,7 @@ Deno.test("given a question answered while only questions are waited for, when a
   deepStrictEqual((await p.wait("--timeout", "10")).changes.answered, ["w1-1"]);
 });
 
-Deno.test("given two observers, when the world changes, then both are told, and one's cursor does not move the other's", async () => {
+Deno.test("given two observers, when the world changes, then both get the change, and one's cursor does not move the other's", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await drain(p);
@@ -205,7 +205,7 @@ Deno.test("given two observers, when the world changes, then both are told, and 
   }
 });
 
-Deno.test("given a cursor of an earlier state, when wait is told it by --since, then it compares with that one", async () => {
+Deno.test("given a cursor of an earlier state, when wait gets it by --since, then it compares with that state", async () => {
   await using p = await testProfile();
   await p.ok("up");
   const first = await p.wait();
@@ -221,7 +221,7 @@ Deno.test("given a cursor of an earlier state, when wait is told it by --since, 
   match(refused.stderr, /^looop _ wait: --since is "nonsense"; .*\n$/);
 });
 
-Deno.test("given a wait that times out, when it comes back, then it says so in a line, and the cursor is where it was", async () => {
+Deno.test("given a wait that times out, when it returns, then one line says so, and the cursor has not moved", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await drain(p);
@@ -256,7 +256,7 @@ Deno.test("given bad options, when wait is called, then it is exit 2 with one li
   deepStrictEqual([...Deno.readDirSync(p.base)].map((entry) => entry.name), ["home"]);
 });
 
-Deno.test("given a blocked wait and no beat for an hour, when a goal is written by verb or by hand, then it is told well before", async () => {
+Deno.test("given a blocked wait and no beat for an hour, when a goal is written by verb or by hand, then it returns well before the beat", async () => {
   await using p = await testProfile();
   await p.okCall(["up"], { env: NO_BEAT });
   await drain(p);
@@ -275,7 +275,7 @@ Deno.test("given a blocked wait and no beat for an hour, when a goal is written 
   ok(performance.now() - started < 25_000);
 });
 
-Deno.test("given a blocked wait and no beat for an hour, when a worker asks and ends, then both are told by events alone", async () => {
+Deno.test("given a blocked wait and no beat for an hour, when a worker asks and ends, then events alone deliver both", async () => {
   await using p = await testProfile();
   await p.okCall(["up"], { env: NO_BEAT });
   await drain(p);
@@ -382,7 +382,7 @@ Deno.test("given a pulse that died five times in ten minutes, when wait comes, t
   match(await p.ok("up"), /started/);
 });
 
-Deno.test("given a wait that has given up on the pulse, when ten minutes are over, then it starts it again", async () => {
+Deno.test("given a wait that has given up on the pulse, when ten minutes are over, then it starts the pulse again", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.ok("_", "goal", "write", "g", "text");
@@ -425,7 +425,7 @@ Deno.test("given a pulse that can no longer read goals or sensors, when wait blo
   }
 });
 
-Deno.test("given a pulse that was stopped by down, when wait comes, then it says down once each time and starts nothing", async () => {
+Deno.test("given a pulse that was stopped by down, when wait comes, then it reports that once each time and starts nothing", async () => {
   await using p = await testProfile();
   for (let round = 0; round < 2; round++) {
     await p.ok("up");
@@ -437,7 +437,7 @@ Deno.test("given a pulse that was stopped by down, when wait comes, then it says
   }
 });
 
-Deno.test("given a sensor whose signal is a clock, when it has changed five times, then it no longer wakes, and wakes once as it settles", async () => {
+Deno.test("given a sensor whose signal is a clock, when it has changed five times, then it no longer wakes until it settles, and then once", async () => {
   await using p = await testProfile();
   p.sensor(
     "clock",
@@ -459,7 +459,7 @@ Deno.test("given a sensor whose signal is a clock, when it has changed five time
   strictEqual((await p.wait("--timeout", "1.5")).timed_out, true, "it woke twice");
 });
 
-Deno.test("given a world beyond the limit, when wait prints it, then it fits, is JSON, and says where the rest is", async () => {
+Deno.test("given a world beyond the limit, when wait prints it, then the output fits, is JSON, and names the files of the rest", async () => {
   await using p = await testProfile();
   for (let n = 0; n < 12; n++) p.sensor(`big${n}`, `printf '{"signal":"%01500d","detail":%s}' 0 ${n}`);
   await p.ok("up");
@@ -479,7 +479,7 @@ Deno.test("given a world beyond the limit, when wait prints it, then it fits, is
   ok(JSON.stringify(tight).length < 3000);
 });
 
-Deno.test("given a garbled cursor, when wait comes, then it begins anew with the whole world", async () => {
+Deno.test("given a broken cursor, when wait comes, then it starts again with the whole world", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await drain(p);
@@ -496,7 +496,7 @@ Deno.test("given a garbled cursor, when wait comes, then it begins anew with the
   }
 });
 
-Deno.test("given a wait whose caller is killed, when nothing changes, then the wait ends too and delivers nothing to nobody", async () => {
+Deno.test("given a wait whose caller is killed, when nothing changes, then the wait ends, too, without delivering anything", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await drain(p);
@@ -528,7 +528,7 @@ async function orphanWait(p: TestProfile): Promise<{ pid: number; child: number;
   return { pid: child.pid, child: pid, status: child.status };
 }
 
-Deno.test("given goals named like members of every object, when they come, age and go, then each is told as what it is", async () => {
+Deno.test("given goals named like members of every object, when they come, age and go, then each is reported correctly", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   Deno.writeTextFileSync(p.path("goals/toString.md"), "by hand\n");
@@ -540,7 +540,7 @@ Deno.test("given goals named like members of every object, when they come, age a
   deepStrictEqual((await p.wait("--timeout", "20")).changes.goals, { removed: ["constructor"] });
 });
 
-Deno.test("given a run that was interrupted, when an observer asks for the whole world, then that is told with it, once", async () => {
+Deno.test("given a run that was interrupted, when an observer asks for the whole world, then it has the interruption, once", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   using run = p.start(["_", "run", "touch begun; sleep 60"]);

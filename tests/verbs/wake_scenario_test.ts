@@ -2,7 +2,7 @@ import { ok } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 import { liveThrough } from "../wake_scenario.ts";
 
-Deno.test("given an agent that lives through all that can happen, when all its returns are added up, then each has news or timed out, none is missing, and all are short", async () => {
+Deno.test("given an agent that lives through all that can happen, when all its returns are added up, then each has news or timed out, no news is missing, and all are short", async () => {
   await using p = await testProfile();
   const { agent, later } = await liveThrough(p);
   const returns = [...agent.returns, ...later.returns];

@@ -4,7 +4,7 @@ import { writeExecutable } from "../executable.ts";
 import { testProfile } from "../looop.ts";
 import { crashPulse } from "../published.ts";
 
-Deno.test("given a worker that goes silent, when silent_after passes, then it is told once, and again after it spoke", async () => {
+Deno.test("given a worker that goes silent, when silent_after passes, then it is reported once, and again after new output", async () => {
   await using p = await testProfile();
   await up(p, { silent_after: 1 });
   await start(
@@ -26,7 +26,7 @@ sleep 600`,
   strictEqual(again.woken.changes.alerts[0].screen.at(-1), "and more");
 });
 
-Deno.test("given an agent that prints nothing but writes its record, when silent_after passes, then it is told once that has ended", async () => {
+Deno.test("given an agent that prints nothing but writes its record, when silent_after passes, then it is reported once the record has ended", async () => {
   await using p = await testProfile();
   await up(p, { silent_after: 1 });
   Deno.mkdirSync(`${p.base}/bin`);
@@ -49,7 +49,7 @@ exec sleep 600
   ok([...Deno.readDirSync(p.profile.reports)].some(({ name }) => name === "stopped"));
 });
 
-Deno.test("given a worker that asks, when silent_after passes, then it is not silent, nor right after the answer", async () => {
+Deno.test("given a worker that asks, when silent_after passes, then it is not silent, not even right after the answer", async () => {
   await using p = await testProfile();
   await up(p, { silent_after: 2 });
   await start(
@@ -69,7 +69,7 @@ Deno.test("given a worker that asks, when silent_after passes, then it is not si
   strictEqual((await p.wait("--timeout", "0.1")).timed_out, true, "one silence is told once");
 });
 
-Deno.test("given a worker that never begins, when ready_timeout passes, then its last 20 screen lines are told once", async () => {
+Deno.test("given a worker that never begins, when ready_timeout passes, then its last 20 screen lines are reported once", async () => {
   await using p = await testProfile();
   await up(p, { ready_timeout: 4 });
   await start(
@@ -90,7 +90,7 @@ sleep 600`,
   strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
 });
 
-Deno.test("given a headless agent that prints events and then a question, when it never begins, then the question is told too", async () => {
+Deno.test("given a headless agent that prints events and then a question, when it never begins, then the question is reported, too", async () => {
   await using p = await testProfile();
   await up(p, { ready_timeout: 4 });
   const event = { type: "assistant", message: { content: [{ type: "text", text: "I look." }] } };
@@ -101,7 +101,7 @@ Deno.test("given a headless agent that prints events and then a question, when i
   deepStrictEqual(woken.changes.alerts[0].screen, ["I look.", "Password:"]);
 });
 
-Deno.test("given workers that call back in any way, when ready_timeout passes, then nobody is told of them", async () => {
+Deno.test("given workers that call back in any way, when ready_timeout passes, then they are not reported", async () => {
   await using p = await testProfile();
   await up(p, { ready_timeout: 1 });
   await start(p, "ready", `"$LOOOP_BIN" _ ready ready; sleep 600`);
@@ -115,7 +115,7 @@ Deno.test("given workers that call back in any way, when ready_timeout passes, t
   ok(!reasons.some((reason: string) => reason.startsWith("not_ready:")), reasons.join(" "));
 });
 
-Deno.test("given alerts that were told, when the pulse is killed and started again, then none is told again", async () => {
+Deno.test("given reported alerts, when the pulse is killed and started again, then none is reported again", async () => {
   await using p = await testProfile();
   await up(p, { silent_after: 3, ready_timeout: 1 });
   await start(p, "asked", `"$LOOOP_BIN" _ ask asked --prompt 'Go on?' >/dev/null 2>&1; exec sleep 600`);
@@ -155,7 +155,7 @@ draw; : >reports/drawn; exec sleep 600`,
   strictEqual((await p.wait("--timeout", "0.1")).timed_out, true);
 });
 
-Deno.test("given a worker that never began, when it is silent too, then only the first of both is told", async () => {
+Deno.test("given a worker that never began, when it is silent, too, then only the first of both is reported", async () => {
   await using p = await testProfile();
   await up(p, { silent_after: 3, ready_timeout: 2 });
   await start(p, "stuck", "echo 'Do you trust this folder?'; exec sleep 600");

@@ -1,7 +1,7 @@
 import { deepStrictEqual, match, strictEqual } from "node:assert/strict";
 import { testProfile } from "../looop.ts";
 
-Deno.test("given a worker that writes a report, says what it spent and fails, when it has ended, then one wake says all of it", async () => {
+Deno.test("given a worker that writes a report, reports its cost and fails, when it has ended, then one wake has all of that", async () => {
   await using p = await testProfile();
   await p.ok("up");
   await p.wait("--fresh");

@@ -31,7 +31,7 @@ function exists(path: string): boolean {
   }
 }
 
-Deno.test("given a worker that was cut off, when it is resumed, then its agent's own session goes on, told of its open question", async () => {
+Deno.test("given a worker that was cut off, when it is resumed, then its agent's own session goes on and learns of its open question", async () => {
   await using p = await testProfile();
   const env = fakePi(p);
   await p.okCall([
@@ -69,7 +69,7 @@ Deno.test("given a worker that was cut off, when it is resumed, then its agent's
   match(p.read("journal.md"), /resume-worker w1 \(pi\)/);
 });
 
-Deno.test("given workers without a session to go on with, when they are resumed, then it is refused with what to do", async () => {
+Deno.test("given workers without a session to resume, when they are resumed, then that is refused with what to do", async () => {
   await using p = await testProfile();
   match((await p.run("_", "worker", "resume", "none")).stderr, /There is no worker "none"/);
   await p.ok("_", "worker", "start", "w1", "--runner", "shell", "true");

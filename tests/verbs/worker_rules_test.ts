@@ -167,7 +167,7 @@ Deno.test("given a worker's environment, when a person's or another's verb is ca
   letGo(p);
 });
 
-Deno.test("given a worker's environment, when it calls what is its own or only reads, then it may, under its own name", async () => {
+Deno.test("given a worker's environment, when its calls are about itself or only read, then they are allowed, under its own name", async () => {
   const { p: profile, env } = await two();
   await using p = profile;
   for (const line of ALLOWED) {
@@ -180,7 +180,7 @@ Deno.test("given a worker's environment, when it calls what is its own or only r
   letGo(p);
 });
 
-Deno.test("given the same calls in a person's environment, when they are made, then none is refused as a worker's", async () => {
+Deno.test("given the same calls in a person's environment, when they are made, then none is refused as a worker's call", async () => {
   const { p: profile } = await two();
   await using p = profile;
   // Calls that run long, start something or end everything have their own tests.

@@ -159,7 +159,7 @@ Deno.test("given a lost worker whose agent runs on, when others want its id or i
   await p.ok("_", "worker", "start", "w", "--command", "true", "x");
 });
 
-Deno.test("given a disk that takes nothing more, when workers are killed and stopped, then they end, and it is said what is not written", async () => {
+Deno.test("given a disk that takes nothing more, when workers are killed and stopped, then they end, and the output names what was not written", async () => {
   await using p = await testProfile();
   await p.ok("up");
   for (const id of ["one", "two"]) await startWorker(p, id, "sleep 600");
@@ -191,7 +191,7 @@ Deno.test("given a disk that takes nothing more, when workers are killed and sto
   await p.ok("down");
 });
 
-Deno.test("given a data dir that is reached through a link, too, when a worker is started by one name and killed by the other, then nobody is left", async () => {
+Deno.test("given a data dir that is reached through a link, too, when a worker is started by one name and killed by the other, then no process is left", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   const link = `${p.base}/link`;
@@ -208,7 +208,7 @@ Deno.test("given a data dir that is reached through a link, too, when a worker i
   }
 });
 
-Deno.test("given workers that ignore TERM, fork twice and leave their session, when they are killed or stopped, then nobody is left", async () => {
+Deno.test("given workers that ignore TERM, fork twice and leave their session, when they are killed or stopped, then no process is left", async () => {
   await using p = await testProfile();
   const brief = (id: string) =>
     `report="$LOOOP_DATA_DIR/reports/${id}"
@@ -307,7 +307,7 @@ Deno.test("given many starts of one id at once, when all have ended, then exactl
   );
 });
 
-Deno.test("given workers that are killed while they start, when both are done, then what is shown is what runs", async () => {
+Deno.test("given workers that are killed while they start, when both are done, then the list shows what runs", async () => {
   await using p = await testProfile();
   await p.ok("_", "state");
   for (const id of ["a", "b", "c"]) {
@@ -429,7 +429,7 @@ Deno.test("given a worker below an agent below a worker, when it looks around, t
   strictEqual((await workerView(p, "w")).ready, true);
 });
 
-Deno.test("given relative paths, when a worker starts elsewhere, then data dir and folder are those of the caller", async () => {
+Deno.test("given relative paths, when a worker starts in another folder, then data dir and folder are relative to the caller's", async () => {
   await using p = await testProfile();
   Deno.mkdirSync(`${p.base}/repo`);
   const start = [
@@ -531,7 +531,7 @@ Deno.test("given many workers that end at once, when they are started, then ever
   );
 });
 
-Deno.test("given workers in every state, when they are listed, then columns stand below each other and who asks is shown", async () => {
+Deno.test("given workers in every state, when they are listed, then columns are aligned and askers are marked", async () => {
   await using p = await testProfile();
   await startWorker(p, "asker", `"$LOOOP_BIN" _ ask asker --prompt 'Go on?'; sleep 600`);
   await startWorker(

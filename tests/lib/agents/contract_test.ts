@@ -4,7 +4,7 @@ import { shellQuote } from "../../../lib/text/quote.ts";
 
 const FACTS = { id: "fix-42", bin: "/opt/my tools/looop", dataDir: "/data/it's", cwd: "/src/my app" };
 
-Deno.test("given a worker's facts, when its contract is written, then ready comes first, done last, all with looop's own path", () => {
+Deno.test("given a worker's facts, when its contract is written, then ready comes first and done last, all with looop's own path", () => {
   const contract = workerContract(FACTS);
   const looop = shellQuote(FACTS.bin);
   const verbs = [...contract.matchAll(/looop' _ (\w+)/g)].map((found) => found[1]);
@@ -17,7 +17,7 @@ Deno.test("given a worker's facts, when its contract is written, then ready come
   match(contract, /git -C REPO worktree add/);
 });
 
-Deno.test("given an agent whose spend looop cannot read, when its contract is written, then it is to report that", () => {
+Deno.test("given an agent whose spend looop cannot read, when its contract is written, then it asks the agent to report it", () => {
   const verbs = (contract: string) => [...contract.matchAll(/looop' _ (\w+)/g)].map((found) => found[1]);
   const contract = workerContract({ ...FACTS, reportsSpendAs: "mine" });
   deepStrictEqual(verbs(contract).slice(-2), ["cost", "done"]);
@@ -32,7 +32,7 @@ Deno.test("given a brief, when the prompt is composed, then the brief follows th
   strictEqual(composePrompt(contract, "Do it.", "text"), `${contract}\n---\n\nDo it.\n`);
 });
 
-Deno.test("given a runner that runs the prompt, when it is composed, then a shell runs the brief and nothing of the contract", async () => {
+Deno.test("given a runner that runs the prompt, when it is composed, then a shell runs the brief and no part of the contract", async () => {
   const prompt = composePrompt(workerContract(FACTS), 'echo "ran $0"', "script");
   const { stdout, stderr, code } = await new Deno.Command("bash", { args: ["-c", prompt, "me"] }).output();
   strictEqual(new TextDecoder().decode(stdout), "ran me\n");

@@ -50,7 +50,7 @@ Deno.test("given any row, when it is written and read, then it is the same row",
   );
 });
 
-Deno.test("given rows of older versions, when they are read, then unix seconds and missing fields are accepted", () => {
+Deno.test("given rows of older versions, when they are read, then Unix seconds and missing fields are accepted", () => {
   const { v: _, ...old } = row();
   const words = '"kind":"session","id":"w-1","runner":"pi","cost_usd":0.5';
   deepStrictEqual(parseRow(`{"ts":${NOON / 1000},${words}}`), old);
@@ -108,7 +108,7 @@ Deno.test("given any rows in any pieces, when they are summed, then every group 
   );
 });
 
-Deno.test("given rows handed over as values or as lines, when they are summed, then the sums are the same", () => {
+Deno.test("given rows as values or as lines, when they are summed, then the sums are the same", () => {
   const rows = [row(), row({ id: 'a"b' }), row({ id: "漢", kind: "beat" }), row({ source: "runner" })];
   const byValue = new CostSum({ dayOf: utcDay });
   for (const each of rows) byValue.add(each);
@@ -132,7 +132,7 @@ Deno.test("given a line without end, when it is pushed, then it is dropped and t
   deepStrictEqual([sum.summary().total.calls, sum.summary().skippedLines], [1, 1]);
 });
 
-Deno.test("given the runner's own figure of a session, when it was also self-reported, then it counts once", () => {
+Deno.test("given the runner's own figure of a session, when the worker has reported one, too, then only the runner's counts", () => {
   const rows = [
     row({ id: "a", costUsd: 1 }),
     row({ id: "a", costUsd: 0.25 }),
@@ -174,7 +174,7 @@ Deno.test("given the workers that ran, when the ledger is summed, then those wit
   deepStrictEqual(coverage, { ran: 3, withoutCost: ["b", "c"], priced: 1 });
 });
 
-Deno.test("given tokens without a price, when the ledger is summed, then they are no known dollars unless their session told some", () => {
+Deno.test("given tokens without a price, when the ledger is summed, then they have no known dollars unless their session reported some", () => {
   const tokens = { input: 1, output: 2, cache_read: 0, cache_write: 0 };
   const unpriced = (id: string) => row({ id, costUsd: 0, source: "runner", tokens, unpriced: true });
   const rows = [
@@ -203,7 +203,7 @@ Deno.test("given tokens without a price, when the ledger is summed, then they ar
   match(text, /root agents: the spend of 1 of 2 sessions is known/);
 });
 
-Deno.test("given replies that are in no record, when the ledger is summed, then it says so and that the sums are too low", () => {
+Deno.test("given replies without a record, when the ledger is summed, then it names them and says that the sums are too low", () => {
   const sum = new CostSum({ dayOf: () => "2026-06-01" });
   const rows = [
     row({ id: "b", unrecorded: 1 }),
@@ -233,7 +233,7 @@ Deno.test("given amounts, when they are shown, then they have at most four decim
   ]);
 });
 
-Deno.test("given amounts as text, when they are read, then a number of 0 or more passes and all else is refused", () => {
+Deno.test("given amounts as text, when they are read, then a number of 0 or more passes and anything else is refused", () => {
   deepStrictEqual(["0", "0.25", ".5", "1.", "1e-3", "+2"].map(checkAmount), [0, 0.25, 0.5, 1, 0.001, 2]);
   for (
     const text of [

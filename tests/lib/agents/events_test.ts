@@ -56,7 +56,7 @@ Deno.test("given claude's events, when they are shown, then texts, commands, res
   ]);
 });
 
-Deno.test("given pi's events, when they are shown, then each message counts once, as it ended", () => {
+Deno.test("given pi's events, when they are shown, then each message is shown once, in its final form", () => {
   const content = [{ type: "text", text: "ok" }, {
     type: "toolCall",
     name: "bash",
@@ -73,14 +73,14 @@ Deno.test("given pi's events, when they are shown, then each message counts once
   deepStrictEqual(shown(text), ["ok", "$ make", "  made", "error: no model", ""]);
 });
 
-Deno.test("given a recording that begins and ends within an event, when it is shown, then only whole lines are, others as they are", () => {
+Deno.test("given a recording that begins and ends within an event, when it is shown, then only whole events are rendered, and other lines stay as they are", () => {
   const text =
     `tail of an event"}\r\nbash: claude: not found\r\n{"type":"x" broken\r\n{"type":"assistant","mess`;
   deepStrictEqual(shown(text), ["bash: claude: not found", '{"type":"x" broken', ""]);
   deepStrictEqual(shown("killed"), ["killed"]);
 });
 
-Deno.test("given a template, when it makes its agent print events, then that is known", () => {
+Deno.test("given a template, when it makes its agent print events, then looop knows", () => {
   strictEqual(printsEvents(presetNamed("claude")!.headless!), true);
   strictEqual(printsEvents("pi --mode json @{{prompt_file}}"), true);
   for (const name of ["pi", "claude", "codex", "opencode"]) {

@@ -63,7 +63,7 @@ for (const [cli, path, id] of RECORDS) {
   });
 }
 
-Deno.test("given an opencode that takes a minute, when it is asked, then that is no answer, and it is not asked again at once", async () => {
+Deno.test("given an opencode that takes a minute, when it is asked, then looop gives up and does not ask again at once", async () => {
   await using r = await run("opencode");
   Deno.mkdirSync(`${r.base}/bin`);
   writeExecutable(`${r.base}/bin/opencode`, `#!/bin/sh\necho x >>'${r.base}/asked'\nsleep 60 & wait\n`);
@@ -76,7 +76,7 @@ Deno.test("given an opencode that takes a minute, when it is asked, then that is
   deepStrictEqual(readAgent(r.dir)?.sessions.map((one) => one.id), [""], "it is still to be found");
 });
 
-Deno.test("given opencode's database, when it is read, then opencode itself is not asked: the session, its spend and its story", async () => {
+Deno.test("given opencode's database, when the session, its spend and its story are read, then opencode itself is not asked", async () => {
   await using r = await run("opencode");
   Deno.mkdirSync(`${r.records}/opencode`, { recursive: true });
   const db = new DatabaseSync(`${r.records}/opencode/opencode.db`);

@@ -17,7 +17,7 @@ function pluginsOf(env: Record<string, string>): string[] {
 
 type Plugin = () => Promise<{ "chat.params"?: () => Promise<void> }>;
 
-Deno.test("given an agent, when it is held, then it alone gets the plugin, beside what its user has set", async () => {
+Deno.test("given an agent, when it is held, then only opencode gets the plugin, beside its user's own settings", async () => {
   const dir = await sessionFolder();
   deepStrictEqual(prepareHold(dir, "pi", {}), {});
   deepStrictEqual(prepareHold(dir, undefined, {}), {});
@@ -36,7 +36,7 @@ Deno.test("given an agent, when it is held, then it alone gets the plugin, besid
   Deno.removeSync(dir, { recursive: true });
 });
 
-Deno.test("given the plugin, when the worker's end is called, then the first process asks no more, and others do", async () => {
+Deno.test("given the plugin, when the worker calls its end, then its first process makes no further request, but others may", async () => {
   const dir = await sessionFolder();
   const [url] = pluginsOf(prepareHold(dir, "opencode", {}));
   const { Looop } = await import(url ?? "") as { Looop: Plugin };

@@ -160,7 +160,7 @@ for (const [what, change] of Object.entries(CHANGES)) {
   });
 }
 
-Deno.test("given kept sums, when only today is asked for, then what is of other days is left out", async () => {
+Deno.test("given kept sums, when only today is asked for, then other days are left out", async () => {
   await using ledger = await Ledger.make();
   await ledger.sums();
   const sinceMs = new Date((START + 30 * DAY_S) * 1000).setHours(0, 0, 0, 0);
@@ -195,7 +195,7 @@ Deno.test("given kept sums and the same ledger, when it is summed, then no row i
   notDeepStrictEqual(await ledger.short(), short);
 });
 
-Deno.test("given sums that somebody has edited or broken, when the ledger is summed, then they do not count", async () => {
+Deno.test("given kept sums that were edited or broken, when the ledger is summed, then they do not count", async () => {
   await using ledger = await Ledger.make();
   const before = await ledger.sums();
   await plant(ledger, (sums) => sums.replace(/"total":\{"usd":/, "$&5"), () => "another text");
@@ -219,7 +219,7 @@ Deno.test("given sums of another time zone's days, when the ledger is summed, th
   deepStrictEqual(await ledger.sums(), before);
 });
 
-Deno.test("given a ledger that was written just now, when it is summed, then nothing is kept of it", async () => {
+Deno.test("given a ledger that was just written, when it is summed, then no sums are kept", async () => {
   await using ledger = await Ledger.make();
   const writtenMs = Deno.statSync(ledger.profile.cost).mtime?.getTime() ?? 0;
   deepStrictEqual(summaryOfAll(await readBooks(ledger.profile, writtenMs)), ledger.plain.summary([]));
@@ -233,7 +233,7 @@ Deno.test("given a data dir in which nothing can be written, when the ledger is 
   await ledger.holds("nothing is kept");
 });
 
-Deno.test("given any rows and runs before and after sums are kept, when few workers are shown, then all is as if summed anew", async () => {
+Deno.test("given any rows and runs before and after sums are kept, when few workers are shown, then the result is that of a new sum", async () => {
   await using ledger = await Ledger.make();
   const { profile } = ledger;
   const ids = fc.constantFrom(...Array.from({ length: 40 }, (_, n) => `t${n}`), 'ü \t"', "root");

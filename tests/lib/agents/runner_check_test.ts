@@ -21,7 +21,7 @@ function claude(
   return runnerWarnings(runner, more.cwd ?? "/h/code/x", { ...ENV, ...more.env }, (path) => files[path]);
 }
 
-Deno.test("given claude's own settings, when a worker would start, then each dialog that is left is told", () => {
+Deno.test("given claude's own settings, when a worker would start, then each remaining dialog is reported", () => {
   deepStrictEqual(claude(trusted), []);
   match(claude({})[0] ?? "", /first-run/);
   match(claude(trusted, { cwd: "/h/other" })[0] ?? "", /trust \/h\/other/);
@@ -43,7 +43,7 @@ Deno.test("given claude's own settings, when a worker would start, then each dia
   strictEqual(runnerWarnings({ preset: undefined, template: "x" }, "/", {}).length, 0);
 });
 
-Deno.test("given claude's settings that are a link, as people keep theirs, when a worker would start, then they are read", async () => {
+Deno.test("given a link to claude's settings, as people keep them, when a worker would start, then they are read", async () => {
   const home = await Deno.makeTempDir({ prefix: "looop-linked-" });
   const projects = { [home]: { hasTrustDialogAccepted: true } };
   Deno.writeTextFileSync(`${home}/kept.json`, JSON.stringify({ hasCompletedOnboarding: true, projects }));
@@ -53,7 +53,7 @@ Deno.test("given claude's settings that are a link, as people keep theirs, when 
   await Deno.remove(home, { recursive: true });
 });
 
-Deno.test("given codex without a login, when a worker would start, then that is told", () => {
+Deno.test("given codex without a login, when a worker would start, then that is reported", () => {
   const codex = { preset: "codex", template: presetNamed("codex")!.interactive };
   match(runnerWarnings(codex, "/nowhere", ENV, () => undefined)[0] ?? "", /codex login/);
   deepStrictEqual(
@@ -163,7 +163,7 @@ const SCREENS: readonly (readonly [string, RegExp | undefined, string])[] = [
   ["opencode", undefined, '┃  Ask anything… "Fix a TODO in the codebase" | ┃  Build auto · script local'],
 ];
 
-Deno.test("given the screens that the CLIs show, when they are looked at, then dialogs are told from a ready prompt", () => {
+Deno.test("given screens of the CLIs, when they are judged, then dialogs are distinguished from a ready prompt", () => {
   for (const [cli, message, screen] of SCREENS) {
     const dialog = dialogOn(screen.split(" | "), cli);
     if (message === undefined) {
@@ -173,7 +173,7 @@ Deno.test("given the screens that the CLIs show, when they are looked at, then d
   }
 });
 
-Deno.test("given a line that leaves permissions to the CLI, when a worker would start, then that is told", () => {
+Deno.test("given a line that leaves permissions to the CLI, when a worker would start, then that is reported", () => {
   const codex = { preset: "codex", template: 'codex "$(cat {{prompt_file}})"' };
   match(permissionWarnings(codex, ENV, () => undefined)[0] ?? "", /cannot ask/);
   deepStrictEqual(permissionWarnings(codex, ENV, () => 'sandbox_mode = "danger-full-access"'), []);
@@ -184,7 +184,7 @@ Deno.test("given a line that leaves permissions to the CLI, when a worker would 
   }
 });
 
-Deno.test("given a screen on which nothing is known, when it is judged, then it warns and shows where it ends", () => {
+Deno.test("given an unknown screen, when it is judged, then the warning shows the end of the screen", () => {
   for (const preset of ["gemini", undefined]) {
     const { level, message, next } = judgeScreen(["Loading…", "Pick a plan:"], "mine", preset);
     deepStrictEqual([level, next], ["warn", "run it by hand and see whether it asks"]);
@@ -225,7 +225,7 @@ const SETTINGS: readonly (readonly [string, string, Record<string, string>, read
   ["copilot", 'copilot -i "$(cat {{prompt_file}})"', {}, []],
 ];
 
-Deno.test("given settings of gemini, qwen and copilot, when a worker would start, then each dialog that is left is told", () => {
+Deno.test("given settings of gemini, qwen and copilot, when a worker would start, then each remaining dialog is reported", () => {
   for (const [preset, template, files, said] of SETTINGS) {
     const runner = { preset, template: template || presetNamed(preset)!.interactive };
     const warnings = runnerWarnings(runner, "/h/code", ENV, (path) => files[path]);

@@ -133,7 +133,7 @@ Deno.test("given the built-in runners, when their templates are read, then progr
   }
 });
 
-Deno.test("given the presets' lines, when they are looked at, then the headless ones are known", () => {
+Deno.test("given the presets' lines, when they are checked, then the headless ones are known", () => {
   for (const [name, { interactive, headless, records }] of Object.entries(RUNNER_PRESETS)) {
     if (records === undefined) continue;
     deepStrictEqual([isHeadless(interactive), isHeadless(headless ?? "")], [false, true], name);
@@ -162,7 +162,7 @@ Deno.test("given the presets' lines, when sessions are given and resumed, then t
   match(withSessionResume(codex.headless!, codex.session!), /^codex exec resume \{\{session_id\}\} --skip/);
 });
 
-Deno.test("given a user's own line, when it speaks of sessions itself, then nothing is added to it", () => {
+Deno.test("given a user's own line, when it names a session itself, then nothing is added to it", () => {
   const pi = presetNamed("pi")!.session;
   for (
     const own of [
@@ -188,7 +188,7 @@ Deno.test("given a template, when its program is an agent's by any path, then it
   strictEqual(passesPromptAsArgument("x @{{prompt_file}}"), false);
 });
 
-Deno.test("given templates, when it is asked whether their shell can make way for the program, then only plain commands say yes", () => {
+Deno.test("given templates, when they are checked for being one plain command, then only those pass", () => {
   for (const { interactive, headless } of Object.values(RUNNER_PRESETS)) {
     for (const template of [interactive, headless ?? interactive]) {
       strictEqual(isOneCommand(template), true, template);

@@ -309,7 +309,7 @@ Deno.test("given pi's record with compactions and broken amounts, when it is rea
   deepStrictEqual(reader.sum(), { tokens: tokens(3, 1), models: { "": tokens(3, 1) }, usd: 0.5 });
 });
 
-Deno.test("given records of gemini's, qwen's and copilot's, when they are read, then each reply counts once and what was cached apart", async () => {
+Deno.test("given records of gemini's, qwen's and copilot's, when they are read, then each reply counts once and cached tokens count separately", async () => {
   for (
     const [cli, reader] of [["gemini", readGemini()], ["qwen", readQwen()], [
       "copilot",
@@ -322,7 +322,7 @@ Deno.test("given records of gemini's, qwen's and copilot's, when they are read, 
   }
 });
 
-Deno.test("given what was counted before, when a session is counted again, then only the rest is added", () => {
+Deno.test("given tokens counted before, when a session is counted again, then only the rest is added", () => {
   const before = { tokens: tokens(100, 10), usd: 1 };
   const models = { m: tokens(150, 30) };
   deepStrictEqual(deltaOf({ tokens: models.m, models, usd: 1.5 }, before, unpriced), {
@@ -333,7 +333,7 @@ Deno.test("given what was counted before, when a session is counted again, then 
   deepStrictEqual(deltaOf({ tokens: models.m, models }, before, () => 4), { tokens: tokens(50, 20), usd: 3 });
 });
 
-Deno.test("given claude's closing sums, when they are of the whole or of the last process alone, then dollars add up", () => {
+Deno.test("given claude's closing sums, when they cover the whole session or only its last process, then dollars add up", () => {
   const models = { m: tokens(300, 30) };
   const whole = { tokens: tokens(300, 30), usd: 3, count: 2 };
   const first = { tokens: tokens(100, 10), usd: 1, closings: 1 };
@@ -363,7 +363,7 @@ Deno.test("given prices in the config, when tokens are priced, then the nearest 
   strictEqual(priceOf(prices, "pi", "other", tokens(1, 1)), undefined);
 });
 
-Deno.test("given the environment of an agent's shell, when it is read, then its session is known, and no path in its id is believed", () => {
+Deno.test("given the environment of an agent's shell, when it is read, then its session is known, and an id with a path in it is refused", () => {
   deepStrictEqual(agentOf({ HOME: "/h", CLAUDE_CODE_SESSION_ID: "u-1" }), {
     cli: "claude",
     id: "u-1",
@@ -391,7 +391,7 @@ Deno.test("given a verb called by a root agent, when it ends, then the agent's s
   ok(sessions[0]?.records.endsWith("/home/.claude/projects"));
 });
 
-Deno.test("given calls from an opencode that several sessions may have made, when they are told apart, then what is not sure stays open", () => {
+Deno.test("given calls that several sessions of opencode may have made, when they are assigned, then unclear ones stay open", () => {
   const calls = [{ at: 100, cwd: "/a" }, { at: 200.5, cwd: "/b" }];
   const is = (at: number, id: string, directory = "/") => ({ at, id, directory });
   deepStrictEqual(sessionsOfCalls(calls, [is(100, "x"), is(200, "y")]), ["x", "y"]);
@@ -404,7 +404,7 @@ Deno.test("given calls from an opencode that several sessions may have made, whe
   deepStrictEqual(sessionsOfCalls(calls, []), [undefined, undefined]);
 });
 
-Deno.test("given opencode's session that is being looked for, when its folder becomes the next run's, then that keeps what was counted", async () => {
+Deno.test("given a search for opencode's session, when its folder becomes the next run's, then that run keeps its counts", async () => {
   await using f = await fixture();
   const agent = { v: 1 as const, preset: "opencode", template: "", env: {} };
   const session: AgentSession = { cli: "opencode", id: "", records: f.base };
@@ -433,7 +433,7 @@ esac
   deepStrictEqual(f.rows(), []);
 });
 
-Deno.test("given an ended run of which a process is left, when spend is collected, then its row waits for the last word", async () => {
+Deno.test("given an ended run with a process left, when spend is collected, then its row waits for the end of that process", async () => {
   await using f = await fixture();
   const gen = crypto.randomUUID();
   const meta = { id: "w1", gen, runner: "pi", started_at: 1 };

@@ -40,7 +40,7 @@ const ENDS: Readonly<Record<string, string>> = {
 
 // The real programs recorded these; the prompt, the ids and the paths were filled in afterwards.
 for (const cli of ["pi", "claude", "codex", "gemini", "qwen", "copilot"] as const) {
-  Deno.test(`given a record of ${cli}'s, whatever the order of its keys, when it is told, then it is the story`, async () => {
+  Deno.test(`given a record of ${cli}'s, whatever the order of its keys, when it is read, then it gives the story`, async () => {
     const text = await Deno.readTextFile(new URL(`${cli}.jsonl`, folder));
     for (const order of [(value: unknown) => value, reversed]) {
       const reader = storyReader(cli);
@@ -58,7 +58,7 @@ for (const cli of ["pi", "claude", "codex", "gemini", "qwen", "copilot"] as cons
   });
 }
 
-Deno.test("given the file that pi puts around a prompt, and a resumed session, when they are told, then the words alone are", () => {
+Deno.test("given the file that pi puts around a prompt, and a resumed session, when they are read, then only the words are shown", () => {
   const reader = storyReader("pi");
   const said = (text: string) =>
     reader({ type: "message", message: { role: "user", content: [{ type: "text", text }] } }).flatMap(
@@ -68,7 +68,7 @@ Deno.test("given the file that pi puts around a prompt, and a resumed session, w
   deepStrictEqual(said("Go on.\n\nAs before."), ["> Go on.", "> As before."]);
 });
 
-Deno.test("given a codex that polls a command, and what it tells itself, when it is told, then neither is in the story", () => {
+Deno.test("given a codex that polls a command and writes notes to itself, when its record is read, then neither is in the story", () => {
   const reader = storyReader("codex");
   const item = (payload: Record<string, unknown>) =>
     reader({ type: "response_item", payload }).flatMap(storyLines);
@@ -96,7 +96,7 @@ Deno.test("given a codex that polls a command, and what it tells itself, when it
   );
 });
 
-Deno.test("given a subagent of claude's and an error, when it is told, then the first is left out and the second stands", () => {
+Deno.test("given a subagent of claude's and an error, when the record is read, then only the error is in the story", () => {
   const reader = storyReader("claude");
   const said = (more: Record<string, unknown>) =>
     reader({ type: "assistant", message: { content: [{ type: "text", text: "hm" }] }, ...more }).flatMap(
@@ -107,7 +107,7 @@ Deno.test("given a subagent of claude's and an error, when it is told, then the 
   deepStrictEqual(reader(failed).flatMap(storyLines), ["error: error_max_turns, $1.0000"]);
 });
 
-Deno.test("given rows of a terminal as gemini keeps results, when they are told, then their text is", () => {
+Deno.test("given results that gemini keeps as terminal rows, when they are read, then their text is in the story", () => {
   const reader = storyReader("gemini");
   const piece = (text: string) => ({ text, bold: false });
   const toolCalls = [
@@ -133,7 +133,7 @@ Deno.test("given rows of a terminal as gemini keeps results, when they are told,
   ]);
 });
 
-Deno.test("given a part of opencode's that is still running, when it is told, then its call is, and its result once it is there", () => {
+Deno.test("given a running part of opencode's, when it is read, then the story has its call, and its result once there is one", () => {
   const turn = new Turn();
   const lines = (part: Record<string, unknown>, role = "assistant") =>
     opencodeStory(part, role, turn).flatMap(storyLines);

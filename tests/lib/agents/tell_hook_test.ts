@@ -26,7 +26,7 @@ async function printed(argv: string[], env: Record<string, string>): Promise<str
   return text.decode(stdout).trim();
 }
 
-Deno.test("given templates, when the hook's words are put in, then they come after the program, and a user's own option stays", () => {
+Deno.test("given templates, when the hook's words are added, then they come after the program, and a user's own option stays", () => {
   const cases: [string, string | undefined, string][] = [
     ["A=1 claude 'x' --model y", "claude", "A=1 claude --settings {{tell_hook}} 'x' --model y"],
     ["claude --settings mine.json x", "claude", "claude --settings mine.json x"],
@@ -39,7 +39,7 @@ Deno.test("given templates, when the hook's words are put in, then they come aft
   }
 });
 
-Deno.test("given a pi that can load extensions and one that lacks what it loads them with, when the hook's words are put in, then the former alone gets it", async () => {
+Deno.test("given a pi that can load extensions and one that cannot, when the hook's words are added, then only the first gets them", async () => {
   await setting(async (dir) => {
     const cli = `${dir}/lib/node_modules/@x/pi/dist/cli.js`;
     Deno.mkdirSync(`${dir}/lib/node_modules/@x/pi/dist`, { recursive: true });
@@ -60,7 +60,7 @@ Deno.test("given a pi that can load extensions and one that lacks what it loads 
   });
 });
 
-Deno.test("given claude's hook, when its line runs after a tool call, then looop is called when something is told alone", async () => {
+Deno.test("given claude's hook, when its line runs after a tool call, then it calls looop only if something was told", async () => {
   await setting(async (dir, env) => {
     writeTellHook("claude {{tell_hook}}", "claude", dir);
     const settings = JSON.parse(Deno.readTextFileSync(tellHookPath("claude", dir)));
@@ -93,7 +93,7 @@ const DRIVERS = {
 };
 
 for (const [cli, driver] of Object.entries(DRIVERS)) {
-  Deno.test(`given ${cli}'s hook, when a tool call ends, then its result has what was told, and else is as it was`, async () => {
+  Deno.test(`given ${cli}'s hook, when a tool call ends, then its result has the told text, and without one is unchanged`, async () => {
     await setting(async (dir, env) => {
       const config = prepareHold(dir, cli, {})[OPENCODE_CONFIG];
       writeTellHook("{{tell_hook}}", cli, dir);

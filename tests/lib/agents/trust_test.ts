@@ -5,7 +5,7 @@ import { readWorld } from "../../../lib/world/state.ts";
 import { replaceFile } from "../../../lib/store.ts";
 import { emptyWorld } from "../../../lib/world/world.ts";
 
-Deno.test("given a process whose life is taken on trust, when it ends, then the next look knows it at once", async () => {
+Deno.test("given a process that is trusted to be alive, when it ends, then the next look notices at once", async () => {
   const child = new Deno.Command("sleep", { args: ["100"] }).spawn();
   const identity = await identityOf(child.pid);
   if (identity === undefined) throw new Error("no identity");
@@ -16,7 +16,7 @@ Deno.test("given a process whose life is taken on trust, when it ends, then the 
   strictEqual((await aliveOf([identity], 60_000)).size, 0);
 });
 
-Deno.test("given a pid that another process has now, when its old identity is looked at with trust, then it is dead", async () => {
+Deno.test("given a pid that another process has now, when its old identity is looked up with trust, then it is dead", async () => {
   const stranger = { pid: Deno.pid, start: "1", boot: "another" };
   strictEqual((await aliveOf([stranger], 60_000)).size, 0);
   strictEqual((await aliveOf([stranger], 60_000)).size, 0);

@@ -50,7 +50,7 @@ const call = (n: string, ...words: string[]): Call => ({
   words: ["_", ...words],
 });
 
-Deno.test("given a cost that is brought twice, when its result was lost in between, then it is counted once", async () => {
+Deno.test("given a cost that comes twice because its result was lost, when both are carried out, then it counts once", async () => {
   await using host = await home();
   const spent = call("1.1.1", "cost", "session", "w1", "pi", "0.25");
   strictEqual((await carryOut(host, spent))?.code, 0);
@@ -59,7 +59,7 @@ Deno.test("given a cost that is brought twice, when its result was lost in betwe
   strictEqual(quietText(host.profile.cost)?.trim().split("\n").length, 1);
 });
 
-Deno.test("given a question whose answer was sent, when nobody has read it, then it is given again and not asked anew", async () => {
+Deno.test("given a question whose sent answer nobody has read, when it is asked again, then it gets that answer", async () => {
   await using host = await home();
   strictEqual(await carryOut(host, call("1.1.1", "ask", "w1", "--prompt", "go?")), undefined);
   const [ask] = readMailbox(host.profile).pending;
@@ -80,7 +80,7 @@ Deno.test("given a question whose answer was sent, when nobody has read it, then
   strictEqual(readMailbox(host.profile).pending.length + readMailbox(host.profile).answered.length, 0);
 });
 
-Deno.test("given calls that a worker elsewhere may not make, when they are brought, then nothing changes", async () => {
+Deno.test("given calls that a worker on a host may not make, when they come, then nothing changes", async () => {
   await using host = await home();
   const refused: Call[] = [
     call("1.1.1", "answer", "w1-1", "yes"),

@@ -47,7 +47,7 @@ Deno.test("given the verbs that end or remove something, when their summaries ar
   ok(ENDS.length >= 8);
 });
 
-Deno.test("given any slip in any verb, or any word, when it is no verb, then none is named that ends or removes something", () => {
+Deno.test("given any slip in any verb, or any word, when it is no verb, then no verb is suggested that ends or removes something", () => {
   const path = fc.constantFrom(...Object.keys(VERBS)).chain((path) =>
     fc.oneof(fc.constant(path), slip(path))
   );
@@ -62,14 +62,14 @@ Deno.test("given any slip in any verb, or any word, when it is no verb, then non
   );
 });
 
-Deno.test("given slips in a harmless verb, when they are no verb, then it is named", () => {
+Deno.test("given slips in a harmless verb, when they are no verb, then that verb is suggested", () => {
   strictEqual(meant(["statsu"]), "status");
   strictEqual(meant(["_", "anser", "w1-1"]), "_ answer");
   strictEqual(meant(["_", "tel", "w1", "x"]), "_ tell");
   strictEqual(meant(["_", "worker", "strat", "w1"]), "_ worker start");
 });
 
-Deno.test("given slips in a verb that ends something, when they are no verb, then no other that happens to be near is named", () => {
+Deno.test("given slips in a verb that ends something, when they are no verb, then no other similar verb is suggested", () => {
   strictEqual(meant(["dwn"]), "");
   strictEqual(meant(["_", "worker", "kil", "w1"]), "");
   strictEqual(meant(["_", "sensor", "remov", "disk"]), "");

@@ -26,7 +26,7 @@ function parsed(argv: string[], declare = DECLARE): Record<string, unknown> {
   return { words: input.words, ...Object.fromEntries(given) };
 }
 
-Deno.test("given the words of a call, when they are parsed, then options, values and words are told apart", () => {
+Deno.test("given the words of a call, when they are parsed, then options, values and words are distinguished", () => {
   const cases: [string[], Record<string, unknown>][] = [
     [["x"], { words: ["x"] }],
     [["x", "a b", ""], { words: ["x", "a b", ""] }],
@@ -98,7 +98,7 @@ Deno.test("given too many words or a word that is no choice, when they are parse
   strictEqual(parseInput(strict, ["--help"]).flag("help"), true);
 });
 
-Deno.test("given option values that are no numbers, when they are read, then they are refused and never guessed", () => {
+Deno.test("given option values that are no numbers, when they are read, then they are refused", () => {
   const read = (argv: string[]) => parseInput(DECLARE, ["x", ...argv]);
   strictEqual(read([]).seconds("timeout"), undefined);
   strictEqual(read(["--timeout", "0.5"]).seconds("timeout"), 0.5);
@@ -152,7 +152,7 @@ Deno.test("given any words at all, when they are parsed, then the outcome is an 
   );
 });
 
-Deno.test("given a declaration, when its usage is shown, then optional, repeated and valued parts are told apart", () => {
+Deno.test("given a declaration, when its usage is shown, then optional, repeated and valued parts are distinguished", () => {
   strictEqual(
     usageOf(DECLARE),
     "looop _ try <id> [body…] [--free] [--timeout S] [--lines N] [--env K=V]…",

@@ -32,7 +32,7 @@ Deno.test("given the tables, when they are counted, then harmless lines are abou
   ok(refused + harmless >= 180 && harmless >= 150, `${refused} refused, ${harmless} harmless`);
 });
 
-Deno.test("given several lines, when one of them is irreversible, then it is refused and named", () => {
+Deno.test("given several lines, when one of them is irreversible, then that one is refused and named", () => {
   const line =
     "set -e\n# git push is below\ncat <<EOF # with \"a quote\nit's\nEOF\ncd x &&\n  git push origin \\\n main # now";
   const verdict = judge({ line }, OPTIONS);
@@ -154,7 +154,7 @@ Deno.test("given the rules, when they are listed, then each has its texts and a 
   deepStrictEqual(untested, ["unreadable"]);
 });
 
-Deno.test("given wrappers and scripts inside one another without end, when judged, then they are refused as unreadable", () => {
+Deno.test("given deeply nested wrappers and scripts, when judged, then they are refused as unreadable", () => {
   let nested = "true";
   for (let depth = 0; depth < 12; depth++) nested = `sh -c ${quote(nested)}`;
   const judged = [

@@ -92,7 +92,7 @@ Deno.test("given subshells and substitutions, when parsed, then each has a scope
   ok(b?.scope.parent === a?.scope && c?.scope.parent === a?.scope && b?.scope !== c?.scope);
 });
 
-Deno.test("given what was quoted, when parsed, then each part says so", () => {
+Deno.test("given quoted text, when parsed, then each part is marked as quoted", () => {
   const parts = parseShell("~/'a b'$x\"$y\"").commands[0]?.words[0]?.parts;
   const seen = parts?.filter((part) => part.text !== "").map((
     { kind, text, quoted, name },
@@ -105,7 +105,7 @@ Deno.test("given what was quoted, when parsed, then each part says so", () => {
   ]);
 });
 
-Deno.test("given text without an end, when parsed, then it is flagged and what came before is there", () => {
+Deno.test("given unfinished text, when parsed, then it is flagged and the commands before it are there", () => {
   for (
     const line of [
       "a 'b",

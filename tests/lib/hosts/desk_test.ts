@@ -3,7 +3,7 @@ import { Desk } from "../../../lib/hosts/desk.ts";
 import { parseLine } from "../../../lib/hosts/protocol.ts";
 import { testProfile } from "../../looop.ts";
 
-Deno.test("given a worker over there that is being ended, when its supervisor dies first, then it is not lost but stopped again, and killed in the end", async () => {
+Deno.test("given a worker on a host that is being ended, when its supervisor dies first, then it is not lost but stopped again, and killed in the end", async () => {
   await using p = await testProfile();
   const dir = p.path("sessions/w1");
   Deno.mkdirSync(dir, { recursive: true });

@@ -52,7 +52,7 @@ Deno.test("given lines of a host, when they are read, then each is exactly one o
   }));
 });
 
-Deno.test("given names of reports, when one leads elsewhere or hides, then it is refused", () => {
+Deno.test("given names of reports, when one is hidden or leads outside the folder, then it is refused", () => {
   for (const name of ["a.md", "w1/plot.html", "Bericht für heute.md"]) ok(isReportName(name), name);
   for (
     const name of [

@@ -15,7 +15,7 @@ Deno.test("given a machine that greets and then reads nothing, when a line to it
   ok(performance.now() - began < 10_000);
 });
 
-Deno.test("given machines that do not answer, when a line to them is opened, then it is said how they fail", async () => {
+Deno.test("given machines that do not answer, when a line to them is opened, then the error says how they fail", async () => {
   const waiting = machine("echo waiting for a lock >&2; exec sleep 30");
   await rejects(openChannel(waiting, "", 1_000), /no answer within 1 s: waiting for a lock/);
   await rejects(openChannel(machine("exec sleep 30"), "", 1_000), /no answer within 1 s$/);

@@ -103,7 +103,7 @@ Deno.test("given folded lines, when a calendar is read, then they are whole", as
   deepStrictEqual(await titles(text), { titles: ["one long title, folded"], bad: [] });
 });
 
-Deno.test("given an event left open, when a calendar is read, then it costs itself alone and its line is named", async () => {
+Deno.test("given an event without an end, when a calendar is read, then only that event is lost and its line is named", async () => {
   const text = file([event("a"), event("b"), event("c")]).replace(/b\r\nEND:VEVENT\r\n/, "b\r\n");
   deepStrictEqual(await titles(text), {
     titles: ["a", "c"],
@@ -111,7 +111,7 @@ Deno.test("given an event left open, when a calendar is read, then it costs itse
   });
 });
 
-Deno.test("given a calendar cut off on its way, when it is read, then what is whole counts and the end is named", async () => {
+Deno.test("given a calendar cut off in transfer, when it is read, then whole events count and the cut is named", async () => {
   const whole = file([event("a"), event("b")]);
   const cut = whole.slice(0, whole.indexOf("SUMMARY:b") + 9);
   deepStrictEqual(await titles(cut), {
@@ -142,7 +142,7 @@ Deno.test("given a zone definition that is broken, when a calendar is read, then
   match(reading.bad[1]!.reason, /time zone "Own" is not known/);
 });
 
-Deno.test("given a calendar that names its own zone, when it has times without one, then they are in that", async () => {
+Deno.test("given a calendar that names its zone, when it has times without one, then they are in that zone", async () => {
   const text = file(["DTSTART:20260310T090000"], "X-WR-TIMEZONE:Asia/Tokyo\n");
   const reading = (await parseCalendar(text, march))!;
   deepStrictEqual(reading.events.map(({ start, zone }) => ({ start, zone })), [
@@ -176,7 +176,7 @@ Deno.test("given an event, when it is shown, then it has all its parts", async (
   }]);
 });
 
-Deno.test("given random calendars, when they are read, then they hold what a second implementation found in them", async () => {
+Deno.test("given random calendars, when they are read, then their events are those that a second implementation found", async () => {
   // `tests/faults/calendars.py` recorded these; `deno task faults calendars` compares thousands of others.
   const cases = read("calendar_sample.jsonl").trim().split("\n").map((line) =>
     JSON.parse(line) as CalendarCase

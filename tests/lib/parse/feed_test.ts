@@ -31,7 +31,7 @@ Deno.test("given RSS 2.0, when it is read, then an entry has all its parts as pl
   );
 });
 
-Deno.test("given Atom, also with a prefix of its own, when it is read, then the page is linked and the first date counts", async () => {
+Deno.test("given Atom, also with a prefix of its own, when it is read, then it links the page and the first date counts", async () => {
   const atom = `<feed xmlns="http://www.w3.org/2005/Atom"><title>News</title><entry><id>tag:1</id>
 <title>1 &lt; 2 &amp; 3</title><link rel="edit" href="https://n.example/edit"/><link rel="enclosure" href="https://n.example/x.mp3"/>
 <link href="https://n.example/1"/><published>2026-01-05T00:00:00Z</published><updated>2026-02-05T00:00:00Z</updated>
@@ -48,7 +48,7 @@ Deno.test("given Atom, also with a prefix of its own, when it is read, then the 
   deepStrictEqual(await first(prefixed), expected);
 });
 
-Deno.test("given RDF, RSS 0.91, Atom 0.3 and JSON Feed, when they are read, then each is known", async () => {
+Deno.test("given RDF, RSS 0.91, Atom 0.3 and JSON Feed, when they are read, then each format is recognized", async () => {
   const rdf =
     `<r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:s="http://purl.org/rss/1.0/"><s:channel><s:title>N</s:title></s:channel>
 <s:item r:about="https://n.example/1"><s:title>One</s:title><s:link>https://n.example/1</s:link></s:item></r:RDF>`;
@@ -108,7 +108,7 @@ Deno.test("given the oldest entry first, when it is read, then the newest is fir
   deepStrictEqual(await ids(rss([1, 2, 3].map((n) => item(n)).join(""))), ["g1", "g2", "g3"]);
 });
 
-Deno.test("given dates in the forms that feeds have, when they are read, then they are UTC, or stand as written", async () => {
+Deno.test("given dates in the forms that feeds have, when they are read, then they are UTC, or stay as they are written", async () => {
   const dates: [string, string][] = [
     ["Mon, 05 Jan 2026 10:00:00 EST", "2026-01-05T15:00:00Z"],
     ["Mon, 05 Jan 2026 10:00:00 CET", "2026-01-05T09:00:00Z"],
@@ -125,7 +125,7 @@ Deno.test("given dates in the forms that feeds have, when they are read, then th
   }
 });
 
-Deno.test("given an entry that is empty or not well-formed, when a feed is read, then it costs itself alone", async () => {
+Deno.test("given an entry that is empty or not well-formed, when a feed is read, then only that entry is lost", async () => {
   const text = rss([item(1), "<item/>", "<item><title>open<guid>x</guid></item>", item(2)].join("\n"));
   const { entries, bad } = (await parseFeed(text))!;
   deepStrictEqual(entries.map(({ id }) => id), ["g1", "g2"]);
@@ -141,7 +141,7 @@ Deno.test("given junk among the entries of a JSON Feed, when it is read, then it
   deepStrictEqual(bad.map(({ line }) => line), [3, 4]);
 });
 
-Deno.test("given a feed cut off on its way, when it is read, then what is whole counts and the end is named", async () => {
+Deno.test("given a feed cut off in transfer, when it is read, then whole entries count and the cut is named", async () => {
   const whole = rss([item(1), item(2), item(3)].join("\n"));
   for (const end of [whole.indexOf("t3"), whole.indexOf("</channel>")]) {
     const { entries, bad } = (await parseFeed(whole.slice(0, end)))!;
@@ -161,7 +161,7 @@ Deno.test("given tags in comments and CDATA, when a feed is read, then they are 
   strictEqual(bad.length, 1);
 });
 
-Deno.test("given entities that would grow without bound, when a feed is read, then it ends and they do not", async () => {
+Deno.test("given entities that would grow without bound, when a feed is read, then reading ends and they are not expanded", async () => {
   const levels = Array.from({ length: 12 }, (_, n) => `<!ENTITY l${n + 1} "${`&l${n};`.repeat(10)}">`).join(
     "",
   );

@@ -51,7 +51,7 @@ function withoutSums(reading: unknown): unknown {
 for (const [what, found] of Object.entries(CASES)) {
   Deno.test({
     name:
-      `given ${what}, when a reading is made of it, then it fits and is the one that sensors make with jq`,
+      `given ${what}, when a reading is made of it, then it fits and equals the one that sensors make with jq`,
     ignore: missing("bash", "jq").length > 0,
     async fn() {
       const reading = fittedReading("things", found);

@@ -32,7 +32,7 @@ Deno.test("given any text in any pieces, when its tail is taken, then it is the 
   );
 });
 
-Deno.test("given endless output, when the time is over, then its tail is there and the tree is gone", async () => {
+Deno.test("given endless output, when the time limit is reached, then its tail is there and the tree is gone", async () => {
   const outcome = await runCommand({
     argv: ["bash", "-c", "yes"],
     cwd: "/",

@@ -72,12 +72,12 @@ Deno.test("given another looop's variables, when a child's environment is made, 
   deepStrictEqual(parent.LOOOP_BIN, "/old");
 });
 
-Deno.test("given an editor of no effect, when it is looked at, then it counts as a mark only as agents set it", () => {
+Deno.test("given an editor that does nothing, when it is checked, then it counts as a mark only in the form that agents set", () => {
   strictEqual(isAgentMark("GIT_EDITOR", "true"), true);
   strictEqual(isAgentMark("GIT_EDITOR", "nano"), false);
 });
 
-Deno.test("given a TMPDIR of any kind, when a child's environment is made, then it has that of a folder alone", async () => {
+Deno.test("given a TMPDIR of any kind, when a child's environment is made, then it keeps only one that is a folder", async () => {
   const dir = await Deno.makeTempDir();
   for (const none of ["", "tmp", ".", `${dir}/none`, import.meta.filename ?? ""]) {
     deepStrictEqual(childEnv({ TMPDIR: none }, OWN), OURS, none);

@@ -16,7 +16,7 @@ async function lifeOf(identity: Identity): Promise<string> {
   return (await standingsOf([identity])).get(identity)?.life ?? "";
 }
 
-Deno.test("given this process, when it is sought elsewhere, then it is unknown, and dead only in an earlier boot here", async () => {
+Deno.test("given this process, when its identity is from another place, then it is unknown, and dead only for an earlier boot here", async () => {
   const me = await ownIdentity();
   strictEqual(await lifeOf(me), "alive");
   strictEqual(await lifeOf({ ...me, machine: "another" }), "unknown");
@@ -30,7 +30,7 @@ Deno.test("given this process, when it is sought elsewhere, then it is unknown, 
   strictEqual(await lifeOf({ ...me, pid: 2 ** 30, space: "4" }), "unknown");
 });
 
-Deno.test("given a record of 0.1.0, which names neither machine nor namespace, when it is read, then it is of here", async () => {
+Deno.test("given a record of 0.1.0, which names neither machine nor namespace, when it is read, then it counts as of this machine", async () => {
   const { pid, start, boot } = await ownIdentity();
   const old = parseIdentity(`${pid} ${start.replaceAll(" ", "_")} ${boot}`);
   deepStrictEqual(old, { pid, start, boot });
@@ -48,7 +48,7 @@ Deno.test("given the supervisor's own words, when they are read here, then machi
   deepStrictEqual(place, own);
 });
 
-Deno.test("given what a scanner prints that does not see itself, when the table is read, then nothing is known of anybody", () => {
+Deno.test("given a scanner that does not see itself, when the table is read, then nothing is known about any process", () => {
   const line = "7 (sh) S 1 7 7 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 99 1 2\n";
   strictEqual(parseProcessTable(`boot 7 7\n${line}`, false).processes.size, 1);
   for (const first of ["boot 8 7", "- 7 7", "boot - 7"]) {
@@ -67,7 +67,7 @@ Deno.test("given marks with line breaks and the look of other entries, when they
   deepStrictEqual(marks.withAll([["LOOOP_HOME=", "LOOOP_RUN=x"]]), new Set([3]));
 });
 
-Deno.test("given locks, when they are asked for, then a held one is alive, and a free one is dead on this machine alone", async () => {
+Deno.test("given locks, when they are tried, then a held one means alive, and a free one means dead on this machine only", async () => {
   const dir = await Deno.makeTempDir({ prefix: "looop lock " });
   const [held, free] = [`${dir}/held`, `${dir}/free`];
   for (const path of [held, free]) Deno.writeTextFileSync(path, "");

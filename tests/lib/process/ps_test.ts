@@ -19,7 +19,7 @@ const answer = (lines: string, status = 0) =>
 ${lines}= ${status}
 `;
 
-Deno.test("given what macOS prints, when it is read, then pid, parent, group, state and start are there, and not the scanner", () => {
+Deno.test("given ps output of macOS, when it is read, then pid, parent, group, state and start are there, without the scanner", () => {
   const { boot, facts } = parsePsFacts(answer(`    1     0     1 ??       Ss   Mon Nov  3 09:00:01 2025    
   413   412   412 ttys000  Z+   Mon Nov 17 09:10:02 2025
 `));
@@ -43,12 +43,12 @@ const NO_ANSWERS: Record<string, string> = {
 };
 
 for (const [name, text] of Object.entries(NO_ANSWERS)) {
-  Deno.test(`given ${name}, when it is read, then nothing is known, rather than nobody alive`, () => {
+  Deno.test(`given ${name}, when it is read, then nothing is known, instead of no process being alive`, () => {
     strictEqual(parsePsFacts(text).facts, undefined);
   });
 }
 
-Deno.test("given states and terminals, when sessions are sought, then each process has its leader's, and 0 where nothing tells", () => {
+Deno.test("given states and terminals, when sessions are sought, then each process has its leader's, and 0 if that is unknown", () => {
   const start = "Mon Nov 17 09:10:00 2025";
   const { facts } = parsePsFacts(answer(
     [
@@ -82,7 +82,7 @@ const marks = (commands: string, whole: string) => {
   return `6A1C-77 50\n${facts}= 0\n${whole}= 0\n`;
 };
 
-Deno.test("given arguments that look like marks, when environments are read, then they are nobody's", () => {
+Deno.test("given arguments that look like marks, when environments are read, then they do not count", () => {
   const text = marks(
     "   10 node x\n   11 grep LOOOP_RUN=r\n   12 node y LOOOP_RUN=r\n   50 sh\n   60 node was\n",
     "   10 node x A=1 LOOOP_RUN=r\n   11 grep LOOOP_RUN=r\n   12 node y LOOOP_RUN=r A=1\n   50 sh LOOOP_RUN=r\n   60 node is LOOOP_RUN=r\n",
@@ -126,7 +126,7 @@ Deno.test("given any variables, when one is sought by its whole text, then it is
   );
 });
 
-Deno.test("given the scripts that ask, when they are read, then each asks ps a fixed number of times, whole and wide", () => {
+Deno.test("given the scripts that call ps, when they are read, then each calls it a fixed number of times, with full width", () => {
   for (const [script, times] of [[PS_SOME, 1], [PS_ALL, 1], [PS_WHOLE, 2]] as const) {
     const calls = script.match(/^ps .*|; ps .*/gm) ?? [];
     strictEqual(calls.length, times);

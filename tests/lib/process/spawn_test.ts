@@ -16,7 +16,7 @@ const LIMITS: readonly (readonly [string, string])[] = [
 ];
 
 for (const [message, says] of LIMITS) {
-  Deno.test(`given a start that fails with "${message}", when it is reported, then the limit is named`, () => {
+  Deno.test(`given a start that fails with "${message}", when it is reported, then the error names the limit`, () => {
     const fault = limitFault("sh", new Error(message)) as UserError;
     deepStrictEqual([`${fault.message}; ${fault.next}`, fault.kind], [says, "limit"]);
   });

@@ -50,7 +50,7 @@ const hostileName = fc.oneof(
   fc.string({ maxLength: 15 }),
 );
 
-Deno.test("given processes with names made to mislead, when the table is read, then each is who it is", () => {
+Deno.test("given processes with misleading names, when the table is read, then each has its own facts", () => {
   const facts = fc.uniqueArray(fc.tuple(anyFact, hostileName), {
     selector: ([fact]) => fact.pid,
     maxLength: 8,
@@ -83,14 +83,14 @@ Deno.test("given nothing to read, when the table is read, then it is empty", () 
   for (const text of ["", "boot\n", "boot"]) strictEqual(parseProcessTable(text, false).processes.size, 0);
 });
 
-Deno.test("given a pid that is given out again, when its earlier holder is sought, then that one is dead", async () => {
+Deno.test("given a reused pid, when its earlier holder is sought, then that one is dead", async () => {
   const me = await ownIdentity();
   ok((await aliveOf([me])).has(me));
   strictEqual((await aliveOf([{ ...me, start: "1" }])).size, 0);
   strictEqual((await aliveOf([{ ...me, boot: "of another boot" }])).size, 0);
 });
 
-Deno.test("given a zombie, when its life is asked for, then it is dead", () => {
+Deno.test("given a zombie, when it is looked up, then it is dead", () => {
   const processes = new Map([[7, { pid: 7, ppid: 1, pgid: 7, sid: 7, state: "Z", start: "9" }]]);
   strictEqual(isAliveIn({ boot: "b", processes }, { pid: 7, start: "9", boot: "b" }), false);
 });
@@ -124,14 +124,14 @@ Deno.test("given any table, when a tree is found, then it holds its roots' desce
   );
 });
 
-Deno.test("given a root whose pid is somebody else's now, when its tree is found, then nobody is in it", () => {
+Deno.test("given a root whose pid another process has now, when its tree is found, then it is empty", () => {
   const stranger = { pid: 7, ppid: 1, pgid: 7, sid: 7, state: "S", start: "200" };
   const table = { boot: "b", processes: new Map([[7, stranger]]) };
   deepStrictEqual(findTree(table, { roots: [{ pid: 7, start: "100", boot: "b" }] }, new Set()), []);
   deepStrictEqual(findTree(table, { roots: [] }, new Set(), [{ ...stranger, start: "100" }]), []);
 });
 
-Deno.test("given a group whose leader was noted, when its tree is found, then its members are in it, unless the leader's pid is another's", () => {
+Deno.test("given a group whose leader was noted, when its tree is found, then it has the group's members, unless another process has the leader's pid", () => {
   const fact = (pid: number, pgid: number, start: string) => ({
     pid,
     ppid: 1,
@@ -179,7 +179,7 @@ echo started; while :; do sleep 1; done`;
   },
 });
 
-Deno.test("given a tree with a member in a session of its own, when its leaders are told first, then that one is told after them, or after their time", async () => {
+Deno.test("given a tree with a member in a session of its own, when its leaders get TERM first, then that member gets it after they have ended, or after their time", async () => {
   const dir = await Deno.makeTempDir({ prefix: "looop-lead-" });
   const said = async (leaderDoes: string, leadMs: number) => {
     const log = `${dir}/${crypto.randomUUID()}`;
@@ -210,7 +210,7 @@ trap 'echo leader >>${log}; ${leaderDoes}' TERM; echo; while :; do sleep 0.02; d
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("given processes with marks in their environment, when they are sought, then whole marks count and parts do not", async () => {
+Deno.test("given processes with marks in their environment, when they are sought, then only whole marks count", async () => {
   const id = crypto.randomUUID();
   const child = new Deno.Command("sleep", {
     args: ["30"],
@@ -231,7 +231,7 @@ Deno.test("given processes with marks in their environment, when they are sought
   strictEqual(mayExist(child.pid), false);
 });
 
-Deno.test("given a run's child that belongs to another run, when the tree is found, then that one is not in it", () => {
+Deno.test("given a run's child that belongs to another run, when the tree is found, then that child is not in it", () => {
   const fact = (pid: number, ppid: number) => ({ pid, ppid, pgid: 7, sid: 7, state: "S", start: "1" });
   const facts = [fact(7, 1), fact(8, 7), fact(9, 8), fact(10, 9)];
   const table = { boot: "b", processes: new Map(facts.map((one) => [one.pid, one])) };
@@ -243,7 +243,7 @@ Deno.test("given a run's child that belongs to another run, when the tree is fou
   deepStrictEqual(pids([]), [7, 8, 9, 10]);
 });
 
-Deno.test("given many who look at all processes at once, when they ask, then they share a look that has yet to begin, and no look that began before they asked", async () => {
+Deno.test("given many requests for all processes at once, when they are made, then they share a look that has yet to begin, but none that has begun", async () => {
   const first = readAllProcesses();
   // The look begins in the next turn.
   strictEqual(readAllProcesses(), first);

@@ -38,7 +38,7 @@ for (
     },
   ]
 ) {
-  Deno.test(`given a clock that jumps by ${by}, when it is looked at, then the jump has its size and its words, once`, () => {
+  Deno.test(`given a clock that jumps by ${by}, when it is checked, then the jump is reported once, with its size and in words`, () => {
     const clock = clocks();
     const watch = new ClockWatch(clock.watched);
     clock.pass(3600 * S);
@@ -55,7 +55,7 @@ for (
   });
 }
 
-Deno.test("given a clock, when it was set by days, then it is in doubt for an hour, and not by sleep or by hours", () => {
+Deno.test("given a clock, when it was set by days, then it is in doubt for an hour, but not after sleep or a change of hours", () => {
   const clock = clocks();
   const watch = new ClockWatch(clock.watched);
   const settled = () => {
@@ -115,7 +115,7 @@ async function watchedWorker(clock: ReturnType<typeof clocks>) {
 }
 
 for (const ms of [30 * DAY, -30 * DAY, DAY, -DAY, 60 * S]) {
-  Deno.test(`given a worker with limits, when the clock jumps by ${ms / S} s, then it has what was left of each`, async () => {
+  Deno.test(`given a worker with limits, when the clock jumps by ${ms / S} s, then it keeps the rest of each`, async () => {
     const clock = clocks();
     await using worker = await watchedWorker(clock);
     const w = worker.started("w");

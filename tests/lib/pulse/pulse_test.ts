@@ -34,7 +34,7 @@ Deno.test("given beats that each take a while, when a day has passed, then the c
   );
 });
 
-Deno.test("given limits in header, environment and nowhere, when they are told, then the nearer one wins", () => {
+Deno.test("given limits in header, environment and nowhere, when they are resolved, then the nearest one wins", () => {
   const plain = parseHeader("");
   deepStrictEqual(sensorLimits(plain, {}), { timeoutS: 60, maxBytes: 8192 });
   deepStrictEqual(sensorLimits(plain, { LOOOP_SENSOR_TIMEOUT: "5", LOOOP_SENSOR_MAX_BYTES: "100" }), {
@@ -50,7 +50,7 @@ Deno.test("given limits in header, environment and nowhere, when they are told, 
   });
 });
 
-Deno.test("given any time limit, when it is told, then a timer can hold it", () => {
+Deno.test("given any time limit, when it is resolved, then a timer can hold it", () => {
   const seconds = fc.oneof(
     fc.double().map(String),
     fc.constantFrom("9999999", "1e300", "Infinity", "2147484"),
@@ -66,14 +66,14 @@ Deno.test("given any time limit, when it is told, then a timer can hold it", () 
   );
 });
 
-Deno.test("given times of revivals, when they are counted, then only those of the last ten minutes do, on any clock", () => {
+Deno.test("given times of revivals, when they are counted, then only those of the last ten minutes count, on any clock", () => {
   const now = 100 * REVIVAL_LIMIT.windowMs;
   deepStrictEqual(recentRevivals([0, now - REVIVAL_LIMIT.windowMs, now - 1, now], now), [now - 1, now]);
   // After the clock was set back by a day, times in the future must not block revivals.
   deepStrictEqual(recentRevivals([now + 86_400_000], now), []);
 });
 
-Deno.test("given poll periods, when they are read, then 50 ms is the least and one second what nothing says", () => {
+Deno.test("given poll periods, when they are read, then 50 ms is the minimum and one second the default", () => {
   for (
     const [text, ms] of [[undefined, 1000], ["", 1000], ["x", 1000], ["0", 50], ["-5", 50], [
       "200",

@@ -18,7 +18,7 @@ const runs = fc.array(
   })
 );
 
-Deno.test("given any ended runs, when it is planned what goes, then the young and the last three of each id stay", () => {
+Deno.test("given any ended runs, when removals are planned, then the young and the last three of each id stay", () => {
   fc.assert(
     fc.property(runs, (all) => {
       const gone = planExpired(all, TTL, NOW);
@@ -36,7 +36,7 @@ Deno.test("given any ended runs, when it is planned what goes, then the young an
   );
 });
 
-Deno.test("given many runs of one id, when all are young, then none goes; when all are old, then the last three stay", () => {
+Deno.test("given many runs of one id, when removals are planned, then young ones stay, and of old ones the last three", () => {
   const all = (agoS: number) =>
     Array.from({ length: 10 }, (_, n): EndedRun => {
       const endedAt = NOW / 1000 - agoS + n;
@@ -52,7 +52,7 @@ Deno.test("given many runs of one id, when all are young, then none goes; when a
   );
 });
 
-Deno.test("given ids that are used once, when they are many, then the newest are kept and no more than the table says", () => {
+Deno.test("given many ids that are used once, when removals are planned, then as many of the newest stay as the table allows", () => {
   const all = Array.from({ length: 500 }, (_, n): EndedRun => {
     const endedAt = NOW / 1000 - TTL - 500 + n;
     return { name: `w${n}`, id: `w${n}`, gen: "", startedAt: endedAt, endedAt };
@@ -69,7 +69,7 @@ Deno.test("given archived names, when the newest of an id is sought, then it is 
   strictEqual(newestArchived(["ab.md"], "a", ".md"), undefined);
 });
 
-Deno.test("given the time of the last pass, when asked, then the next is hourly, or a minute after something ended", () => {
+Deno.test("given the time of the last pass, when the next is planned, then it is after an hour, or a minute after something ended", () => {
   const at = (s: number, ended: boolean) => isPassDue(NOW, NOW + s * 1000, ended);
   deepStrictEqual([at(59, true), at(60, true), at(60, false), at(3600, false)], [false, true, false, true]);
   strictEqual(isPassDue(NOW, NOW - 7_200_000, false), true, "a clock that was set back");

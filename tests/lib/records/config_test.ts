@@ -20,7 +20,7 @@ Deno.test("given the seeded config, when it is parsed, then it is the defaults a
   ok("pi" in config.runners && "shell" in config.runners);
 });
 
-Deno.test("given any text and an offset, when its position is told, then line and column lead back to it", () => {
+Deno.test("given any text and an offset, when its position is computed, then line and column lead back to it", () => {
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom("a", "\n", "{", '"', "é") }), fc.nat(40), (text, at) => {
       const offset = Math.min(at, text.length);
@@ -48,7 +48,7 @@ const FAULTS: readonly (readonly [string, RegExp])[] = [
 ];
 
 for (const [marked, says] of FAULTS) {
-  Deno.test(`given the config ${JSON.stringify(marked)}, when it is parsed, then the fault's place is told`, () => {
+  Deno.test(`given the config ${JSON.stringify(marked)}, when it is parsed, then the fault's place is named`, () => {
     const source = marked.replace("¦", "");
     const { line, column } = positionOf(source, marked.indexOf("¦"));
     throws(() => parseConfig(source), (error: UserError) => {

@@ -51,7 +51,7 @@ Deno.test("given a journal, when its tail is read, then it is the last lines, ol
     strictEqual(Deno.readTextFileSync(profile.journal), "- 2026-04-01 00:00 move 31\n");
   }));
 
-Deno.test("given a journal beyond its size, when a line is added, then it is put aside whole and twice keeps both", () =>
+Deno.test("given a journal beyond its size limit, when a line is added, then the old one is kept whole, and a second one, too", () =>
   withProfile((profile) => {
     for (const text of ["first", "second"]) {
       Deno.writeTextFileSync(profile.journal, `- 2026-03-01 00:00 ${text}\n${"x".repeat(ROTATE_BYTES)}\n`);
@@ -63,7 +63,7 @@ Deno.test("given a journal beyond its size, when a line is added, then it is put
     strictEqual(Deno.readTextFileSync(profile.journal), "- 2026-03-15 09:07 next\n");
   }));
 
-Deno.test("given a long journal, when its tail is read, then the cost is that of the tail", () =>
+Deno.test("given a long journal, when its tail is read, then that costs no more than the tail", () =>
   withProfile((profile) => {
     const line = "- 2026-01-01 00:00 an old move of no interest any more\n";
     Deno.writeTextFileSync(profile.journal, line.repeat(Math.floor(ROTATE_BYTES / line.length) - 10));
@@ -105,7 +105,7 @@ Deno.test("given any text for the activity map, when it is read, then it is a ma
     );
   }));
 
-Deno.test("given a month put aside more than ten times, when the tail is read, then it is in the order of writing", () =>
+Deno.test("given a month rotated more than ten times, when the tail is read, then it is in the order of writing", () =>
   withProfile((profile) => {
     Deno.mkdirSync(profile.journalHistory, { recursive: true });
     const names = ["2026-05", ...Array.from({ length: 11 }, (_, i) => `2026-05~${i + 2}`), "2026-06"];

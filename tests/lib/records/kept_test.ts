@@ -1,7 +1,7 @@
 import { ok, strictEqual } from "node:assert/strict";
 import { keepText, keptText } from "../../../lib/records/kept.ts";
 
-Deno.test("given anything in the place of a kept text, when it is read, then nothing is known, at once, and nothing else is written", async () => {
+Deno.test("given anything in place of a kept text, when it is read, then nothing is known at once, and no other file is written", async () => {
   const dir = Deno.makeTempDirSync({ prefix: "looop-kept-" });
   const path = `${dir}/kept.json`;
   const other = `${dir}/other.json`;

@@ -62,7 +62,7 @@ Deno.test("given any text, when it is taken apart as an ask id, then it is refus
   }
 });
 
-Deno.test("given numbers used without gaps, when the first unused is looked for, then it is found in few looks", () => {
+Deno.test("given numbers used without gaps, when the first unused one is sought, then it is found in few steps", () => {
   fc.assert(
     fc.property(fc.nat(1_000_000), fc.nat(1_000), (last, before) => {
       const from = Math.max(1, last - before);
@@ -119,7 +119,7 @@ Deno.test("given an archive of years, when a worker asks again, then no number i
   deepStrictEqual(listFiles(p.answers), []);
 });
 
-Deno.test("given an answer without its ask, as a crash can leave it, when the worker asks, then the number is not used", async () => {
+Deno.test("given an answer without its ask, as after a crash, when the worker asks, then the number is not used", async () => {
   await using p = await mailbox();
   await post(p, "w", "q1");
   await answerAsk(p, reply("w-1", "for q1"), NOW);
@@ -127,7 +127,7 @@ Deno.test("given an answer without its ask, as a crash can leave it, when the wo
   strictEqual(await post(p, "w", "q2"), "w-2");
 });
 
-Deno.test("given racing answers, when they are written, then one wins and the others hear so", async () => {
+Deno.test("given racing answers, when they are written, then one wins and the others are refused", async () => {
   await using p = await mailbox();
   await post(p, "w", "q");
   const texts = Array.from({ length: 12 }, (_, n) => `answer ${n}`);
@@ -155,7 +155,7 @@ Deno.test("given an answer, when it is replaced, then that works until it is tak
   deepStrictEqual(listFiles(p.answers), []);
 });
 
-Deno.test("given options, when something else is answered, then it is refused but with free, and a no needs no option", async () => {
+Deno.test("given options, when another answer is given, then it is refused without free, and declining needs no option", async () => {
   await using p = await mailbox();
   for (const n of [1, 2, 3]) await post(p, "w", `q${n}`, ["yes", "no"]);
   await rejects(
@@ -202,7 +202,7 @@ Deno.test("given files that do not parse, when the mailbox is read, then they ar
   for (const [path, text] of Object.entries(broken)) strictEqual(Deno.readTextFileSync(path), text);
 });
 
-Deno.test("given files of 0.16, when they are read, then nothing is missed and nothing complains", async () => {
+Deno.test("given files of 0.16, when they are read, then nothing is missing or bad", async () => {
   await using p = await mailbox();
   await post(p, "x", "makes the folders");
   Deno.writeTextFileSync(
@@ -255,7 +255,7 @@ Deno.test("given answers that nobody will read, when they are old, then they are
   ok(exists(`${p.asksArchive}/${MONTH}/dead-1.answer.json`));
 });
 
-Deno.test("given questions of nothing or of everything, when they are checked, then they are refused at the door", () => {
+Deno.test("given empty or huge questions, when they are checked, then they are refused", () => {
   for (const bad of ["", " ", "\n\t", "x".repeat(1024 * 1024 + 1)]) {
     throws(() => checkPrompt(bad), UsageError);
   }

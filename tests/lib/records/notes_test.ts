@@ -1,7 +1,7 @@
 import { deepStrictEqual, strictEqual } from "node:assert/strict";
 import { joinNotes, readNotes, writeNotes } from "../../../lib/records/notes.ts";
 
-Deno.test("given notes, when they are read, then members come with the boot they are of; others' lines and no notes are none", async () => {
+Deno.test("given notes, when they are read, then members come with their boot, and foreign lines are ignored", async () => {
   const dir = await Deno.makeTempDir({ prefix: "looop notes " });
   const path = `${dir}/noted`;
   strictEqual(readNotes(path), undefined);
@@ -13,7 +13,7 @@ Deno.test("given notes, when they are read, then members come with the boot they
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("given notes that are kept, when they are read or there are none any more, then they are the same, or gone", async () => {
+Deno.test("given notes that are kept, when they are read, then they are the same, and without any the file is gone", async () => {
   const dir = await Deno.makeTempDir({ prefix: "looop notes " });
   const notes = { boot: "b", members: [{ pid: 7, start: "Mon Nov 3 09:10:00 2025" }] };
   writeNotes(`${dir}/n`, notes);

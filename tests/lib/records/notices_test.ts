@@ -18,7 +18,7 @@ function notice(more: Partial<Notice>): Notice {
   return { v: 1, id: "w-1", ts: 0, age: 1, ...rest, ...more };
 }
 
-Deno.test("given any steps and any moments at which a pulse looks, when all notices are counted, then no age is told twice, none goes back, and the highest is told", () => {
+Deno.test("given any steps and any moments at which a pulse looks, when all notices are counted, then no age comes twice, ages only grow, and the highest comes", () => {
   const ages = fc.array(fc.integer({ min: 0, max: 50 }).map((after) => ({ after })), { maxLength: 6 });
   const asks = fc.uniqueArray(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 4 })
     .map((times) => times.map((ts, n) => ask(`w-${n + 1}`, ts)));
@@ -52,7 +52,7 @@ Deno.test("given any steps and any moments at which a pulse looks, when all noti
   );
 });
 
-Deno.test("given notices, when it is asked which matter, then those of pending questions with no older age, and of the last absence", () => {
+Deno.test("given notices, when the relevant ones are chosen, then they are the highest of each pending question, and the last absence", () => {
   const at = {
     asks: [ask("w-1", 5)],
     notices: [notice({ ts: 5, age: 1 }), notice({ ts: 5, age: 9 })],
@@ -68,7 +68,7 @@ Deno.test("given notices, when it is asked which matter, then those of pending q
   deepStrictEqual([current({ id: AWAY, ts: 70 }), current({ id: AWAY, ts: 69 })], [true, false]);
 });
 
-Deno.test("given a hook that fails again and again, when the next try is planned, then the delay grows and never beyond an hour", () => {
+Deno.test("given a hook that fails again and again, when the next try is planned, then the delay grows up to an hour", () => {
   const delays = Array.from({ length: 20 }, (_, n) => retryAt(notice({ tries: n + 1 }), 0) / 1000);
   deepStrictEqual(delays.slice(0, 4), [2, 4, 8, 16]);
   deepStrictEqual(delays, [...delays].sort((a, b) => a - b));

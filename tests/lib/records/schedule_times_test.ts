@@ -82,14 +82,14 @@ Deno.test("given a span, when due times are counted, then none is dropped at eit
   deepStrictEqual([count, last, next], [30, until, Date.parse("2026-02-01T08:00Z")]);
 });
 
-Deno.test("given more due times than are counted, when a span is asked for, then its last one is right all the same", async () => {
+Deno.test("given more due times than are counted, when a span is asked for, then its last one is still right", async () => {
   const when = await whenOf('cron "* * * * *" Europe/Berlin');
   const until = Date.parse("2026-03-01T00:00Z");
   const { count, last, next } = await dueTimes(when, until - 20 * 86_400_000, until);
   deepStrictEqual([count, last, next], [MAX_COUNTED, until, until + 60_000]);
 });
 
-Deno.test("given a line that says no time, when it is read, then the reason names the fault", async () => {
+Deno.test("given a line without a valid time, when it is read, then the reason names the fault", async () => {
   for (
     const [line, reason] of [
       ["remind me", /line 1 is none of/],

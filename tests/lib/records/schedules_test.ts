@@ -82,7 +82,7 @@ for (const zone of WHOLE ? ZONES : ZONES.slice(0, 1)) {
   });
 }
 
-Deno.test("given a reminder that was missed while everything was down, when the pulse is back, then it comes once and its file is put aside", async () => {
+Deno.test("given a reminder that was missed while everything was down, when the pulse is back, then it comes once and its file is archived", async () => {
   await using profile = await profileOf();
   const written = Date.parse("2026-03-01T00:00Z");
   await write(profile, "call", "at 2026-03-01T09:00 UTC", written);

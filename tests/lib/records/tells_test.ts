@@ -47,7 +47,7 @@ Deno.test("given a taker that was killed before it was done, when the next takes
   ]);
 });
 
-Deno.test("given another run of the worker, when it takes, then what an earlier run was told is not its own", async () => {
+Deno.test("given another run of the worker, when it takes its texts, then it does not get those of an earlier run", async () => {
   await using profile = await profileOf();
   postTell(profile, "w1", { gen: "old", text: "one", by: "root" }, 0);
   deepStrictEqual(takeTells(profile, "w1", "new"), []);
@@ -64,7 +64,7 @@ Deno.test("given another run of the worker, when it takes, then what an earlier 
   deepStrictEqual(untold(profile, "w1", "new"), []);
 });
 
-Deno.test("given a teller that takes its text back late, when another text was told meanwhile, then that one stays", async () => {
+Deno.test("given a teller that takes its text back late, when another text was told meanwhile, then the other text stays", async () => {
   await using profile = await profileOf();
   const { n } = postTell(profile, "w1", { gen: "old", text: "one", by: "root" }, 0);
   clearTells(profile, "w1", "new", () => {});

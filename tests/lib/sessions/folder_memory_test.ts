@@ -57,7 +57,7 @@ class Known implements AsyncDisposable {
   }
 }
 
-Deno.test("given a session, when it was read twice and is the same, then it is remembered, whatever becomes of others", async () => {
+Deno.test("given a session, when it was read twice without a change, then it is remembered, whatever happens to others", async () => {
   await using known = new Known();
   strictEqual(await known.next(), undefined);
   known.offer("first");
@@ -158,7 +158,7 @@ for (const [what, damage] of Object.entries(DAMAGES)) {
   });
 }
 
-Deno.test("given a folder in the place of the kept file, when it is kept and read, then only time is lost", async () => {
+Deno.test("given a folder in place of the kept file, when the memory is saved and read, then only time is lost", async () => {
   await using known = await keptSession();
   Deno.removeSync(known.file);
   Deno.mkdirSync(known.file);

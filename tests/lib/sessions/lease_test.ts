@@ -132,7 +132,7 @@ Deno.test("given holders of every kind, when another claims, then only a living 
   }
 });
 
-Deno.test("given a holder whose id was used again, when another claims, then the old generation's lease is nobody's", async () => {
+Deno.test("given a holder whose id was used again, when another claims, then the old generation's lease is free", async () => {
   await using leases = await Leases.make();
   leases.session("me", "alive");
   leases.session("w", "alive", "g1");
@@ -184,7 +184,7 @@ Deno.test("given a claim that cannot be read, when it is claimed or given back, 
   strictEqual(Deno.readTextFileSync(`${leases.profile.claims}/task.json`), "half a");
 });
 
-Deno.test("given leases, when they are given back, then the holder may, another may not, and a dead holder's may go", async () => {
+Deno.test("given leases, when they are given back, then the holder may, others may not, and a dead holder's may go", async () => {
   await using leases = await Leases.make();
   leases.session("w", "alive");
   leases.session("me", "alive");

@@ -49,7 +49,7 @@ const ended = (state: string, exit_code: number | null, ended_by?: string) => ({
   ...(ended_by === undefined ? {} : { ended_by }),
 });
 
-Deno.test("given what is recorded and who lives, when a state is told, then it is never guessed from a bare pid", () => {
+Deno.test("given records and living processes, when a state is computed, then it is never guessed from a bare pid", () => {
   const young = { ...record().meta, started_at: NOW / 1000 - 2 };
   const cases: [string, Partial<SessionRecord>, boolean, unknown[]][] = [
     ["running", {}, true, ["running", true, null, undefined]],
@@ -131,7 +131,7 @@ async function withSession(run: (p: Profile, dir: string) => Promise<void>): Pro
   }
 }
 
-Deno.test("given a living stranger under a session's pid, when the fleet is read, then only the right start and boot count", () =>
+Deno.test("given a living stranger under a session's pid, when the fleet is read, then only a matching start and boot count", () =>
   withSession(async (p, dir) => {
     await using other = await stranger();
     const { pid, start, boot } = other.identity;
@@ -166,7 +166,7 @@ Deno.test("given folders beside the workers', when sessions are listed, then the
     return Promise.resolve();
   }));
 
-Deno.test("given two who end a session, when both write it down, then the first one's word stays", () =>
+Deno.test("given two processes that end a session, when both record it, then the first record stays", () =>
   withSession(async (p, dir) => {
     const session = await findSession(p, "w", NOW);
     ok(session !== undefined);
@@ -230,7 +230,7 @@ Deno.test("given workers that end while they are looked at, when each look is co
   }
 });
 
-Deno.test("given a worker whose supervisor writes itself down while it is looked at, when the looks are compared, then it was never lost", async () => {
+Deno.test("given a worker whose supervisor records itself while it is looked at, when the looks are compared, then it was never lost", async () => {
   const base = await Deno.makeTempDir({ prefix: "looop fleet " });
   try {
     const profile = profileAt(`${base}/data`);
@@ -261,7 +261,7 @@ Deno.test("given a worker whose supervisor writes itself down while it is looked
   }
 });
 
-Deno.test("given a supervisor that cannot be asked, when its session is looked at, then it counts as alive and says why", () => {
+Deno.test("given a supervisor of unknown state, when its session is looked at, then it counts as alive and says why", () => {
   const unknown = sessionOf(record(), { life: "unknown", why: "elsewhere", lock: true }, NOW);
   deepStrictEqual(
     [unknown.view.state, unknown.view.alive, unknown.view.unknown, unknown.beyond],

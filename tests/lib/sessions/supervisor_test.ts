@@ -82,7 +82,7 @@ async function supervised(): Promise<Supervised> {
 }
 
 for (const shell of SHELLS) {
-  Deno.test(`given ${shell[0]} as the machine's sh, when an agent runs and ends, then all is written down and nothing is left`, async () => {
+  Deno.test(`given ${shell[0]} as the machine's sh, when an agent runs and ends, then everything is recorded and no process is left`, async () => {
     await using s = await supervised();
     s.start('pwd; umask; tty >/dev/null && read -r line; echo "read $?"; exit 7', shell);
     await s.until("it runs", () => s.text("status.json").includes("running"));
@@ -176,7 +176,7 @@ Deno.test("given a status that an agent has made a folder, and a poke that is a 
   strictEqual(JSON.parse(s.text("status.json")).exit_code, 4);
 });
 
-Deno.test("given an end of unknown words, when the agent exits, then the words reach no record", async () => {
+Deno.test("given an end with unknown words, when the agent exits, then no record has the words", async () => {
   await using s = await supervised();
   s.start(`echo 'killed "},{"' >sessions/w/end; exit 5`);
   await s.child.status;

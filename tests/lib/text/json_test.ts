@@ -46,7 +46,7 @@ Deno.test("given any JSON value, when it is parsed exactly, then it is what JSON
   );
 });
 
-Deno.test("given ids that no double tells apart, when sensors print them, then their signals differ", async () => {
+Deno.test("given ids that are equal as doubles, when sensors print them, then their signals differ", async () => {
   const hashes = await Promise.all(["9223372036854775806", "9223372036854775807"].map(async (id) => {
     const stdout = new TextEncoder().encode(`{"signal":{"id":${id}}}`);
     const outcome = {

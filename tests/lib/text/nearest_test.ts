@@ -5,14 +5,14 @@ import { RUNS } from "../../properties.ts";
 
 const VERBS = ["up", "down", "status", "logs", "cost", "_ wait", "_ state", "_ answer", "_ worker start"];
 
-Deno.test("given a mistyped verb, when the nearest is sought, then it is the one that was meant", () => {
+Deno.test("given a mistyped verb, when the nearest is sought, then it is the intended one", () => {
   strictEqual(nearest("staus", VERBS), "status");
   strictEqual(nearest("_ wiat", VERBS), "_ wait");
   strictEqual(nearest("_ worker stat", VERBS), "_ worker start");
   strictEqual(nearest("_ asnwer", VERBS), "_ answer");
 });
 
-Deno.test("given a word like none, when the nearest is sought, then there is none", () => {
+Deno.test("given a word unlike all others, when the nearest is sought, then there is none", () => {
   strictEqual(nearest("deploy-everything", VERBS), undefined);
   strictEqual(nearest("x", []), undefined);
 });
@@ -37,7 +37,7 @@ Deno.test("given a word and one edit of it, when the nearest is sought, then the
   );
 });
 
-Deno.test("given a list with the word itself, when the nearest is sought, then nothing else is offered", () => {
+Deno.test("given a list with the word itself, when the nearest is sought, then no other is offered", () => {
   fc.assert(
     fc.property(fc.array(fc.string({ minLength: 1, maxLength: 10 }), { minLength: 1 }), (words) => {
       for (const word of words) strictEqual(nearest(word, words), word);

@@ -127,12 +127,12 @@ Deno.test("given any rows and widths, when they are laid out, then no line is wi
   );
 });
 
-Deno.test("given seconds, when they are told as an age, then the largest whole unit is used", () => {
+Deno.test("given seconds, when they are shown as an age, then the largest whole unit is used", () => {
   const ages = [-5, 0, 3.9, 59, 60, 3599, 3600, 86_399, 86_400, 5 * 86_400, NaN].map(age);
   deepStrictEqual(ages, ["0 s", "0 s", "3 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "5 d", "?"]);
 });
 
-Deno.test("given a fraction, when it is drawn, then the bar fits, grows with it, and shows more than nothing as something", () => {
+Deno.test("given a fraction, when it is drawn, then the bar fits, grows with it, and is not empty for a small one", () => {
   deepStrictEqual([0, 0.001, 0.5, 1, 2, NaN].map((fraction) => bar(fraction, 4)), [
     "",
     "▏",

@@ -178,14 +178,14 @@ Deno.test("given coloured lines, when they are rendered, then only the text is l
   ]);
 });
 
-Deno.test("given a bar redrawn 1000 times, when it is rendered, then only its last state is told", async () => {
+Deno.test("given a bar redrawn 1000 times, when it is rendered, then only its last state is in the log", async () => {
   const bar = Array.from({ length: 1000 }, (_, i) => `\r[${"#".repeat(i / 50)}] ${i + 1} of 1000`).join("");
   const expected = ["start", "[###################] 1000 of 1000", "done"];
   deepStrictEqual(await logOf(`start\r\n${bar}\r\ndone\r\n`), expected);
   deepStrictEqual(await logOf(`start\r\n${bar}\r\ndone\r\n`, 64), expected);
 });
 
-Deno.test("given several bars redrawn with the cursor moved up, when they are rendered, then first and last state are told", async () => {
+Deno.test("given several bars redrawn with the cursor moved up, when they are rendered, then the log has first and last state", async () => {
   const frame = (i: number) => ["a", "b"].map((name) => `\x1b[2K${name}: ${i} MB\r\n`).join("");
   const frames = Array.from({ length: 500 }, (_, i) => `\x1b[2A${frame(i + 1)}`).join("");
   const expected = ["a: 0 MB", "b: 0 MB", "a: 500 MB", "b: 500 MB", "done"];
@@ -197,7 +197,7 @@ Deno.test("given several bars redrawn with the cursor moved up, when they are re
   deepStrictEqual([...lines, ...log.end()], expected);
 });
 
-Deno.test("given a program that clears and repaints, when it goes on, then each line is shown first and last", async () => {
+Deno.test("given a program that clears and repaints, when it goes on, then the log has the first and last form of each line", async () => {
   const frame = (i: number) =>
     `\x1b[H\x1b[2Kspinner ${"|/-\\"[i % 4]} ${i} s\r\n\x1b[2K${
       i < 50 ? "building" : "testing"
@@ -221,7 +221,7 @@ Deno.test("given a full-screen program, when it is over, then its last screen is
 });
 
 for (const program of ["pi", "opencode"]) {
-  Deno.test(`given a recording of ${program}, when it is read as a log, then it is its last screen and no jumble`, async () => {
+  Deno.test(`given a recording of ${program}, when it is read as a log, then the log is its last screen`, async () => {
     const { cols, rows, recorded, shown } = await fixture(program);
     const log = new LogRenderer({ cols, rows });
     const lines = [...await log.push(recorded), ...log.end()];
@@ -230,7 +230,7 @@ for (const program of ["pi", "opencode"]) {
   });
 }
 
-Deno.test("given an agent that repaints its last lines for each frame, when it is rendered, then each step is told once", async () => {
+Deno.test("given an agent that repaints its last lines for each frame, when it is rendered, then the log has each step once", async () => {
   const log = new LogRenderer({ cols: 80, rows: 24 });
   const steps = Array.from({ length: 60 }, (_, i) => `step ${i}: ran ${"abcdefghij"[i % 10]}`);
   const frame = (i: number) => {
@@ -251,11 +251,11 @@ Deno.test("given an agent that repaints its last lines for each frame, when it i
   ok(told.length < steps.length + 10, `${told.length} lines`);
 });
 
-Deno.test("given output after a clear, when it is rendered, then what was before and after is told", async () => {
+Deno.test("given output after a clear, when it is rendered, then the log has the text before and after it", async () => {
   deepStrictEqual(await logOf("one\r\ntwo\r\n\x1b[H\x1b[2J1\r\n2\r\n3\r\n"), ["one", "two", "1", "2", "3"]);
 });
 
-Deno.test("given a question without line end, when the log is quiet, then it is told, and once", async () => {
+Deno.test("given a question without a line end, when the log is quiet, then the question is shown once", async () => {
   const log = new LogRenderer();
   deepStrictEqual(await log.push("ready\r\nContinue? [y/N] "), ["ready"]);
   deepStrictEqual(log.settle().map((line) => line.trimEnd()), ["Continue? [y/N]"]);
@@ -281,7 +281,7 @@ Deno.test("given any bytes, when a log is rendered, then nothing throws and ever
   );
 });
 
-Deno.test("given a line that never ends, when a log is rendered, then it is cut and not kept", async () => {
+Deno.test("given a line that never ends, when a log is rendered, then it is cut and does not use memory", async () => {
   const log = new LogRenderer();
   let lines = 0;
   let longest = 0;

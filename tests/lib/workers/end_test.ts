@@ -59,7 +59,7 @@ Deno.test("given a PATH, when a program is looked for, then only an executable f
   }
 });
 
-Deno.test("given a session whose pids are a stranger's now, when it is ended, then the stranger lives on", async () => {
+Deno.test("given a session whose pids a stranger has now, when it is ended, then the stranger lives on", async () => {
   const base = await Deno.makeTempDir({ prefix: "looop recycled " });
   try {
     await using other = await stranger();

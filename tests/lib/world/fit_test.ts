@@ -28,7 +28,7 @@ function bytes(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-Deno.test("given any state and limit, when it is fitted, then it is JSON, its changes and asks whole, and what is gone says where", () => {
+Deno.test("given any state and limit, when it is fitted, then it is JSON with whole changes and asks, and every gap names its file", () => {
   fc.assert(
     fc.property(anyState, fc.nat(6000), (state, limit) => {
       const before = JSON.stringify(state);
@@ -52,7 +52,7 @@ function checkMark(mark: unknown, value: unknown): void {
   ok(file.startsWith("/d/"));
 }
 
-Deno.test("given any state, when the limit leaves room for what may not be cut, then it is never exceeded", () => {
+Deno.test("given any state, when the limit has room for all that must not be cut, then it is never exceeded", () => {
   fc.assert(
     fc.property(anyState, fc.nat(4000), (state, more) => {
       const bare = {
@@ -78,7 +78,7 @@ function mark(value: unknown, file: string): unknown {
   return JSON.stringify(value).length <= JSON.stringify(elided).length ? value : elided;
 }
 
-Deno.test("given a limit of none or one that suffices, when a state is fitted, then nothing is elided", () => {
+Deno.test("given no limit or a sufficient one, when a state is fitted, then nothing is elided", () => {
   fc.assert(
     fc.property(anyState, (state) => {
       const whole = JSON.parse(JSON.stringify(state));

@@ -5,7 +5,7 @@ import { sha256 } from "../../../lib/text/bytes.ts";
 import { unreadSensors } from "../../../lib/world/sensors.ts";
 import { emptyWorld, nextReading } from "../../../lib/world/world.ts";
 
-Deno.test("given a script under the stamp that the pulse has read, when asked, then its text is not read again", async () => {
+Deno.test("given a script with the stamp that the pulse has read, when it is checked, then its text is not read again", async () => {
   const dir = await Deno.makeTempDir();
   try {
     const profile = profileAt(dir);

@@ -4,13 +4,13 @@ import { canonical } from "../../../lib/text/json.ts";
 import { signalChange } from "../../../lib/world/signal_change.ts";
 import { anyJson, RUNS } from "../../properties.ts";
 
-Deno.test("given two lists, when one followed the other, then it is said what came and what went", () => {
+Deno.test("given two lists, when they are compared, then the change names what came and what went", () => {
   const prs = (...numbers: number[]) => numbers.map((number) => ({ number, title: `change ${number}` }));
   deepStrictEqual(signalChange(prs(1, 2, 3), prs(2, 3, 4)), { added: prs(4), removed: prs(1) });
   deepStrictEqual(signalChange(prs(1, 1, 1, 2), prs(1, 1, 2)), { added: [], removed: prs(1) });
 });
 
-Deno.test("given lists for which that would be longer, or of which only the order changed, when they are compared, then both are shown", () => {
+Deno.test("given lists whose change would be longer, or that differ only in order, when they are compared, then both are shown", () => {
   deepStrictEqual(signalChange([1], [2]), { from: [1], to: [2] });
   deepStrictEqual(signalChange(["a", "b", "c"], ["c", "b", "a"]), {
     from: ["a", "b", "c"],
@@ -18,7 +18,7 @@ Deno.test("given lists for which that would be longer, or of which only the orde
   });
 });
 
-Deno.test("given two objects, when some keys changed, then those alone are shown, and lists among them as lists", () => {
+Deno.test("given two objects, when some keys changed, then only those are shown, and lists among them as lists", () => {
   const long = (...names: string[]) => names.map((name) => `a branch called ${name}`);
   deepStrictEqual(
     signalChange(
@@ -34,7 +34,7 @@ Deno.test("given two objects, when some keys changed, then those alone are shown
   deepStrictEqual(signalChange({ a: null }, {}), { from: { a: null } });
 });
 
-Deno.test("given an object whose own keys are the words of a change, when it changed, then it is shown whole", () => {
+Deno.test("given an object whose keys are the words of a change, when it changed, then it is shown whole", () => {
   deepStrictEqual(signalChange({ from: 1, x: 1 }, { from: 1, x: 2 }), {
     from: { from: 1, x: 1 },
     to: { from: 1, x: 2 },

@@ -93,7 +93,7 @@ class Published implements AsyncDisposable {
   }
 }
 
-Deno.test("given a running worker that a living pulse has published, when the state is read, then its files are not", async () => {
+Deno.test("given a running worker that a living pulse has published, when the state is read, then the worker's files are not read", async () => {
   await using published = await Published.make();
   deepStrictEqual(await published.shown(), ["published", "running", false]);
 });
@@ -127,14 +127,14 @@ const CHANGES: Readonly<Record<string, [(made: Published) => Promise<unknown> | 
 };
 
 for (const [what, [change, shown]] of Object.entries(CHANGES)) {
-  Deno.test(`given a published worker, when ${what}, then the state is what its files say`, async () => {
+  Deno.test(`given a published worker, when ${what}, then the state is that of its files`, async () => {
     await using published = await Published.make();
     await change(published);
     deepStrictEqual(await published.shown(), shown);
   });
 }
 
-Deno.test("given a published worker that has another status in the same moment, when the state is read, then its files are", async () => {
+Deno.test("given a published worker that has another status in the same moment, when the state is read, then the worker's files are read", async () => {
   await using published = await Published.make();
   const writtenMs = Deno.statSync(statusPath(published.profile, "w1")).mtime?.getTime() ?? 0;
   const { workers } = await look(published.profile, writtenMs);

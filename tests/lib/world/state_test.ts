@@ -27,7 +27,7 @@ Deno.test("given a quiet profile, when it is glanced at twice, then the glances 
   strictEqual(glance(profile, later()), seen);
 });
 
-Deno.test("given one who waits, when anything it looks at changes, then another glance differs", async () => {
+Deno.test("given a waiting reader, when anything that it watches changes, then another glance differs", async () => {
   await using profile = await settledProfile();
   const changes: Record<string, () => void | Promise<unknown>> = {
     "an ask": () => postAsk(profile, { worker: "w", prompt: "?" }, "", 0),
@@ -43,14 +43,14 @@ Deno.test("given one who waits, when anything it looks at changes, then another 
   }
 });
 
-Deno.test("given a change of this moment, when it is glanced at, then that is no proof that nothing follows", async () => {
+Deno.test("given a change just now, when it is glanced at, then the glance is no proof that nothing follows", async () => {
   await using profile = await settledProfile();
   replaceFile(profile.world, "{}\n");
   const writtenMs = Deno.statSync(profile.world).mtime?.getTime() ?? 0;
   strictEqual(glance(profile, writtenMs), undefined);
 });
 
-Deno.test("given a process that was found alive, when it ends, then one glance tells of it", async () => {
+Deno.test("given a process that was found alive, when it ends, then one glance shows it", async () => {
   await using profile = await settledProfile();
   const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
   const { processes, boot } = await readProcesses([child.pid]);

@@ -83,7 +83,7 @@ Deno.test("given two own states, when their hashes are equal, then playbook, goa
   );
 });
 
-Deno.test("given texts that could be mistaken for a border between files, when worlds are hashed, then they differ", async () => {
+Deno.test("given texts that look like a border between files, when worlds are hashed, then the hashes differ", async () => {
   const worlds = await Promise.all([
     hashWorld("p", { a: "x", b: "y" }, {}),
     hashWorld("p", { a: 'x","b":"y' }, {}),

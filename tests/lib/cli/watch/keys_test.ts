@@ -43,7 +43,7 @@ Deno.test("given an ask with options, when a digit and enter are pressed, then t
   strictEqual(pressAll(["down", "text:1"]).ui.typing, undefined);
 });
 
-Deno.test("given an ask, when a reason is typed after d, then the order declines, and an empty one is none", () => {
+Deno.test("given an ask, when a reason is typed after d, then the order declines, but an empty reason gives no order", () => {
   const { order } = pressAll(["text:d", ...keysIn("no"), "enter"]);
   deepStrictEqual(order, { kind: "reply", id: "w1-1", text: "no", outcome: "declined", free: false });
   for (
@@ -59,7 +59,7 @@ Deno.test("given an ask, when a reason is typed after d, then the order declines
   }
 });
 
-Deno.test("given an answer that is none of the options, when it is refused, then enter again forces it, but not another text", () => {
+Deno.test("given an answer that is none of the options, when it is refused, then a second enter forces it, but not a changed text", () => {
   const typed = pressAll(["text:a", "text:g"]).ui;
   const refused = replied(typed, { failed: "none of them", mayForce: true });
   deepStrictEqual((press(refused, "enter", CHOICES).order as { free?: boolean }).free, true);
@@ -77,7 +77,7 @@ Deno.test("given a worker's terminal, when answering keys are pressed, then noth
   }
 });
 
-Deno.test("given a choice that goes, when it is settled, then what stands in its place is chosen", () => {
+Deno.test("given a chosen entry that vanishes, when the choice is settled, then the entry in its place is chosen", () => {
   const before = namesOf(CHOICES);
   const at = (chosen: string, choices: Partial<Choices>) =>
     settle({ ...FIRST, chosen, isWhole: true }, { ...CHOICES, ...choices }, before);
@@ -87,7 +87,7 @@ Deno.test("given a choice that goes, when it is settled, then what stands in its
   strictEqual(at("worker:w1", { asks: [] }).chosen, "worker:w1");
 });
 
-Deno.test("given any keys, when they are pressed, then the choice is there, nothing is below zero, and only q and Ctrl-C quit", () => {
+Deno.test("given any keys, when they are pressed, then the choice exists, no number is negative, and only q and Ctrl-C quit", () => {
   const key = fc.constantFrom(
     ..."up down tab enter esc pageup pagedown backspace text:a text:d text:1 text:s text:j text:k text:x"
       .split(" "),
@@ -110,7 +110,7 @@ Deno.test("given any keys, when they are pressed, then the choice is there, noth
   );
 });
 
-Deno.test("given text in one piece, when it is taken apart, then its line ends are enter, and a paste has none", () => {
+Deno.test("given text in one piece, when it is split into keys, then line ends are enter, except in a paste", () => {
   deepStrictEqual(keysIn("ab\rc\r\n"), ["text:a", "text:b", "enter", "text:c", "enter"]);
   strictEqual(pasted("one\r\ntwo\x1b[31m\n"), "text:one two");
 });

@@ -149,7 +149,7 @@ Deno.test("given any texts, state and size, when the screen is drawn, then it ha
 const SIZES = [[40, 12], [80, 24], [200, 50], [300, 80]] as const;
 const LISTS = ["questions: ", "workers: ", "sensors: ", "journal "];
 
-Deno.test("given what keeps things from happening, when the reasons are told, then the pulse comes first, then that nobody listens", () => {
+Deno.test("given reasons why nothing happens, when they are listed, then the pulse comes first, then that nobody listens", () => {
   const messages = (view: View) => reasonsOf(view).map(({ message }) => message);
   const stopped = messages({ ...viewOf([], 0, { wanted: false, alive: false }), listener: null });
   strictEqual(stopped.length, 2);
@@ -161,7 +161,7 @@ Deno.test("given what keeps things from happening, when the reasons are told, th
   match(lines[1]!, /^✓ nothing stands in the way; root agent: claude-ab12 listens/);
 });
 
-Deno.test("given a stopped or dead pulse and a machine that is not heard, when the screen is drawn, then the first glance has both with the way out", () => {
+Deno.test("given a stopped or dead pulse and a machine that is not heard, when the screen is drawn, then the first lines name both with the remedy", () => {
   const far = {
     name: "gpu",
     state: "down" as const,
@@ -183,7 +183,7 @@ Deno.test("given a stopped or dead pulse and a machine that is not heard, when t
   }
 });
 
-Deno.test("given a stalled pulse or a host without workers, when reasons are told, then old records of hosts are none", () => {
+Deno.test("given a stalled pulse or a host without workers, when reasons are listed, then old records of hosts are not among them", () => {
   const kinds = (pulse: object, host: object) => {
     const view = viewOf([], 0, pulse);
     view.snapshot.hosts = [{ name: "gpu", state: "down", workers: 1, unreachable_s: 9, ...host }];
@@ -195,7 +195,7 @@ Deno.test("given a stalled pulse or a host without workers, when reasons are tol
   deepStrictEqual(kinds({}, { workers: 0 }), []);
 });
 
-Deno.test("given more problems than one, when the screen is drawn, then as many are named as have rows, and the rest is counted", () => {
+Deno.test("given many problems, when the screen is drawn, then as many are named as fit, and the rest is counted", () => {
   const view = viewOf([], 0);
   view.snapshot.bad = Array.from({ length: 12 }, (_, n) => ({ path: `/odd${n}.json`, reason: "not JSON" }));
   for (const [columns, rows] of SIZES) {
