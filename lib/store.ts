@@ -290,12 +290,19 @@ export function syncFile(path: string): void {
   }
 }
 
-/** Updates a file of which only the modification time matters; leaves a link or FIFO in its place alone. */
+/**
+ * Updates a file of which only the modification time matters; leaves a link or FIFO in its place alone. It is written
+ * over, not emptied first: ext4 starts to write back a file that was emptied when it is closed, which takes 2 ms.
+ */
 export function touchFile(path: string): void {
   try {
     refuseOdd(path);
-    catchFileLimit();
-    Deno.writeTextFileSync(path, "\n", { mode: FILE_MODE });
+    const file = Deno.openSync(path, { write: true, create: true, mode: FILE_MODE });
+    try {
+      writeAll(file, Uint8Array.of(10));
+    } finally {
+      file.close();
+    }
   } catch (error) {
     throw fault("write", path, error);
   }

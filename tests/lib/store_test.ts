@@ -11,6 +11,7 @@ import {
   readTail,
   readText,
   replaceFile,
+  touchFile,
   withLock,
 } from "../../lib/store.ts";
 import { isTempName } from "../../lib/paths.ts";
@@ -223,6 +224,17 @@ Deno.test("given a write that fails, when it is tried, then the old file is whol
   throws(() => replaceFile(dir.file("missing/x"), "text"), UserError);
   throws(() => createOnce(dir.file("missing/x"), "text"), UserError);
   throws(() => appendLine(dir.file("missing/x"), "text"), UserError);
+});
+
+Deno.test("given a file whose time alone matters, when it is touched, then it is newer and was not emptied first", async () => {
+  await using dir = await tempDir();
+  const path = dir.file("poke");
+  touchFile(path);
+  Deno.writeTextFileSync(path, "\nkept");
+  Deno.utimeSync(path, 1, 1);
+  touchFile(path);
+  strictEqual(Deno.readTextFileSync(path), "\nkept");
+  ok(Deno.statSync(path).mtime!.getTime() > 1_000);
 });
 
 Deno.test("given the mode that a file is to have, when it is written, then others cannot read it and scripts can run", async () => {
