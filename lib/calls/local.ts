@@ -65,6 +65,8 @@ interface OpenCall {
   isAsk: boolean;
   /** Bytes sent through the FIFO. */
   sent: number;
+  /** The files that hold what is too long for it. */
+  files: string[];
   watches: Watch[];
   /** What is to be done once the reply was read. */
   read: (() => Promise<void> | void)[];
@@ -177,6 +179,7 @@ export class LocalDesk {
       pids: [pid, request.parent],
       isAsk: words[1] === "ask",
       sent: 0,
+      files: [],
       watches: [],
       read: [],
       ask: ".",
@@ -240,7 +243,9 @@ export class LocalDesk {
   #word(call: OpenCall, what: "out" | "err", bytes: Uint8Array): string {
     const word = bytes.length < MAX_INLINE / 2 ? encodeText(bytes) : "";
     if (word !== "" && call.sent + word.length < MAX_INLINE) return word;
-    replaceFile(`${this.#dir}/out/${call.name}.${what}`, bytes, { durable: false });
+    const file = `out/${call.name}.${what}`;
+    call.files.push(file);
+    replaceFile(`${this.#dir}/${file}`, bytes, { durable: false });
     return "@";
   }
 
@@ -263,7 +268,7 @@ export class LocalDesk {
     this.#open.delete(call.name);
     for (const watch of call.watches) watch.close();
     quietly(() => call.fifo.close());
-    for (const name of [`wait/${call.name}`, `out/${call.name}.out`, `out/${call.name}.err`]) {
+    for (const name of [`wait/${call.name}`, ...call.files]) {
       quietly(() => removeFile(`${this.#dir}/${name}`, { durable: false }));
     }
   }

@@ -79,7 +79,8 @@ call() {
     export LOOOP_CALL
   fi
   name=$LOOOP_SESSION_ID,$LOOOP_SESSION_GEN,$LOOOP_CALL,$$
-  mkfifo -m 600 "$calls/wait/$name" 2>/dev/null || return 0
+  # What is started here reads no file of a locale.
+  LC_ALL=C mkfifo -m 600 "$calls/wait/$name" 2>/dev/null || return 0
   { hand_over "$@"; } 8<>"$calls/wait/$name" 7<"$calls/wait/$name"
   rm -f "$calls/wait/$name" "$calls/in/$name"
 }
@@ -127,7 +128,7 @@ hand_over() {
 }
 set_dog() {
   # Without sleep the binary is run at once.
-  { sleep 0.5 || sleep 1; [ ! -p "$calls/wait/$name" ] || echo late 1<>"$calls/wait/$name"; } \
+  { LC_ALL=C sleep 0.5 || sleep 1; [ ! -p "$calls/wait/$name" ] || echo late 1<>"$calls/wait/$name"; } \
     </dev/null >/dev/null 2>&1 7<&- 8>&- &
   dog=$!
 }
