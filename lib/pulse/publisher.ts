@@ -1,6 +1,6 @@
 /** The publisher: composes the next world and writes it, as one file for programs and as single files for people. */
 import type { BadFile } from "../store.ts";
-import { listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
+import { exists, listFiles, makeSubDir, removeFile, replaceFile } from "../store.ts";
 import { appendEvent } from "../records/journal.ts";
 import type { Profile } from "../paths.ts";
 import { type LiveSign, liveSignOf, type Session } from "../sessions/session.ts";
@@ -33,6 +33,8 @@ const CHANGE_EVERY_MS = 600_000;
 export class Publisher {
   readonly #profile: Profile;
   #world: World;
+  /** The texts of the single files about looop's own state. */
+  readonly #written = new Map<string, string>();
   /** When a change of each sensor's signal was last noted, unix ms. */
   readonly #changedAt = new Map<string, number>();
 
@@ -126,9 +128,12 @@ export class Publisher {
     for (const [name, reading] of Object.entries(next.readings)) {
       const known = before.readings[name];
       if (known?.hash === reading.hash && known.sensed_at === reading.sensed_at) continue;
-      replaceFile(`${snapshots}/${name}.json`, `${JSON.stringify(reading.value, null, 2)}\n`, {
-        durable: false,
-      });
+      const path = `${snapshots}/${name}.json`;
+      const text = `${JSON.stringify(reading.value, null, 2)}\n`;
+      // looop's own state is read anew at each look, but is mostly the same.
+      if (this.#written.get(name) === text && exists(path)) continue;
+      replaceFile(path, text, { durable: false });
+      if (name.startsWith("sys-")) this.#written.set(name, text);
     }
     for (const file of listFiles(snapshots, ".json")) {
       if (!(file.slice(0, -".json".length) in next.readings)) {

@@ -19,6 +19,7 @@ import { Settings } from "./settings.ts";
 import { STAMP_SETTLES_MS } from "../store.ts";
 import { Tending } from "./tending.ts";
 import { Verifying } from "./verifying.ts";
+import { delay } from "../process/tree.ts";
 import { readNotes } from "../records/notes.ts";
 import { isUnwanted } from "../world/pulse_record.ts";
 import { endOrphanRuns } from "../world/sensor_run.ts";
@@ -28,6 +29,8 @@ const FIRST_PUBLISH_MS = 2_000;
 /** Interval of the slow look at everything, where watches work and where they do not, ms. */
 const POLL_WATCHED_MS = 5_000;
 const POLL_BLIND_MS = 1_000;
+/** Longest rest after a look, ms. */
+const REST_MS = 50;
 
 /** The loop: when to beat, when to look, when to stop. */
 export class Pulse {
@@ -111,6 +114,7 @@ export class Pulse {
         nextBeat = nextOnGrid(nextBeat, now, intervalMs);
         this.#beginBeat();
       }
+      const lookedAt = performance.now();
       await this.#links.look();
       if (this.#reconciler.isReady) await this.#lookAgain();
       else if (now - started >= FIRST_PUBLISH_MS) {
@@ -120,6 +124,8 @@ export class Pulse {
       // A beat that was planned an hour ahead must not put a new interval off for that hour.
       if (wantedMs !== intervalMs) nextBeat = nextOnGrid(nextBeat - intervalMs, performance.now(), wantedMs);
       intervalMs = wantedMs;
+      // A worker that calls again at once is served between two looks, of which its calls make many.
+      await delay(Math.min(REST_MS, performance.now() - lookedAt));
       await this.#watch.next(this.#pause(nextBeat, started));
     }
     await this.#beating;

@@ -1,5 +1,6 @@
 import { deepStrictEqual, match, ok, strictEqual } from "node:assert/strict";
 import { looopCommand, type TestProfile, testProfile } from "../looop.ts";
+import { fileText } from "../workers.ts";
 import { crashPulse, isGone, type Published, published, pulsePid } from "../published.ts";
 
 // deno-lint-ignore no-explicit-any -- tests look into it freely
@@ -24,6 +25,25 @@ function runs(p: TestProfile, name: string): number {
     return 0;
   }
 }
+
+Deno.test("given own state of which a part changes, when it is published, then only that part's file is written, or one that is gone", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.ok("_", "claim", "first", "--session", "w1");
+  const holds = (name: string) => fileText(p, "snapshots/sys-claims.json").includes(`"${name}"`);
+  await p.until("published", () => holds("first"));
+  const inode = () => Deno.statSync(p.path("snapshots/sys-sessions.json")).ino;
+  const before = inode();
+  await p.ok("_", "claim", "second", "--session", "w1");
+  await p.until("published", () => holds("second"));
+  strictEqual(inode(), before);
+  await Deno.remove(p.path("snapshots"), { recursive: true });
+  await p.ok("_", "claim", "third", "--session", "w1");
+  await p.until(
+    "written again",
+    () => [...Deno.readDirSync(p.path("snapshots"))].length >= 3 && holds("third"),
+  );
+});
 
 Deno.test("given sensors that fail in every way, when a beat has passed, then each reading says which, and keeps its last good value", async () => {
   await using p = await testProfile();
