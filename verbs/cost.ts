@@ -9,12 +9,15 @@ export default defineVerb({
     summary: "what was spent: total, by day, kind, runner and worker",
     audience: "people",
     args: [{ name: "span", summary: "all by default", optional: true, choices: ["today", "all"] }],
-    options: [{ name: "json", summary: "as JSON" }],
+    options: [
+      { name: "json", summary: "as JSON" },
+      { name: "full", summary: "name every worker in the JSON" },
+    ],
     example: "looop cost today",
     details:
       "Coverage shows how much is known: workers with a cost ÷ workers that ran, by sessions, journal and events.\n" +
       "A cost may be tokens without dollars, where neither the agent nor `prices` in config.json gives a price.\n" +
-      "--json names the 50 most expensive workers and sums the others; `cost all --json` names all of them.",
+      "--json names the 50 most expensive workers and sums the others; with --full it names all of them.",
   },
   async run(context, input) {
     // Loaded here, since `_ cost` needs none of it.
@@ -29,7 +32,7 @@ export default defineVerb({
     const todayOnly = input.word(0) === "today";
     const now = context.now();
     // Only a program that asks for all of them is given all.
-    const shownWorkers = !context.json ? SHOWN_WORKERS : input.words[0] === "all" ? undefined : JSON_WORKERS;
+    const shownWorkers = !context.json ? SHOWN_WORKERS : input.flag("full") ? undefined : JSON_WORKERS;
     const summary = await sumLedger(context.profile, now, {
       isToday: todayOnly,
       settled,
@@ -42,6 +45,9 @@ export default defineVerb({
     if (unread !== undefined) {
       context.note(`looop cost: some agents' own records are not in it: ${unread.message}`);
     }
+    if (context.json) {
+      return { json: { span: todayOnly ? "today" : "all", ...costSummaryJson(summary, shownWorkers) } };
+    }
     const locale = context.env["LC_ALL"] || context.env["LC_CTYPE"] || context.env["LANG"] || "UTF-8";
     const unicode = /utf-?8/i.test(locale);
     const text = showCost(summary, {
@@ -50,7 +56,7 @@ export default defineVerb({
       unicode,
       ...(todayOnly ? { today: localDay(now) } : {}),
     });
-    return { text, json: { span: todayOnly ? "today" : "all", ...costSummaryJson(summary, shownWorkers) } };
+    return { text };
   },
 });
 

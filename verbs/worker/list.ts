@@ -15,14 +15,15 @@ export default defineVerb({
     options: [{ name: "json", summary: "as JSON, as in workers[] of `_ state`" }],
     example: "looop _ worker list",
   },
-  async run({ profile, now, width }) {
+  async run({ profile, now, width, json }) {
     const nowMs = now();
     const workers = await readWorkers(profile, readWorld(profile, nowMs).world, nowMs);
-    if (workers.length === 0) return { text: "no workers", json: [] };
+    if (json) return { json: workers.map(viewOf) };
+    if (workers.length === 0) return { text: "no workers" };
     const asking = new Set(readMailbox(profile).pending.map(({ worker }) => worker));
     const rows = workers.map((worker) => rowOf(worker, asking.has(worker.id), nowMs));
     const columns = [{ min: 8 }, { min: 8 }, { min: 4 }, {}, { min: 6 }];
-    return { text: table(rows, { width, columns }).join("\n"), json: workers.map(viewOf) };
+    return { text: table(rows, { width, columns }).join("\n") };
   },
 });
 
