@@ -1,6 +1,6 @@
 /** Watches folders, or polls them: reports when something in them may have changed. */
 import { baseName, isTempName } from "./paths.ts";
-import { exists, quietStat } from "./store.ts";
+import { quietStat, stampFile } from "./store.ts";
 
 /** Derived files in the data dir, whose changes wake nobody. */
 const QUIET = [
@@ -20,6 +20,25 @@ const QUIET = [
  * Deno 2.4 keeps 16 events for a reader and drops the rest, so an event that counts may be lost among them.
  */
 const TRAIL_MS = 100;
+
+/**
+ * Time within which an event about what we did ourselves must come, ms.
+ *
+ * One thread of the runtime serves all watches, and opens whatever appears in a folder: a FIFO there holds it for ever,
+ * and with it whoever asks for another watch.
+ */
+const ECHO_MS = 1_000;
+/** The armed watches of this process. */
+const armed = new Set<Watch>();
+/** Whether that thread hangs: from then on all watches poll. */
+let isDeaf = false;
+
+/** Whether all armed watches still hear; if one does not, all are given up. */
+async function allHear(): Promise<boolean> {
+  for (const watch of armed) isDeaf ||= !await watch.hears();
+  if (isDeaf) { for (const watch of armed) watch.giveUp(); }
+  return !isDeaf;
+}
 
 /** The folders to watch, and how. */
 export interface WatchOptions {
@@ -45,7 +64,14 @@ export class Watch {
   #watcher: Deno.FsWatcher | undefined;
   #pending = false;
   #wake: (() => void) | undefined;
+  /** Which folders are watched. */
   #inodes: string;
+  /** Those about which an event has come: a new folder can get the same inode, so the inode proves nothing. */
+  readonly #gone = new Set<string>();
+  /** When the last event came, unix ms. */
+  #heardAt = Date.now();
+  /** The folder in which an event was caused, and what is called when it comes. */
+  #echo: { dir: string; come: () => void } | undefined;
   #closed = false;
   #trail: ReturnType<typeof setTimeout> | undefined;
 
@@ -53,7 +79,7 @@ export class Watch {
     this.#options = options;
     this.#quiet = new Set([...QUIET, ...(options.ignore ?? [])]);
     this.#arm();
-    this.#inodes = this.#inodesOf();
+    this.#inodes = this.#look().inodes;
   }
 
   /** Whether the kernel reports changes; if not, `next` relies on polling alone. */
@@ -69,8 +95,36 @@ export class Watch {
     if (!this.#pending) await this.#sleep(Math.max(1, Math.min(maxMs, this.#options.pollMs)));
     const told = this.#pending;
     this.#pending = false;
-    if (!told) this.#rearm();
+    if (!told) await this.#rearm();
     return told;
+  }
+
+  /** Whether the kernel's events still arrive: one is caused in a folder that is watched. */
+  async hears(): Promise<boolean> {
+    const inodes = this.#inodes.split(" ");
+    const dir = this.#options.dirs.find((path, at) =>
+      !this.#gone.has(path) && String(quietStat(path)?.ino) === inodes[at]
+    );
+    if (dir === undefined) return true;
+    const echoed = new Promise<boolean>((resolve) => this.#echo = { dir, come: () => resolve(true) });
+    let limit: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<boolean>((resolve) => limit = setTimeout(() => resolve(false), ECHO_MS));
+    try {
+      stampFile(dir, Date.now());
+      return await Promise.race([echoed, late]);
+    } catch {
+      // A folder that cannot be written to proves nothing.
+      return false;
+    } finally {
+      this.#echo = undefined;
+      clearTimeout(limit);
+    }
+  }
+
+  /** Polls from now on. The watcher stays as it is: to close it would wait for the thread that hangs. */
+  giveUp(): void {
+    this.#watcher = undefined;
+    armed.delete(this);
   }
 
   async #sleep(ms: number): Promise<void> {
@@ -94,13 +148,14 @@ export class Watch {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#trail);
-    this.#disarm();
+    if (this.#look().changedAt > this.#heardAt) this.giveUp();
+    else this.#disarm();
     this.#wake?.();
   }
 
   #arm(): void {
-    if (this.#options.off === true) return;
-    const dirs = this.#options.dirs.filter((dir) => exists(dir));
+    if (this.#options.off === true || isDeaf) return;
+    const dirs = this.#options.dirs.filter((dir) => quietStat(dir)?.isDirectory);
     if (dirs.length === 0) return;
     try {
       this.#watcher = Deno.watchFs(dirs, { recursive: false });
@@ -109,12 +164,14 @@ export class Watch {
       // works.
       return;
     }
+    armed.add(this);
     this.#listen(this.#watcher);
   }
 
   #disarm(): void {
     const watcher = this.#watcher;
     this.#watcher = undefined;
+    armed.delete(this);
     try {
       watcher?.close();
     } catch {
@@ -126,9 +183,11 @@ export class Watch {
     try {
       for await (const event of watcher) {
         if (this.#watcher !== watcher) return;
-        // An event about the folder itself may mean that it is gone; a new folder can get the same inode, so the
-        // inode proves nothing.
-        if (event.paths.some((path) => this.#options.dirs.includes(path))) this.#inodes = "";
+        this.#heardAt = Date.now();
+        for (const path of event.paths) {
+          if (path === this.#echo?.dir) this.#echo.come();
+          else if (this.#options.dirs.includes(path)) this.#gone.add(path);
+        }
         if (event.paths.every((path) => this.#isQuiet(path))) this.#lookSoon();
         else this.poke();
       }
@@ -153,21 +212,29 @@ export class Watch {
   }
 
   /**
-   * The slow look: watches a folder again that was replaced or could not be watched before. The old watch is closed
-   * one look earlier, because a new one that is opened in the same turn receives no events (Deno 2.9).
+   * The slow look: watches a folder again that was replaced or could not be watched before, and finds out when events
+   * no longer come. The old watch is closed one look earlier, because a new one that is opened in the same turn
+   * receives no events (Deno 2.9).
    */
-  #rearm(): void {
+  async #rearm(): Promise<void> {
     if (this.#closed) return;
-    const inodes = this.#inodesOf();
-    if (this.#watcher !== undefined) {
-      if (inodes !== this.#inodes) this.#disarm();
-      return;
-    }
-    this.#inodes = inodes;
-    this.#arm();
+    const { inodes, changedAt } = this.#look();
+    const isOther = this.#watcher === undefined || this.#gone.size > 0 || inodes !== this.#inodes;
+    if (!isOther && changedAt <= this.#heardAt) return;
+    if (!await allHear() || this.#closed) return;
+    if (this.#watcher === undefined) {
+      this.#inodes = inodes;
+      this.#gone.clear();
+      this.#arm();
+    } else if (isOther) this.#disarm();
   }
 
-  #inodesOf(): string {
-    return this.#options.dirs.map((dir) => quietStat(dir)?.ino ?? 0).join(" ");
+  /** Which folders there are now, and when something last came into or left one of them, unix ms. */
+  #look(): { inodes: string; changedAt: number } {
+    const infos = this.#options.dirs.map((dir) => quietStat(dir));
+    return {
+      inodes: infos.map((info) => info?.ino ?? 0).join(" "),
+      changedAt: Math.max(0, ...infos.map((info) => info?.mtime?.getTime() ?? 0)),
+    };
   }
 }

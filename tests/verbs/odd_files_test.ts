@@ -205,6 +205,31 @@ for (const name of [".lock", ".format", ".wal", "sessions"]) {
   });
 }
 
+Deno.test("given a live pulse, when a FIFO stands in a folder's place for a while, then the pulse says so and goes on", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await Deno.rename(p.path("claims"), `${p.base}/was`);
+  KINDS["a FIFO"]?.(p.path("claims"));
+  await p.until("it is said", () => p.read("sessions/pulse/output.log").split("Cannot list").length > 3);
+  await Deno.remove(p.path("claims"));
+  await Deno.rename(`${p.base}/was`, p.path("claims"));
+  const beat = async () => (await p.json("_", "state", "--json")).pulse.beat;
+  const before = await beat();
+  await p.until("it beats", async () => await beat() > before + 1);
+});
+
+Deno.test("given a blocked wait, when a FIFO comes into the data dir, then the next question still ends it", async () => {
+  await using p = await testProfile();
+  await p.ok("up");
+  await p.ok("_", "wait", "--json");
+  using wait = p.start(["_", "wait", "--json"]);
+  await p.until("it waits", () => p.read(".cursors/hand.json").includes('"waiting":{'));
+  KINDS["a FIFO"]?.(p.path("pipe"));
+  await startWorker(p, "w", `"$LOOOP_BIN" _ ask w --prompt q`);
+  const { code, stdout } = await wait.result;
+  deepStrictEqual([code, JSON.parse(stdout).asks[0].id], [0, "w-1"]);
+});
+
 Deno.test("given a number of a later format, when all is ended, then nobody is left and no record is read", async () => {
   await using p = await testProfile();
   await p.ok("up");
