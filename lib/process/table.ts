@@ -216,6 +216,7 @@ for file in $(grep -lE "^Uid:[[:space:]]+$uid[[:space:]]" /proc/[0-9]*/status); 
   [ -r "$dir/environ" ] || ! read -r stat <"$dir/stat" || {
     name=\${stat#*(} name=\${name%)*}
     set -- \${stat##*) }
+    [ "$1" != Z ] || continue
     [ "$2" = 1 ] || read -r parent <"/proc/$2/comm" || parent=-
     [ "$2" != 1 ] && [ "$parent" != systemd ] || echo "\${dir#/proc/} \${20} $name"
   }

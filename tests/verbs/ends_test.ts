@@ -52,19 +52,26 @@ i=0; until grep -q exited sessions/w/status.json || [ $i = 200 ]; do sleep 0.05;
   });
 }
 
-if (
-  can(
-    "ordinary user with an ssh-agent",
-    // That user must be able to reach the program under test.
-    `command -v ssh-agent && setpriv --reuid=65534 --regid=65534 --clear-groups test -x "${
-      looopCommand()[0]
-    }"`,
-  )
-) {
+// That user must be able to reach the program under test.
+const AS_USER = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+const isUserHere = can("ordinary user", `${AS_USER} test -x "${looopCommand()[0]}"`);
+
+if (isUserHere) {
+  Deno.test("given an ordinary user's worker that hides nothing, when all is ended, then no process is said to hide", async () => {
+    await using p = await testProfile();
+    for (const path of [p.base, `${p.base}/home`]) Deno.chownSync(path, 65534, 65534);
+    const as = `exec ${AS_USER} "$@"`;
+    strictEqual((await shell(p, as, ["_", "worker", "start", "w", "--runner", "shell", HOLD])).code, 0);
+    const { code, stderr } = await shell(p, as, ["down"]);
+    deepStrictEqual([code, stderr], [0, ""]);
+  });
+}
+
+if (isUserHere && can("ssh-agent", "command -v ssh-agent")) {
   Deno.test("given an ordinary user's worker that leaves an ssh-agent, when it is killed, then the agent is ended or named", async () => {
     await using p = await testProfile();
     for (const path of [p.base, `${p.base}/home`]) Deno.chownSync(path, 65534, 65534);
-    const as = 'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"';
+    const as = `exec ${AS_USER} "$@"`;
     const script =
       'eval $(ssh-agent) >/dev/null; echo "$SSH_AGENT_PID" >"$LOOOP_REPORTS_DIR/.pid"; mv "$LOOOP_REPORTS_DIR/.pid" "$LOOOP_REPORTS_DIR/pid"; sleep 600';
     strictEqual((await shell(p, as, ["_", "worker", "start", "w", "--runner", "shell", script])).code, 0);
