@@ -32,7 +32,7 @@ export function writeAll(
   text: string | Uint8Array,
 ): void {
   if (stream === Deno.stderr) giveBack();
-  catchFileLimit();
+  if (mayBeFile(stream)) catchFileLimit();
   const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
   for (let at = 0; at < bytes.length;) {
     try {
@@ -45,6 +45,15 @@ export function writeAll(
       }
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
     }
+  }
+}
+
+/** Whether a stream may lead to a file, which alone has a limit of size; to catch that limit takes 0.5 ms. */
+function mayBeFile(stream: unknown): boolean {
+  try {
+    return Deno.statSync(`/dev/fd/${stream === Deno.stderr ? 2 : 1}`).isFile;
+  } catch {
+    return true;
   }
 }
 

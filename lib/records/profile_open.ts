@@ -1,15 +1,18 @@
 /** Opens a profile that exists, without what is needed to make one. */
 import type { Profile } from "../paths.ts";
-import { exists, makeDir, readText } from "../store.ts";
+import { exists, makeDir } from "../store.ts";
 import { ensureHome } from "./home.ts";
 import { checkProfile, refuseLinks } from "./profile_check.ts";
 
-/** Checks the data dir; false when its layout or seeds are missing. @throws {UserError} as `openProfile` does. */
-export function openExisting(profile: Profile): boolean {
-  checkProfile(profile);
+/**
+ * Checks the data dir, unless that was done; false when its layout or seeds are missing. @throws {UserError} as
+ * `openProfile` does.
+ */
+export function openExisting(profile: Profile, isChecked = false): boolean {
+  if (!isChecked) checkProfile(profile);
   refuseLinks(profile);
   makeDir(profile.dir);
-  if (readText(profile.format) === undefined || !exists(profile.config)) return false;
+  if (!exists(profile.format) || !exists(profile.config)) return false;
   nameHome(profile);
   return true;
 }
