@@ -95,6 +95,11 @@ async function checkHosts({ profile, env, now }: DoctorHost): Promise<Diagnosis[
     const place = Place.named({ profile, env, now }, name);
     if (place.driver !== undefined) {
       const jobs = await place.driver.list();
+      const wrong = await place.shared().then(() => undefined, (error: UserError) => error);
+      if (wrong !== undefined) {
+        const { message, next = `run \`looop _ host check ${name}\`` } = wrong;
+        return [{ name: `host ${name}`, level: "bad" as const, message, next }];
+      }
       const said = jobs === undefined
         ? {
           level: "bad" as const,

@@ -27,6 +27,8 @@ export interface Job {
 /** A driver's description of itself. */
 export interface Description {
   verbs: string[];
+  /** How calls come home: through a shell in the job, or through a folder that both machines see. */
+  calls: "exec" | "folder";
   maxName: number;
 }
 
@@ -42,6 +44,7 @@ const LIMITS: Readonly<Record<string, number>> = {
   start: 120_000,
   list: 30_000,
   stop: 60_000,
+  folder: 5_000,
 };
 /** Largest output that counts as an answer, bytes. */
 const MAX_ANSWER = 4 * 1024 * 1024;
@@ -65,6 +68,7 @@ export class Driver {
   readonly #cwd: string;
   readonly #host: string;
   readonly #config: HostConfig;
+  #isFolder: boolean | undefined;
 
   constructor(
     argv: readonly string[],
@@ -115,13 +119,39 @@ export class Driver {
     const outcome = await this.call("describe", {});
     const value = outcome.kind === "done" ? outcome.value : {};
     const verbs = Array.isArray(value["verbs"]) ? value["verbs"].map(String) : [];
-    if (value["v"] !== 1 || !["start", "list", "stop", "exec"].every((verb) => verbs.includes(verb))) {
+    const { calls = "exec" } = value;
+    if (value["v"] === 1 && calls !== "exec" && calls !== "folder") {
+      throw new UserError(`The driver of host "${this.#host}" has calls "${oneLine(String(calls), 40)}"`, {
+        next: 'looop knows "exec" and "folder"',
+        kind: "host",
+      });
+    }
+    if (value["v"] !== 1 || !["start", "list", "stop", calls].every((verb) => verbs.includes(String(verb)))) {
       throw new UserError(`The driver of host "${this.#host}" does not describe itself: ${whyOf(outcome)}`, {
         next: `check it with \`looop _ host check ${this.#host}\``,
         kind: "host",
       });
     }
-    return { verbs, maxName: Number(value["max_name"]) || 63 };
+    this.#isFolder = calls === "folder";
+    return { verbs, calls: calls as Description["calls"], maxName: Number(value["max_name"]) || 63 };
+  }
+
+  /** Whether calls come home through a folder; asked once. @throws {UserError} as {@link describe} does. */
+  async isFolder(): Promise<boolean> {
+    if (this.#isFolder === undefined) await this.describe();
+    return this.#isFolder === true;
+  }
+
+  /** The folder that home sees, too. @throws {UserError} of kind `host` when it is none of ours alone. */
+  async folder(): Promise<string> {
+    const outcome = await this.call("folder", {});
+    const path = outcome.kind === "done" ? outcome.value["path"] : undefined;
+    const why = typeof path === "string" ? await whyNoFolder(path) : whyOf(outcome);
+    if (why === undefined) return String(path);
+    throw new UserError(`The folder of host "${this.#host}" cannot be used: ${why}`, {
+      next: "its driver must name a folder of yours with mode 0700, by its whole path",
+      kind: "host",
+    });
   }
 
   /** @throws {UserError} when the driver does not describe itself, or its engine has no room for the job's name. */
@@ -203,6 +233,19 @@ function checkJob(value: unknown): Job | undefined {
 
 function whyOf(outcome: DriverOutcome): string {
   return outcome.kind === "done" ? "its answer is not what was asked for" : outcome.why;
+}
+
+/** Why a path is no folder that only we can read and write; undefined when it is one. */
+async function whyNoFolder(path: string): Promise<string | undefined> {
+  const shown = oneLine(path, 100);
+  if (!/^\/[A-Za-z0-9_./:=@%+,-]*$/.test(path)) return `"${shown}" is no plain absolute path`;
+  // Not the store's look, which would hold the pulse up while the folder's server is silent.
+  const stat = await Deno.lstat(path).catch(() => undefined);
+  if (stat === undefined) return `there is no ${shown}`;
+  if (!stat.isDirectory) return `${shown} is ${stat.isSymlink ? "a link" : "no folder"}`;
+  if (stat.uid !== Deno.uid()) return `${shown} belongs to user ${stat.uid}`;
+  const mode = (stat.mode ?? 0) & 0o777;
+  return mode === 0o700 ? undefined : `${shown} has mode ${mode.toString(8).padStart(4, "0")}`;
 }
 
 async function finish(child: Deno.ChildProcess, input: string, limitMs: number): Promise<DriverOutcome> {

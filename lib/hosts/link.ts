@@ -32,6 +32,8 @@ const PAUSE_MS = { first: 500, longest: 10_000 };
 const SILENCE_MS = 15_000;
 /** Interval at which home speaks, ms; the post gives up after 30 s. */
 const SPEAK_MS = 5_000;
+/** Time that a post has to read what was said last, ms. */
+const LAST_WORDS_MS = 500;
 /** Number of foreign lines within a minute that close the line. */
 const MAX_BAD_LINES = 3;
 /** Time for which a host must not name a run before the run is ended, ms: what it says may be older than the start. */
@@ -81,6 +83,18 @@ export class Link {
     return this.#record.state === "up";
   }
 
+  /** Why the host is not heard; "" while it is, or when that is not known yet. */
+  get error(): string {
+    return this.up ? "" : this.#record.error;
+  }
+
+  /** Tells the post that nothing of a run lives any more; false when it does not know that run. */
+  over(run: RunName, end: { state: string; by: string; code: number | null }): boolean {
+    if (!this.up || this.#desk.unnamed([run]).length > 0) return false;
+    this.#speak(say.over(run, end));
+    return true;
+  }
+
   /** Reacts to a change at home: sends answers and stops, and ends a pause between attempts. */
   async look(): Promise<void> {
     this.#wake?.();
@@ -91,8 +105,12 @@ export class Link {
   async close(state: "idle" | "down" | undefined): Promise<void> {
     this.#closed = true;
     this.#wake?.();
-    this.#channel?.close();
+    // Where nothing runs any more, the post still reads our last words, and ends by itself.
+    const channel = this.#channel;
+    const timer = setTimeout(() => channel?.close(), state === "idle" ? LAST_WORDS_MS : 0);
+    if (state === "idle") channel?.end();
     await this.#done;
+    clearTimeout(timer);
     if (state !== undefined) this.#note({ state, since: this.#host.now() });
   }
 

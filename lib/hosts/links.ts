@@ -5,7 +5,7 @@ import type { Profile } from "../paths.ts";
 import type { Config } from "../records/config.ts";
 import { readHost, writeHost } from "../records/hosts.ts";
 import { endedStatusText, hasEnded, readSession, type Session } from "../sessions/session.ts";
-import { isFetched } from "../sessions/run_files.ts";
+import { isFetched, sessionDir } from "../sessions/run_files.ts";
 import { exists, removeFile, replaceFile, statOf } from "../store.ts";
 import type { Job } from "./driver.ts";
 import type { PlaceHost } from "./home.ts";
@@ -61,7 +61,7 @@ export class Links {
       const wired = Object.hasOwn(config.hosts, name) ? config.hosts[name] : undefined;
       if (wired === undefined) this.#noteMissing(name);
       else if (wired.driver === undefined) {
-        this.#ensure(name, JSON.stringify(wired), () => this.#placeLink(new Place(this.#host, name, wired)));
+        this.#placeLink(new Place(this.#host, name, wired));
       } else this.#engine(new Place(this.#host, name, wired)).tend(runs);
     }
     for (const [key, link] of this.#links) {
@@ -132,15 +132,20 @@ export class Links {
     this.#closing = Promise.all([this.#closing, closed]);
   }
 
-  #placeLink(place: Place): Link {
+  /** The line to a place, or to the folder of an engine, which tends its runs itself. */
+  #placeLink(place: Place): Link | undefined {
     const { name } = place;
-    return new Link(name, {
-      ...this.#common(),
-      open: () => place.open(exists(takeFile(this.#host.profile, name))),
-      heard: () => tookOver(this.#host.profile, name),
-      start: (run) => this.#startAgain(place, run),
-      runs: () => this.#open.get(name) ?? [],
-    });
+    const isEngine = place.driver !== undefined;
+    this.#ensure(name, JSON.stringify(place.config), () =>
+      new Link(name, {
+        ...this.#common(),
+        open: () => place.open(exists(takeFile(this.#host.profile, name))),
+        heard: () => tookOver(this.#host.profile, name),
+        quiet: isEngine,
+        start: (run) => this.#startAgain(place, run),
+        runs: () => isEngine ? [] : this.#open.get(name) ?? [],
+      }));
+    return this.#links.get(name);
   }
 
   #common() {
@@ -176,6 +181,7 @@ export class Links {
               start: () => Promise.resolve(),
               runs: () => [],
             })),
+        folder: () => this.#placeLink(place),
         start: (run) => this.#startAgain(place, run),
       });
       this.#engines.set(key, engine);
@@ -188,6 +194,8 @@ export class Links {
 interface EngineActs {
   /** Opens the line into a running job. */
   attach(job: Job, run: RunName): void;
+  /** Opens the line to the engine's folder, where calls come home through one. */
+  folder(): Link | undefined;
   /** Starts a run whose start may not have happened. */
   start(run: RunName): Promise<void>;
 }
@@ -203,6 +211,11 @@ class Engine {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Runs that a list did not name, or named as over, once. */
   readonly #gone = new Set<string>();
+  /** Runs whose end was seen to be recorded at home. */
+  readonly #ending = new Set<string>();
+  /** Whether calls come home through a folder, and the line to it. */
+  #isFolder = false;
+  #folder: Link | undefined;
 
   constructor(place: Place, host: LinksHost, acts: EngineActs) {
     this.#place = place;
@@ -212,12 +225,12 @@ class Engine {
 
   tend(runs: readonly OpenRun[]): void {
     this.#runs = runs;
-    if (this.#looking !== undefined || performance.now() < this.#next) return;
+    if (this.#looking !== undefined || (performance.now() < this.#next && !this.#isAsked(runs))) return;
     this.#looking = this.#look().catch((error) => this.#host.warn(`${this.#place.name}: ${error.message}`))
       .finally(() => {
         this.#looking = undefined;
         const busy = this.#runs.some(({ state }) => state === "starting");
-        const pause = busy ? LIST_MS.busy : LIST_MS.calm;
+        const pause = this.#isAsked(this.#runs) ? 0 : busy ? LIST_MS.busy : LIST_MS.calm;
         this.#next = performance.now() + pause;
         this.#timer = setTimeout(() => this.#host.changed(), pause);
       });
@@ -227,11 +240,22 @@ class Engine {
     clearTimeout(this.#timer);
   }
 
+  /** Whether a run is to end that was not to at the look before. */
+  #isAsked(runs: readonly OpenRun[]): boolean {
+    const asked = runs.filter(({ id, gen }) =>
+      !this.#ending.has(gen) && exists(`${sessionDir(this.#host.profile, id)}/end`)
+    );
+    for (const { gen } of asked) this.#ending.add(gen);
+    return asked.length > 0;
+  }
+
   async #look(): Promise<void> {
     const jobs = await this.#place.driver?.list();
     if (jobs === undefined) return this.#note("its driver does not list its jobs");
+    this.#isFolder = await this.#place.driver?.isFolder() === true;
+    if (this.#isFolder) this.#folder = this.#acts.folder();
     const living = jobs.filter(({ state }) => state === "running").map(({ name }) => name);
-    this.#note("", living.filter((name) => this.#isStray(name)));
+    this.#note(this.#folder?.error ?? "", living.filter((name) => this.#isStray(name)));
     const byName = new Map(jobs.map((job) => [job.name, job]));
     for (const run of this.#runs) await this.#settle(run, byName.get(this.#place.jobName(run)));
   }
@@ -256,12 +280,16 @@ class Engine {
   async #settle(run: OpenRun, job: Job | undefined): Promise<void> {
     const record = readSession(this.#host.profile, run.id);
     if (record === undefined || record.meta.gen !== run.gen) return;
-    if (job?.state === "running") this.#acts.attach(job, run);
+    if (job?.state === "running" && !this.#isFolder) this.#acts.attach(job, run);
     if (record.end !== undefined && (job?.state === "running" || job?.state === "queued")) {
       // The line into the job ends it more gently, and brings its last words home.
       const asked = statOf(`${record.dir}/end`)?.mtime?.getTime() ?? 0;
-      if (job.state === "queued" || Date.now() - asked > LINE_STOPS_MS) {
-        await this.#place.stop([{ ...run, ...record.end }], 60_000);
+      if (job.state === "queued" || this.#isFolder || Date.now() - asked > LINE_STOPS_MS) {
+        const over = await this.#place.stop([{ ...run, ...record.end }], 60_000);
+        if (this.#isFolder && over.length > 0) {
+          this.#gone.add(run.gen);
+          this.#over(run, undefined, record);
+        }
       }
       return;
     }
@@ -277,14 +305,19 @@ class Engine {
       this.#gone.add(run.gen);
       return;
     }
+    const own = record.end;
+    const state = own?.state ?? (job === undefined ? "lost" : job.state);
+    const by = own?.by ?? (job?.state === "exited" ? ((job.code ?? 0) < 128 ? "self" : "crash") : "host");
+    const code = state === "exited" ? (own === undefined ? job?.code ?? null : 0) : null;
+    // Its folder is still there, and may know better how it has ended.
+    if (this.#isFolder && this.#folder?.over(run, { state, by, code })) return;
+    const isUnread = this.#isFolder && this.#folder?.up !== true;
+    if (isUnread && own === undefined) return;
     if (!hasEnded(record)) {
-      const own = record.end;
-      const state = own?.state ?? (job === undefined ? "lost" : job.state);
-      const by = own?.by ?? (job?.state === "exited" ? ((job.code ?? 0) < 128 ? "self" : "crash") : "host");
-      const code = state === "exited" ? (own === undefined ? job?.code ?? null : 0) : null;
       const text = endedStatusText({ state, by }, code, this.#host.now());
       replaceFile(`${record.dir}/status.json`, text);
     }
+    if (isUnread) return this.#host.changed();
     // The place is gone, along with everything that had not come home.
     replaceFile(`${record.dir}/mirror.json`, `${JSON.stringify({ v: 1, fetched: true })}\n`, {
       durable: false,

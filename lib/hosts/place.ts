@@ -12,6 +12,7 @@ import { ensureHome } from "../records/home.ts";
 import {
   type EndingRun,
   type FarRun,
+  folderPostProgram,
   jobProgram,
   postProgram,
   startProgram,
@@ -73,15 +74,27 @@ export class Place {
     return `looop-${ensureHome(this.#host.profile).slice(0, 8)}-${id}-${gen}`;
   }
 
-  /** Opens the line on which the host's post speaks. */
-  open(take: boolean, job?: { name: string; handle: string }): Promise<Channel> {
-    const { profile } = this.#host;
-    return openChannel(this.reach(job), postProgram(ensureHome(profile), machineId(), take));
+  /** This home's folder on the machine, when home sees it, too. @throws {UserError} when its driver is wrong. */
+  async shared(): Promise<string | undefined> {
+    if (!await this.driver?.isFolder()) return undefined;
+    return `${await this.driver?.folder()}/${ensureHome(this.#host.profile)}`;
+  }
+
+  /** Opens the line on which the host's post speaks; that of a shared folder runs here. */
+  async open(take: boolean, job?: { name: string; handle: string }): Promise<Channel> {
+    const { profile, env } = this.#host;
+    const shared = await this.shared();
+    if (shared !== undefined) {
+      const here = { argv: ["/bin/sh"], env, cwd: profile.dir };
+      return await openChannel(here, folderPostProgram(shared, machineId(), take));
+    }
+    return await openChannel(this.reach(job), postProgram(ensureHome(profile), machineId(), take));
   }
 
   /** @throws {UserError} when the host could not run it: asked before anything is recorded. */
   async accept(run: RunName): Promise<void> {
     await this.driver?.accept(this.jobName(run), run.id);
+    await this.shared();
   }
 
   /**
@@ -91,7 +104,7 @@ export class Place {
    */
   async start(run: FarRun): Promise<string | undefined> {
     if (this.driver !== undefined) {
-      const job = { ...run, lingerS: LINGER_S };
+      const job = { ...run, lingerS: LINGER_S, shared: await this.shared() };
       return await this.driver.start(this.jobName(run), run, jobProgram(ensureHome(this.#host.profile), job));
     }
     const { lines, complaint } = await converse(

@@ -18,6 +18,7 @@ const NEEDED = [
   "tail",
   "head",
   "dd",
+  "mktemp",
 ];
 /** Says which are missing, one per line; for a session of its own it takes `setsid` or perl. */
 export const MISSING = `for tool in ${

@@ -27,19 +27,19 @@ export function farFolder(home: string): string {
 }
 
 /** Lays out looop's files there, unless they are the same already, and changes to the folder. */
-function prelude(home: string): string {
+function prelude(home: string, shared?: string): string {
   const texts = { ...FAR_TEXTS, supervisor: SUPERVISOR };
   const version = versionOf(Object.values(texts));
   const puts = Object.entries(texts).map(([name, text]) => `put ${name} ${shellQuote(text)}`).join("\n");
   return `LOOOP_UMASK=$(umask)
 export LOOOP_UMASK
 umask 077
-FAR=${farFolder(home)}
+FAR=${shared === undefined ? farFolder(home) : shellQuote(shared)}
 mkdir -p "$FAR/bin" "$FAR/posts" "$FAR/w" && cd "$FAR" || { echo "refused 1 cannot make $FAR"; exit 1; }
 FAR=$(pwd -P)
 cd "$FAR"
 if [ "$(cat bin/version 2>/dev/null)" != ${version} ]; then
-  put() { printf '%s\\n' "$2" >"bin/.$1.$$" && chmod 700 "bin/.$1.$$" && mv -f "bin/.$1.$$" "bin/$1"; }
+  put() { new=$(mktemp bin/.XXXXXX) && printf '%s\\n' "$2" >"$new" && chmod 700 "$new" && mv -f "$new" "bin/$1"; }
   ${puts}
   put version ${version}
 fi
@@ -58,6 +58,18 @@ function versionOf(texts: readonly string[]): string {
 /** The program of the link. */
 export function postProgram(home: string, machine: string, take: boolean): string {
   return `${prelude(home)}exec sh "$FAR/bin/far" post ${shellQuote(machine)} ${take ? 1 : 0}\n`;
+}
+
+/**
+ * The program of the link to a shared folder, for a shell of this machine. Its text is ours: nothing that lies in the
+ * folder is run here.
+ */
+export function folderPostProgram(folder: string, machine: string, take: boolean): string {
+  const words = [FAR_TEXTS["far"] ?? "", `${folder}/bin/far`].map(shellQuote).join(" ");
+  return `umask 077
+mkdir -p ${shellQuote(folder)}/posts ${shellQuote(folder)}/w || exit 1
+exec sh -c ${words} post ${shellQuote(machine)} ${take ? 1 : 0} apart
+`;
 }
 
 /** Everything that makes up a run on a host. */
@@ -81,6 +93,8 @@ export interface FarRun extends RunName {
    * fetch everything.
    */
   lingerS?: number | undefined;
+  /** The folder of this home's things there, when home sees it, too: it is at the same path on both machines. */
+  shared?: string | undefined;
 }
 
 /** A placeholder for the run's folder on the host, unknown at home, in the command, prompt and variables. */
@@ -116,7 +130,7 @@ function layout(run: FarRun): string {
   return `W=$FAR/w/${id}.${gen}
 case $W in *[!A-Za-z0-9_./:=@%+,-]*) echo "refused 1 the folder $W has an odd name"; exit 1 ;; esac
 mkdir -p "$W/calls" "$W/replies" "$W/acks" "$W/wait" "$W/reports" || exit 1
-[ -h "$W/bell" ] || ln -s ../../posts/bell "$W/bell"
+${run.shared === undefined ? `[ -h "$W/bell" ] || ln -s ../../posts/bell "$W/bell"` : ': >"$W/poll"'}
 [ -h "$W/far" ] || ln -s ../../bin/far "$W/far"
 [ -h "$W/shim" ] || ln -s ../../bin/shim "$W/shim"
 lay() { printf %s "$2" | sed "s|${farDir(run)}|$W|g" >"$W/.$1.$$" && mv -f "$W/.$1.$$" "$W/$1"; }
@@ -132,7 +146,7 @@ export function startProgram(home: string, run: FarRun): string {
 
 /** The program of a job's main process: it lays the run out and becomes its supervisor. */
 export function jobProgram(home: string, run: FarRun): string {
-  return `${prelude(home)}${layout(run)}exec sh "$FAR/bin/far" sup "$W"\n`;
+  return `${prelude(home, run.shared)}${layout(run)}exec sh "$FAR/bin/far" sup "$W"\n`;
 }
 
 /** A run to end, and how. */

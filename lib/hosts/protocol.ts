@@ -210,6 +210,8 @@ export const say = {
   get: ({ id, gen }: RunName, name: string | undefined, offset: number) =>
     `get ${id} ${gen} ${name === undefined ? "-" : encodeText(name)} ${offset}`,
   stop: ({ id, gen }: RunName, state: string, by: string) => `stop ${id} ${gen} ${state} ${by}`,
+  over: ({ id, gen }: RunName, { state, by, code }: { state: string; by: string; code: number | null }) =>
+    `over ${id} ${gen} ${state} ${by} ${code}`,
   fetched: ({ id, gen }: RunName) => `fetched ${id} ${gen}`,
   gone: ({ id, gen }: RunName) => `gone ${id} ${gen}`,
 } as const;

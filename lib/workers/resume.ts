@@ -12,6 +12,7 @@ import { completeAgent } from "../agents/find_session.ts";
 import { type Asking, NotAnswered } from "../agents/opencode.ts";
 import { collectRun, countedAfter } from "../agents/spend.ts";
 import { callsRecorded } from "../agents/story_source.ts";
+import { Place } from "../hosts/place.ts";
 import { killSessionTree } from "./end.ts";
 import {
   alreadyAlive,
@@ -68,7 +69,7 @@ export async function resumeWorker(
     spec: {
       id,
       brief: text,
-      cwd: folderOf(host, record),
+      cwd: await folderOf(host, record),
       env: agent.env,
       timeoutS: limitOf(record.meta),
       host: before.host,
@@ -90,14 +91,15 @@ export async function resumeWorker(
 
 /**
  * The folder of the previous run, by which some CLIs find their sessions. On another machine it is the run's own folder
- * unless one was named; an engine's job takes its folder with it.
+ * unless one was named; an engine's job takes its folder with it, unless that is one which home sees, too.
  */
-function folderOf({ profile }: WorkerHost, { id, meta }: SessionRecord): string | undefined {
+async function folderOf(host: WorkerHost, { id, meta }: SessionRecord): Promise<string | undefined> {
   if (meta.cwd !== "") return meta.cwd;
   if (meta.host === undefined) return undefined;
-  const { hosts } = readConfig(profile.config).config;
-  const isPlace = Object.hasOwn(hosts, meta.host) && hosts[meta.host]?.driver === undefined;
-  return isPlace ? `../${id}.${meta.gen}` : undefined;
+  const { hosts } = readConfig(host.profile.config).config;
+  if (!Object.hasOwn(hosts, meta.host)) return undefined;
+  const { driver } = Place.named(host, meta.host);
+  return driver === undefined || await driver.isFolder() ? `../${id}.${meta.gen}` : undefined;
 }
 
 /** @throws {UserError} when an agent's records have not answered, so that its spend and its session are unknown. */

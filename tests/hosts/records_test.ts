@@ -2,6 +2,7 @@ import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
 import { writeExecutable } from "../executable.ts";
 import { type TestProfile, testProfile } from "../looop.ts";
 import { endedWorker, fileText } from "../workers.ts";
+import { FolderHost, folderMissing } from "./folder.ts";
 import { ShHost, wire } from "./host.ts";
 
 /** An agent that records its session below its HOME as claude does, by its folder, and resumes it only from there. */
@@ -54,6 +55,28 @@ Deno.test("given an agent on a host that records its session there, when it runs
   const all = await rows(p, 2);
   deepStrictEqual(all.map(({ tokens }) => tokens.input), [100, 7]);
   ok(copied().includes('"m7"'));
+});
+
+Deno.test({
+  name:
+    "given an agent that records its session where home sees one folder alone, when it has ended, then the record is here and its spend is counted once, also of a resumed run",
+  ignore: folderMissing() !== undefined,
+  async fn() {
+    await using p = await testProfile();
+    await using host = await FolderHost.open();
+    Deno.mkdirSync(`${host.base}/bin`);
+    writeExecutable(`${host.base}/bin/claude`, CLAUDE);
+    wire(p, { batch: { ...host.driver, env: { PATH: `${host.base}/bin:${Deno.env.get("PATH")}` } } });
+    for (const go of [100, 7]) Deno.writeTextFileSync(`${host.base}/home/go.${go}`, "");
+    await p.ok("up");
+    await p.okCall(["_", "worker", "start", "w1", "--runner", "claude", "--host", "batch"], { stdin: "x\n" });
+    strictEqual((await endedWorker(p, "w1")).exit_code, 3);
+    await rows(p, 1);
+    await p.ok("_", "worker", "resume", "w1", "go on");
+    const all = await rows(p, 2);
+    deepStrictEqual(all.map(({ host, tokens }) => [host, tokens.input]), [["batch", 100], ["batch", 7]]);
+    strictEqual((await endedWorker(p, "w1")).exit_code, 3);
+  },
 });
 
 function exists(path: string): boolean {

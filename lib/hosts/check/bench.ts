@@ -87,6 +87,8 @@ export class Bench {
       runs.map(({ view, gen }) => ({ id: view.id, gen, state: "killed", by: "root" })),
       20_000,
     );
+    const shared = await this.place.shared().catch(() => undefined);
+    if (shared !== undefined) removeTree(shared);
     if (driver === undefined) {
       await converse(this.place.reach(), `rm -rf ${farFolder(this.home)}\necho gone\n`, { limitMs: 20_000 })
         .catch(() => {});
@@ -123,6 +125,7 @@ export class Bench {
   /** The command line that runs `sh` over there: on an engine, inside a job that is kept for this. */
   async entry(): Promise<Reach> {
     if (this.place.driver === undefined) return this.place.reach();
+    await this.#needExec();
     this.#keeper ??= this.start("cat >/dev/null\n").then((run) => this.job(run));
     return this.place.reach(await this.#keeper);
   }
@@ -155,7 +158,13 @@ export class Bench {
 
   /** The command line that runs `sh` where a run lives. */
   async beside(run: RunName): Promise<Reach> {
+    await this.#needExec();
     return this.place.driver === undefined ? this.place.reach() : this.place.reach(await this.job(run));
+  }
+
+  /** @throws {Skip} when nothing but its jobs can be run over there. */
+  async #needExec(): Promise<void> {
+    if (await this.place.driver?.isFolder()) throw new Skip("its driver has `folder` instead of `exec`");
   }
 
   /** The output of a program over there, as one text; on an engine, inside the job of `run`. */

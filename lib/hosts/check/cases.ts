@@ -8,7 +8,7 @@ import { workerCaller } from "../../sessions/caller.ts";
 import { readSession } from "../../sessions/session.ts";
 import { sessionDir } from "../../sessions/run_files.ts";
 import { readHost } from "../../records/hosts.ts";
-import { quietText, statOf } from "../../store.ts";
+import { exists, quietText, replaceFile, statOf } from "../../store.ts";
 import { TERMINAL } from "../../sessions/supervisor.ts";
 import { asLine, type FarRun, GREETING, postProgram, READY, startProgram, stopProgram } from "../program.ts";
 import { encodeText } from "../../text/quote.ts";
@@ -216,8 +216,8 @@ const START: Case[] = [
         line.length - 20,
         line.length - 1,
       ];
-      const reach = await bench.entry();
       if (bench.place.driver === undefined) {
+        const reach = await bench.entry();
         for (const cut of cuts) await cutStart(reach, line.slice(0, cut));
         for (const ms of [5, 20, 60]) await cutStart(reach, line, ms);
       } else for (const ms of [50, 100, 200, 400, 800]) await cutDriver(bench, run, ms);
@@ -527,7 +527,11 @@ const CALLS: Case[] = [
       bench.prepare("cat >/dev/null\n", { id: run.id });
       bench.link();
       await touch(bench, run, "go");
-      if (bench.place.driver === undefined) {
+      const shared = await bench.place.shared();
+      if (shared !== undefined) {
+        const file = `${shared}/w/${run.id}.${run.gen}/said`;
+        await bench.until("what the old run is told", () => quietText(file) === "code 1\n");
+      } else if (bench.place.driver === undefined) {
         const file = bench.there(`cat "$FAR/w/${run.id}.${run.gen}/said" 2>/dev/null || echo nothing`);
         await bench.until("what the old run is told", async () => (await bench.said(file)) === "code 1");
       } else {
@@ -539,6 +543,7 @@ const CALLS: Case[] = [
         );
       }
       same(listLeases(bench.profile).leases.length, 0, "leases");
+      if (shared !== undefined) return;
       await bench.said(stopProgram(bench.home, [{ ...run, state: "killed", by: "root" }]), run);
       if (bench.place.driver !== undefined) return "its call is not heard: nobody opens a line into its job";
     },
@@ -547,6 +552,7 @@ const CALLS: Case[] = [
 
 /** Asks twice; the first question is answered while the wire is dead. */
 async function silence(bench: Bench, how: "cut" | "drop"): Promise<string> {
+  if (await bench.place.shared() !== undefined) throw new Skip("home sees its folder: there is no wire");
   const wire = bench.wire();
   bench.link();
   const run = await bench.start(
@@ -689,7 +695,9 @@ const REBOOT: Case[] = [
       bench.link();
       await delay(2_000);
       same(quietText(file), before, "its state after another line");
-      await bench.said(stopProgram(bench.home, [{ ...run, state: "killed", by: "root" }]));
+      if (bench.place.driver === undefined) {
+        await bench.said(stopProgram(bench.home, [{ ...run, state: "killed", by: "root" }]));
+      }
       const again = await bench.start("exit 3\n", { id: run.id });
       same((await bench.ended(again)).code, 3, "exit of its next run");
       return `${end.state} by ${end.by}; ${
@@ -976,6 +984,12 @@ async function isMainProcess(bench: Bench, run: RunName): Promise<boolean> {
 
 /** Makes a file in a run's folder over there. */
 async function touch(bench: Bench, run: RunName, name: string): Promise<void> {
+  const shared = await bench.place.shared();
+  if (shared !== undefined) {
+    const dir = `${shared}/w/${run.id}.${run.gen}`;
+    await bench.until("the run's folder", () => exists(dir));
+    return replaceFile(`${dir}/${name}`, "");
+  }
   await bench.said(bench.there(`: >"$FAR/w/${run.id}.${run.gen}/${name}"`), run);
 }
 

@@ -40,7 +40,7 @@ d=${shellQuote(this.#dir)}
 [ ! -f "$d/cut" ] || { echo "No route to host" >&2 && exit 255; }
 while [ -f "$d/drop" ]; do sleep 0.2; done
 : >"$d/pids/$$"
-case \${1:-} in describe | start | list | stop) ;; *) [ ! -f "$d/banner" ] || { cat "$d/banner" && echo noise >&2; } ;; esac
+case \${1:-} in describe | start | list | stop | folder) ;; *) [ ! -f "$d/banner" ] || { cat "$d/banner" && echo noise >&2; } ;; esac
 ${rest}
 `;
     replaceFile(`${this.#dir}/${name}`, script, { mode: 0o700 });

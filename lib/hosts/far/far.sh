@@ -1,9 +1,10 @@
 #!/bin/sh
 # The far side of looop, built on POSIX sh, script(1) and od, base64, awk: starts workers, ends them, and posts their
 # states and calls to their home. Called as
-#   far start W | far sup W | far stop W STATE BY [W STATE BY …] | far post MACHINE TAKE
+#   far start W | far sup W | far stop W STATE BY [W STATE BY …] | far post MACHINE TAKE [apart]
 # with W the folder of one run, FAR/w/ID.GEN. Everything is read from files again and again, so that a lost line, a
-# killed post and a reboot cost time and nothing else.
+# killed post and a reboot cost time and nothing else. A post that is `apart` runs at home, on a folder that both machines
+# see: a process that is named there is none of its own machine, and nothing that lies there is run.
 set -u
 umask 077
 LOCALE=${LC_ALL:-} LC_ALL=C
@@ -15,7 +16,7 @@ esac
 
 # --- who runs here ---------------------------------------------------------------------------------------------
 
-BOOT=- MACHINE=- SPACE=- OWN_PROC=
+BOOT=- MACHINE=- SPACE=- OWN_PROC='' APART=''
 {
   if read -r BOOT </proc/sys/kernel/random/boot_id; then
     SPACE=$(readlink /proc/self/ns/pid)
@@ -50,6 +51,8 @@ started() {
 # LIFE of the process that the file $1 names: alive, dead or unknown. A lock beside it is tried when the pid means
 # nothing here.
 living() {
+  LIFE=unknown
+  [ -z "$APART" ] || return 0
   LIFE=dead
   read -r pid start boot machine space lock <"$1" || return 0
   if [ "${machine:--}" != - ] && [ "$MACHINE" != - ] && [ "$machine" != "$MACHINE" ]; then
@@ -88,6 +91,7 @@ stands() {
     return 0
   fi
   IS=starting
+  [ -z "$APART" ] || return 0
   read -r since boot 2>/dev/null <"$1/run/began" || return 0
   [ "$boot" = "$BOOT" ] && [ $(($(date +%s) - since)) -lt 15 ] || IS=lost
 }
@@ -95,6 +99,8 @@ stands() {
 shown() {
   stands "$1"
   case $IS in exited | killed) ;; *) return 0 ;; esac
+  # The agent's record is there by then. Only a folder that is opened anew shows what another machine has made in it.
+  [ -z "$APART" ] || { : "$1"/* && [ -f "$1/ended" ] || IS=running CODE=- BY=-; }
   [ -f "$1/stopping" ] || return 0
   living "$1/stopping"
   [ "$LIFE" != alive ] || IS=running CODE=- BY=-
@@ -168,6 +174,8 @@ sup() {
   name=${W##*/}
   IFS= read -r cwd <"$W/cwd"
   [ ! -s "$W/orphan" ] || orphan &
+  # A post at home sees none of the callers here.
+  [ ! -f "$W/poll" ] || (while sleep 10 && [ -d "$W" ] && [ ! -f "$W/ended" ]; do reap "$W"; done) &
   (
     cd "$cwd" || exit 1
     if [ -n "$LOCALE" ]; then LC_ALL=$LOCALE; else unset LC_ALL; fi
@@ -181,6 +189,7 @@ sup() {
     export LOOOP_WORKER_CMD LOOOP_WORKER_ID LOOOP_WORKER_GEN TERM
     exec /bin/sh "$FAR/bin/supervisor" "$W" poke "$cwd"
   )
+  [ ! -f "$W/poll" ] || keep
   date +%s >"$W/.ended" && mv "$W/.ended" "$W/ended"
   ring
   stands "$W"
@@ -202,8 +211,15 @@ orphan() {
     [ -z "$(find "$FAR/posts/seen" -mmin "+$minutes" 2>/dev/null)" ] || detached /dev/null stop "$W" killed host
   done
 }
+# Puts the agent's own record where home sees it.
+keep() {
+  record() {
+    mkdir -p "$(dirname "$W/kept/$2")" && cp "$1" "$W/kept/$2"
+  }
+  each_record
+}
 ring() {
-  [ ! -p "$FAR/posts/bell" ] || echo c 1<>"$FAR/posts/bell"
+  [ -f "$W/poll" ] || [ ! -p "$FAR/posts/bell" ] || echo c 1<>"$FAR/posts/bell"
 }
 
 # --- stop ------------------------------------------------------------------------------------------------------
@@ -301,7 +317,7 @@ stop() {
     [ ! -f "$W/program" ] || living "$W/program"
     [ ! -f "$W/program" ] || [ "$LIFE" != alive ] || roots="$roots $pid $start"
   done
-  notes=$FAR/w/.notes.$$
+  notes=$W/.notes.$$
   : >"$notes"
   passes=0 kills=0 sent=TERM patience=$(($(date +%s) + 5))
   while tree "$roots" "$gens" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
@@ -325,7 +341,7 @@ stop() {
       sleep 0.1 2>/dev/null || sleep 1
       tries=$((tries + 1))
     done
-    [ -f "$W/ended" ] || date +%s >"$W/ended"
+    [ -f "$W/ended" ] || [ -f "$W/poll" ] || date +%s >"$W/ended"
     rm -f "$W/stopping"
   done
   ring
@@ -334,8 +350,11 @@ final() {
   read -r how who <"$W/end"
   code=null
   [ "$how" = killed ] || code=0
+  conclude "$how" "$who" "$code"
+}
+conclude() {
   printf '{"state":"%s","child_pid":null,"exit_code":%s,"last_change":%s,"ended_by":"%s"}\n' \
-    "$how" "$code" "$(date +%s)" "$who" >"$W/.status.$$" && mv "$W/.status.$$" "$W/status.json"
+    "$1" "$3" "$(date +%s)" "$2" >"$W/.status.$$" && mv "$W/.status.$$" "$W/status.json"
 }
 
 # --- post ------------------------------------------------------------------------------------------------------
@@ -348,6 +367,8 @@ WINDOW=32
 # Reports the state of everything, then each change, until home hangs up or is silent for 30 s.
 post() {
   cd "$FAR" || exit 1
+  APART=${3:-} beat=2
+  [ -z "$APART" ] || beat=1
   owned "$1" "$2"
   rm -rf posts/said.*
   mkfifo posts/.bell.$$ && mv -f posts/.bell.$$ posts/bell
@@ -374,9 +395,9 @@ post() {
       get) chunk "$a" "$b" "$c" "$d" ;;
       t)
         silence=$((silence + 1)) ticks=$((ticks + 1))
-        [ $silence -lt 15 ] || break
+        [ $((silence * beat)) -lt 30 ] || break
         : >posts/seen
-        [ $((ticks % 5)) != 0 ] || { reap && wake; }
+        [ $((ticks % 5)) != 0 ] || [ -n "$APART" ] || { reap w/*.* && wake; }
         pass
         ;;
       *) pass ;;
@@ -409,13 +430,22 @@ hear() {
       stop)
         case $id.$gen in
           *[!A-Za-z0-9._-]*) ;;
-          *)
+          *) [ -n "$APART" ] || {
             # A lost one is looked at again: it becomes a killed one.
             mkdir -p "$W" && : >"$W/ending"
             rm -f "$SAID/$id.$gen/over"
             detached /dev/null stop "$FAR/$W" "$n" "$code"
-            ;;
+          } ;;
         esac
+        ;;
+      # Nothing of it lives any more, as its engine says: STATE BY CODE.
+      over)
+        [ ! -d "$W" ] || {
+          rm -f "$SAID/$id.$gen/over"
+          told "$W" && [ "$IS" != lost ] || conclude "$n" "$code" "$out"
+          [ -f "$W/ended" ] || date +%s >"$W/ended"
+          for file in "$W"/wait/*; do [ ! -e "$file" ] || drop "$W" "${file##*/}"; done
+        }
         ;;
       fetched) [ ! -d "$W" ] || : >"$W/fetched" ;;
       gone)
@@ -433,7 +463,7 @@ hear() {
 reply() {
   if [ ! -f "$1/calls/$2" ]; then
     return
-  elif [ -p "$1/wait/$2" ]; then
+  elif [ -e "$1/wait/$2" ]; then
     text "$4" >"$1/replies/$2.out"
     text "$5" >"$1/replies/$2.err"
     echo "$3" >"$1/replies/.$2" && mv "$1/replies/.$2" "$1/replies/$2"
@@ -449,7 +479,7 @@ text() {
 
 tick() {
   exec 7<&- 8>&-
-  while sleep 2; do
+  while sleep $beat; do
     kill -0 $$ 2>/dev/null || { kill "$hearing" 2>/dev/null && exit; }
     # Without the folder nothing could end it any more.
     [ -p posts/bell ] || { kill $$ && exit; }
@@ -457,17 +487,23 @@ tick() {
   done
 }
 
-# Drops calls whose caller was killed: nobody reads the reply. A pid of another namespace proves nothing.
+# Drops calls of these runs whose caller was killed. A pid of another namespace proves nothing.
 reap() {
-  for fifo in w/*/wait/*; do
-    [ -p "$fifo" ] || continue
-    W=${fifo%/wait/*} n=${fifo##*/}
-    caller=${n#*.}
-    kill -0 "${caller%%.*}" 2>/dev/null && continue
-    grep -q "$OWN_SPACE" "$W/calls/$n" 2>/dev/null || [ ! -f "$W/calls/$n" ] || continue
-    [ ! -f "$W/calls/$n" ] || echo dead >"$W/acks/$n"
-    rm -f "$fifo" "$W/calls/$n" "$W/replies/$n" "$W/replies/$n.out" "$W/replies/$n.err"
+  for W in "$@"; do
+    for file in "$W"/wait/*; do
+      [ -e "$file" ] || continue
+      n=${file##*/}
+      caller=${n#*.}
+      kill -0 "${caller%%.*}" 2>/dev/null && continue
+      grep -q "$OWN_SPACE" "$W/calls/$n" 2>/dev/null || [ ! -f "$W/calls/$n" ] || continue
+      drop "$W" "$n"
+    done
   done
+}
+# Nobody reads the reply to this call.
+drop() {
+  [ ! -f "$1/calls/$2" ] || echo dead >"$1/acks/$2"
+  rm -f "$1/wait/$2" "$1/calls/$2" "$1/replies/$2" "$1/replies/$2.out" "$1/replies/$2.err"
 }
 OWN_SPACE=$(printf '%s\0' "ns=$(readlink /proc/self/ns/pid 2>/dev/null)" | od -An -v -tx1 | tr -d ' \n')
 
@@ -557,7 +593,8 @@ log() {
   size=${sizes%%" $W/output.log"*}
   size=${size##*[!0-9]}
   total=$((base + size))
-  [ "$size" -gt $LOG_MAX ] || return 0
+  # On a shared folder a cut could meet a write of the other machine.
+  [ "$size" -gt $LOG_MAX ] && [ -z "$APART" ] || return 0
   # As long as there is room, only at a moment at which home was sent all of it.
   sent=0
   read -r sent 2>/dev/null <"$D/sent" || :
@@ -588,7 +625,11 @@ reports() {
 
 # The files of the agent's own record, as home knows to find them; each is passed to `record PATH NAME`.
 each_record() {
-  [ ! -s "$W/records" ] || (. "$W/env" && . "$W/records") 2>/dev/null
+  if [ -n "$APART" ]; then
+    find "$W/kept" -type f 2>/dev/null | while IFS= read -r file; do record "$file" "${file#"$W/kept/"}"; done
+  else
+    [ ! -s "$W/records" ] || (. "$W/env" && . "$W/records") 2>/dev/null
+  fi
 }
 
 # Reports how long these files are: home asks for what it has not.

@@ -5,7 +5,8 @@
 # marks of the caller, each ended by a NUL; then hex of the file that --ref names after an `x`, or `-`. Its reply is
 # `replies/N` (the exit code) with `N.out` and `N.err` beside it. `acks/N` says that the reply was printed (`ok`) or
 # that nobody reads it any more (`dead`). A waiting call is woken through the FIFO `wait/N`; the program that delivers
-# the calls through `bell`.
+# the calls through `bell`. Where there is a file `poll`, that program is on another machine: then `wait/N` is a plain
+# file, into which it writes `r`.
 set -u
 umask 077
 S=$LOOOP_CALLS me=${LOOOP_SESSION_ID:-}
@@ -89,10 +90,16 @@ if [ "$verb" = ask ]; then
 fi
 
 n=$(date +%s).$$.$(od -An -N4 -tu4 /dev/urandom | tr -d ' \n')
+poll=
+[ ! -f "$S/poll" ] || poll=1
 if [ -n "$waits" ]; then
-  mkfifo "$S/wait/$n"
-  # Opened for both directions, it never ends, whoever else comes and goes.
-  exec 3<>"$S/wait/$n"
+  if [ -n "$poll" ]; then
+    : >"$S/wait/$n"
+  else
+    mkfifo "$S/wait/$n"
+    # Opened for both directions, it never ends, whoever else comes and goes.
+    exec 3<>"$S/wait/$n"
+  fi
   forget() {
     echo dead >"$S/acks/$n"
     rm -f "$S/wait/$n" "$S/calls/$n" "$S/replies/$n" "$S/replies/$n.out" "$S/replies/$n.err"
@@ -141,13 +148,23 @@ if [ -n "$limit" ]; then
   (
     trap - TERM INT HUP
     sleep "$limit"
-    [ ! -p "$S/wait/$n" ] || echo t 1<>"$S/wait/$n"
+    [ ! -e "$S/wait/$n" ] || echo t 1<>"$S/wait/$n"
   ) </dev/null >/dev/null 2>&1 3>&- &
   timer=$!
 fi
-until [ -f "$S/replies/$n" ]; do
-  read -r wake <&3 || wake=
-  if [ "$wake" = t ] && [ ! -f "$S/replies/$n" ]; then
+# In a shared folder a look for a file that is not there yet would be remembered, and its coming missed.
+answered() {
+  if [ -n "$poll" ]; then [ "$wake" = r ]; else [ -f "$S/replies/$n" ]; fi
+}
+wake=
+until answered; do
+  if [ -n "$poll" ]; then
+    sleep 1
+    read -r wake <"$S/wait/$n" || wake=
+  else
+    read -r wake <&3 || wake=
+  fi
+  if [ "$wake" = t ] && ! answered; then
     echo "looop _ ask: it is not answered yet; ask the same again to go on waiting" >&2
     forget 124
   fi
