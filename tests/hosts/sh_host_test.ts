@@ -1,5 +1,5 @@
 import { deepStrictEqual, ok, strictEqual } from "node:assert/strict";
-import { readMarked } from "../../lib/process/table.ts";
+import { readAllProcesses, readMarked } from "../../lib/process/table.ts";
 import { testProfile } from "../looop.ts";
 import { endedWorker, fileText, workerView } from "../workers.ts";
 import { carriers, sh, ShHost, startThere, wire } from "./host.ts";
@@ -311,4 +311,26 @@ Deno.test("given workers on a host whose folder is deleted, when home notices, t
   await sh(`rm -rf ${host.home}/.local/state/looop-far`);
   await p.ok("down");
   strictEqual(await carriers(p, "w3"), 0);
+});
+
+Deno.test("given workers over there whose folder is deleted and whose processes have no mark, when home learns it, then those of their terminals are ended, too", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  const nap = `300.${Math.floor(Math.random() * 1e9)}`;
+  const naps = async () => {
+    const { processes } = await readAllProcesses();
+    const command = (pid: number) => Deno.readTextFile(`/proc/${pid}/cmdline`).catch(() => "");
+    const texts = await Promise.all([...processes.keys()].map(command));
+    return texts.filter((text) => text === `sleep\0${nap}\0`).length;
+  };
+  // Its parent is gone; then one whose agent itself has no mark.
+  await startThere(p, "w1", "gpu", `(trap "" HUP; env -i sleep ${nap} &)\nsleep 300`);
+  await startThere(p, "w2", "gpu", `exec env -i sh -c '(sleep ${nap} &); sleep ${nap}; :'`);
+  await p.until("all are there", async () => await naps() === 3);
+  await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
+  await sh(`rm -rf ${host.home}/.local/state/looop-far/*/w/w?.*`);
+  for (const id of ["w1", "w2"]) strictEqual((await endedWorker(p, id)).ended_by, "host");
+  strictEqual(await naps(), 0);
 });

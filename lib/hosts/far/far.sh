@@ -234,11 +234,11 @@ processes() {
   fi
 } 2>/dev/null
 
-# Pids that carry the mark of one of these generations, one per line.
+# Pids that carry one of these marks, one per line; a mark is without its `LOOOP_`.
 marked() {
   [ $# -gt 0 ] || return 0
   if [ -d /proc/self ]; then
-    marks=$(printf 'LOOOP_SESSION_GEN=%s\n' "$@")
+    marks=$(printf 'LOOOP_%s\n' "$@")
     if printf 'a\0' | grep -qzxF a; then
       grep -lzxF "$marks" /proc/[0-9]*/environ
     else
@@ -248,14 +248,14 @@ marked() {
     fi | sed 's,/proc/\([0-9]*\)/.*,\1,'
   else
     # Not the whole mark as one word: awk would find itself.
-    ps -axwwEo pid=,command= | awk -v gens="$*" '
-      BEGIN { n = split(gens, gen, " ") }
-      { for (i = 1; i <= n; i++) if (index($0 " ", " LOOOP_SESSION_GEN=" gen[i] " ")) { print $1; break } }'
+    ps -axwwEo pid=,command= | awk -v marks="$*" '
+      BEGIN { n = split(marks, mark, " ") }
+      { for (i = 1; i <= n; i++) if (index($0 " ", " LOOOP_" mark[i] " ")) { print $1; break } }'
   fi
 } 2>/dev/null
 
-# The members of trees as lines "pid start": the first processes of the agents ($1), descendants, groups, sessions, those
-# marked with one of the generations ($2), and the ones noted earlier that are still the same; never this shell and its
+# The members of trees as lines "pid start": the first processes of the agents ($1), those with one of the marks ($2), and
+# the ones noted earlier that are still the same; descendants, groups and sessions of all these; never this shell and its
 # children. One look at all processes serves any number of trees.
 tree() {
   {
@@ -270,12 +270,12 @@ tree() {
     END {
       for (p in start) if (p in mark || (p in note && note[p] == start[p])) in_tree[p] = 1
       n = split(root, r, " ")
-      for (i = 1; i < n; i += 2) if (r[i] in start && start[r[i]] == r[i + 1]) { in_tree[r[i]] = 1; g[r[i]] = 1 }
+      for (i = 1; i < n; i += 2) if (r[i] in start && start[r[i]] == r[i + 1]) in_tree[r[i]] = 1
       do {
         grew = 0
         for (p in start) {
           if (p in in_tree) continue
-          if (parent[p] in in_tree || group[p] in g || session[p] in g) { in_tree[p] = 1; grew = 1 }
+          if (parent[p] in in_tree || group[p] in in_tree || session[p] in in_tree) { in_tree[p] = 1; grew = 1 }
         }
       } while (grew)
       mine[own] = 1
@@ -291,10 +291,12 @@ tree() {
 stop() {
   trap '' HUP INT TERM
   started $$
-  runs='' gens='' roots=''
+  runs='' marks='' roots=''
   while [ $# -ge 3 ]; do
     # Its folder may have been deleted: what is left of the tree still carries its mark.
-    W=$1 runs="$runs $1" gens="$gens ${1##*.}"
+    W=$1 runs="$runs $1" marks="$marks SESSION_GEN=${1##*.}"
+    # Then its supervisor leads to an agent that has no mark.
+    [ -f "$W/sup" ] || marks="$marks WORKER_GEN=${1##*.}"
     mkdir -p "$W" || exit 1
     echo "$$ ${START:--} $BOOT $MACHINE $SPACE -" >"$W/.stopping.$$" && mv -f "$W/.stopping.$$" "$W/stopping"
     if [ ! -f "$W/end" ] && ! told "$W"; then
@@ -320,7 +322,7 @@ stop() {
   notes=$W/.notes.$$
   : >"$notes"
   passes=0 kills=0 sent=TERM patience=$(($(date +%s) + 5))
-  while tree "$roots" "$gens" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
+  while tree "$roots" "$marks" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
     cat "$notes.new" >>"$notes"
     [ "$(date +%s)" -lt $patience ] || sent=KILL kills=$((kills + 1))
     if [ $passes = 0 ] || [ $sent = KILL ]; then
