@@ -1,5 +1,6 @@
 /** A machine for install.sh: a home, a PATH of chosen tools, and a release server on loopback. */
 
+import { findProgram } from "../../lib/process/programs.ts";
 import { writeExecutable } from "../executable.ts";
 import { releasedScript } from "../tools/release_files.ts";
 
@@ -50,15 +51,7 @@ export interface RunOptions {
 
 /** The path of a tool on the real PATH, or undefined. */
 export function findTool(name: string): string | undefined {
-  for (const dir of (Deno.env.get("PATH") ?? "").split(":")) {
-    const path = `${dir}/${name}`;
-    try {
-      if (Deno.statSync(path).isFile) return path;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) throw error;
-    }
-  }
-  return undefined;
+  return findProgram(name, Deno.env.get("PATH") ?? "");
 }
 
 /** A stand-in for the released program: a script that answers `version`. */
