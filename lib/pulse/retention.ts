@@ -260,11 +260,11 @@ function sweepPrompts(profile: Profile, ttlS: number, nowMs: number): void {
 // --- small files ------------------------------------------------------------------------------------------
 
 function sweepTemps(profile: Profile, nowMs: number): void {
-  const { dir, goals, sensors, asks, answers, claims, prompts, lockDir, snapshots } = profile;
-  const { wal, sessions, undo, playbookHistory, goalsArchive, sensorsArchive, bin } = profile;
-  const { cache, schedules, reports, notices } = profile;
-  const tells = listDirs(profile.tells).map((name) => `${profile.tells}/${name}`);
-  const sessionDirs = listDirs(sessions).map((name) => `${sessions}/${name}`);
+  const { dir, goals, sensors, asks, answers, claims, prompts, lockDir, snapshots, wal, sessions, undo } =
+    profile;
+  const { playbookHistory, goalsArchive, sensorsArchive, bin, cache, schedules, reports, notices, calls } =
+    profile;
+  const parents = [sessions, profile.tells, calls, `${undo}/history`];
   const dirs = [
     dir,
     goals,
@@ -275,15 +275,6 @@ function sweepTemps(profile: Profile, nowMs: number): void {
     prompts,
     lockDir,
     snapshots,
-    ...cursorDirs(profile),
-  ];
-  const histories = listDirs(`${undo}/history`).map((name) => `${undo}/history/${name}`);
-  const more = [
-    cache,
-    schedules,
-    reports,
-    notices,
-    ...tells,
     wal,
     sessions,
     undo,
@@ -291,9 +282,16 @@ function sweepTemps(profile: Profile, nowMs: number): void {
     goalsArchive,
     sensorsArchive,
     bin,
-    ...histories,
+    cache,
+    schedules,
+    reports,
+    notices,
+    calls,
+    `${dir}/hosts`,
+    ...cursorDirs(profile),
+    ...parents.flatMap((parent) => listDirs(parent).map((name) => `${parent}/${name}`)),
   ];
-  for (const folder of [...dirs, ...more, ...sessionDirs]) {
+  for (const folder of dirs) {
     removeOld(folder, RETENTION.tempMs, nowMs, isTempName);
   }
 }

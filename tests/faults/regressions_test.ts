@@ -196,6 +196,9 @@ Deno.test("given temporary files of writers that were killed, when a day is over
     ".undo/history/goal-g/.x.tmp-1-a",
     "sessions/w/.status.json.tmp-1-0",
     "playbook.d/.x.tmp-1-a",
+    ".calls/.here.tmp-1-a",
+    ".calls/in/.x.tmp-1-a",
+    "hosts/.gpu.json.tmp-1-a",
   ];
   const old = new Date(Date.now() - 2 * 86_400_000);
   for (const name of names) {
