@@ -16,9 +16,11 @@ const root = new URL("../../", import.meta.url).pathname;
  * V8 flags that keep memory small and cost nothing at start-up. Without the optimizing compilers a pulse is 10 MB lighter,
  * since their code is never paged in and they keep no data. They would not pay: a verb ends too soon, and large reads
  * spend their time in JSON.parse, which is native. A waiting process does not collect garbage when idle, which freed less
- * than 1 MB for 30 ms of CPU.
+ * than 1 MB for 30 ms of CPU. One thread collects the young generation: to wait for others takes up to 3 ms in a verb
+ * that collects once.
  */
-const V8_FLAGS = "--optimize-for-size,--max-semi-space-size=1,--no-opt,--no-maglev,--no-memory-reducer";
+const V8_FLAGS =
+  "--optimize-for-size,--max-semi-space-size=1,--no-parallel-scavenge,--no-opt,--no-maglev,--no-memory-reducer";
 
 /** Bundles `entry` into a folder, one chunk per verb, minified, as {@link lighten} expects. */
 export async function bundle(entry: string, folder: string): Promise<void> {
