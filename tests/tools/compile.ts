@@ -130,8 +130,12 @@ function asFunction(text: string): { body: string; imports: string } {
     const [own, name = own] = spec.split(" as ");
     return `get ${name}(){return ${own}}`;
   });
+  const body = `"use strict";${inner.replace(EXPORT, () => `return{${exported.join(",")}}`)}`;
+  // An import or export that was overlooked is a fault of the syntax: better found here than by a user.
+  const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+  new AsyncFunction(...taken, body);
   return {
-    body: `"use strict";${inner.replace(EXPORT, () => `return{${exported.join(",")}}`)}`,
+    body,
     imports: `${imports.join("")}export default{importMeta:import.meta,${taken.join(",")}};`,
   };
 }
