@@ -32,9 +32,10 @@ interface Layout {
   id(file: string): string;
   /**
    * Shell words that print the records of one session on another machine: its folder, patterns below that, and each
-   * one's name in a folder of ours that has the same layout. Only where the id can be given at the start.
+   * one's name in a folder of ours that has the same layout. Only where the id can be given at the start. `ends` is a
+   * pattern for grep: the reply in which the agent calls its end, for a CLI that records it only after the call.
    */
-  there?(id: string): { folder: string; patterns: string[]; name: string };
+  there?(id: string): { folder: string; patterns: string[]; name: string; ends?: string };
 }
 
 const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
@@ -100,6 +101,7 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
       folder: "${QWEN_RUNTIME_DIR:-${QWEN_HOME:-$HOME/.qwen}}/projects",
       patterns: [`*/chats/${id}.jsonl`],
       name: "_/chats/${file##*/}",
+      ends: '"type":"assistant".*_ done',
     }),
   },
   copilot: {
@@ -111,6 +113,7 @@ const LAYOUTS: Readonly<Record<RecordsKind, Layout>> = {
       folder: "${COPILOT_HOME:-$HOME/.copilot}/session-state",
       patterns: [`${id}/events.jsonl`],
       name: `${id}/events.jsonl`,
+      ends: '"type":"assistant.message".*_ done',
     }),
   },
 };
@@ -126,7 +129,8 @@ export function recordsThere({ cli, id }: AgentSession): string {
   const there = cli === "other" || !/^[\w-]+$/.test(id) ? undefined : LAYOUTS[cli].there?.(id);
   if (there === undefined) return "";
   const files = there.patterns.map((pattern) => `"$folder"/${pattern}`).join(" ");
-  return `folder=${there.folder}\nfor file in ${files}; do record "$file" "${there.name}"; done\n`;
+  const ends = there.ends === undefined ? "" : `ends='${there.ends}'\n`;
+  return `${ends}folder=${there.folder}\nfor file in ${files}; do record "$file" "${there.name}"; done\n`;
 }
 
 /** Where a CLI keeps its records, by the CLI's environment. */

@@ -131,13 +131,20 @@ export async function carryOut(host: CallHost, call: Call): Promise<CallReply | 
   }
 }
 
-/** The reply to a call whose question has its outcome by now; undefined while there is none. */
+/**
+ * The reply to a call whose question has its outcome by now; undefined while there is none, and for a question that was
+ * withdrawn because its worker is being ended.
+ */
 export async function outcomeOf(host: CallHost, id: string, n: string): Promise<CallReply | undefined> {
   const record = readCall(host, id, n);
   if (record?.reply !== undefined) return record.reply;
   if (record?.ask === undefined) return undefined;
   const outcome = findOutcome(host.profile, record.ask);
   if (outcome === undefined || "bad" in outcome) return undefined;
+  // An agent whose command returned before its end would ask its model once more.
+  if (outcome.value.outcome === "withdrawn" && readSession(host.profile, id)?.end !== undefined) {
+    return undefined;
+  }
   const taken = await takeOutcome(host.profile, record.ask);
   if (taken === undefined || "bad" in taken) return undefined;
   const reply = replyOf(taken.value, record.json === true);

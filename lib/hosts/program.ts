@@ -84,6 +84,8 @@ export interface FarRun extends RunName {
   cwd?: string | undefined;
   /** A shell text that calls `record PATH NAME` for each file of the agent's own record there. */
   records?: string | undefined;
+  /** The first signal of a stop, for the agent itself; TERM by default. */
+  lead?: "KILL" | undefined;
   /** The program that must be on PATH there. */
   program?: string | undefined;
   /** Minutes without contact to home after which it ends itself; 0 for never. */
@@ -97,15 +99,22 @@ export interface FarRun extends RunName {
   shared?: string | undefined;
 }
 
-/** A placeholder for the run's folder on the host, unknown at home, in the command, prompt and variables. */
+/**
+ * A placeholder for the run's folder on the host, unknown at home, in the command and the variables. In files for the
+ * agent it is a path that stays the same: a resumed conversation still names the one it was told first.
+ */
 export function farDir({ gen }: Pick<RunName, "gen">): string {
   return `@looop-${gen}@`;
 }
 
-/** The worker's looop: it knows its own run, whatever the agent does to its environment. */
+/**
+ * The worker's looop: it knows its own run, whatever the agent does to its environment. What an earlier run has left
+ * running finds it by the same path, and is refused.
+ */
 function launcher({ id, gen }: RunName): string {
   return `#!/bin/sh
-LOOOP_CALLS=\${0%/*} LOOOP_SESSION_ID=${id} LOOOP_SESSION_GEN=${gen}
+[ "\${LOOOP_SESSION_GEN:-${gen}}" = ${gen} ] || { echo "looop: this run of ${id} is over: stop" >&2 && exit 1; }
+LOOOP_CALLS=$(cd "\${0%/*}" && pwd -P) LOOOP_SESSION_ID=${id} LOOOP_SESSION_GEN=${gen}
 export LOOOP_CALLS LOOOP_SESSION_ID LOOOP_SESSION_GEN
 exec /bin/sh "$LOOOP_CALLS/shim" "$@"
 `;
@@ -116,13 +125,13 @@ function layout(run: FarRun): string {
   const { id, gen } = run;
   const exports = Object.entries(run.env).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
   const files: [string, string][] = [
-    ...Object.entries(run.files),
     ["looop", launcher(run)],
     ["command", run.command],
     ["cwd", `${run.cwd?.startsWith("../") ? `${farDir(run)}/${run.cwd}` : run.cwd ?? farDir(run)}\n`],
     ["env", exports.join("")],
     ["program_name", run.program === undefined ? "" : `${run.program}\n`],
     ["records", run.records ?? ""],
+    ["lead", run.lead === undefined ? "" : `${run.lead}\n`],
     ["meta.json", `${JSON.stringify({ v: 1, id, gen })}\n`],
     ["orphan", run.orphanMinutes > 0 ? `${run.orphanMinutes}\n` : ""],
     ...(run.lingerS === undefined ? [] : [["linger", `${run.lingerS}\n`] as [string, string]]),
@@ -133,7 +142,12 @@ mkdir -p "$W/calls" "$W/replies" "$W/acks" "$W/wait" "$W/reports" || exit 1
 ${run.shared === undefined ? `[ -h "$W/bell" ] || ln -s ../../posts/bell "$W/bell"` : ': >"$W/poll"'}
 [ -h "$W/far" ] || ln -s ../../bin/far "$W/far"
 [ -h "$W/shim" ] || ln -s ../../bin/shim "$W/shim"
-lay() { printf %s "$2" | sed "s|${farDir(run)}|$W|g" >"$W/.$1.$$" && mv -f "$W/.$1.$$" "$W/$1"; }
+lay() { printf %s "$2" | sed "s|${farDir(run)}|\${3:-$W}|g" >"$W/.$1.$$" && mv -f "$W/.$1.$$" "$W/$1"; }
+${
+    Object.entries(run.files).map(([name, text]) => `lay ${name} ${shellQuote(text)} "$FAR/now/${id}"`).join(
+      "\n",
+    )
+  }
 ${files.map(([name, text]) => `lay ${name} ${shellQuote(text)}`).join("\n")}
 chmod 700 "$W/looop"
 `;

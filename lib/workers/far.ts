@@ -9,6 +9,7 @@ import { dropStart, keepStart, Place } from "../hosts/place.ts";
 import { farDir, type FarRun } from "../hosts/program.ts";
 import { poke } from "../records/move.ts";
 import { type Config, readConfig } from "../records/config.ts";
+import { presetNamed } from "../records/presets.ts";
 import { readHost, unreachableS } from "../records/hosts.ts";
 import { delay } from "../process/tree.ts";
 import {
@@ -60,6 +61,7 @@ export function farRun(start: FarStart, config: Config, hostName: string): FarRu
     cwd: start.cwd ?? host?.cwd,
     program: runner.program,
     records: start.records,
+    lead: presetNamed(runner.preset)?.asksOnceMore ? "KILL" : undefined,
     orphanMinutes: config.orphan_after > 0 ? Math.max(1, Math.ceil(config.orphan_after / 60)) : 0,
   };
 }

@@ -1,5 +1,6 @@
 /** Resumes the agent session of a worker that has ended: after a crash, a reboot, a kill. */
 import type { AgentFile } from "../agents/agent_session.ts";
+import { resumePrompt } from "../agents/contract.ts";
 import { readConfig } from "../records/config.ts";
 import { UserError } from "../errors.ts";
 import { presetNamed, type SessionWords } from "../records/presets.ts";
@@ -13,6 +14,8 @@ import { type Asking, NotAnswered } from "../agents/opencode.ts";
 import { collectRun, countedAfter } from "../agents/spend.ts";
 import { callsRecorded } from "../agents/story_source.ts";
 import { Place } from "../hosts/place.ts";
+import { farDir } from "../hosts/program.ts";
+import { readMailbox } from "../records/mailbox.ts";
 import { killSessionTree } from "./end.ts";
 import {
   alreadyAlive,
@@ -27,14 +30,15 @@ import {
 import { describeTemplate, envOf, type ResolvedRunner } from "../agents/resolve.ts";
 
 /**
- * Starts the same agent session again as a new run of the same worker, with `text` as its next prompt.
+ * Starts the same agent session again as a new run of the same worker, with `said` as its next prompt; by default it
+ * is told where it stands.
  *
  * @throws {UserError} when the worker is alive, unknown, or its agent's session is not known.
  */
 export async function resumeWorker(
   caller: WorkerHost & Pick<Asking, "waiting">,
   id: string,
-  text: string,
+  said?: string,
 ): Promise<ResolvedRunner> {
   const host = withSearchPath(caller);
   const { profile } = host;
@@ -65,6 +69,11 @@ export async function resumeWorker(
   const told = before.host === undefined
     ? withTellHook(runner.template, runner.preset, pathOf(host, runner, agent.env))
     : runner.template;
+  const gen = newGeneration();
+  const text = said ?? resumePrompt(
+    before.host === undefined ? await host.bin() : `${farDir({ gen })}/looop`,
+    readMailbox(profile).pending.filter((ask) => ask.worker === id),
+  );
   await launchRun(host, {
     spec: {
       id,
@@ -76,7 +85,7 @@ export async function resumeWorker(
       goal: record.meta.goal,
       verify: record.meta.verify,
     },
-    gen: newGeneration(),
+    gen,
     runner,
     template: runner.resume ?? withSessionResume(told, words as SessionWords),
     sessionId: session.id,

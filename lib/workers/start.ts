@@ -102,19 +102,23 @@ export async function startWorker(caller: WorkerHost, asked: WorkerSpec): Promis
     : runner.template;
   const template = withSessionStart(told, preset?.session);
   const sessionId = template.includes("{{session_id}}") ? crypto.randomUUID() : undefined;
+  const sessions: AgentSession[] = far === undefined
+    ? sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env })
+    // What it records on another machine can only be asked for by its id.
+    : sessionId === undefined
+    ? []
+    : [{ cli: preset?.records ?? "other", id: sessionId, records: COPIED_RECORDS }];
+  const isRead = far === undefined
+    ? preset?.records !== undefined
+    : sessions.some((one) => recordsThere(one) !== "");
   await launchRun(host, {
     spec,
     gen,
     runner,
     template,
     sessionId,
-    prompt: { text: await promptOf(host, runner, spec, far), inSession: false },
-    sessions: far === undefined
-      ? sessionsAtStart(preset, sessionId, { ...host.env, ...runner.env, ...spec.env })
-      // What it records on another machine can only be asked for by its id.
-      : sessionId === undefined
-      ? []
-      : [{ cli: preset?.records ?? "other", id: sessionId, records: COPIED_RECORDS }],
+    prompt: { text: await promptOf(host, runner, spec, far, isRead), inSession: false },
+    sessions,
     counted: {},
   });
   // It has no shell, and so no way to report that it has begun.
@@ -142,12 +146,14 @@ export function withSearchPath(host: WorkerHost): WorkerHost {
  * The contract and the brief; the brief alone for an agent that could not keep the contract.
  *
  * @param far The worker's folder on another machine.
+ * @param isRead Whether looop reads the agent's spend from its records.
  */
 async function promptOf(
   host: WorkerHost,
   runner: ResolvedRunner,
   spec: WorkerSpec,
   far: string | undefined,
+  isRead: boolean,
 ): Promise<string> {
   if (runner.prompt === "brief") return spec.brief;
   const preset = presetNamed(runner.preset);
@@ -157,7 +163,7 @@ async function promptOf(
     bin: far === undefined ? await host.bin() : `${far}/looop`,
     dataDir,
     cwd: spec.cwd ?? (far === undefined ? dataDir : undefined),
-    reportsSpendAs: preset?.records === undefined || far !== undefined ? runner.name : undefined,
+    reportsSpendAs: isRead ? undefined : runner.name,
     shellLimit: preset?.shellLimit,
   });
   return composePrompt(contract, spec.brief, runner.prompt);

@@ -28,7 +28,12 @@ function isFile(path: string): boolean {
 export const PRICES = { input: 3, output: 15, cached: 0.3 } as const;
 
 /** Sets up the profile's home so that `cli` stops at no dialog, and puts it and `looop` on PATH. */
-export function furnish(p: TestProfile, cli: RecordsKind, folder: string, url: string): void {
+export function furnish(
+  p: Pick<TestProfile, "base" | "env">,
+  cli: RecordsKind,
+  folder: string,
+  url: string,
+): void {
   const home = p.env["HOME"] ?? "";
   const bin = `${p.base}/bin`;
   const looop = looopCommand().map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");

@@ -33,9 +33,12 @@ export async function untilRecorded(p: TestProfile, id: string, spent: Spent): P
   await p.until("all replies are recorded", async () => await recorded() === spent.output);
 }
 
-/** Kills the agent's own programs; some start themselves again below a launcher. */
-export async function killAgent(p: TestProfile, id: string): Promise<void> {
-  const pid = Number(p.read(`sessions/${id}/program`).split(" ")[0]);
+/**
+ * Kills the agent's own programs; some start themselves again below a launcher. `dir` is the folder of its run, where that
+ * is on another machine.
+ */
+export async function killAgent(p: TestProfile, id: string, dir = p.path(`sessions/${id}`)): Promise<void> {
+  const pid = Number(Deno.readTextFileSync(`${dir}/program`).split(" ")[0]);
   const { processes } = await readAllProcesses();
   for (const fact of processes.values()) {
     try {

@@ -1,7 +1,5 @@
 /** `looop _ worker resume`: resumes the agent session of a worker that was cut off. */
-import { resumePrompt } from "../../lib/agents/contract.ts";
 import { checkId } from "../../lib/ids.ts";
-import { readMailbox } from "../../lib/records/mailbox.ts";
 import { eventAs, recordMove } from "../../lib/records/move.ts";
 import { openProfile } from "../../lib/records/profile.ts";
 import { bodyOf, defineVerb } from "../../lib/cli/verb.ts";
@@ -32,12 +30,7 @@ export default defineVerb({
     const id = checkId("worker", input.word(0));
     const { resumeWorker } = await import("../../lib/workers/resume.ts");
     const host = workerHost(context);
-    const text = input.words.length < 2
-      ? resumePrompt(
-        await host.bin(),
-        readMailbox(context.profile).pending.filter((ask) => ask.worker === id),
-      )
-      : await bodyOf(context, input.words.slice(1), "text");
+    const text = input.words.length < 2 ? undefined : await bodyOf(context, input.words.slice(1), "text");
     openProfile(context.profile);
     const waiting = (what: string) => context.note(`looop _ worker resume: waiting for ${what}`);
     const runner = await resumeWorker({ ...host, waiting }, id, text);

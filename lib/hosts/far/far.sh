@@ -172,9 +172,12 @@ sup() {
   mkdir "$W/run" 2>/dev/null || exit 0
   echo "$(date +%s) $BOOT" >"$W/run/.began" && mv "$W/run/.began" "$W/run/began"
   name=${W##*/}
+  # The path by which the agent is told to call and report, also by a conversation that began in an earlier run.
+  mkdir -p "$FAR/now" && rm -f "$FAR/now/${name%.*}" && ln -s "../w/$name" "$FAR/now/${name%.*}"
   IFS= read -r cwd <"$W/cwd"
   [ ! -s "$W/orphan" ] || orphan &
   # A post at home sees none of the callers here.
+  ! grep -qs '^ends=' "$W/records" || endings >"$W/endings"
   [ ! -f "$W/poll" ] || (while sleep 10 && [ -d "$W" ] && [ ! -f "$W/ended" ]; do reap "$W"; done) &
   (
     cd "$cwd" || exit 1
@@ -254,9 +257,10 @@ marked() {
   fi
 } 2>/dev/null
 
-# The members of trees as lines "pid start": the first processes of the agents ($1), those with one of the marks ($2), and
-# the ones noted earlier that are still the same; descendants, groups and sessions of all these; never this shell and its
-# children. One look at all processes serves any number of trees.
+# The members of trees as lines "pid start signal": the first processes of the agents ($1), those with one of the marks
+# ($2), and the ones noted earlier that are still the same; descendants, groups and sessions of all these; never this shell
+# and its children. $1 has "pid start signal" for each tree; that signal follows those that share their first one's
+# terminal. One look at all processes serves any number of trees.
 tree() {
   {
     # shellcheck disable=SC2086 # words
@@ -270,7 +274,10 @@ tree() {
     END {
       for (p in start) if (p in mark || (p in note && note[p] == start[p])) in_tree[p] = 1
       n = split(root, r, " ")
-      for (i = 1; i < n; i += 2) if (r[i] in start && start[r[i]] == r[i + 1]) in_tree[r[i]] = 1
+      for (i = 1; i < n; i += 3) if (r[i] in start && start[r[i]] == r[i + 1]) {
+        in_tree[r[i]] = 1
+        first[session[r[i]] ? session[r[i]] : r[i]] = r[i + 2]
+      }
       do {
         grew = 0
         for (p in start) {
@@ -283,11 +290,18 @@ tree() {
         grew = 0
         for (p in start) if (!(p in mine) && parent[p] in mine) { mine[p] = 1; grew = 1 }
       } while (grew)
-      for (p in in_tree) if (!(p in mine) && p > 1) print p, start[p]
+      for (p in in_tree) if (!(p in mine) && p > 1) print p, start[p], first[session[p] ? session[p] : group[p]]
     }'
 }
 
-# Ends the whole trees of runs: records the ends first, then TERM, KILL after 5 s, until nothing is left. Idempotent.
+# How often the agent's record has a reply that calls the run's end, where home knows how to see that.
+endings() {
+  record() { [ -z "${ends:-}" ] || grep -c -- "$ends" "$1"; }
+  each_record
+} 2>/dev/null
+
+# Ends the whole trees of runs: records the ends first, then TERM, KILL after 6 s, until nothing is left. Idempotent.
+# Agents come before their commands: one whose command ended first would ask its model once more.
 stop() {
   trap '' HUP INT TERM
   started $$
@@ -304,6 +318,15 @@ stop() {
       rm -f "$W/.end.$$"
     fi 2>/dev/null
     [ -d "$W/run" ] || mkdir "$W/run" || exit 1
+    # An agent that is killed at once has yet to record the reply in which it calls this.
+    if [ "$3" = self ] && [ -f "$W/endings" ]; then
+      read -r before <"$W/endings" || before=0
+      tries=0
+      until now=$(endings) && [ "${now:-0}" -gt "$before" ] || [ $tries -ge 50 ]; do
+        sleep 0.1 2>/dev/null || sleep 1
+        tries=$((tries + 1))
+      done
+    fi
     shift 3
   done
   for W in $runs; do
@@ -317,22 +340,30 @@ stop() {
     done
     # A pid and a start time of an earlier boot may be a stranger's in this one.
     [ ! -f "$W/program" ] || living "$W/program"
-    [ ! -f "$W/program" ] || [ "$LIFE" != alive ] || roots="$roots $pid $start"
+    lead=TERM
+    [ ! -s "$W/lead" ] || read -r lead <"$W/lead"
+    [ ! -f "$W/program" ] || [ "$LIFE" != alive ] || roots="$roots $pid $start $lead"
   done
   notes=$W/.notes.$$
   : >"$notes"
-  passes=0 kills=0 sent=TERM patience=$(($(date +%s) + 5))
+  kills=0 sent='' began=$(date +%s)
   while tree "$roots" "$marks" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
     cat "$notes.new" >>"$notes"
-    [ "$(date +%s)" -lt $patience ] || sent=KILL kills=$((kills + 1))
-    if [ $passes = 0 ] || [ $sent = KILL ]; then
-      while read -r pid start; do
-        started "$pid"
-        [ "$START" != "$start" ] || kill -$sent "$pid"
-      done <"$notes.new"
-    fi 2>/dev/null
+    passed=$(($(date +%s) - began)) next=
+    if [ $passed -ge 6 ]; then
+      next=KILL kills=$((kills + 1))
+    elif [ -z "$sent" ] && grep -q '[A-Z]$' "$notes.new"; then
+      next=lead
+    elif [ "$sent" != TERM ] && { [ $passed -ge 3 ] || ! grep -q '[A-Z]$' "$notes.new"; }; then
+      next=TERM
+    fi
+    [ -z "$next" ] || while read -r pid start lead; do
+      started "$pid"
+      [ "$next" = lead ] || lead=$next
+      [ "$START" != "$start" ] || [ -z "$lead" ] || kill -"$lead" "$pid"
+    done <"$notes.new" 2>/dev/null
+    sent=${next:-$sent}
     sleep 0.1 2>/dev/null || sleep 1
-    passes=$((passes + 1))
   done
   rm -f "$notes" "$notes.new"
   for W in $runs; do
@@ -454,6 +485,7 @@ hear() {
         stands "$W"
         # A later run may have been resumed in its folder.
         case $IS in exited | killed | lost) grep -qs "/\.\./$id\.$gen\$" w/*/cwd || rm -rf "$W" ;; esac
+        [ -d "now/$id" ] || rm -f "now/$id"
         ;;
     esac
     echo h 1<>posts/bell
