@@ -114,9 +114,12 @@ export async function killTree(spec: TreeSpec): Promise<ProcessFact[]> {
     members = await scanTree(spec, noted);
     noted = merge(noted, members);
   }
+  // One look does not see a process whose parent ends during it, or that is just becoming another program.
+  let isBare = members.length === 0;
   for (let pass = 0; pass < KILL_PASSES; pass++) {
     members = await scanTree(spec, noted);
-    if (members.length === 0) return [];
+    if (isBare && members.length === 0) return [];
+    isBare = members.length === 0;
     noted = merge(noted, members);
     for (const fact of members) signal(fact.pid, "SIGKILL");
     await delay(10 * 2 ** pass);

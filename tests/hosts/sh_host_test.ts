@@ -234,6 +234,24 @@ Deno.test("given a machine that belongs to another home, when this home opens a 
   await p.until("it is heard again", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'), 40);
 });
 
+Deno.test("given a host whose post is killed with its listener, when a moment has passed, then its clock has ended and waits for no stranger", async () => {
+  await using p = await testProfile();
+  await using host = await ShHost.open();
+  wire(p, { gpu: { reach: host.reach } });
+  await p.ok("up");
+  await startThere(p, "w1", "gpu", "sleep 300");
+  await p.until("it is heard", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
+  const root = `${host.home}/.local/state/looop-far`;
+  const owner = `${root}/${[...Deno.readDirSync(root)][0]?.name}/posts/owner`;
+  const [, post, , , listener, , clock] = Deno.readTextFileSync(owner).trim().split(" ").map(Number);
+  const runs = async (pid = 0) => (await readAllProcesses()).processes.get(pid);
+  const began = await runs(clock);
+  ok(began?.state !== "Z" && post !== undefined && listener !== undefined);
+  for (const pid of [listener, post]) Deno.kill(pid, "SIGKILL");
+  await p.until("it has ended", async () => (await runs(clock))?.start !== began?.start);
+  await p.until("it is heard again", () => fileText(p, "hosts/gpu.json").includes('"state":"up"'));
+});
+
 function exists(path: string): boolean {
   try {
     return Deno.statSync(path) !== undefined;

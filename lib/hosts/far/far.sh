@@ -346,8 +346,15 @@ stop() {
   done
   notes=$W/.notes.$$
   : >"$notes"
-  kills=0 sent='' began=$(date +%s)
-  while tree "$roots" "$marks" "$notes" >"$notes.new" && [ -s "$notes.new" ] && [ $kills -lt 20 ]; do
+  kills=0 sent='' began=$(date +%s) bare=0
+  while tree "$roots" "$marks" "$notes" >"$notes.new" && [ $kills -lt 20 ]; do
+    # A process whose parent ends during a look, or that becomes another program, is not seen by this one look.
+    if [ ! -s "$notes.new" ]; then
+      bare=$((bare + 1))
+      [ $bare -lt 2 ] || break
+    else
+      bare=0
+    fi
     cat "$notes.new" >>"$notes"
     passed=$(($(date +%s) - began)) next=
     if [ $passed -ge 6 ]; then
@@ -408,14 +415,17 @@ post() {
   exec 7<&0 8<>posts/bell </dev/null
   SAID=posts/said.$$
   mkdir "$SAID"
-  hear &
-  hearing=$!
-  tick &
-  ticking=$!
   started $$
-  echo "$1 $$ ${START:--} $BOOT $hearing $ticking" >posts/.owner.$$ && mv -f posts/.owner.$$ posts/owner
-  # shellcheck disable=SC2064 # their pids as they are now
-  trap "kill $hearing $ticking 2>/dev/null; rm -rf '$SAID'" EXIT
+  me="$$ ${START:--}"
+  hear &
+  started $!
+  hearing="$! ${START:--}"
+  tick &
+  started $!
+  helpers="$hearing $! ${START:--}"
+  echo "$1 $me $BOOT $helpers" >posts/.owner.$$ && mv -f posts/.owner.$$ posts/owner
+  # shellcheck disable=SC2064,SC2086 # as they are now; words
+  trap "end TERM $helpers; rm -rf '$SAID'" EXIT
   trap 'exit 0' TERM INT HUP
   echo "hello 1 $BOOT $(date +%s)"
   silence=0 ticks=0 word=t
@@ -445,21 +455,29 @@ owned() {
     echo "refused owned by machine $machine"
     exit
   fi
-  [ "$boot" = "$BOOT" ] || return 0
-  started "$pid"
-  # shellcheck disable=SC2086 # pids
-  [ "$START" != "$start" ] || kill -KILL "$pid" $others 2>/dev/null
+  # shellcheck disable=SC2086 # words
+  [ "$boot" != "$BOOT" ] || end KILL "$pid" "$start" $others
 }
+
+# Sends a signal to processes, each given by pid and start time: the number of one that has ended may be a stranger's.
+end() {
+  signal=$1
+  shift
+  while [ $# -ge 2 ]; do
+    started "$1"
+    [ "$START" != "$2" ] || kill -"$signal" "$1"
+    shift 2
+  done
+} 2>/dev/null
 
 # Reads lines from home. Files are changed here; replies go through the bell, since only one process may speak.
 hear() {
-  exec 8>&-
   while IFS=' ' read -r word id gen n code out err <&7; do
     W=w/$id.$gen
     case $word in
       r) [ ! -d "$W" ] || reply "$W" "$n" "$code" "$out" "$err" ;;
       f) rm -f "$W/acks/$n" "$SAID/$id.$gen/c.$n" "$SAID/$id.$gen/a.$n" ;;
-      get) echo "get $id $gen $n $code" 1<>posts/bell ;;
+      get) echo "get $id $gen $n $code" >&8 ;;
       stop)
         case $id.$gen in
           *[!A-Za-z0-9._-]*) ;;
@@ -488,10 +506,10 @@ hear() {
         [ -d "now/$id" ] || rm -f "now/$id"
         ;;
     esac
-    echo h 1<>posts/bell
-    [ "$word" = . ] || echo b 1<>posts/bell
+    echo h >&8
+    [ "$word" = . ] || echo b >&8
   done
-  if [ -p posts/bell ]; then echo q 1<>posts/bell; else kill $$; fi
+  echo q >&8
 }
 
 reply() {
@@ -512,12 +530,18 @@ text() {
 }
 
 tick() {
-  exec 7<&- 8>&-
+  exec 7<&-
+  # shellcheck disable=SC2086 # words
+  set -- $me
   while sleep $beat; do
-    kill -0 $$ 2>/dev/null || { kill "$hearing" 2>/dev/null && exit; }
+    started "$1"
+    if [ "$START" != "$2" ]; then
+      # shellcheck disable=SC2086 # words
+      end TERM $hearing
+      exit
+    fi
     # Without the folder nothing could end it any more.
-    [ -p posts/bell ] || { kill $$ && exit; }
-    echo t 1<>posts/bell
+    if [ -p posts/bell ]; then echo t >&8; else echo q >&8; fi
   done
 }
 
