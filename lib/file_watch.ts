@@ -148,7 +148,7 @@ export class Watch {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#trail);
-    if (this.#look().changedAt > this.#heardAt) this.giveUp();
+    if (this.#look().isMissed) this.giveUp();
     else this.#disarm();
     this.#wake?.();
   }
@@ -218,9 +218,9 @@ export class Watch {
    */
   async #rearm(): Promise<void> {
     if (this.#closed) return;
-    const { inodes, changedAt } = this.#look();
+    const { inodes, isMissed } = this.#look();
     const isOther = this.#watcher === undefined || this.#gone.size > 0 || inodes !== this.#inodes;
-    if (!isOther && changedAt <= this.#heardAt) return;
+    if (!isOther && !isMissed) return;
     if (!await allHear() || this.#closed) return;
     if (this.#watcher === undefined) {
       this.#inodes = inodes;
@@ -229,12 +229,15 @@ export class Watch {
     } else if (isOther) this.#disarm();
   }
 
-  /** Which folders there are now, and when something last came into or left one of them, unix ms. */
-  #look(): { inodes: string; changedAt: number } {
+  /** Which folders there are now, and whether something came into or left one of them of which no event has told. */
+  #look(): { inodes: string; isMissed: boolean } {
     const infos = this.#options.dirs.map((dir) => quietStat(dir));
+    const now = Date.now();
+    // Times to come are those of a clock that was set back.
+    const changes = infos.map((info) => info?.mtime?.getTime() ?? 0).filter((at) => at <= now);
     return {
       inodes: infos.map((info) => info?.ino ?? 0).join(" "),
-      changedAt: Math.max(0, ...infos.map((info) => info?.mtime?.getTime() ?? 0)),
+      isMissed: changes.some((at) => at > this.#heardAt),
     };
   }
 }
