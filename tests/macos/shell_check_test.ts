@@ -15,7 +15,6 @@ const MEANT: readonly (readonly [name: string, line: RegExp, why: string])[] = [
   ["lib/hosts/far/", /flock -s -n|&& exec setsid/, "only where it is found"],
   ["lib/hosts/program.ts", /&& exec setsid/, "only where it is found"],
   ["lib/hosts/check/cases.ts", /&& exec setsid/, "only where it is found"],
-  ["lib/hosts/far/far.sh", /^trap "kill \$hearing/, "nobody reads the status of a post"],
   ["lib/hosts/drivers/slurm.sh", /command -v flock .* flock 9/, "only where it is found"],
   ["lib/hosts/check/cases.ts", /\/proc\//, "asks for what is there first, else for nothing or ps"],
   ["lib/process/identity.ts", /flock -n -s/, "only where it is found; else nothing is known of the lock"],

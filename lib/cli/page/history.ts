@@ -1,7 +1,7 @@
 /** The fleet's history over the last days, read from the logs, the mailbox's archive and the ledger. */
 import { sumLedger } from "../../agents/ledger.ts";
 import type { CostSummary } from "../../agents/cost.ts";
-import { eachLogLine } from "../../records/journal.ts";
+import { eachLogLine, eachLogText } from "../../records/journal.ts";
 import { archivedAsks, type Ask, readMailbox } from "../../records/mailbox.ts";
 import { readActivity } from "../../records/journal.ts";
 import { rowTime } from "../../records/since.ts";
@@ -82,17 +82,28 @@ export async function readHistory(profile: Profile, nowMs: number, days: number)
 
 /** A line of an event about a worker or a signal, as looop writes it. */
 const EVENT_LINE = /^\{"ts":"[^"]*","event":"(worker_started|worker_ended|signal_changed)","id":"([^"\\]+)"/;
+/** What the lines about a worker's start and end have in common. */
+const WORKER_EVENT = '","event":"worker_';
+/** Time before a page's first moment from which the starts of runs are read. */
+const LOOK_BACK_MS = 30 * DAY_MS;
 
 /** The events since a moment, and before them the starts of the runs that had not ended then. */
 function eventsSince(profile: Profile, sinceMs: number): string[] {
   const starts = new Map<string, string>();
+  eachLogText(profile, "events", sinceMs - LOOK_BACK_MS, (text) => {
+    // Of the days before, most lines are about signals: these are not even looked at.
+    for (let at = text.indexOf(WORKER_EVENT); at >= 0; at = text.indexOf(WORKER_EVENT, at + 1)) {
+      const end = text.indexOf("\n", at);
+      const line = text.slice(text.lastIndexOf("\n", at) + 1, end < 0 ? text.length : end);
+      const [, name, id = ""] = EVENT_LINE.exec(line) ?? [];
+      if (rowTime(line) >= sinceMs) continue;
+      if (name === "worker_started") starts.set(id, line);
+      else if (name === "worker_ended") starts.delete(id);
+    }
+  });
   const events: string[] = [];
-  eachLogLine(profile, "events", sinceMs - 30 * DAY_MS, (line) => {
-    const [, name, id = ""] = EVENT_LINE.exec(line) ?? [];
-    // Most lines are of the days before: these are not even parsed.
-    if (name === undefined || rowTime(line) >= sinceMs) events.push(line);
-    else if (name === "worker_started") starts.set(id, line);
-    else if (name === "worker_ended") starts.delete(id);
+  eachLogLine(profile, "events", sinceMs, (line) => {
+    if (!EVENT_LINE.test(line) || rowTime(line) >= sinceMs) events.push(line);
   });
   return [...starts.values(), ...events];
 }

@@ -424,8 +424,8 @@ post() {
   started $!
   helpers="$hearing $! ${START:--}"
   echo "$1 $me $BOOT $helpers" >posts/.owner.$$ && mv -f posts/.owner.$$ posts/owner
-  # shellcheck disable=SC2064,SC2086 # as they are now; words
-  trap "end TERM $helpers; rm -rf '$SAID'" EXIT
+  # shellcheck disable=SC2064,SC2086,SC2154 # as they are now; words; it is assigned in the trap itself
+  trap "status=\$?; end TERM $helpers; rm -rf '$SAID'; exit \$status" EXIT
   trap 'exit 0' TERM INT HUP
   echo "hello 1 $BOOT $(date +%s)"
   silence=0 ticks=0 word=t
@@ -482,8 +482,8 @@ hear() {
         case $id.$gen in
           *[!A-Za-z0-9._-]*) ;;
           *) [ -n "$APART" ] || {
-            # A lost one is looked at again: it becomes a killed one.
-            mkdir -p "$W" && : >"$W/ending"
+            # A lost one is looked at again: it becomes a killed one. Where the folder is gone, home begins anew.
+            { mkdir -p "$W" && : >"$W/ending"; } 2>/dev/null || echo q >&8
             rm -f "$SAID/$id.$gen/over"
             detached /dev/null stop "$FAR/$W" "$n" "$code"
           } ;;
