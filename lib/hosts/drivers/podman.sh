@@ -16,9 +16,15 @@ start)
     [ -n "$image" ] || { echo "options.image is not set" >&2 && exit 2; }
     args=()
     while IFS= read -r word; do args+=("$word"); done < <(get '.options.args[]?')
-    $podman create --name "$name" --label "looop=$LOOOP_HOME" ${args[@]+"${args[@]}"} "$image" \
-      sh -c 'until [ "$(tail -n 1 /looop-boot 2>/dev/null)" = end ]; do sleep 0.1; done; exec </looop-boot; '"$boot" >/dev/null ||
-      $podman container exists "$name"
+    create() {
+      $podman create --name "$name" --label "looop=$LOOOP_HOME" ${args[@]+"${args[@]}"} "$image" \
+        sh -c 'until [ "$(tail -n 1 /looop-boot 2>/dev/null)" = end ]; do sleep 0.1; done; exec </looop-boot; '"$boot" >/dev/null
+    }
+    if ! create; then
+      # Another start may be making it; one that was killed may have left its name taken in podman's storage.
+      for _ in 1 2 3 4 5 6; do $podman container exists "$name" && break || sleep 0.5; done
+      $podman container exists "$name" || { $podman rm -f "$name" >/dev/null && create; }
+    fi
   fi
   case $($podman inspect -f '{{.State.Status}}' "$name") in
   created | configured | initialized)
