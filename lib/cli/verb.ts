@@ -248,8 +248,6 @@ function parseOptions(
   options: readonly Option[],
   argv: readonly string[],
 ): { words: string[]; values: Map<string, readonly string[]> } {
-  const plain = parsePlain(options, argv);
-  if (plain !== undefined) return plain;
   const parsed = typeFlag(schemaOf(options), [...argv]);
   const values = new Map<string, readonly string[]>();
   for (const option of options) {
@@ -268,31 +266,6 @@ function parseOptions(
   const unknown = Object.keys(parsed.unknownFlags)[0];
   if (unknown !== undefined) throw unknownOption(declare, options, unknown);
   return { words: [...parsed._], values };
-}
-
-/**
- * The same where all options are written out, as in most calls: the library takes 0.5 ms when it runs for the first
- * time. Undefined where it is needed.
- */
-function parsePlain(
-  options: readonly Option[],
-  argv: readonly string[],
-): { words: string[]; values: Map<string, readonly string[]> } | undefined {
-  const words: string[] = [];
-  const values = new Map<string, readonly string[]>();
-  for (let at = 0; at < argv.length; at++) {
-    const word = argv[at] ?? "";
-    const option = options.find(({ name }) => word === `--${name}`);
-    if (option === undefined) {
-      if (word.startsWith("-")) return undefined;
-      words.push(word);
-      continue;
-    }
-    const value = option.value === undefined ? "" : argv[++at] ?? "";
-    if (option.value !== undefined && (value === "" || value.startsWith("-"))) return undefined;
-    values.set(option.name, [...values.get(option.name) ?? [], value]);
-  }
-  return { words, values };
 }
 
 function schemaOf(options: readonly Option[]) {

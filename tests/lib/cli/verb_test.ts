@@ -120,25 +120,6 @@ Deno.test("given any words after --, when they are parsed, then they come back a
   );
 });
 
-Deno.test("given words and options in any order, when they are parsed, then it is as where the library must parse them", () => {
-  const word = fc.oneof(
-    fc.constantFrom("--free", "--json", "--help", "--timeout", "--env", "--journal", "--none"),
-    fc.constantFrom("x", "", "a b", "x=y", "5"),
-    fc.string(),
-  ).filter((text) => text !== "--");
-  const outcome = (argv: string[]) => {
-    try {
-      return parsed(argv);
-    } catch (error) {
-      return (error as Error).message;
-    }
-  };
-  fc.assert(fc.property(fc.array(word), (argv) => {
-    // After this, only the library knows where words end.
-    deepStrictEqual(outcome(argv), outcome([...argv, "--"]));
-  }));
-});
-
 Deno.test("given any words at all, when they are parsed, then the outcome is an input or a usage error", () => {
   const word = fc.oneof(
     fc.constantFrom(
