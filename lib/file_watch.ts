@@ -24,13 +24,13 @@ const TRAIL_MS = 100;
 /**
  * Time within which an event about what we did ourselves must come, ms.
  *
- * One thread of the runtime serves all watches, and opens whatever appears in a folder: a FIFO there holds it for ever,
- * and with it whoever asks for another watch.
+ * The runtime serves all watches with one thread, which opens each new file in a watched folder. Opening a FIFO blocks
+ * that thread, and from then on every call that asks for another watch blocks, too.
  */
 const ECHO_MS = 1_000;
 /** The armed watches of this process. */
 const armed = new Set<Watch>();
-/** Whether that thread hangs: from then on all watches poll. */
+/** Whether that thread is blocked: from then on all watches poll. */
 let isDeaf = false;
 
 /** Whether all armed watches still hear; if one does not, all are given up. */
@@ -121,7 +121,7 @@ export class Watch {
     }
   }
 
-  /** Polls from now on. The watcher stays as it is: to close it would wait for the thread that hangs. */
+  /** Polls from now on. The watcher stays as it is: closing it would wait for the blocked thread. */
   giveUp(): void {
     this.#watcher = undefined;
     armed.delete(this);
@@ -193,7 +193,7 @@ export class Watch {
       }
     } catch {
       // The watcher broke: the next look arms a new one or polls.
-      if (this.#watcher === watcher) this.#watcher = undefined;
+      if (this.#watcher === watcher) this.giveUp();
     }
   }
 

@@ -28,9 +28,12 @@ export default defineVerb({
         kind: "inside_worker",
       });
     }
-    const attempts = new Attempts();
-    await attempts.try(() => checkFormat(profile));
-    if (attempts.failure !== undefined) return await endUnread(context, attempts.failure);
+    try {
+      checkFormat(profile);
+    } catch (error) {
+      await endUnread(context);
+      throw error;
+    }
     const { workers, pulse, survivors, hidden, unreached, failure } = await stopAll(context);
     const lines: string[] = [];
     if (workers.length > 0) {
@@ -39,6 +42,7 @@ export default defineVerb({
       );
     }
     lines.push(pulse ? "looop: pulse stopped" : "looop: pulse was not running");
+    const attempts = new Attempts();
     if (pulse || workers.length > 0) {
       const text = `down: stopped ${[...workers, ...(pulse ? ["pulse"] : [])].join(", ")}`;
       await attempts.try(() => journalAs(context, text));
@@ -68,13 +72,10 @@ function noteSurvivors(context: Context, survivors: readonly ProcessFact[]): voi
 /**
  * Ends what carries the profile's marks, although its records are of an unknown format: one worker's write into
  * `.format` must not keep all agents alive.
- *
- * @throws {UserError} `why`, always.
  */
-async function endUnread(context: Context, why: Error): Promise<never> {
+async function endUnread(context: Context): Promise<void> {
   noteSurvivors(context, await stopMarked(context.profile));
   context.note("looop down: whatever carries this data dir's marks was ended; its records were not read");
-  throw why;
 }
 
 /** Longest time that `down` waits for an agent's records, ms; `looop cost` reads those that did not answer. */

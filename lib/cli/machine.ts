@@ -50,6 +50,7 @@ export async function readHost(
   const record = readPulse(profile);
   const { config, faults } = readConfigFaults(profile);
   const unread: UserError[] = [];
+  // Whoever reads cursors takes something else in their folder's place for none.
   readOr(unread, [], () => listDirs(profile.cursors));
   return {
     config,

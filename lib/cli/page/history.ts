@@ -91,7 +91,7 @@ const LOOK_BACK_MS = 30 * DAY_MS;
 function eventsSince(profile: Profile, sinceMs: number): string[] {
   const starts = new Map<string, string>();
   eachLogText(profile, "events", sinceMs - LOOK_BACK_MS, (text) => {
-    // Of the days before, most lines are about signals: these are not even looked at.
+    // Only workers' events are searched for: most lines are about signals.
     for (let at = text.indexOf(WORKER_EVENT); at >= 0; at = text.indexOf(WORKER_EVENT, at + 1)) {
       const end = text.indexOf("\n", at);
       const line = text.slice(text.lastIndexOf("\n", at) + 1, end < 0 ? text.length : end);
